@@ -1,0 +1,45 @@
+// The addon's entry: what `runtime/native.ts` declares as NativeAddon.
+#include <napi.h>
+
+#include "core/host.h"
+#include "cpu/cpu_backend.h"
+#include "js/addon_data.h"
+#include "js/arguments.h"
+#include "js/buffer.h"
+#include "js/device.h"
+#include "js/errors.h"
+#include "js/module.h"
+
+namespace lossc {
+namespace {
+
+constexpr int maxThreads = 1024;
+
+Napi::Value openCpu(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value {
+    const auto threads = toInteger(toObject(info[0], "options").Get("threads"), "threads", 0, maxThreads);
+    return Device::make(info.Env(), std::make_shared<CpuBackend>(static_cast<int>(threads)));
+  });
+}
+
+Napi::Value cpuFeatures(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), host::features()); }
+
+void define(Napi::Env env, Napi::Object exports) {
+  auto* data = new AddonData{};
+  env.SetInstanceData(data);
+  data->device = Napi::Persistent(Device::define(env));
+  data->buffer = Napi::Persistent(Buffer::define(env));
+  data->module = Napi::Persistent(ModuleHandle::define(env));
+  exports.Set("openCpu", Napi::Function::New<openCpu>(env, "openCpu"));
+  exports.Set("cpuFeatures", Napi::Function::New<cpuFeatures>(env, "cpuFeatures"));
+}
+
+}  // namespace
+}  // namespace lossc
+
+static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  lossc::define(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(lossc, initialise)

@@ -1,0 +1,45 @@
+// What a kind of device has to do. Everything but `allocate` is called on the one thread of the device (js/worker.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/program.h"
+
+namespace lossc {
+
+/// A path, or the bytes themselves.
+using Binary = std::variant<std::string, std::vector<unsigned char>>;
+
+struct Description {
+  std::string kind;
+  std::string name;
+  std::string architecture;
+  /// Whether addresses of host memory are addresses of the device.
+  bool hostMemory;
+  int threads;
+};
+
+class Backend {
+ public:
+  explicit Backend(Description description) : description(std::move(description)) {}
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+
+  /// Zeroed, aligned to 256 bytes. On the JavaScript thread.
+  virtual std::shared_ptr<Allocation> allocate(std::size_t bytes) = 0;
+  virtual std::shared_ptr<Module> load(const Binary& binary) = 0;
+  virtual void run(Program& program, const Interrupt& interrupt) = 0;
+  /// The last call: every allocation and module is gone.
+  virtual void close() {}
+
+  const Description description;
+  std::atomic<std::int64_t> launches{0};
+};
+
+}  // namespace lossc

@@ -1,0 +1,99 @@
+// A program: what one call of `run` executes, with every address resolved and every range checked. No JavaScript in here.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/fault.h"
+
+namespace lossc {
+
+/// Memory of a device; the derived class's destructor frees it.
+struct Allocation {
+  Allocation(std::uintptr_t address, std::size_t bytes) : address(address), bytes(bytes) {}
+  Allocation(const Allocation&) = delete;
+  Allocation& operator=(const Allocation&) = delete;
+  virtual ~Allocation() = default;
+
+  const std::uintptr_t address;
+  const std::size_t bytes;
+};
+
+/// A loaded binary; the derived class's destructor unloads it.
+struct Module {
+  Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+  virtual ~Module() = default;
+};
+
+struct Launch {
+  std::shared_ptr<Module> module;
+  std::string kernel;
+  std::int64_t elements;
+  std::int64_t perBlock;
+  int block;
+  /// The argument struct, addresses filled in.
+  std::vector<std::uint64_t> arguments;
+
+  std::int64_t blocks() const { return elements / perBlock + (elements % perBlock != 0); }
+};
+
+struct Write {
+  std::uintptr_t to;
+  const void* from;
+  std::size_t bytes;
+};
+
+struct Read {
+  void* to;
+  std::uintptr_t from;
+  std::size_t bytes;
+};
+
+struct Fill {
+  std::uintptr_t to;
+  std::size_t bytes;
+  unsigned char value;
+};
+
+/// Row-major float32: c (m × n) = alpha · op(a) · op(b) + beta · c.
+struct Matmul {
+  std::uintptr_t a, b, c;
+  int m, n, k;
+  bool transposeA, transposeB;
+  float alpha, beta;
+};
+
+using Command = std::variant<Launch, Write, Read, Fill, Matmul>;
+
+struct Program {
+  std::vector<Command> commands;
+  /// Device memory that the commands name: a buffer that is disposed of while the program waits is freed after it.
+  std::vector<std::shared_ptr<Allocation>> owners;
+};
+
+/// Says whether a program has to stop: its caller asked, or the environment that it belongs to is going away.
+class Interrupt {
+ public:
+  Interrupt(const std::int32_t* flag, const std::atomic<bool>* stopping) : flag_(flag), stopping_(stopping) {}
+
+  bool raised() const {
+    return (flag_ != nullptr && __atomic_load_n(flag_, __ATOMIC_RELAXED) != 0) || stopping_->load(std::memory_order_relaxed);
+  }
+
+  void check() const {
+    if (raised()) throw Fault(Code::aborted, "the program was aborted");
+  }
+
+ private:
+  const std::int32_t* flag_;
+  const std::atomic<bool>* stopping_;
+};
+
+}  // namespace lossc

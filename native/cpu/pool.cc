@@ -1,0 +1,120 @@
+#include "cpu/pool.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace lossc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A job that is expected to take less than this is done before a helper would have woken.
+constexpr auto worthWaking = std::chrono::microseconds(30);
+/// How long a helper looks out for the next job before it sleeps: the commands of a program follow one another closely.
+constexpr auto lookout = std::chrono::microseconds(30);
+/// Pieces per thread: enough to even out what threads lose to other processes, and to notice an abort soon.
+constexpr std::int64_t piecesPerThread = 32;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+struct Pool::Job {
+  const std::int64_t total;
+  const std::int64_t chunk;
+  const Interrupt& interrupt;
+  const Visit visit;
+  void* const context;
+  std::atomic<std::int64_t> next;
+  std::atomic<bool> failed{false};
+  std::exception_ptr error{};
+  std::mutex errorMutex{};
+
+  void work(int thread) {
+    while (!failed.load(std::memory_order_relaxed) && !interrupt.raised()) {
+      const auto begin = next.fetch_add(chunk, std::memory_order_relaxed);
+      if (begin >= total) return;
+      try {
+        visit(context, begin, std::min(begin + chunk, total), thread);
+      } catch (...) {
+        const std::lock_guard lock(errorMutex);
+        if (!error) error = std::current_exception();
+        failed.store(true, std::memory_order_relaxed);
+      }
+    }
+  }
+};
+
+Pool::Pool(int threads) {
+  for (int thread = 1; thread < threads; ++thread) helpers_.emplace_back([this, thread] { help(thread); });
+}
+
+Pool::~Pool() {
+  {
+    const std::lock_guard lock(mutex_);
+    quitting_ = true;
+    generation_.fetch_add(1);
+  }
+  wake_.notify_all();
+  for (auto& helper : helpers_) helper.join();
+}
+
+void Pool::visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context) {
+  if (total <= 0) return;
+  interrupt.check();
+  // The first grain is timed, to see whether the rest is worth waking anybody.
+  const auto start = Clock::now();
+  const auto first = std::min(grain, total);
+  visit(context, 0, first, 0);
+  if (first == total) return;
+  const auto rest = total - first;
+  const auto grains = (rest + grain - 1) / grain;
+  const bool shared = !helpers_.empty() && (Clock::now() - start) * grains > worthWaking;
+
+  const auto pieces = piecesPerThread * threads();
+  Job job{total, (grains + pieces - 1) / pieces * grain, interrupt, visit, context, first};
+  if (shared) {
+    {
+      const std::lock_guard lock(mutex_);
+      job_ = &job;
+      generation_.fetch_add(1);
+    }
+    wake_.notify_all();
+  }
+  job.work(0);
+  if (shared) {
+    std::unique_lock lock(mutex_);
+    job_ = nullptr;
+    done_.wait(lock, [this] { return active_ == 0; });
+  }
+  if (job.error) std::rethrow_exception(job.error);
+  // Only an interrupt leaves pieces behind.
+  if (job.next.load(std::memory_order_relaxed) < total) interrupt.check();
+}
+
+void Pool::help(int thread) {
+  std::uint64_t seen = 0;
+  for (;;) {
+    const auto until = Clock::now() + lookout;
+    while (generation_.load(std::memory_order_relaxed) == seen && Clock::now() < until) relax();
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return generation_.load() != seen; });
+    seen = generation_.load();
+    if (quitting_) return;
+    if (job_ == nullptr) continue;
+    Job& job = *job_;
+    ++active_;
+    lock.unlock();
+    job.work(thread);
+    lock.lock();
+    if (--active_ == 0) done_.notify_all();
+  }
+}
+
+}  // namespace lossc

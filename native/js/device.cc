@@ -1,0 +1,112 @@
+#include "js/device.h"
+
+#include "js/addon_data.h"
+#include "js/arguments.h"
+#include "js/buffer.h"
+#include "js/errors.h"
+#include "js/module.h"
+#include "js/parse.h"
+#include "js/tasks.h"
+
+namespace lossc {
+
+Napi::Function Device::define(Napi::Env env) {
+  return DefineClass(env, "NativeDevice",
+                     {InstanceAccessor<&Device::kind>("kind", napi_enumerable), InstanceAccessor<&Device::name>("name", napi_enumerable),
+                      InstanceAccessor<&Device::architecture>("architecture", napi_enumerable),
+                      InstanceAccessor<&Device::hostMemory>("hostMemory", napi_enumerable),
+                      InstanceAccessor<&Device::threads>("threads", napi_enumerable), InstanceAccessor<&Device::launches>("launches", napi_enumerable),
+                      InstanceMethod<&Device::allocate>("allocate"), InstanceMethod<&Device::load>("load"), InstanceMethod<&Device::run>("run"),
+                      InstanceMethod<&Device::dispose>("dispose")});
+}
+
+Napi::Object Device::make(Napi::Env env, std::shared_ptr<Backend> backend) {
+  return AddonData::of(env).device.New({Napi::External<std::shared_ptr<Backend>>::New(env, &backend)});
+}
+
+Device::Device(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (!info[0].IsExternal()) throw toError(info.Env(), Fault(Code::usage, "a device is made by openCpu, openEmulated or openCuda"));
+  backend_ = std::move(*info[0].As<Napi::External<std::shared_ptr<Backend>>>().Data());
+  belongings_ = std::make_shared<Belongings>(std::make_shared<Worker>(info.Env()));
+}
+
+Device::~Device() {
+  // Nothing runs any more, or the device would not be collected. Buffers may live on, and are then freed on the JavaScript thread.
+  if (belongings_ != nullptr) belongings_->worker->stop();
+}
+
+void Device::checkOpen() const {
+  if (!disposal_.IsEmpty()) throw Fault(Code::disposed, "the device has been disposed of");
+}
+
+Napi::Value Device::kind(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), backend_->description.kind); }
+Napi::Value Device::name(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), backend_->description.name); }
+Napi::Value Device::architecture(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), backend_->description.architecture); }
+Napi::Value Device::hostMemory(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), backend_->description.hostMemory); }
+Napi::Value Device::threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), backend_->description.threads); }
+Napi::Value Device::launches(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(backend_->launches.load(std::memory_order_relaxed)));
+}
+
+Napi::Value Device::allocate(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value {
+    checkOpen();
+    const auto bytes = static_cast<std::size_t>(toInteger(info[0], "bytes", 0, maxSafeInteger));
+    std::shared_ptr<Allocation> allocation;
+    try {
+      allocation = backend_->allocate(bytes);
+    } catch (const Fault& fault) {
+      // What was disposed of may still wait to be freed.
+      if (fault.code != Code::deviceOutOfMemory || !belongings_->worker->collect()) throw;
+      allocation = backend_->allocate(bytes);
+    }
+    return Buffer::make(info.Env(), belongings_, std::move(allocation));
+  });
+}
+
+Napi::Value Device::load(const Napi::CallbackInfo& info) {
+  return rejecting(info.Env(), [&]() -> Napi::Value {
+    checkOpen();
+    Binary binary;
+    if (info[0].IsString()) {
+      binary = info[0].As<Napi::String>().Utf8Value();
+    } else if (isView(info[0])) {
+      const auto bytes = toBytes(info[0], "binary");
+      binary = std::vector<unsigned char>(bytes.data, bytes.data + bytes.size);
+    } else {
+      throw Fault(Code::usage, "binary must be a path or a Uint8Array");
+    }
+    return belongings_->worker->submit(std::make_unique<LoadTask>(info.This().As<Napi::Object>(), backend_, belongings_, std::move(binary)));
+  });
+}
+
+Napi::Value Device::run(const Napi::CallbackInfo& info) {
+  return rejecting(info.Env(), [&]() -> Napi::Value {
+    checkOpen();
+    const std::int32_t* abort = nullptr;
+    if (!info[1].IsUndefined()) {
+      if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array)
+        throw Fault(Code::usage, "abort must be an Int32Array");
+      const auto bytes = toBytes(info[1], "abort");
+      if (bytes.size == 0) throw Fault(Code::range, "abort must have an element");
+      abort = reinterpret_cast<const std::int32_t*>(bytes.data);
+    }
+    auto parsed = parse(info[0], *belongings_, backend_->description.hostMemory);
+    return belongings_->worker->submit(
+        std::make_unique<RunTask>(info.This().As<Napi::Object>(), backend_, std::move(parsed.program), parsed.views, abort, info[1]));
+  });
+}
+
+Napi::Value Device::dispose(const Napi::CallbackInfo& info) {
+  return rejecting(info.Env(), [&]() -> Napi::Value {
+    if (!disposal_.IsEmpty()) return disposal_.Value();
+    // What programs still use is kept by them; the rest goes before the device closes, since garbage is collected first.
+    const auto resources = belongings_->resources;
+    for (auto* resource : resources) resource->release();
+    const auto promise = belongings_->worker->submit(std::make_unique<CloseTask>(info.This().As<Napi::Object>(), backend_));
+    disposal_ = Napi::Persistent(promise);
+    return promise;
+  });
+}
+
+}  // namespace lossc

@@ -1,0 +1,37 @@
+// NativeDevice: a backend and its thread.
+#pragma once
+
+#include "core/backend.h"
+#include "js/resource.h"
+
+namespace lossc {
+
+class Device : public Napi::ObjectWrap<Device> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Object make(Napi::Env env, std::shared_ptr<Backend> backend);
+
+  explicit Device(const Napi::CallbackInfo& info);
+  ~Device() override;
+
+ private:
+  Napi::Value kind(const Napi::CallbackInfo& info);
+  Napi::Value name(const Napi::CallbackInfo& info);
+  Napi::Value architecture(const Napi::CallbackInfo& info);
+  Napi::Value hostMemory(const Napi::CallbackInfo& info);
+  Napi::Value threads(const Napi::CallbackInfo& info);
+  Napi::Value launches(const Napi::CallbackInfo& info);
+  Napi::Value allocate(const Napi::CallbackInfo& info);
+  Napi::Value load(const Napi::CallbackInfo& info);
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+
+  void checkOpen() const;
+
+  std::shared_ptr<Backend> backend_;
+  std::shared_ptr<Belongings> belongings_;
+  /// What `dispose` gave the first time.
+  Napi::Reference<Napi::Promise> disposal_;
+};
+
+}  // namespace lossc

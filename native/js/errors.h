@@ -1,0 +1,36 @@
+// Faults as JavaScript errors: `code` is a code of LosscError, `log` what a compiler printed.
+#pragma once
+
+#include <napi.h>
+
+#include "core/fault.h"
+
+namespace lossc {
+
+Napi::Error toError(Napi::Env env, const Fault& fault);
+
+/// Runs the body; a Fault that it throws is thrown as a JavaScript error.
+template <typename Body>
+auto throwing(Napi::Env env, Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Fault& fault) {
+    throw toError(env, fault);
+  } catch (const std::bad_alloc&) {
+    throw toError(env, Fault(Code::deviceOutOfMemory, "out of host memory"));
+  }
+}
+
+/// Runs the body, which gives a promise; whatever it throws rejects the promise instead.
+template <typename Body>
+Napi::Value rejecting(Napi::Env env, Body&& body) {
+  try {
+    return throwing(env, body);
+  } catch (const Napi::Error& error) {
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    deferred.Reject(error.Value());
+    return deferred.Promise();
+  }
+}
+
+}  // namespace lossc

@@ -1,0 +1,147 @@
+#include "js/worker.h"
+
+#include <new>
+
+#include "js/errors.h"
+
+namespace lossc {
+
+void Task::perform(const std::atomic<bool>& stopping) noexcept {
+  try {
+    execute(stopping);
+  } catch (const Fault& fault) {
+    fault_ = std::make_unique<Fault>(fault);
+  } catch (const std::bad_alloc&) {
+    fault_ = std::make_unique<Fault>(Code::deviceOutOfMemory, "out of host memory");
+  } catch (const std::exception& error) {
+    fault_ = std::make_unique<Fault>(Code::deviceFault, error.what());
+  }
+}
+
+void Task::settle(Napi::Env env) {
+  if (fault_) {
+    deferred_.Reject(toError(env, *fault_).Value());
+  } else {
+    deferred_.Resolve(result(env));
+  }
+}
+
+Worker::Worker(Napi::Env env) : env_(env), outbox_(std::make_shared<Outbox>()) {
+  auto* share = new std::shared_ptr<Outbox>(outbox_);
+  const auto free = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<Outbox>*>(data); };
+  const auto name = Napi::String::New(env, "lossc device");
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, share, free, outbox_.get(), deliver, &outbox_->wake) != napi_ok) {
+    delete share;
+    throw Napi::Error::New(env);
+  }
+  napi_unref_threadsafe_function(env, outbox_->wake);
+  napi_add_env_cleanup_hook(env, teardown, this);
+  thread_ = std::thread([this] { loop(); });
+}
+
+Worker::~Worker() {
+  stop();
+  if (outbox_->wake != nullptr) {
+    napi_remove_env_cleanup_hook(env_, teardown, this);
+    napi_release_threadsafe_function(outbox_->wake, napi_tsfn_release);
+  }
+}
+
+/// The environment goes away: it closes the thread-safe function itself, which is not ours to touch from here on.
+void Worker::teardown(void* data) {
+  auto* worker = static_cast<Worker*>(data);
+  worker->stop();
+  worker->outbox_->wake = nullptr;
+}
+
+Napi::Promise Worker::submit(std::unique_ptr<Task> task) {
+  const auto promise = task->promise();
+  if (outbox_->pending++ == 0) napi_ref_threadsafe_function(env_, outbox_->wake);
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  ready_.notify_one();
+  return promise;
+}
+
+void Worker::discard(std::shared_ptr<void> garbage) {
+  if (garbage == nullptr) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_.load()) return;  // freed here, on return
+    garbage_.push_back(std::move(garbage));
+  }
+  ready_.notify_one();
+}
+
+bool Worker::collect() {
+  std::vector<std::shared_ptr<void>> garbage;
+  const std::lock_guard lock(mutex_);
+  garbage.swap(garbage_);
+  return !garbage.empty();
+}
+
+void Worker::stop() {
+  std::deque<std::unique_ptr<Task>> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_.store(true);
+    dropped.swap(tasks_);
+  }
+  ready_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock(outbox_->mutex);
+  outbox_->tasks.clear();
+  garbage_.clear();
+}
+
+void Worker::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ready_.wait(lock, [this] { return stopping_.load() || !tasks_.empty() || !garbage_.empty(); });
+    if (stopping_.load()) return;
+    if (!garbage_.empty()) {
+      std::vector<std::shared_ptr<void>> garbage;
+      garbage.swap(garbage_);
+      lock.unlock();
+      garbage.clear();
+      lock.lock();
+      continue;
+    }
+    auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task->perform(stopping_);
+    {
+      const std::lock_guard outgoing(outbox_->mutex);
+      outbox_->tasks.push_back(std::move(task));
+    }
+    napi_call_threadsafe_function(outbox_->wake, nullptr, napi_tsfn_nonblocking);
+    lock.lock();
+  }
+}
+
+void Worker::deliver(napi_env env, napi_value, void* context, void*) {
+  // Without an environment there is nobody left to tell.
+  if (env == nullptr) return;
+  auto* outbox = static_cast<Outbox*>(context);
+  std::vector<std::unique_ptr<Task>> tasks;
+  {
+    const std::lock_guard lock(outbox->mutex);
+    tasks.swap(outbox->tasks);
+  }
+  if (tasks.empty()) return;
+  outbox->pending -= tasks.size();
+  if (outbox->pending == 0 && outbox->wake != nullptr) napi_unref_threadsafe_function(env, outbox->wake);
+  for (auto& task : tasks) {
+    try {
+      task->settle(env);
+    } catch (const Napi::Error& error) {
+      error.ThrowAsJavaScriptException();
+      return;
+    }
+  }
+}
+
+}  // namespace lossc

@@ -1,0 +1,82 @@
+// The one thread of a device. Tasks run on it in the order of their submission and settle their promises on the JavaScript thread.
+#pragma once
+
+#include <napi.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/fault.h"
+
+namespace lossc {
+
+/// Something that a device does while JavaScript goes on. Made and destroyed on the JavaScript thread.
+class Task {
+ public:
+  explicit Task(Napi::Env env) : deferred_(Napi::Promise::Deferred::New(env)) {}
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  virtual ~Task() = default;
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+  /// On the thread of the device.
+  void perform(const std::atomic<bool>& stopping) noexcept;
+  /// On the JavaScript thread.
+  void settle(Napi::Env env);
+
+ protected:
+  virtual void execute(const std::atomic<bool>& stopping) = 0;
+  /// What the promise resolves to.
+  virtual Napi::Value result(Napi::Env env) { return env.Undefined(); }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::unique_ptr<Fault> fault_;
+};
+
+class Worker {
+ public:
+  explicit Worker(Napi::Env env);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();
+
+  /// JavaScript thread. Keeps the process alive until the task has settled.
+  Napi::Promise submit(std::unique_ptr<Task> task);
+  /// JavaScript thread. Freeing memory can take long, so it is left to the thread, between two tasks.
+  void discard(std::shared_ptr<void> garbage);
+  /// JavaScript thread. Frees at once what waits to be freed; false where there was nothing.
+  bool collect();
+  /// JavaScript thread. Interrupts what runs, drops what waits and joins the thread. Nothing may be submitted after it.
+  void stop();
+
+ private:
+  /// Tasks on their way back. The thread-safe function may outlive the worker, so it has a share of its own.
+  struct Outbox {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Task>> tasks;
+    napi_threadsafe_function wake = nullptr;
+    /// JavaScript thread only.
+    std::size_t pending = 0;
+  };
+
+  void loop();
+  static void teardown(void* worker);
+  static void deliver(napi_env env, napi_value callback, void* context, void* data);
+
+  Napi::Env env_;
+  std::shared_ptr<Outbox> outbox_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::unique_ptr<Task>> tasks_;
+  std::vector<std::shared_ptr<void>> garbage_;
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace lossc
