@@ -1,0 +1,79 @@
+/** Ending work early. */
+import { LosscError } from "../dsl/errors.js";
+
+/** Throws `ABORTED` where the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted) throw abortedError(signal, what);
+}
+
+export function abortedError(signal: AbortSignal | undefined, what: string): LosscError {
+  return new LosscError("ABORTED", `${what} was ended by its AbortSignal; the next call works as before.`, { cause: signal?.reason });
+}
+
+/** Settles as the promise does, but rejects with `ABORTED` as soon as the signal fires. */
+export function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+  if (!signal) return promise;
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = () => reject(abortedError(signal, what));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+/** One piece of work that several callers wait for. It is ended only when every one of them has given up. */
+export class Shared<T> {
+  readonly #controller = new AbortController();
+  readonly promise: Promise<T>;
+  #waiting = 0;
+
+  constructor(work: (signal: AbortSignal) => Promise<T>) {
+    this.promise = work(this.#controller.signal);
+    // Each caller sees the failure through wait(); where all have left, nobody is there to see it.
+    this.promise.catch(() => {});
+  }
+
+  /** Whether every caller has left, so that a new one must start afresh. */
+  get abandoned(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  async wait(signal: AbortSignal | undefined, what: string): Promise<T> {
+    this.#waiting++;
+    try {
+      return await withSignal(this.promise, signal, what);
+    } finally {
+      if (--this.#waiting === 0 && signal?.aborted) this.#controller.abort(signal.reason);
+    }
+  }
+}
+
+/** Runs tasks one after the other, in the order in which they were given. */
+export class Queue {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** A task whose signal fires while it waits is never started. Once it runs, ending early is its own affair. */
+  run<T>(task: () => Promise<T>, signal?: AbortSignal, what = "The call"): Promise<T> {
+    let started = false;
+    const result = this.#last.then(() => {
+      throwIfAborted(signal, what);
+      started = true;
+      return task();
+    });
+    this.#last = result.catch(() => {});
+    if (!signal) return result;
+    return new Promise<T>((resolve, reject) => {
+      const onAbort = () => {
+        if (!started) reject(abortedError(signal, what));
+      };
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+      result.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    });
+  }
+
+  /** Settles when everything that was given so far has. */
+  async idle(): Promise<void> {
+    await this.#last;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What a compiler says of itself, asked once per compiler and machine: the answer is kept in the cache folder under the compiler's path, time
+ * and size, so that a process that finds all its kernels in the cache starts no compiler at all.
+ */
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { cacheKey, type KernelCache } from "../cache.js";
+
+export interface Probe {
+  /** The whole of what the compiler prints for `--version`. */
+  readonly version: string;
+  /** Flags that make it compile for the processor it runs on; it may know none. */
+  readonly native: readonly string[];
+}
+
+const probes = new Map<string, Promise<Probe>>();
+
+/** The kept answer, else what `ask` finds out. `salt` separates questions. */
+export async function probe(cache: KernelCache, program: string, salt: string, ask: () => Promise<Probe>): Promise<Probe> {
+  const path = await realpath(program);
+  const { mtimeMs, size } = await stat(path);
+  const key = cacheKey(["probe", salt, program, path, String(mtimeMs), String(size)]);
+  let found = probes.get(key);
+  if (!found) {
+    found = load(cache, key, program, ask);
+    probes.set(key, found);
+    // A compiler that could not be started may be mended while the process runs.
+    found.catch(() => probes.delete(key));
+  }
+  return found;
+}
+
+async function load(cache: KernelCache, key: string, program: string, ask: () => Promise<Probe>): Promise<Probe> {
+  const folder = join(await cache.folder(), "compilers");
+  const file = join(folder, `${key}.json`);
+  try {
+    const kept = JSON.parse(await readFile(file, "utf8")) as Probe;
+    if (typeof kept.version === "string" && Array.isArray(kept.native) && kept.native.every((flag) => typeof flag === "string")) return kept;
+  } catch {
+    // Not asked yet, or damaged: ask.
+  }
+  const answer = await ask();
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const temporary = join(folder, `tmp-${randomUUID()}`);
+    await writeFile(temporary, JSON.stringify({ program, ...answer }));
+    await rename(temporary, file);
+  } catch {
+    // Asking again next time is no harm.
+  }
+  return answer;
+}

@@ -1,0 +1,123 @@
+/** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
+import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
+
+export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;
+
+const SIZES = { f32: 4, bf16: 2, f16: 2, f64: 8, i32: 4, u32: 4 } as const satisfies Record<BufferDtype, number>;
+
+/** The dtypes that a caller may name. */
+export const BUFFER_DTYPES = Object.keys(SIZES) as readonly BufferDtype[];
+export const FLOAT_DTYPES: readonly BufferDtype[] = ["f32", "bf16", "f16", "f64"];
+
+export function isLogitsDtype(value: unknown): value is LogitsDtype {
+  return value === "f32" || value === "bf16" || value === "f16";
+}
+
+export function isBufferDtype(value: unknown): value is BufferDtype {
+  return typeof value === "string" && Object.hasOwn(SIZES, value);
+}
+
+export function bytesOf(dtype: BufferDtype): number {
+  return SIZES[dtype];
+}
+
+/** A zeroed array of the dtype's bits: f16 and bf16 lie in a `Uint16Array`. */
+export function makeArray(dtype: BufferDtype, length: number): TypedArray {
+  switch (dtype) {
+    case "f32":
+      return new Float32Array(length);
+    case "f64":
+      return new Float64Array(length);
+    case "i32":
+      return new Int32Array(length);
+    case "u32":
+      return new Uint32Array(length);
+    default:
+      return new Uint16Array(length);
+  }
+}
+
+/** The dtype whose bits a typed array holds; null for those that lossc does not take, and for `Uint16Array`, which may be either half. */
+export function dtypeOfArray(array: unknown): BufferDtype | null {
+  if (array instanceof Float32Array) return "f32";
+  if (array instanceof Float64Array) return "f64";
+  if (array instanceof Int32Array) return "i32";
+  if (array instanceof Uint32Array) return "u32";
+  return null;
+}
+
+/** Whether a typed array can hold elements of the dtype. */
+export function holds(array: unknown, dtype: BufferDtype): array is TypedArray {
+  return dtype === "bf16" || dtype === "f16" ? array instanceof Uint16Array : dtypeOfArray(array) === dtype;
+}
+
+const bits = new DataView(new ArrayBuffer(4));
+
+/** Rounds to nearest even; a NaN stays a quiet NaN. */
+export function toBf16(value: number): number {
+  bits.setFloat32(0, value);
+  const word = bits.getUint32(0);
+  if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40;
+  return ((word + 0x7fff + ((word >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+export function fromBf16(half: number): number {
+  bits.setUint32(0, half << 16);
+  return bits.getFloat32(0);
+}
+
+/** Rounds a float32 to nearest even half precision; a NaN stays a quiet NaN. */
+export function toF16(value: number): number {
+  bits.setFloat32(0, value);
+  const word = bits.getUint32(0);
+  const sign = (word >>> 16) & 0x8000;
+  const magnitude = word & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  // 65520 and above rounds to infinity.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  if (magnitude < 0x38800000) {
+    // Below the least normal number the unit is 2^-24: scaling is exact, so one rounding decides.
+    const units = Math.abs(bits.getFloat32(0)) * 2 ** 24;
+    const floor = Math.floor(units);
+    const rest = units - floor;
+    return sign | (floor + (rest > 0.5 || (rest === 0.5 && (floor & 1) === 1) ? 1 : 0));
+  }
+  const rebased = magnitude - 0x38000000;
+  return sign | ((rebased + 0xfff + ((rebased >>> 13) & 1)) >>> 13);
+}
+
+export function fromF16(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >>> 10) & 31;
+  const fraction = half & 0x3ff;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** The numbers that the bits stand for. A `Float64Array` comes back as it is. */
+export function widen(array: TypedArray, dtype: BufferDtype): Float64Array {
+  if (array instanceof Float64Array) return array;
+  if (dtype !== "bf16" && dtype !== "f16") return Float64Array.from(array);
+  const read = dtype === "bf16" ? fromBf16 : fromF16;
+  const result = new Float64Array(array.length);
+  for (let i = 0; i < array.length; i++) result[i] = read(array[i] as number);
+  return result;
+}
+
+/** Writes the numbers into an array of the dtype, rounded to nearest even. */
+export function narrowInto(target: TypedArray, dtype: BufferDtype, values: ArrayLike<number>): void {
+  if (dtype !== "bf16" && dtype !== "f16") {
+    target.set(values);
+    return;
+  }
+  const write = dtype === "bf16" ? toBf16 : toF16;
+  for (let i = 0; i < values.length; i++) target[i] = write(values[i] as number);
+}
+
+/** The same numbers in another dtype; the same array where nothing changes. */
+export function convert(array: TypedArray, from: BufferDtype, to: BufferDtype): TypedArray {
+  if (from === to) return array;
+  const result = makeArray(to, array.length);
+  narrowInto(result, to, from === "bf16" || from === "f16" ? widen(array, from) : array);
+  return result;
+}
