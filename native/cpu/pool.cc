@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/relax.h"
+
 namespace lossc {
 namespace {
 
@@ -14,14 +16,6 @@ constexpr auto worthWaking = std::chrono::microseconds(30);
 constexpr auto lookout = std::chrono::microseconds(30);
 /// Pieces per thread: enough to even out what threads lose to other processes, and to notice an abort soon.
 constexpr std::int64_t piecesPerThread = 32;
-
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 }  // namespace
 

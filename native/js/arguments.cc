@@ -19,15 +19,15 @@ Napi::Object toObject(const Napi::Value& value, const char* what) {
 }
 
 double toNumber(const Napi::Value& value, const char* what) {
-  if (!value.IsNumber()) wrong(what, "a number");
-  return value.As<Napi::Number>().DoubleValue();
+  double number = 0;
+  if (napi_get_value_double(value.Env(), value, &number) != napi_ok) wrong(what, "a number");
+  return number;
 }
 
 std::int64_t toInteger(const Napi::Value& value, const char* what, std::int64_t least, std::int64_t most) {
   const double number = toNumber(value, what);
   if (std::trunc(number) == number && number >= static_cast<double>(least) && number <= static_cast<double>(most))
     return static_cast<std::int64_t>(number);
-  // As JavaScript prints it.
   throw Fault(Code::range, std::string(what) + " must be a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ", not " +
                                value.ToString().Utf8Value());
 }

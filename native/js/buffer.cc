@@ -25,11 +25,6 @@ Napi::Object Buffer::make(Napi::Env env, const std::shared_ptr<Belongings>& owne
   return AddonData::of(env).buffer.New({Napi::External<Parts>::New(env, &parts)});
 }
 
-Buffer* Buffer::from(const Napi::Value& value) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&tag)) return nullptr;
-  return Unwrap(value.As<Napi::Object>());
-}
-
 Buffer::Buffer(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (!info[0].IsExternal()) throw toError(info.Env(), Fault(Code::usage, "a buffer is made by device.allocate(bytes)"));
   auto& parts = *info[0].As<Napi::External<Parts>>().Data();
@@ -37,7 +32,7 @@ Buffer::Buffer(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   owner_ = std::move(parts.owner);
   allocation_ = std::move(parts.allocation);
   bytes_ = allocation_->bytes;
-  owner_->resources.insert(this);
+  owner_->resources.emplace(static_cast<Buffer*>(this), this);
   Napi::MemoryManagement::AdjustExternalMemory(Env(), static_cast<std::int64_t>(bytes_));
 }
 
@@ -45,16 +40,20 @@ Buffer::~Buffer() { release(); }
 
 void Buffer::release() {
   if (allocation_ == nullptr) return;
-  owner_->resources.erase(this);
+  owner_->resources.erase(static_cast<Buffer*>(this));
   owner_->worker->discard(std::move(allocation_));
   allocation_ = nullptr;
   Napi::MemoryManagement::AdjustExternalMemory(Env(), -static_cast<std::int64_t>(bytes_));
 }
 
-const std::shared_ptr<Allocation>& Buffer::allocation(const Belongings& owner) const {
-  if (owner_.get() != &owner) throw Fault(Code::usage, "the buffer belongs to another device");
-  if (allocation_ == nullptr) throw Fault(Code::disposed, "the buffer has been disposed of");
-  return allocation_;
+const std::shared_ptr<Allocation>& Buffer::of(const Napi::Value& value, const Belongings& owner, const char* what) {
+  const auto known = owner.resources.find(wrapped(value));
+  if (known != owner.resources.end())
+    if (auto* handle = dynamic_cast<Buffer*>(known->second)) return handle->allocation_;
+  // Something is wrong: the tag tells what.
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&tag)) throw Fault(Code::usage, std::string(what) + " must be a buffer of the device");
+  if (Unwrap(value.As<Napi::Object>())->allocation_ == nullptr) throw Fault(Code::disposed, std::string(what) + " has been disposed of");
+  throw Fault(Code::usage, std::string(what) + " belongs to another device");
 }
 
 Napi::Value Buffer::byteLength(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(bytes_)); }

@@ -9,14 +9,12 @@ class Buffer : public Napi::ObjectWrap<Buffer>, public Resource {
  public:
   static Napi::Function define(Napi::Env env);
   static Napi::Object make(Napi::Env env, const std::shared_ptr<Belongings>& owner, std::shared_ptr<Allocation> allocation);
-  /// The buffer behind the value, null where the value is something else.
-  static Buffer* from(const Napi::Value& value);
 
   explicit Buffer(const Napi::CallbackInfo& info);
   ~Buffer() override;
 
-  /// DISPOSED where there is none any more; USAGE where it belongs to another device.
-  const std::shared_ptr<Allocation>& allocation(const Belongings& owner) const;
+  /// What lies behind the value. USAGE where it is something else or of another device, DISPOSED where it has been disposed of.
+  static const std::shared_ptr<Allocation>& of(const Napi::Value& value, const Belongings& owner, const char* what);
   void release() override;
 
  private:

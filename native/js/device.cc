@@ -102,7 +102,7 @@ Napi::Value Device::dispose(const Napi::CallbackInfo& info) {
     if (!disposal_.IsEmpty()) return disposal_.Value();
     // What programs still use is kept by them; the rest goes before the device closes, since garbage is collected first.
     const auto resources = belongings_->resources;
-    for (auto* resource : resources) resource->release();
+    for (const auto& [handle, resource] : resources) resource->release();
     const auto promise = belongings_->worker->submit(std::make_unique<CloseTask>(info.This().As<Napi::Object>(), backend_));
     disposal_ = Napi::Persistent(promise);
     return promise;

@@ -24,33 +24,32 @@ Napi::Object ModuleHandle::make(Napi::Env env, const std::shared_ptr<Belongings>
   return AddonData::of(env).module.New({Napi::External<Parts>::New(env, &parts)});
 }
 
-ModuleHandle* ModuleHandle::from(const Napi::Value& value) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&tag)) return nullptr;
-  return Unwrap(value.As<Napi::Object>());
-}
-
 ModuleHandle::ModuleHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (!info[0].IsExternal()) throw toError(info.Env(), Fault(Code::usage, "a module is made by device.load(binary)"));
   auto& parts = *info[0].As<Napi::External<Parts>>().Data();
   info.This().As<Napi::Object>().TypeTag(&tag);
   owner_ = std::move(parts.owner);
   module_ = std::move(parts.module);
-  owner_->resources.insert(this);
+  owner_->resources.emplace(static_cast<ModuleHandle*>(this), this);
 }
 
 ModuleHandle::~ModuleHandle() { release(); }
 
 void ModuleHandle::release() {
   if (module_ == nullptr) return;
-  owner_->resources.erase(this);
+  owner_->resources.erase(static_cast<ModuleHandle*>(this));
   owner_->worker->discard(std::move(module_));
   module_ = nullptr;
 }
 
-const std::shared_ptr<Module>& ModuleHandle::module(const Belongings& owner) const {
-  if (owner_.get() != &owner) throw Fault(Code::usage, "the module belongs to another device");
-  if (module_ == nullptr) throw Fault(Code::disposed, "the module has been disposed of");
-  return module_;
+const std::shared_ptr<Module>& ModuleHandle::of(const Napi::Value& value, const Belongings& owner, const char* what) {
+  const auto known = owner.resources.find(wrapped(value));
+  if (known != owner.resources.end())
+    if (auto* handle = dynamic_cast<ModuleHandle*>(known->second)) return handle->module_;
+  // Something is wrong: the tag tells what.
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&tag)) throw Fault(Code::usage, std::string(what) + " must be a module of the device");
+  if (Unwrap(value.As<Napi::Object>())->module_ == nullptr) throw Fault(Code::disposed, std::string(what) + " has been disposed of");
+  throw Fault(Code::usage, std::string(what) + " belongs to another device");
 }
 
 Napi::Value ModuleHandle::dispose(const Napi::CallbackInfo& info) {

@@ -39,9 +39,7 @@ class Parser {
   void add(Command command) { parsed_.program.commands.push_back(std::move(command)); }
 
   Launch launch(const Napi::Object& command) {
-    auto* handle = ModuleHandle::from(command.Get("module"));
-    if (handle == nullptr) throw Fault(Code::usage, "module must be what device.load(binary) gave");
-    Launch launch{handle->module(owner_), toString(command.Get("kernel"), "kernel"), toInteger(command.Get("elements"), "elements", 1, maxSafeInteger),
+    Launch launch{ModuleHandle::of(command.Get("module"), owner_, "module"), toString(command.Get("kernel"), "kernel"), toInteger(command.Get("elements"), "elements", 1, maxSafeInteger),
                   toInteger(command.Get("perBlock"), "perBlock", 1, maxSafeInteger),
                   static_cast<int>(toInteger(command.Get("block"), "block", 1, maxBlock)), {}};
     if (launch.blocks() > maxGrid) throw Fault(Code::range, std::to_string(launch.blocks()) + " blocks are more than a launch can have");
@@ -60,10 +58,11 @@ class Parser {
     if (!value.IsArray()) throw Fault(Code::usage, "pointers must be an array");
     const auto pointers = value.As<Napi::Array>();
     const auto fields = static_cast<std::int64_t>(arguments.size());
-    for (std::uint32_t i = 0; i < pointers.Length(); ++i) {
+    const auto count = pointers.Length();
+    for (std::uint32_t i = 0; i < count; ++i) {
       const auto entry = pointers.Get(i);
-      if (!entry.IsArray()) throw Fault(Code::usage, "a pointer must be [field, memory, offset]");
-      const auto pointer = entry.As<Napi::Array>();
+      if (!entry.IsObject()) throw Fault(Code::usage, "a pointer must be [field, memory, offset]");
+      const auto pointer = entry.As<Napi::Object>();
       const auto field = toInteger(pointer.Get(0u), "the field of a pointer", 0, fields - 1);
       const auto span = memory(pointer.Get(1u), "the memory of a pointer");
       const auto offset = toInteger(pointer.Get(2u), "the offset of a pointer", 0, static_cast<std::int64_t>(span.bytes));
@@ -128,9 +127,7 @@ class Parser {
   }
 
   Span buffer(const Napi::Value& value, const char* what) {
-    const auto* handle = Buffer::from(value);
-    if (handle == nullptr) throw Fault(Code::usage, std::string(what) + " must be a buffer of the device");
-    const auto& allocation = handle->allocation(owner_);
+    const auto& allocation = Buffer::of(value, owner_, what);
     parsed_.program.owners.push_back(allocation);
     return {allocation->address, allocation->bytes};
   }
@@ -138,7 +135,7 @@ class Parser {
   Bytes view(const Napi::Value& value, const char* what) {
     const auto bytes = toBytes(value, what);
     if (parsed_.views.IsEmpty()) parsed_.views = Napi::Array::New(env_);
-    parsed_.views.Set(parsed_.views.Length(), value);
+    napi_set_element(env_, parsed_.views, viewCount_++, value);
     return bytes;
   }
 
@@ -146,6 +143,7 @@ class Parser {
   const Belongings& owner_;
   const bool hostMemory_;
   Parsed parsed_;
+  std::uint32_t viewCount_ = 0;
 };
 
 }  // namespace

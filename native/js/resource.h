@@ -4,7 +4,7 @@
 #include <napi.h>
 
 #include <memory>
-#include <set>
+#include <unordered_map>
 
 #include "core/program.h"
 #include "js/worker.h"
@@ -23,7 +23,15 @@ struct Belongings {
   explicit Belongings(std::shared_ptr<Worker> worker) : worker(std::move(worker)) {}
 
   const std::shared_ptr<Worker> worker;
-  std::set<Resource*> resources;
+  /// Handles that have not been released, by the pointer that Node-API keeps for the object: found here, a pointer is of the right kind, of this
+  /// device and alive, which is checked faster than any tag of the object.
+  std::unordered_map<const void*, Resource*> resources;
 };
+
+/// What Node-API keeps for the object; null where that is nothing. Not to be used before it is known whose it is.
+inline void* wrapped(const Napi::Value& value) {
+  void* pointer = nullptr;
+  return napi_unwrap(value.Env(), value, &pointer) == napi_ok ? pointer : nullptr;
+}
 
 }  // namespace lossc

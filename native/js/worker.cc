@@ -1,10 +1,21 @@
 #include "js/worker.h"
 
+#include <chrono>
 #include <new>
 
+#include "core/host.h"
+#include "core/relax.h"
 #include "js/errors.h"
 
 namespace lossc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// How long the thread looks out for the next task before it sleeps: a caller that awaits one program and submits the next is not slowed by a wake-up.
+constexpr auto lookout = std::chrono::microseconds(300);
+
+}  // namespace
 
 void Task::perform(const std::atomic<bool>& stopping) noexcept {
   try {
@@ -60,6 +71,7 @@ Napi::Promise Worker::submit(std::unique_ptr<Task> task) {
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
+    nudged_.store(true, std::memory_order_relaxed);
   }
   ready_.notify_one();
   return promise;
@@ -87,6 +99,7 @@ void Worker::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_.store(true);
+    nudged_.store(true, std::memory_order_relaxed);
     dropped.swap(tasks_);
   }
   ready_.notify_one();
@@ -97,8 +110,17 @@ void Worker::stop() {
 }
 
 void Worker::loop() {
+  // With one core there is nobody who could submit while this thread looks out.
+  const bool alone = host::cores() == 1;
   std::unique_lock lock(mutex_);
   for (;;) {
+    if (!alone && tasks_.empty() && garbage_.empty()) {
+      lock.unlock();
+      const auto until = Clock::now() + lookout;
+      while (!nudged_.load(std::memory_order_relaxed) && Clock::now() < until) relax();
+      lock.lock();
+    }
+    nudged_.store(false, std::memory_order_relaxed);
     ready_.wait(lock, [this] { return stopping_.load() || !tasks_.empty() || !garbage_.empty(); });
     if (stopping_.load()) return;
     if (!garbage_.empty()) {

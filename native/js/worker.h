@@ -76,6 +76,8 @@ class Worker {
   std::deque<std::unique_ptr<Task>> tasks_;
   std::vector<std::shared_ptr<void>> garbage_;
   std::atomic<bool> stopping_{false};
+  /// Something was submitted; read without the lock.
+  std::atomic<bool> nudged_{false};
   std::thread thread_;
 };
 
