@@ -3,6 +3,7 @@
 
 #include "core/host.h"
 #include "cpu/cpu_backend.h"
+#include "emulator/emulated_backend.h"
 #include "js/addon_data.h"
 #include "js/arguments.h"
 #include "js/buffer.h"
@@ -22,6 +23,22 @@ Napi::Value openCpu(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value openEmulated(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value {
+    const auto value = toObject(info[0], "options").Get("order");
+    using Kind = emulator::Order::Kind;
+    emulator::Order order;
+    if (value.IsNumber()) {
+      order = {Kind::seeded, static_cast<std::uint64_t>(toInteger(value, "order", 0, maxSafeInteger))};
+    } else {
+      const auto name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+      if (name != "forward" && name != "reverse") throw Fault(Code::usage, "order must be \"forward\", \"reverse\" or a seed");
+      order.kind = name == "forward" ? Kind::forward : Kind::reverse;
+    }
+    return Device::make(info.Env(), std::make_shared<EmulatedBackend>(order));
+  });
+}
+
 Napi::Value cpuFeatures(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), host::features()); }
 
 void define(Napi::Env env, Napi::Object exports) {
@@ -31,6 +48,7 @@ void define(Napi::Env env, Napi::Object exports) {
   data->buffer = Napi::Persistent(Buffer::define(env));
   data->module = Napi::Persistent(ModuleHandle::define(env));
   exports.Set("openCpu", Napi::Function::New<openCpu>(env, "openCpu"));
+  exports.Set("openEmulated", Napi::Function::New<openEmulated>(env, "openEmulated"));
   exports.Set("cpuFeatures", Napi::Function::New<cpuFeatures>(env, "cpuFeatures"));
 }
 

@@ -1,0 +1,23 @@
+// The emulated device: kernels of the emulated prelude in the geometry of a GPU, block by block on the pool's threads.
+#pragma once
+
+#include <deque>
+
+#include "cpu/host_backend.h"
+#include "emulator/block.h"
+
+namespace lossc {
+
+class EmulatedBackend : public HostBackend {
+ public:
+  explicit EmulatedBackend(emulator::Order order);
+
+ protected:
+  void launch(const Launch& launch, void* kernel, const Interrupt& interrupt) override;
+
+ private:
+  /// One for each thread of the pool; stacks are made when first needed and kept.
+  std::deque<emulator::Block> blocks_;
+};
+
+}  // namespace lossc
