@@ -7,7 +7,9 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: string): v
 }
 
 export function abortedError(signal: AbortSignal | undefined, what: string): LosscError {
-  return new LosscError("ABORTED", `${what} was ended by its AbortSignal; the next call works as before.`, { cause: signal?.reason });
+  return new LosscError("ABORTED", `${what} was ended by its AbortSignal; the next call works as before.`, {
+    cause: signal?.reason,
+  });
 }
 
 /** Settles as the promise does, but rejects with `ABORTED` as soon as the signal fires. */

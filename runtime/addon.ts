@@ -47,27 +47,44 @@ export function loadAddon(): AddonReport {
 
 function tryLoad(path: string): AddonReport {
   if (!existsSync(path)) {
-    return { addon: null, path, reason: `the addon is not built (${path} is missing): run \`npm run build\` in lossc's folder` };
+    return {
+      addon: null,
+      path,
+      reason: `the addon is not built (${path} is missing): run \`npm run build\` in lossc's folder`,
+    };
   }
   try {
-    return { addon: createRequire(import.meta.url)(path) as NativeAddon, path, reason: "" };
+    return {
+      addon: createRequire(import.meta.url)(path) as NativeAddon,
+      path,
+      reason: "",
+    };
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
-    return { addon: null, path, reason: `the addon does not load (${problem}): build it anew with \`npm run build\` in lossc's folder` };
+    return {
+      addon: null,
+      path,
+      reason: `the addon does not load (${problem}): build it anew with \`npm run build\` in lossc's folder`,
+    };
   }
 }
 
 /** The addon, or `DEVICE_NOT_FOUND` with the reason why `wantedBy` cannot be had. */
 export function requireAddon(wantedBy: string): NativeAddon {
   const { addon, reason } = loadAddon();
-  if (!addon) throw new LosscError("DEVICE_NOT_FOUND", `${wantedBy} needs the addon, and ${reason}. The device "reference" works without it.`);
+  if (!addon)
+    throw new LosscError(
+      "DEVICE_NOT_FOUND",
+      `${wantedBy} needs the addon, and ${reason}. The device "reference" works without it.`,
+    );
   return addon;
 }
 
 /** The way out that the addon, which knows no user, does not give. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   DEVICE_OUT_OF_MEMORY: "Give fewer tokens per call, use `inPlace: true`, or dispose of buffers that are not needed.",
-  DEVICE_FAULT: "The device may be unusable now: dispose of it and open it again; if it happens again, report it with the kernel's text (`lossc emit`).",
+  DEVICE_FAULT:
+    "The device may be unusable now: dispose of it and open it again; if it happens again, report it with the kernel's text (`lossc emit`).",
   DISPOSED: "Open a new device with openDevice().",
 };
 
@@ -83,7 +100,10 @@ export function wrapNative(error: unknown): LosscError {
   const advice = ADVICE[known];
   const text = String(message ?? "the addon failed without a message");
   const joined = advice && !text.includes(advice) ? `${text.replace(/[.\s]+$/, "")}. ${advice}` : text;
-  return new LosscError(known, joined, { cause: error, log: typeof log === "string" ? log : undefined });
+  return new LosscError(known, joined, {
+    cause: error,
+    log: typeof log === "string" ? log : undefined,
+  });
 }
 
 /** Awaits work of the addon; what it rejects with is wrapped. */

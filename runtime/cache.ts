@@ -115,7 +115,14 @@ export class KernelCache {
       await writeFile(join(folder, request.source.file), request.source.text);
       await request.build(folder, signal);
       const bytes = await readFile(join(folder, request.binary));
-      const entry = { key: request.key, binary: request.binary, sha256: digest(bytes), bytes: bytes.length, made: new Date().toISOString(), ...request.about };
+      const entry = {
+        key: request.key,
+        binary: request.binary,
+        sha256: digest(bytes),
+        bytes: bytes.length,
+        made: new Date().toISOString(),
+        ...request.about,
+      };
       await writeFile(join(folder, "entry.json"), `${JSON.stringify(entry, null, 2)}\n`);
       await install(root, folder, request);
     } catch (error) {
@@ -124,7 +131,11 @@ export class KernelCache {
       await rm(folder, { recursive: true, force: true });
     }
     const entry = await readEntry(root, request);
-    if (!entry) throw new LosscError("COMPILE_FAILED", `the cache entry ${join(root, request.key)} was damaged while it was made; try again`);
+    if (!entry)
+      throw new LosscError(
+        "COMPILE_FAILED",
+        `the cache entry ${join(root, request.key)} was damaged while it was made; try again`,
+      );
     return { ...entry, built: true };
   }
 
@@ -156,7 +167,9 @@ async function makeRoot(root: string): Promise<string> {
     const substitute = mkdtempSync(join(tmpdir(), "lossc-"));
     process.once("exit", () => rmSync(substitute, { recursive: true, force: true }));
     const problem = error instanceof Error ? error.message : String(error);
-    warnOnce(`lossc cannot write its cache (${problem}), so kernels are compiled anew in every process; set LOSSC_CACHE_DIR to a folder of yours.`);
+    warnOnce(
+      `lossc cannot write its cache (${problem}), so kernels are compiled anew in every process; set LOSSC_CACHE_DIR to a folder of yours.`,
+    );
     return substitute;
   }
 }
@@ -172,7 +185,13 @@ async function readEntry(root: string, request: CacheRequest): Promise<CacheEntr
     const about = JSON.parse(await readFile(join(folder, "entry.json"), "utf8")) as { sha256?: unknown };
     const bytes = await readFile(path);
     if (about.sha256 !== digest(bytes)) return null;
-    return { key: request.key, path, bytes, source: join(folder, request.source.file), built: false };
+    return {
+      key: request.key,
+      path,
+      bytes,
+      source: join(folder, request.source.file),
+      built: false,
+    };
   } catch {
     return null;
   }
@@ -215,7 +234,11 @@ async function keepFailed(root: string, folder: string, request: CacheRequest, e
     // Another process that failed the same way was faster: its copy is as good.
   }
   const text = join(kept, request.source.file);
-  return new LosscError(error.code, `${error.message} The text is in ${text}`, { cause: error.cause, log: error.log, text });
+  return new LosscError(error.code, `${error.message} The text is in ${text}`, {
+    cause: error.cause,
+    log: error.log,
+    text,
+  });
 }
 
 function digest(bytes: Uint8Array): string {

@@ -3,7 +3,14 @@ import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
 
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;
 
-const SIZES = { f32: 4, bf16: 2, f16: 2, f64: 8, i32: 4, u32: 4 } as const satisfies Record<BufferDtype, number>;
+const SIZES = {
+  f32: 4,
+  bf16: 2,
+  f16: 2,
+  f64: 8,
+  i32: 4,
+  u32: 4,
+} as const satisfies Record<BufferDtype, number>;
 
 /** The dtypes that a caller may name. */
 export const BUFFER_DTYPES = Object.keys(SIZES) as readonly BufferDtype[];

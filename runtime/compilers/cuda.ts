@@ -14,7 +14,8 @@ import { firstErrors, type Toolchain } from "./toolchain.js";
 const FLAGS = ["-std=c++17", "-fmad=false"] as const;
 
 /** How to get a compiler for CUDA, for messages. */
-export const CUDA_ADVICE = "install NVRTC (libnvrtc of the CUDA toolkit, or the pip wheel nvidia-cuda-nvrtc on the library path) or nvcc";
+export const CUDA_ADVICE =
+  "install NVRTC (libnvrtc of the CUDA toolkit, or the pip wheel nvidia-cuda-nvrtc on the library path) or nvcc";
 
 /** Path of `nvcc`: on `$PATH`, in `$CUDA_HOME/bin`, in `/usr/local/cuda/bin`. */
 export async function findNvcc(): Promise<string | null> {
@@ -29,11 +30,15 @@ export async function findNvcc(): Promise<string | null> {
 /** A compiler for `architecture` (`sm_90`). `COMPILER_NOT_FOUND` where there is neither NVRTC nor nvcc. */
 export async function openCuda(cache: KernelCache, addon: NativeAddon, architecture: string): Promise<Toolchain> {
   const { nvrtc } = addon.libraries();
-  if (nvrtc.path !== undefined) return new Nvrtc(cache, architecture, addon, `NVRTC ${nvrtc.version ?? "of unknown version"} (${nvrtc.path})`);
+  if (nvrtc.path !== undefined)
+    return new Nvrtc(cache, architecture, addon, `NVRTC ${nvrtc.version ?? "of unknown version"} (${nvrtc.path})`);
   const nvcc = await findNvcc();
   if (nvcc) return new Nvcc(cache, architecture, nvcc);
   const problem = nvrtc.problem ?? "libnvrtc is missing";
-  throw new LosscError("COMPILER_NOT_FOUND", `there is no compiler for CUDA (NVRTC: ${problem}; nvcc: not in $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin): ${CUDA_ADVICE}.`);
+  throw new LosscError(
+    "COMPILER_NOT_FOUND",
+    `there is no compiler for CUDA (NVRTC: ${problem}; nvcc: not in $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin): ${CUDA_ADVICE}.`,
+  );
 }
 
 abstract class CudaToolchain implements Toolchain {
@@ -57,7 +62,13 @@ abstract class CudaToolchain implements Toolchain {
         key: cacheKey(["cuda", text.text, this.architecture, version, ...flags]),
         source: { file: "kernel.cu", text: text.text },
         binary: "kernel.cubin",
-        about: { target: "cuda", architecture: this.architecture, compiler: this.description, version: version.split("\n").at(-1), flags },
+        about: {
+          target: "cuda",
+          architecture: this.architecture,
+          compiler: this.description,
+          version: version.split("\n").at(-1),
+          flags,
+        },
         build: (folder, abort) => this.build(folder, text.text, abort),
       },
       signal,
@@ -120,7 +131,11 @@ class Nvcc extends CudaToolchain {
   protected async build(folder: string, _text: string, signal: AbortSignal): Promise<void> {
     const env = { ...process.env, TMPDIR: folder, LC_ALL: "C" };
     const args = [...this.flags(), "-o", join(folder, "kernel.cubin"), join(folder, "kernel.cu")];
-    const { status, output } = await runProgram(this.program, args, { cwd: folder, env, signal });
+    const { status, output } = await runProgram(this.program, args, {
+      cwd: folder,
+      env,
+      signal,
+    });
     if (status !== 0) {
       const how = status === null ? "was killed" : `ended with status ${status}`;
       throw new LosscError("COMPILE_FAILED", `nvcc ${how}: ${firstErrors(output)}.`, { log: output });
@@ -130,7 +145,10 @@ class Nvcc extends CudaToolchain {
 
 async function askNvcc(program: string): Promise<Probe> {
   try {
-    return { version: (await runProgram(program, ["--version"])).output.trim(), native: [] };
+    return {
+      version: (await runProgram(program, ["--version"])).output.trim(),
+      native: [],
+    };
   } catch (error) {
     throw new LosscError("COMPILER_NOT_FOUND", `nvcc (${program}) cannot be started: ${CUDA_ADVICE}.`, { cause: error });
   }

@@ -14,7 +14,17 @@ const NAMES = ["c++", "g++", "clang++"] as const;
  * Never `-ffast-math`: infinities and NaN are data here, and sums keep their order. What is switched off is only what nobody looks at,
  * `errno` and floating-point traps, and contraction, so that every multiply-add that is fused is written as one.
  */
-const FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-fno-rtti", "-fPIC", "-shared", "-w"] as const;
+const FLAGS = [
+  "-std=c++17",
+  "-ffp-contract=off",
+  "-fno-math-errno",
+  "-fno-trapping-math",
+  "-fno-exceptions",
+  "-fno-rtti",
+  "-fPIC",
+  "-shared",
+  "-w",
+] as const;
 
 /** `emulated` is for tests: its text is compiled often and run on little. */
 const OPTIMISE = { cpu: "-O3", emulated: "-O1" } as const;
@@ -60,7 +70,13 @@ class CxxToolchain implements Toolchain {
         key: cacheKey([this.target, text.text, process.arch, this.features, this.program, about.version, ...flags]),
         source: { file: "kernel.cpp", text: text.text },
         binary: "kernel.so",
-        about: { target: this.target, compiler: this.program, version: about.version.split("\n")[0], flags, features: this.features },
+        about: {
+          target: this.target,
+          compiler: this.program,
+          version: about.version.split("\n")[0],
+          flags,
+          features: this.features,
+        },
         build: (folder, abort) => this.build(folder, flags, abort),
       },
       signal,
@@ -75,7 +91,11 @@ class CxxToolchain implements Toolchain {
     const source = join(folder, "kernel.cpp");
     // The compiler's own temporary files go where the sweep of the cache finds them.
     const env = { ...process.env, TMPDIR: folder, LC_ALL: "C" };
-    const { status, output } = await runProgram(this.program, [...flags, "-o", join(folder, "kernel.so"), source], { cwd: folder, env, signal });
+    const { status, output } = await runProgram(this.program, [...flags, "-o", join(folder, "kernel.so"), source], {
+      cwd: folder,
+      env,
+      signal,
+    });
     if (status !== 0) {
       const how = status === null ? "was killed" : `ended with status ${status}`;
       throw new LosscError("COMPILE_FAILED", `${basename(this.program)} ${how}: ${firstErrors(output)}.`, { log: output });

@@ -36,7 +36,8 @@ async function load(cache: KernelCache, key: string, program: string, ask: () =>
   const file = join(folder, `${key}.json`);
   try {
     const kept = JSON.parse(await readFile(file, "utf8")) as Probe;
-    if (typeof kept.version === "string" && Array.isArray(kept.native) && kept.native.every((flag) => typeof flag === "string")) return kept;
+    if (typeof kept.version === "string" && Array.isArray(kept.native) && kept.native.every((flag) => typeof flag === "string"))
+      return kept;
   } catch {
     // Not asked yet, or damaged: ask.
   }

@@ -17,7 +17,11 @@ const OUTPUT_LIMIT = 1 << 20;
 export function runProgram(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal } = {},
+  options: {
+    readonly cwd?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly signal?: AbortSignal;
+  } = {},
 ): Promise<Outcome> {
   const { signal } = options;
   return new Promise((resolvePromise, reject) => {
@@ -26,7 +30,12 @@ export function runProgram(
       return;
     }
     // A compiler driver starts further processes: a group of its own lets them end together.
-    const child = spawn(program, args, { cwd: options.cwd, env: options.env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
     const pieces: Buffer[] = [];
     let size = 0;
     const collect = (piece: Buffer) => {
@@ -51,7 +60,11 @@ export function runProgram(
     child.once("close", (status) => {
       done();
       if (signal?.aborted) reject(abortedError(signal, "The compilation"));
-      else resolvePromise({ status, output: Buffer.concat(pieces).toString("utf8").slice(0, OUTPUT_LIMIT) });
+      else
+        resolvePromise({
+          status,
+          output: Buffer.concat(pieces).toString("utf8").slice(0, OUTPUT_LIMIT),
+        });
     });
   });
 }

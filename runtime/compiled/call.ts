@@ -1,0 +1,81 @@
+/** One call of `forwardBackward`, checked and ready to run. */
+import type { CompiledPlan } from "../../codegen/compile.js";
+import { LosscError } from "../../dsl/errors.js";
+import type { ForwardBackwardOptions } from "../devices/device.js";
+import type { CheckedInputs } from "../inputs/check.js";
+import type { CheckedConfig } from "../inputs/config.js";
+import { describe, type Source } from "../inputs/numbers.js";
+import { type BatchShape, locate } from "../structure.js";
+
+export interface CallOptions {
+  readonly inPlace: boolean;
+  readonly propagate: boolean;
+  readonly skipMasked: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Call {
+  readonly compiled: CompiledPlan;
+  /** With the vocabulary that the plan is run with: 1 where there are no rows and none was named. */
+  readonly shape: BatchShape;
+  readonly inputs: CheckedInputs;
+  readonly config: CheckedConfig;
+  readonly options: CallOptions;
+}
+
+const OPTIONS = ["inPlace", "signal", "nonFinite", "skipMasked"];
+
+/** Checks the options of a call. `USAGE`. */
+export function checkOptions(options: ForwardBackwardOptions): CallOptions {
+  if (typeof options !== "object" || options === null)
+    throw new LosscError("USAGE", `the options are ${describe(options)}; give an object with ${OPTIONS.join(", ")}`);
+  for (const name of Object.keys(options)) {
+    if (!OPTIONS.includes(name))
+      throw new LosscError("USAGE", `forwardBackward has no option "${name}"; its options are ${OPTIONS.join(", ")}`);
+  }
+  const { inPlace = false, nonFinite = "error", skipMasked = false, signal } = options;
+  if (nonFinite !== "error" && nonFinite !== "propagate") {
+    throw new LosscError("USAGE", `the option nonFinite is ${describe(nonFinite)}; it is "error" or "propagate"`);
+  }
+  for (const [name, value] of Object.entries({ inPlace, skipMasked })) {
+    if (typeof value !== "boolean")
+      throw new LosscError("USAGE", `the option ${name} is ${describe(value)}; it is true or false`);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new LosscError("USAGE", `the option signal is ${describe(signal)}; give an AbortSignal`);
+  return { inPlace, propagate: nonFinite === "propagate", skipMasked, signal };
+}
+
+/** In place needs memory of the caller's that can hold the gradient. */
+export function checkInPlace(source: Source, name: string, dtype: string): void {
+  if (source.kind === "host" ? source.own && source.dtype === dtype : source.dtype === dtype) return;
+  const wanted = dtype === "f32" ? "a Float32Array or a device buffer of f32" : `{ data, dtype: "${dtype}" } or a device buffer`;
+  throw new LosscError(
+    "INPUT_DTYPE",
+    `with inPlace the gradient overwrites ${name}, which must be ${wanted}; leave inPlace out to get a new array`,
+  );
+}
+
+/** The error of a non-finite loss or gradient, naming the first datum and token that show it. */
+export function nonFiniteError(
+  loss: string,
+  shape: BatchShape,
+  space: "token" | "sequence" | "group" | "batch",
+  element: number,
+): LosscError {
+  let where: string;
+  if (space === "token") {
+    const place = locate(shape, element);
+    where = `first at datum ${place.datum}, token ${place.token} (token ${element} of the batch)`;
+  } else if (space === "sequence") {
+    const before = shape.lengths.slice(0, element).reduce((sum, length) => sum + length, 0);
+    where = `first at datum ${element} (tokens ${before} … ${before + (shape.lengths[element] ?? 0) - 1} of the batch)`;
+  } else if (space === "group") {
+    const first = (shape.groups ?? []).slice(0, element).reduce((sum, size) => sum + size, 0);
+    where = `first in group ${element} (data ${first} … ${first + (shape.groups?.[element] ?? 1) - 1})`;
+  } else where = "in a term that belongs to the whole batch";
+  return new LosscError(
+    "NON_FINITE",
+    `the loss "${loss}" or its gradient is not finite, ${where}; look at what that datum holds, give it weight 0, or ask for nonFinite: "propagate"`,
+  );
+}

@@ -1,0 +1,111 @@
+/** What compiled losses of all devices share: the checks before a call, and the order of calls. */
+import type { CompiledPlan } from "../../codegen/compile.js";
+import type { LogitsDtype, Plan } from "../../codegen/plan.js";
+import { LosscError } from "../../dsl/errors.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import { type Queue, throwIfAborted } from "../abort.js";
+import type {
+  CompiledLoss,
+  CompileOptions,
+  ConfigValues,
+  Device,
+  ForwardBackwardOptions,
+  LossInputs,
+  LossResult,
+} from "../devices/device.js";
+import { isLogitsDtype } from "../dtypes.js";
+import { checkInputs } from "../inputs/check.js";
+import { type CheckedConfig, checkConfig } from "../inputs/config.js";
+import { describe, type Source } from "../inputs/numbers.js";
+import { type Call, checkInPlace, checkOptions } from "./call.js";
+import { needsGroups, planOf } from "./plans.js";
+
+/** What a compiled loss needs of its device. */
+export interface LossHost {
+  readonly device: Device;
+  readonly queue: Queue;
+  /** `DISPOSED` where the device is. */
+  alive(): void;
+}
+
+export abstract class BaseCompiledLoss implements CompiledLoss {
+  readonly #dtype: LogitsDtype;
+  readonly #config: ConfigValues | undefined;
+  /** The last vocabulary that was named: what a batch without tokens is run with. */
+  #vocab: number;
+
+  constructor(
+    protected readonly host: LossHost,
+    readonly loss: LossDefinition,
+    options: CompileOptions,
+  ) {
+    const { dtype = "f32", vocab, config } = options;
+    if (!isLogitsDtype(dtype))
+      throw new LosscError("INPUT_DTYPE", `the dtype of logits is "f32", "bf16" or "f16", not ${describe(dtype)}`);
+    if (vocab !== undefined && (!Number.isSafeInteger(vocab) || vocab < 1)) {
+      throw new LosscError("INPUT_LENGTH", `vocab is ${describe(vocab)}; it is a whole number ≥ 1`);
+    }
+    this.#dtype = dtype;
+    this.#config = config;
+    this.#vocab = vocab ?? 1;
+    // Tracing and planning are pure and take milliseconds; their errors belong to compile(), not to the first call.
+    this.plan();
+  }
+
+  get device(): Device {
+    return this.host.device;
+  }
+
+  plan(dtype: LogitsDtype | null = this.#dtype): Plan {
+    return planOf(this.loss, dtype, checkConfig(this.loss, this.#config)).plan;
+  }
+
+  /** The plan and constants that `compile` was asked for. */
+  protected get compiled(): CompiledPlan {
+    return planOf(this.loss, this.#dtype, checkConfig(this.loss, this.#config));
+  }
+
+  async forwardBackward(inputs: LossInputs, config?: ConfigValues, options: ForwardBackwardOptions = {}): Promise<LossResult> {
+    // All of this happens before the first await: mistakes are found, and plain arrays copied, when the call is made.
+    this.host.alive();
+    const call = this.check(inputs, config, options);
+    const what = `forwardBackward of "${this.loss.name}"`;
+    throwIfAborted(call.options.signal, what);
+    return this.host.queue.run(() => this.execute(call), call.options.signal, what);
+  }
+
+  /** Runs a call; when this begins, all earlier calls on the device have ended. */
+  protected abstract execute(call: Call): Promise<LossResult>;
+
+  private check(given: LossInputs, values: ConfigValues | undefined, options: ForwardBackwardOptions): Call {
+    const checkedOptions = checkOptions(options);
+    const config = checkConfig(this.loss, this.#config, values);
+    const inputs = checkInputs(this.loss, given, this.device, this.needsGroups(config));
+    const dtype = inputs.logits ? this.dtypeOf(inputs.logits) : null;
+    if (checkedOptions.inPlace) {
+      if (inputs.logits) checkInPlace(inputs.logits, "logits", dtype as LogitsDtype);
+      else if (inputs.policyLogprobs) checkInPlace(inputs.policyLogprobs, "policy_logprobs", "f32");
+    }
+    if (inputs.vocab !== null) this.#vocab = inputs.vocab;
+    const shape = { ...inputs.shape, vocab: inputs.logits ? this.#vocab : 0 };
+    return {
+      compiled: planOf(this.loss, dtype, config),
+      shape,
+      inputs,
+      config,
+      options: checkedOptions,
+    };
+  }
+
+  private needsGroups(config: CheckedConfig): boolean {
+    return needsGroups(this.loss, planOf(this.loss, this.#dtype, config).plan);
+  }
+
+  /** Numbers without a dtype of their own become what `compile` was told to expect. */
+  private dtypeOf({ dtype, kind }: Source): LogitsDtype {
+    if (isLogitsDtype(dtype)) return dtype;
+    if (kind === "device")
+      throw new LosscError("INPUT_DTYPE", `logits is a device buffer of ${dtype}; logits are f32, bf16 or f16`);
+    return this.#dtype;
+  }
+}

@@ -1,0 +1,190 @@
+/** Compiled losses on the devices of the addon: plan → kernel text → binary → one native call. */
+import type { CompiledPlan } from "../../codegen/compile.js";
+import { emitText } from "../../codegen/emit.js";
+import { type Plan, STATUS, type Target } from "../../codegen/plan.js";
+import { LosscError } from "../../dsl/errors.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import { wrapNative } from "../addon.js";
+import type { CompileOptions, DeviceBuffer, LossResult } from "../devices/device.js";
+import { makeArray, type TypedArray } from "../dtypes.js";
+import { targetOutOfRange } from "../inputs/check.js";
+import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
+import type { Arenas } from "./arena.js";
+import { type Binding, bind, type MakeBuffer } from "./bind.js";
+import { type Call, nonFiniteError } from "./call.js";
+import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
+import { Variant } from "./variant.js";
+
+/** What a compiled loss needs of a device of the addon. */
+export interface NativeLossHost extends LossHost {
+  readonly native: NativeDevice;
+  readonly target: Target;
+  /** Architecture that texts are emitted for. */
+  readonly architecture: string;
+  readonly arenas: Arenas;
+  readonly makeBuffer: MakeBuffer;
+  load(text: ReturnType<typeof emitText>, signal?: AbortSignal): Promise<NativeModule>;
+}
+
+export class NativeCompiledLoss extends BaseCompiledLoss {
+  readonly #variants = new Map<Plan, Map<number, Variant>>();
+
+  constructor(
+    protected override readonly host: NativeLossHost,
+    loss: LossDefinition,
+    options: CompileOptions,
+  ) {
+    super(host, loss, options);
+  }
+
+  /** Makes the kernels for a vocabulary ready before the first call. */
+  async prepare(vocab: number): Promise<void> {
+    await this.variant(this.compiled, vocab);
+  }
+
+  protected async execute(call: Call): Promise<LossResult> {
+    this.host.alive();
+    const { signal } = call.options;
+    const variant = await this.variant(call.compiled, call.shape.vocab, signal);
+    return this.host.arenas.use(async (arena) => {
+      let binding: Binding;
+      try {
+        binding = bind(call, variant, this.host.native, arena, this.host.makeBuffer);
+      } catch (error) {
+        // What V8 says when it has no memory for an array.
+        if (error instanceof RangeError)
+          throw new LosscError(
+            "DEVICE_OUT_OF_MEMORY",
+            `there is no memory for the results (${error.message}); give fewer tokens per call or use inPlace`,
+            { cause: error },
+          );
+        throw wrapNative(error);
+      }
+      const given = call.inputs.logits ?? call.inputs.policyLogprobs;
+      const made = binding.gradient && (given?.kind !== "device" || given.buffer !== binding.gradient) ? binding.gradient : null;
+      try {
+        await this.run(binding.program, signal);
+        return await this.result(call, binding);
+      } catch (error) {
+        made?.dispose();
+        throw error;
+      }
+    });
+  }
+
+  private async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
+    const abort = new Int32Array(1);
+    const onAbort = () => Atomics.store(abort, 0, 1);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      if (program.length > 0) await this.host.native.run(program, abort);
+    } catch (error) {
+      throw wrapNative(error);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  private async result(call: Call, binding: Binding): Promise<LossResult> {
+    const { plan } = call.compiled;
+    const number = (id: number) => (binding.results.get(id) as TypedArray)[0] as number;
+    const loss = number(plan.results.loss);
+    const problem = judge(plan, call, binding.results.get(plan.results.status) as Uint32Array, loss);
+    if (problem) {
+      await this.wipe(call, binding);
+      throw problem;
+    }
+    const { logprobs } = plan.results;
+    return {
+      loss,
+      logprobs: logprobs === null ? null : (binding.results.get(logprobs) as Float32Array),
+      ...(await this.gradient(call, binding)),
+      metrics: {
+        "loss:sum": loss,
+        ...Object.fromEntries(plan.results.metrics.map(({ key, buffer }) => [key, number(buffer)])),
+      },
+      outputs: Object.fromEntries(
+        plan.results.outputs.map(({ key, buffer }) => [key, binding.results.get(buffer) as Float32Array]),
+      ),
+      sweeps: plan.sweeps,
+      launches: binding.launches,
+    };
+  }
+
+  private async gradient(call: Call, binding: Binding): Promise<Pick<LossResult, "gradLogits" | "gradLogprobs">> {
+    const { logits, policyLogprobs } = call.inputs;
+    const computed = binding.gradient ?? (binding.results.get(call.compiled.plan.results.gradient) as TypedArray);
+    if (logits) return { gradLogits: computed };
+    if (!call.options.inPlace || !policyLogprobs) return { gradLogprobs: computed as Float32Array | DeviceBuffer };
+    const values = computed as Float32Array;
+    if (policyLogprobs.kind === "device") {
+      if (values.length > 0)
+        await this.run([
+          {
+            kind: "write",
+            to: policyLogprobs.buffer.memory as NativeBuffer,
+            offset: 0,
+            from: values,
+          },
+        ]);
+      return { gradLogprobs: policyLogprobs.buffer };
+    }
+    policyLogprobs.array.set(values);
+    return { gradLogprobs: policyLogprobs.array as Float32Array };
+  }
+
+  /** Zeroes what the caller gave to be overwritten, so that no part of a gradient stays behind. */
+  private async wipe(call: Call, binding: Binding): Promise<void> {
+    if (!call.options.inPlace) return;
+    const source = call.inputs.logits ?? call.inputs.policyLogprobs;
+    if (!source || source.length === 0) return;
+    if (source.kind === "device") {
+      const { memory, byteLength } = source.buffer;
+      await this.run([{ kind: "fill", to: memory, offset: 0, bytes: byteLength, value: 0 }]);
+    } else if (this.host.native.hostMemory && call.inputs.logits) {
+      // Gigabytes take a while: not on the event loop.
+      const array = binding.results.get(call.compiled.plan.results.gradient) ?? makeArray("f32", 0);
+      await this.run([
+        {
+          kind: "fill",
+          to: array,
+          offset: 0,
+          bytes: array.byteLength,
+          value: 0,
+        },
+      ]);
+    } else source.array.fill(0);
+  }
+
+  private async variant({ plan }: CompiledPlan, vocab: number, signal?: AbortSignal): Promise<Variant> {
+    let perVocab = this.#variants.get(plan);
+    if (!perVocab) {
+      perVocab = new Map();
+      this.#variants.set(plan, perVocab);
+    }
+    let variant = perVocab.get(vocab);
+    if (!variant) {
+      const text = emitText(plan, {
+        target: this.host.target,
+        architecture: this.host.architecture,
+        vocab,
+      });
+      variant = new Variant(plan, text, await this.host.load(text, signal));
+      perVocab.set(vocab, variant);
+    }
+    return variant;
+  }
+}
+
+/** What the status words of a run say: the first bad target, else the first non-finite value. */
+function judge(plan: Plan, { shape, inputs, options }: Call, status: Uint32Array, loss: number): LosscError | null {
+  const NONE = 0xffffffff;
+  const word = (at: number) => status[at] as number;
+  if (word(STATUS.target) !== NONE) return targetOutOfRange(shape, word(STATUS.target), inputs.vocab);
+  if (options.propagate) return null;
+  for (const space of ["token", "sequence", "group"] as const) {
+    if (word(STATUS[space]) !== NONE) return nonFiniteError(plan.loss, shape, space, word(STATUS[space]));
+  }
+  return Number.isFinite(loss) ? null : nonFiniteError(plan.loss, shape, "batch", 0);
+}

@@ -1,0 +1,33 @@
+/** Plans of losses, made once per dtype and constants for all devices of the process. */
+import { type CompiledPlan, compilePlan } from "../../codegen/compile.js";
+import type { LogitsDtype, Plan } from "../../codegen/plan.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import type { CheckedConfig } from "../inputs/config.js";
+
+const plans = new WeakMap<LossDefinition, Map<string, CompiledPlan>>();
+
+/** The plan of a loss from logits of a dtype, or (null) from `policy_logprobs`. Throws what tracing and planning throw. */
+export function planOf(loss: LossDefinition, logits: LogitsDtype | null, { statics, staticsKey }: CheckedConfig): CompiledPlan {
+  let known = plans.get(loss);
+  if (!known) {
+    known = new Map();
+    plans.set(loss, known);
+  }
+  const key = `${logits}|${staticsKey}`;
+  let compiled = known.get(key);
+  if (!compiled) {
+    compiled = compilePlan({ loss, logits, statics });
+    known.set(key, compiled);
+  }
+  return compiled;
+}
+
+/** Whether a call must say how its data are grouped. */
+export function needsGroups(loss: LossDefinition, plan: Plan): boolean {
+  if (Object.values(loss.inputs).some((input) => input.space === "group")) return true;
+  if (plan.kernels.some((kernel) => kernel.space === "group")) return true;
+  return plan.buffers.some(({ extent, structure }) => {
+    const spaces = "per" in extent ? [extent.per] : extent.chunksOf;
+    return spaces.includes("group") || structure?.between.includes("group");
+  });
+}

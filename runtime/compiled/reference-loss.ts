@@ -1,0 +1,75 @@
+/** Compiled losses on `reference`: the same checks, the same shape of result, float64 by evaluating the graph. */
+import type { LossDefinition } from "../../dsl/index.js";
+import type { OwnedBuffer } from "../devices/buffer.js";
+import type { CompileOptions, DeviceBuffer, LossResult } from "../devices/device.js";
+import { narrowInto, type TypedArray, widen } from "../dtypes.js";
+import type { Source } from "../inputs/numbers.js";
+import { evaluateReference, type ReferenceResult } from "../reference.js";
+import { type Call, nonFiniteError } from "./call.js";
+import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
+
+export interface ReferenceLossHost extends LossHost {
+  makeBuffer(dtype: DeviceBuffer["dtype"], length: number): OwnedBuffer;
+}
+
+export class ReferenceCompiledLoss extends BaseCompiledLoss {
+  constructor(
+    protected override readonly host: ReferenceLossHost,
+    loss: LossDefinition,
+    options: CompileOptions,
+  ) {
+    super(host, loss, options);
+  }
+
+  protected async execute(call: Call): Promise<LossResult> {
+    this.host.alive();
+    const { inputs, shape, config, options, compiled } = call;
+    const result = evaluateReference(compiled.graph, {
+      lengths: shape.lengths,
+      groups: shape.groups,
+      vocab: shape.vocab,
+      logits: inputs.logits && numbers(inputs.logits),
+      targetTokens: inputs.targets && Int32Array.from(numbers(inputs.targets)),
+      policyLogprobs: inputs.policyLogprobs && numbers(inputs.policyLogprobs),
+      inputs: Object.fromEntries(Object.entries(inputs.inputs).map(([name, source]) => [name, numbers(source)])),
+      config: config.scalars,
+      skipMasked: options.skipMasked,
+    });
+    const source = inputs.logits ?? inputs.policyLogprobs;
+    if (result.nonFinite && !options.propagate) {
+      if (options.inPlace && source) memoryOf(source).fill(0);
+      throw nonFiniteError(compiled.plan.loss, shape, result.nonFinite.space, result.nonFinite.element);
+    }
+    const gradient = this.gradient(call, result);
+    return {
+      loss: result.loss,
+      logprobs: result.logprobs,
+      ...(inputs.logits ? { gradLogits: gradient } : { gradLogprobs: gradient as Float64Array | DeviceBuffer }),
+      metrics: { "loss:sum": result.loss, ...result.metrics },
+      outputs: result.outputs,
+      sweeps: compiled.plan.sweeps,
+      launches: 0,
+    };
+  }
+
+  /** Where the caller wants the gradient: over the logits, beside them on the device, or in an array of its own. */
+  private gradient({ inputs, options }: Call, { gradient }: ReferenceResult): TypedArray | OwnedBuffer {
+    const source = inputs.logits ?? inputs.policyLogprobs;
+    if (!source || (source.kind === "host" && !options.inPlace)) return gradient;
+    if (source.kind === "host") {
+      narrowInto(source.array, source.dtype, gradient);
+      return source.array;
+    }
+    const target = options.inPlace ? source.buffer : this.host.makeBuffer(source.dtype, source.length);
+    narrowInto(target.memory as TypedArray, target.dtype, gradient);
+    return target;
+  }
+}
+
+function memoryOf(source: Source): TypedArray {
+  return source.kind === "host" ? source.array : (source.buffer.memory as TypedArray);
+}
+
+function numbers(source: Source): Float64Array {
+  return widen(memoryOf(source), source.dtype);
+}

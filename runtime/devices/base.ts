@@ -1,0 +1,71 @@
+/** What all devices share: the order of calls, the checks of `compile` and `buffer`, and their end. */
+import { LosscError } from "../../dsl/errors.js";
+import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
+import { Queue } from "../abort.js";
+import type { TypedArray } from "../dtypes.js";
+import { describe } from "../inputs/numbers.js";
+import type { Memory, NativeDevice } from "../native.js";
+import { type BufferHost, type BufferRequest, bufferRequest, type OwnedBuffer } from "./buffer.js";
+import type { CompiledLoss, CompileOptions, Device, DeviceBuffer, LoadedUnit, UnitSource } from "./device.js";
+
+export abstract class BaseDevice implements Device, BufferHost {
+  /** Calls, copies and the end, one after the other. */
+  readonly queue = new Queue();
+  #disposal: Promise<void> | null = null;
+
+  constructor(
+    readonly name: string,
+    readonly description: string,
+  ) {}
+
+  abstract readonly native: NativeDevice | null;
+  abstract readonly launches: number;
+
+  protected abstract compileHere(loss: LossDefinition, options: CompileOptions): Promise<CompiledLoss>;
+  protected abstract bufferHere(request: BufferRequest): Promise<OwnedBuffer>;
+  protected abstract loadUnitHere(unit: UnitSource): Promise<LoadedUnit>;
+  protected abstract free(): Promise<void>;
+  abstract download(memory: Memory, to: TypedArray): Promise<void>;
+  abstract upload(memory: Memory, from: TypedArray): Promise<void>;
+  abstract release(memory: Memory): void;
+
+  get device(): this {
+    return this;
+  }
+
+  alive(): void {
+    if (this.#disposal)
+      throw new LosscError("DISPOSED", `the device ${this.name} has been disposed of; open a new one with openDevice()`);
+  }
+
+  async compile(loss: LossDefinition, options: CompileOptions = {}): Promise<CompiledLoss> {
+    this.alive();
+    if (!isLossDefinition(loss)) {
+      throw new LosscError(
+        "USAGE",
+        `device.compile() was given ${describe(loss)}; give a loss made by defineLoss(), or one of \`losses\``,
+      );
+    }
+    return this.compileHere(loss, options);
+  }
+
+  async buffer(source: Parameters<Device["buffer"]>[0], dtype?: Parameters<Device["buffer"]>[1]): Promise<DeviceBuffer> {
+    this.alive();
+    return this.bufferHere(bufferRequest(source, dtype));
+  }
+
+  async loadUnit(unit: UnitSource): Promise<LoadedUnit> {
+    this.alive();
+    return this.loadUnitHere(unit);
+  }
+
+  dispose(): Promise<void> {
+    // What was asked for before still runs; what comes after is refused.
+    this.#disposal ??= this.queue.idle().then(() => this.free());
+    return this.#disposal;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}

@@ -1,0 +1,121 @@
+/** Memory of a device, as callers hold it. */
+import type { BufferDtype } from "../../codegen/plan.js";
+import { LosscError } from "../../dsl/errors.js";
+import { BUFFER_DTYPES, bytesOf, convert, dtypeOfArray, holds, isBufferDtype, makeArray, type TypedArray } from "../dtypes.js";
+import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
+import type { Memory } from "../native.js";
+import type { Device, DeviceBuffer } from "./device.js";
+
+/** How a device moves bytes in and out of its memory. */
+export interface BufferHost {
+  readonly device: Device;
+  /** `DISPOSED` where the device is. */
+  alive(): void;
+  download(memory: Memory, to: TypedArray): Promise<void>;
+  upload(memory: Memory, from: TypedArray): Promise<void>;
+  release(memory: Memory): void;
+}
+
+export class OwnedBuffer implements DeviceBuffer {
+  #memory: Memory | null;
+
+  constructor(
+    private readonly host: BufferHost,
+    memory: Memory,
+    readonly dtype: BufferDtype,
+    readonly length: number,
+  ) {
+    this.#memory = memory;
+  }
+
+  get device(): Device {
+    return this.host.device;
+  }
+
+  get byteLength(): number {
+    return this.length * bytesOf(this.dtype);
+  }
+
+  get disposed(): boolean {
+    return this.#memory === null;
+  }
+
+  get memory(): Memory {
+    this.host.alive();
+    if (!this.#memory)
+      throw new LosscError(
+        "DISPOSED",
+        `this ${this.dtype} buffer of ${this.length} elements has been disposed of; make a new one with device.buffer().`,
+      );
+    return this.#memory;
+  }
+
+  async read(): Promise<TypedArray> {
+    const result = makeArray(this.dtype, this.length);
+    if (this.memory && this.length > 0) await this.host.download(this.memory, result);
+    return result;
+  }
+
+  async write(data: TypedArray | readonly number[]): Promise<void> {
+    const { memory } = this;
+    const from = this.accept(data);
+    if (from.length !== this.length) {
+      throw new LosscError("INPUT_LENGTH", `the data has ${from.length} elements, the buffer ${this.length}; give as many.`);
+    }
+    if (this.length > 0) await this.host.upload(memory, from);
+  }
+
+  dispose(): void {
+    if (!this.#memory) return;
+    this.host.release(this.#memory);
+    this.#memory = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private accept(data: unknown): TypedArray {
+    if (holds(data, this.dtype)) return data;
+    if (isPlainArray(data)) return convert(numbersOf(data, "data"), "f64", this.dtype);
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `the data is ${describe(data)}, the buffer holds ${this.dtype}; give ${makeArray(this.dtype, 0).constructor.name} or a plain array.`,
+    );
+  }
+}
+
+/** What `device.buffer` was asked for. */
+export interface BufferRequest {
+  readonly dtype: BufferDtype;
+  readonly length: number;
+  readonly data: TypedArray | null;
+}
+
+/** Checks the arguments of `device.buffer`. */
+export function bufferRequest(
+  source: ArrayBufferView | { readonly dtype: BufferDtype; readonly length: number },
+  dtype?: BufferDtype,
+): BufferRequest {
+  if (ArrayBuffer.isView(source)) {
+    const found = dtype ?? dtypeOfArray(source);
+    if (!found || !isBufferDtype(found) || !holds(source, found)) {
+      const name = source.constructor.name;
+      const way =
+        source instanceof Uint16Array
+          ? 'say what its bits are: "bf16" or "f16"'
+          : "give Float32Array, Float64Array, Int32Array, Uint32Array, or Uint16Array with its dtype";
+      throw new LosscError(
+        "INPUT_DTYPE",
+        `a ${name} ${dtype === undefined ? "has no dtype of its own" : `cannot hold ${dtype}`}; ${way}.`,
+      );
+    }
+    return { dtype: found, length: source.length, data: source };
+  }
+  if (!isBufferDtype(source?.dtype))
+    throw new LosscError("INPUT_DTYPE", `a buffer's dtype is one of ${BUFFER_DTYPES.join(", ")}, not ${String(source?.dtype)}.`);
+  if (!Number.isSafeInteger(source.length) || source.length < 0) {
+    throw new LosscError("INPUT_LENGTH", `a buffer's length is a whole number ≥ 0 of elements, not ${String(source.length)}.`);
+  }
+  return { dtype: source.dtype, length: source.length, data: null };
+}

@@ -1,0 +1,175 @@
+/** Devices, their memory and compiled losses, as callers see them. */
+import type { BufferDtype, Launch, LogitsDtype, Plan } from "../../codegen/plan.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import type { TypedArray } from "../dtypes.js";
+import type { Command, Memory, NativeDevice, NativeModule } from "../native.js";
+
+/** Constants or scalars of a loss, by the names that it declares. */
+export type ConfigValues = Readonly<Record<string, number | string | boolean | undefined>>;
+
+/**
+ * Numbers of a caller's. A `Float32Array` is used where it lies, without a copy, on devices that compute in host memory; a `Float64Array` or a
+ * plain array is converted to the declared dtype; `{ data, dtype }` holds float16 or bfloat16 bits.
+ */
+export type FloatSource = Float32Array | Float64Array | readonly number[] | HalfSource | DeviceBuffer;
+
+/** float16 or bfloat16 bits, one entry per element. */
+export interface HalfSource {
+  readonly data: Uint16Array;
+  readonly dtype: "bf16" | "f16";
+}
+
+/** Whole numbers: token ids. Plain arrays and `BigInt64Array` are converted to int32. */
+export type TokenSource = Int32Array | Uint32Array | BigInt64Array | readonly number[] | DeviceBuffer;
+
+export type WholeSource = readonly number[] | Int32Array | Uint32Array;
+
+/** What `forwardBackward` takes: one batch of data, packed. */
+export interface LossInputs {
+  /** Tokens of each datum, whole numbers ≥ 0. Their sum is T. */
+  readonly lengths: WholeSource;
+  /** Sequences of each group, positive whole numbers that sum to the number of data. */
+  readonly groups?: WholeSource | undefined;
+  /** V, the entries of a row. Only needed where it cannot be derived from `logits`, that is with no tokens. */
+  readonly vocab?: number | undefined;
+  /** Token × vocabulary, row-major: T·V numbers. Row t predicts `target_tokens[t]`. */
+  readonly logits?: FloatSource | undefined;
+  /** In place of `logits`: the policy's log-probability of each target, T numbers. */
+  readonly policy_logprobs?: FloatSource | undefined;
+  /** T token ids in 0 … V − 1. */
+  readonly target_tokens?: TokenSource | undefined;
+  /** T numbers, 1 where left out. A token of weight 0 contributes exactly 0. */
+  readonly weights?: FloatSource | undefined;
+  /** Inputs that the loss declares: per token, sequence, group, or vocabulary entry; a batch input is one number. */
+  readonly [input: string]: unknown;
+}
+
+export interface ForwardBackwardOptions {
+  /** The gradient overwrites `logits` (or `policy_logprobs`): the caller's typed array or device buffer. */
+  readonly inPlace?: boolean;
+  /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. */
+  readonly signal?: AbortSignal | undefined;
+  /** What a non-finite loss or gradient is: `"error"` (`NON_FINITE`, the default) or numbers like all others. */
+  readonly nonFinite?: "error" | "propagate" | undefined;
+  /** Rows of weight 0 are not read, and their logprob is reported as 0. */
+  readonly skipMasked?: boolean | undefined;
+}
+
+/** What `forwardBackward` gives. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */
+export interface LossResult {
+  /** Summed over the space that the loss lives in; nothing is averaged. */
+  readonly loss: number;
+  /** Log-probability of each target (natural log), T numbers; null from `policy_logprobs`. */
+  readonly logprobs: Float32Array | Float64Array | null;
+  /** d loss / d logits, T·V numbers: a device buffer where `logits` was one, else an array. Float16 and bfloat16 come as bits. */
+  readonly gradLogits?: TypedArray | DeviceBuffer;
+  /** d loss / d policy_logprobs, T numbers; a device buffer where `policy_logprobs` was one. */
+  readonly gradLogprobs?: Float32Array | Float64Array | DeviceBuffer;
+  /** `"loss:sum"` and the loss's own metrics. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** The loss's own outputs, per token or per sequence. */
+  readonly outputs: Readonly<Record<string, Float32Array | Float64Array>>;
+  /** Visits to the rows that the plan makes. */
+  readonly sweeps: number;
+  /** Kernels that were launched for this call; 0 on `reference`. */
+  readonly launches: number;
+}
+
+export interface CompileOptions {
+  /** dtype of the logits that will come (default `"f32"`); others are compiled when they come. */
+  readonly dtype?: LogitsDtype | undefined;
+  /** V, where known: the kernels are then ready when `compile` returns. Else they are made in the first call. */
+  readonly vocab?: number | undefined;
+  /** Constants that specialise the loss, and other defaults for its scalars. */
+  readonly config?: ConfigValues | undefined;
+}
+
+/** A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. */
+export interface CompiledLoss {
+  readonly loss: LossDefinition;
+  readonly device: Device;
+  /** What the loss compiles to. `null`: from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
+  plan(dtype?: LogitsDtype | null): Plan;
+  /**
+   * Loss, gradient, metrics and outputs of one batch. Calls on one device run in the order in which they were made.
+   * Throws (rejects with) `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `ABORTED`, `DISPOSED`, `COMPILE_FAILED`, `DEVICE_…`.
+   */
+  forwardBackward(inputs: LossInputs, config?: ConfigValues, options?: ForwardBackwardOptions): Promise<LossResult>;
+}
+
+/** Memory of a device. Dispose of it when done; the garbage collector is only the safety net. */
+export interface DeviceBuffer extends Disposable {
+  readonly device: Device;
+  readonly dtype: BufferDtype;
+  /** In elements. */
+  readonly length: number;
+  readonly byteLength: number;
+  /** For commands of the addon. `DISPOSED` after `dispose`. */
+  readonly memory: Memory;
+  /** A copy of the elements; float16 and bfloat16 as their bits in a `Uint16Array`. */
+  read(): Promise<TypedArray>;
+  /** Overwrites the whole buffer. `INPUT_LENGTH`, `INPUT_DTYPE` where the data does not fit. */
+  write(data: TypedArray | readonly number[]): Promise<void>;
+  dispose(): void;
+}
+
+/** One field of a kernel's argument struct. */
+export type UnitArgument =
+  | Memory
+  | null
+  | { readonly memory: Memory /** In bytes. */; readonly offset: number }
+  | { readonly index: number }
+  | { readonly scalar: number };
+
+/** Hand-written step kernels on a device. */
+export interface LoadedUnit {
+  readonly module: NativeModule;
+  readonly launches: readonly Launch[];
+  /**
+   * The command that runs a kernel over `elements` (≥ 1). Arguments in the order of the struct's fields: memory (or null) for a pointer,
+   * `{ index }` for a whole number, `{ scalar }` for a float64.
+   */
+  launch(kernel: string, elements: number, args: readonly UnitArgument[]): Command;
+}
+
+/** A step kernel written by hand: a struct of the same number as its id, see `stepUnit` in codegen. */
+export interface StepKernel {
+  readonly id: string;
+  readonly body: string;
+}
+
+/** The text of step kernels for every target. */
+export interface UnitSource {
+  /** Says at the head of the text what the kernels are for. */
+  readonly comment: string;
+  readonly kernels: readonly StepKernel[];
+}
+
+export interface Device extends AsyncDisposable {
+  /** As resolved: `"cuda:0"`, `"cpu"`, `"emulated"`, `"reference"` (also where `cpu` fell back to it). */
+  readonly name: string;
+  /** For people: the processor or GPU, and the compiler. */
+  readonly description: string;
+  /** Kernels launched since the device was opened; 0 on `reference`. */
+  readonly launches: number;
+  /** The addon's device, for building policies; null on `reference`. */
+  readonly native: NativeDevice | null;
+  /** Traces a loss and makes it runnable here. `CONFIG_…`, `SPACE_MISMATCH` and the like where the loss is wrong. */
+  compile(loss: LossDefinition, options?: CompileOptions): Promise<CompiledLoss>;
+  /** Memory with the given content, or zeroed memory of a dtype and a length in elements. `Uint16Array` needs its dtype, `"bf16"` or `"f16"`. */
+  buffer(
+    source: ArrayBufferView | { readonly dtype: BufferDtype; readonly length: number },
+    dtype?: BufferDtype,
+  ): Promise<DeviceBuffer>;
+  /** Compiles and loads hand-written step kernels. Not on `reference`. */
+  loadUnit(unit: UnitSource): Promise<LoadedUnit>;
+  /** Waits for what runs, then frees everything. Later calls reject with `DISPOSED`. */
+  dispose(): Promise<void>;
+}
+
+export interface DeviceOptions {
+  /** Threads of `cpu`; one per core where left out. Results have the same bits for every number. */
+  readonly threads?: number | undefined;
+  /** Order of the lanes of `emulated`, or the seed of a shuffled one. */
+  readonly order?: "forward" | "reverse" | number | undefined;
+}

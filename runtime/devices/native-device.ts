@@ -1,0 +1,126 @@
+/** The devices of the addon: cuda, cpu, emulated. */
+import type { KernelText, Target } from "../../codegen/plan.js";
+import { stepUnit } from "../../codegen/unit.js";
+import { LosscError } from "../../dsl/errors.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import { Shared } from "../abort.js";
+import { native as fromNative, wrapNative } from "../addon.js";
+import { Arenas } from "../compiled/arena.js";
+import { NativeCompiledLoss } from "../compiled/native-loss.js";
+import type { Toolchain } from "../compilers/index.js";
+import { bytesOf, type TypedArray } from "../dtypes.js";
+import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
+import { BaseDevice } from "./base.js";
+import { type BufferRequest, OwnedBuffer } from "./buffer.js";
+import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedUnit, UnitSource } from "./device.js";
+import { loadedUnit } from "./unit.js";
+
+/** The emulated device plays a GPU of this architecture. */
+const EMULATED_ARCHITECTURE = "sm_90";
+
+export class AddonDevice extends BaseDevice {
+  readonly target: Target;
+  readonly architecture: string;
+  readonly arenas: Arenas;
+  readonly #modules = new Map<string, Shared<NativeModule>>();
+
+  /** `toolchain` is asked for when first needed: a GPU without a compiler is there all the same. */
+  constructor(
+    name: string,
+    readonly native: NativeDevice,
+    description: string,
+    private readonly toolchain: () => Promise<Toolchain>,
+  ) {
+    super(name, description);
+    this.target = native.kind;
+    this.architecture = native.kind === "emulated" ? EMULATED_ARCHITECTURE : native.architecture;
+    this.arenas = new Arenas(native);
+  }
+
+  get launches(): number {
+    return this.native.launches;
+  }
+
+  makeBuffer = (dtype: DeviceBuffer["dtype"], length: number): OwnedBuffer => {
+    try {
+      // An empty buffer is a buffer too.
+      return new OwnedBuffer(this, this.native.allocate(Math.max(1, length) * bytesOf(dtype)), dtype, length);
+    } catch (error) {
+      throw wrapNative(error);
+    }
+  };
+
+  /** The module of a text: compiled, cached on disk and in this process. */
+  async load(text: KernelText, signal?: AbortSignal): Promise<NativeModule> {
+    let shared = this.#modules.get(text.text);
+    if (!shared || shared.abandoned) {
+      const made: Shared<NativeModule> = new Shared((abort) => this.compileAndLoad(text, abort));
+      this.#modules.set(text.text, made);
+      made.promise.catch(() => {
+        if (this.#modules.get(text.text) === made) this.#modules.delete(text.text);
+      });
+      shared = made;
+    }
+    return shared.wait(signal, "The compilation");
+  }
+
+  protected async compileHere(loss: LossDefinition, options: CompileOptions): Promise<CompiledLoss> {
+    const compiled = new NativeCompiledLoss(this, loss, options);
+    if (options.vocab !== undefined) await compiled.prepare(options.vocab);
+    return compiled;
+  }
+
+  protected async bufferHere({ dtype, length, data }: BufferRequest): Promise<OwnedBuffer> {
+    const buffer = this.makeBuffer(dtype, length);
+    if (data && length > 0) await this.upload(buffer.memory, data);
+    return buffer;
+  }
+
+  protected async loadUnitHere(unit: UnitSource): Promise<LoadedUnit> {
+    const { comment, kernels } = unit;
+    const text = stepUnit({
+      target: this.target,
+      architecture: this.architecture,
+      comment,
+      kernels: [...kernels],
+    });
+    return loadedUnit(text, await this.load(text));
+  }
+
+  async download(memory: Memory, to: TypedArray): Promise<void> {
+    await this.queue.run(() =>
+      fromNative(() => this.native.run([{ kind: "read", from: memory as NativeBuffer, offset: 0, to }])),
+    );
+  }
+
+  async upload(memory: Memory, from: TypedArray): Promise<void> {
+    await this.queue.run(() =>
+      fromNative(() => this.native.run([{ kind: "write", to: memory as NativeBuffer, offset: 0, from }])),
+    );
+  }
+
+  release(memory: Memory): void {
+    (memory as NativeBuffer).dispose();
+  }
+
+  protected async free(): Promise<void> {
+    this.arenas.dispose();
+    await fromNative(() => this.native.dispose());
+    this.#modules.clear();
+  }
+
+  private async compileAndLoad(text: KernelText, signal: AbortSignal): Promise<NativeModule> {
+    const toolchain = await this.toolchain();
+    const entry = await toolchain.compile(text, signal);
+    const loadable = (found: typeof entry) => (this.target === "cuda" ? found.bytes : found.path);
+    try {
+      return await fromNative(() => this.native.load(loadable(entry)));
+    } catch (error) {
+      // A whole entry that does not load was made on a machine unlike this one, say over a shared home: make it here.
+      if (entry.built || !(error instanceof LosscError) || error.code === "DISPOSED") throw error;
+      await toolchain.discard(entry);
+      const again = await toolchain.compile(text, signal);
+      return await fromNative(() => this.native.load(loadable(again)));
+    }
+  }
+}

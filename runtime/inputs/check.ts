@@ -1,0 +1,192 @@
+/** Everything that is checked of a call's inputs before anything is launched. */
+import { LosscError } from "../../dsl/errors.js";
+import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
+import { nearest } from "../../dsl/nearest.js";
+import type { Device, LossInputs } from "../devices/device.js";
+import { type BatchShape, locate } from "../structure.js";
+import { describe, floatSource, type Source, tokenSource } from "./numbers.js";
+import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
+
+/** Inputs that are known to fit together; nothing is converted yet. */
+export interface CheckedInputs {
+  readonly shape: BatchShape;
+  /** Null with no tokens and no `vocab`: any will do. */
+  readonly vocab: number | null;
+  /** Null from `policy_logprobs`. */
+  readonly logits: Source | null;
+  readonly policyLogprobs: Source | null;
+  /** int32, or whole numbers in a `Float64Array`; null from `policy_logprobs`. */
+  readonly targets: Source | null;
+  /** Those given, by name, `weights` among them; a batch input has one element. */
+  readonly inputs: Readonly<Record<string, Source>>;
+}
+
+const OWN = ["lengths", "groups", "vocab", "logits", "policy_logprobs", "target_tokens", "weights"] as const;
+
+const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
+
+/**
+ * Checks the inputs of one call. `device` is where buffers must live.
+ *
+ * @throws LosscError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_LENGTH`, `INPUT_DTYPE`, `TARGET_OUT_OF_RANGE`, `DISPOSED`.
+ */
+export function checkInputs(loss: LossDefinition, given: LossInputs, device: Device, needsGroups: boolean): CheckedInputs {
+  if (typeof given !== "object" || given === null) {
+    throw new LosscError(
+      "INPUT_MISSING",
+      `the inputs are ${describe(given)}; give an object with lengths, logits, target_tokens and what the loss declares`,
+    );
+  }
+  checkNames(loss, given);
+  const { lengths, tokens } = checkLengths(given.lengths);
+  const groups = checkGroups(given.groups, lengths.length);
+  const fromRows = given.policy_logprobs === undefined;
+  if (!fromRows && given.logits !== undefined) {
+    throw new LosscError(
+      "INPUT_UNKNOWN",
+      "both logits and policy_logprobs are given; the one stands in place of the other, so leave one out",
+    );
+  }
+  const logits = fromRows ? floatSource(need(loss, given, "logits", "; or give policy_logprobs in its place"), "logits") : null;
+  const vocab = logits ? checkVocab(given.vocab, logits.length, tokens) : null;
+  const shape: BatchShape = { lengths, groups, tokens, vocab: vocab ?? 0 };
+  if (needsGroups && !groups)
+    throw new LosscError(
+      "INPUT_MISSING",
+      `the loss "${loss.name}" compares the data of groups, and the input groups is missing; give the number of data of each group`,
+    );
+
+  const policyLogprobs = fromRows ? null : floatSource(given.policy_logprobs, "policy_logprobs");
+  if (policyLogprobs) checkCount("policy_logprobs", policyLogprobs.length, shape, "token");
+  const targets =
+    fromRows || given.target_tokens !== undefined ? tokenSource(need(loss, given, "target_tokens"), "target_tokens") : null;
+  if (targets) {
+    checkCount("target_tokens", targets.length, shape, "token");
+    checkTargets(targets, shape, vocab);
+  }
+
+  const inputs: Record<string, Source> = {};
+  for (const [name, declared] of Object.entries({
+    weights: WEIGHTS,
+    ...loss.inputs,
+  })) {
+    // Every loss has its targets, also one that declares them.
+    if (name === "target_tokens") continue;
+    const value = given[name];
+    if (value !== undefined) inputs[name] = inputSource(name, value, declared, shape);
+    else if (declared.default === undefined) need(loss, given, name);
+  }
+  const result = {
+    shape,
+    vocab,
+    logits,
+    policyLogprobs,
+    targets: fromRows ? targets : null,
+    inputs,
+  };
+  for (const [name, source] of [
+    ["logits", logits],
+    ["policy_logprobs", policyLogprobs],
+    ["target_tokens", targets],
+    ...Object.entries(inputs),
+  ] as const) {
+    if (source?.kind === "device") checkHome(name, source, device);
+  }
+  return result;
+}
+
+function checkNames(loss: LossDefinition, given: LossInputs): void {
+  const names = [...OWN, ...Object.keys(loss.inputs)];
+  for (const name of Object.keys(given)) {
+    if (given[name] !== undefined && !names.includes(name)) {
+      throw new LosscError(
+        "INPUT_UNKNOWN",
+        `the loss "${loss.name}" has no input "${name}"${nearest(name, names) || `; its inputs are ${names.join(", ")}`}`,
+      );
+    }
+  }
+}
+
+function need(loss: LossDefinition, given: LossInputs, name: string, otherwise = ""): unknown {
+  if (given[name] !== undefined) return given[name];
+  const space = loss.inputs[name]?.space;
+  const how = space
+    ? `; the loss declares it per ${space === "batch" ? "batch, as one number" : space === "vocab" ? "vocabulary entry" : space}`
+    : otherwise;
+  throw new LosscError("INPUT_MISSING", `the loss "${loss.name}" needs the input ${name}${how}`);
+}
+
+function inputSource(name: string, value: unknown, declared: InputDeclaration, shape: BatchShape): Source {
+  if (declared.space === "batch") {
+    if (typeof value !== "number")
+      throw new LosscError("INPUT_DTYPE", `${name} is ${describe(value)}; it lives in batch space, so give one number`);
+    return {
+      kind: "host",
+      array: Float64Array.of(value),
+      dtype: "f64",
+      length: 1,
+      own: false,
+    };
+  }
+  if (typeof value === "number") {
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `${name} is one number; it lives in ${declared.space} space, so give an array with one per ${declared.space}`,
+    );
+  }
+  const source = floatSource(value, name);
+  if (declared.space === "group" && !shape.groups)
+    throw new LosscError(
+      "INPUT_MISSING",
+      `${name} lives in group space, and the input groups is missing; give the number of data of each group`,
+    );
+  checkCount(name, source.length, shape, declared.space);
+  const half = source.dtype === "bf16" || source.dtype === "f16";
+  if (half && declared.dtype !== "f32" && source.dtype !== declared.dtype) {
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `${name} is ${source.dtype}, but the loss declares ${declared.dtype}; convert it, or give float32`,
+    );
+  }
+  // What lies on a device is not converted: its kernels were made for one dtype.
+  if (source.kind === "device" && source.dtype !== declared.dtype) {
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `${name} is a device buffer of ${source.dtype}, but the loss declares ${declared.dtype}; make the buffer so, or declare { space: "${declared.space}", dtype: "${source.dtype}" }`,
+    );
+  }
+  return source;
+}
+
+/** Targets in host memory are checked here, those on a device in the kernel. */
+function checkTargets(targets: Source, shape: BatchShape, vocab: number | null): void {
+  if (targets.kind === "device") return;
+  const limit = vocab ?? 2 ** 31;
+  const { array } = targets;
+  for (let i = 0; i < array.length; i++) {
+    const target = array[i] as number;
+    if (target < 0 || target >= limit) throw targetOutOfRange(shape, i, vocab, target);
+  }
+}
+
+/** The error of a bad target, wherever it was found. */
+export function targetOutOfRange(shape: BatchShape, token: number, vocab: number | null, target?: number): LosscError {
+  const place = locate(shape, token);
+  const what = target === undefined ? "is" : `${target} is`;
+  const range = vocab === null ? "no token id" : `outside the vocabulary of ${vocab} entries; targets are 0 … ${vocab - 1}`;
+  return new LosscError(
+    "TARGET_OUT_OF_RANGE",
+    `target_tokens[${token}] (datum ${place.datum}, token ${place.token}) ${what} ${range}, also where the weight is 0`,
+  );
+}
+
+function checkHome(name: string, source: Source & { kind: "device" }, device: Device): void {
+  if (source.buffer.disposed)
+    throw new LosscError("DISPOSED", `the buffer of ${name} has been disposed of; make a new one with device.buffer()`);
+  if (source.buffer.device !== device) {
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `the buffer of ${name} lives on another device (${source.buffer.device.name}); make it with ${device.name}'s device.buffer()`,
+    );
+  }
+}

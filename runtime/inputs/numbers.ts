@@ -1,0 +1,182 @@
+/** Reading numbers that callers give: checked before any conversion, so that nothing is coerced silently. */
+import type { BufferDtype } from "../../codegen/plan.js";
+import { LosscError } from "../../dsl/errors.js";
+import { OwnedBuffer } from "../devices/buffer.js";
+import { dtypeOfArray, FLOAT_DTYPES, holds, isLogitsDtype, type TypedArray } from "../dtypes.js";
+
+/** Numbers as they came, with their dtype: in host memory, or in a buffer of a device. */
+export type Source = HostSource | DeviceSource;
+
+export interface HostSource {
+  readonly kind: "host";
+  readonly array: TypedArray;
+  readonly dtype: BufferDtype;
+  readonly length: number;
+  /** Whether `array` is the caller's own memory and not a copy. */
+  readonly own: boolean;
+}
+
+export interface DeviceSource {
+  readonly kind: "device";
+  readonly buffer: OwnedBuffer;
+  readonly dtype: BufferDtype;
+  readonly length: number;
+}
+
+export function isPlainArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+/** The elements of a plain array, each of which must be a number. */
+export function numbersOf(array: readonly unknown[], name: string): Float64Array {
+  const result = new Float64Array(array.length);
+  for (let i = 0; i < array.length; i++) {
+    const value = array[i];
+    if (typeof value !== "number")
+      throw new LosscError("INPUT_DTYPE", `${name}[${i}] is ${describe(value)}, not a number${wayOut(value)}.`);
+    result[i] = value;
+  }
+  return result;
+}
+
+/** Numbers of any float type. `INPUT_DTYPE` for anything else. */
+export function floatSource(value: unknown, name: string): Source {
+  if (isPlainArray(value)) {
+    const array = numbersOf(value, name);
+    return {
+      kind: "host",
+      array,
+      dtype: "f64",
+      length: array.length,
+      own: false,
+    };
+  }
+  if (value instanceof OwnedBuffer) {
+    if (!FLOAT_DTYPES.includes(value.dtype)) throw mistaken(value, name);
+    return {
+      kind: "device",
+      buffer: value,
+      dtype: value.dtype,
+      length: value.length,
+    };
+  }
+  const dtype = dtypeOfArray(value);
+  if (dtype === "f32" || dtype === "f64") {
+    const array = value as Float32Array | Float64Array;
+    return { kind: "host", array, dtype, length: array.length, own: true };
+  }
+  if (typeof value === "object" && value !== null && "data" in value && "dtype" in value) {
+    if (!isLogitsDtype(value.dtype))
+      throw new LosscError("INPUT_DTYPE", `${name}.dtype is ${describe(value.dtype)}; it is "f32", "bf16" or "f16".`);
+    if (!holds(value.data, value.dtype)) {
+      const wanted = value.dtype === "f32" ? "Float32Array" : "Uint16Array";
+      throw new LosscError(
+        "INPUT_DTYPE",
+        `${name}.data is ${describe(value.data)}; with dtype "${value.dtype}" it is a ${wanted}.`,
+      );
+    }
+    return {
+      kind: "host",
+      array: value.data,
+      dtype: value.dtype,
+      length: value.data.length,
+      own: true,
+    };
+  }
+  throw mistaken(value, name);
+}
+
+/** Token ids. What is no whole number is `INPUT_DTYPE`; whether they are in the vocabulary is not asked here. */
+export function tokenSource(value: unknown, name: string): Source {
+  if (value instanceof OwnedBuffer) {
+    if (value.dtype !== "i32")
+      throw new LosscError("INPUT_DTYPE", `${name} is a device buffer of ${value.dtype}; token ids are i32.`);
+    return {
+      kind: "device",
+      buffer: value,
+      dtype: "i32",
+      length: value.length,
+    };
+  }
+  if (value instanceof Int32Array)
+    return {
+      kind: "host",
+      array: value,
+      dtype: "i32",
+      length: value.length,
+      own: true,
+    };
+  let numbers: Float64Array;
+  if (isPlainArray(value)) numbers = numbersOf(value, name);
+  else if (value instanceof Uint32Array) numbers = Float64Array.from(value);
+  else if (value instanceof BigInt64Array) numbers = Float64Array.from(value, Number);
+  else
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `${name} is ${describe(value)}; give Int32Array, Uint32Array, BigInt64Array, a plain array of whole numbers, or a device buffer of i32.`,
+    );
+  for (let i = 0; i < numbers.length; i++) {
+    if (!Number.isInteger(numbers[i]))
+      throw new LosscError("INPUT_DTYPE", `${name}[${i}] is ${numbers[i]}, not a whole number; token ids are.`);
+  }
+  return {
+    kind: "host",
+    array: numbers,
+    dtype: "f64",
+    length: numbers.length,
+    own: false,
+  };
+}
+
+/** `lengths` and `groups`: whole numbers of at least `least`, else `INPUT_LENGTH`. */
+export function wholeNumbers(value: unknown, name: string, least: 0 | 1, unit: string): number[] {
+  if (!isPlainArray(value) && !(value instanceof Int32Array) && !(value instanceof Uint32Array)) {
+    throw new LosscError("INPUT_DTYPE", `${name} is ${describe(value)}; give an array of whole numbers, ${unit}.`);
+  }
+  const result: number[] = [];
+  for (let i = 0; i < value.length; i++) {
+    const entry: unknown = value[i];
+    if (typeof entry !== "number" || !Number.isSafeInteger(entry) || entry < least) {
+      throw new LosscError("INPUT_LENGTH", `${name}[${i}] is ${describe(entry)}; it is a whole number ≥ ${least}, ${unit}.`);
+    }
+    result.push(entry);
+  }
+  return result;
+}
+
+/** A value as it may stand in a message: short, and never an object's insides. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return value.length > 40 ? `a string of ${value.length} characters` : JSON.stringify(value);
+    case "number":
+    case "boolean":
+      return String(value);
+    case "bigint":
+      return `${value}n`;
+    case "undefined":
+      return "undefined";
+    case "object": {
+      if (value === null) return "null";
+      if (Array.isArray(value)) return "an array";
+      const name = value.constructor?.name;
+      return name && name !== "Object" ? `a ${name}` : "an object";
+    }
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
+function mistaken(value: unknown, name: string): LosscError {
+  const what = value instanceof OwnedBuffer ? `a device buffer of ${value.dtype}` : describe(value);
+  const half = value instanceof Uint16Array ? ' Say what its bits are: { data, dtype: "bf16" } or { data, dtype: "f16" }.' : "";
+  return new LosscError(
+    "INPUT_DTYPE",
+    `${name} is ${what}; give Float32Array, Float64Array, { data: Uint16Array, dtype: "bf16" | "f16" }, a plain array of numbers, or a device buffer.${half}`,
+  );
+}
+
+function wayOut(value: unknown): string {
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return "; give one flat array, row after row";
+  return value === undefined ? " (a hole in the array?)" : "";
+}

@@ -1,0 +1,124 @@
+/** The addon as TypeScript sees it. Only this folder imports it. Everything it throws or rejects with has a `code` of `LosscError`. */
+
+/** Memory of a device. `byteLength` is reported to V8; the finalizer frees what was not disposed of. */
+export interface NativeBuffer {
+  readonly byteLength: number;
+  dispose(): void;
+}
+
+/** Host memory stands where a device pointer is wanted only on devices with `hostMemory`. */
+export type Memory = NativeBuffer | ArrayBufferView;
+
+/** A binary on a device. */
+export interface NativeModule {
+  dispose(): void;
+}
+
+/** One entry of a program. Offsets and counts are in bytes, but for `elements`. */
+export type Command =
+  | {
+      readonly kind: "launch";
+      readonly module: NativeModule;
+      /** Entry point, say `k0`. */
+      readonly kernel: string;
+      /** Elements to visit; at least 1. cuda and emulated launch ceil(elements / perBlock) blocks of `block` threads. */
+      readonly elements: number;
+      readonly block: number;
+      readonly perBlock: number;
+      /** The argument struct: eight bytes a field. Copied when the program is submitted. */
+      readonly arguments: ArrayBuffer;
+      /** Fields that are addresses: index of the field (not byte), memory, byte offset into it. Null pointers are left 0. */
+      readonly pointers: readonly (readonly [field: number, memory: Memory, offset: number])[];
+    }
+  | {
+      readonly kind: "write";
+      readonly to: NativeBuffer;
+      readonly offset: number;
+      readonly from: ArrayBufferView;
+    }
+  | {
+      readonly kind: "read";
+      readonly from: NativeBuffer;
+      readonly offset: number;
+      readonly to: ArrayBufferView;
+    }
+  | {
+      readonly kind: "fill";
+      readonly to: Memory;
+      readonly offset: number;
+      readonly bytes: number;
+      readonly value: number;
+    }
+  /** Float32, row-major: c (m × n) = alpha · op(a) · op(b) + beta · c, with op(a) m × k and op(b) k × n. */
+  | {
+      readonly kind: "matmul";
+      readonly a: Memory;
+      readonly b: Memory;
+      readonly c: Memory;
+      readonly m: number;
+      readonly n: number;
+      readonly k: number;
+      readonly transposeA: boolean;
+      readonly transposeB: boolean;
+      readonly alpha: number;
+      readonly beta: number;
+    };
+
+export interface NativeDevice {
+  readonly kind: "cpu" | "cuda" | "emulated";
+  /** For people: processor or GPU name. */
+  readonly name: string;
+  /** `sm_90` on cuda, else the machine's architecture (`x86_64`, `aarch64`). */
+  readonly architecture: string;
+  /** Whether commands take typed arrays where they lie. */
+  readonly hostMemory: boolean;
+  readonly threads: number;
+  /** Launches since the device was opened. */
+  readonly launches: number;
+  /** Zeroed memory, aligned to 256 bytes. `DEVICE_OUT_OF_MEMORY` where there is none. */
+  allocate(bytes: number): NativeBuffer;
+  /** Loads a binary: a path for cpu and emulated (a shared object), the bytes of a cubin for cuda. */
+  load(binary: string | Uint8Array): Promise<NativeModule>;
+  /**
+   * Runs the commands in order, off the event loop; programs of one device run in the order of their submission. `abort[0]`, once not 0,
+   * stops the program at the next chance and rejects with `ABORTED`. All memory that the program names is kept alive until it settles.
+   */
+  run(program: readonly Command[], abort?: Int32Array): Promise<void>;
+  /** Waits for what runs, then frees. Further calls throw `DISPOSED`. */
+  dispose(): Promise<void>;
+}
+
+export interface CudaDescription {
+  readonly ordinal: number;
+  readonly name: string;
+  readonly architecture: string;
+  readonly memoryBytes: number;
+}
+
+/** What one library search found: `path` where it was opened, else `problem`. */
+export interface LibraryReport {
+  readonly path?: string;
+  readonly version?: string;
+  readonly problem?: string;
+}
+
+export interface NativeAddon {
+  /** `threads` 0: one per core that the process may use. */
+  openCpu(options: { readonly threads: number }): NativeDevice;
+  /** Blocks are run lane by lane in the given order: `"forward"`, `"reverse"`, or a seed. */
+  openEmulated(options: { readonly order: "forward" | "reverse" | number }): NativeDevice;
+  /** `DEVICE_NOT_FOUND` where there is no driver or no such GPU. */
+  openCuda(options: { readonly ordinal: number }): NativeDevice;
+  /** `DEVICE_NOT_FOUND`, with what is missing, where there is no driver. */
+  listCuda(): readonly CudaDescription[];
+  libraries(): {
+    readonly cuda: LibraryReport;
+    readonly nvrtc: LibraryReport;
+    readonly cublas: LibraryReport;
+    readonly openblas: LibraryReport;
+  };
+  /** `COMPILER_NOT_FOUND` without the library; `COMPILE_FAILED` with the `log`. */
+  compileCuda(source: string, options: readonly string[]): Promise<{ readonly binary: Uint8Array; readonly log: string }>;
+  /** The processor's features as resolved for `-march=native`, a stable string that goes into cache keys. */
+  cpuFeatures(): string;
+}
