@@ -1,0 +1,78 @@
+/** The argument struct of a kernel while its body is written: a field is declared when it is first used. */
+import type { BufferDtype, ElementSpace, PlanArgument, PlanBuffer } from "./plan.js";
+import { commentText } from "./text.js";
+
+const TYPES: Record<BufferDtype, string> = { f32: "float", f64: "double", i32: "int", u32: "unsigned", bf16: "bf16", f16: "f16" };
+const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", batch: "batches" };
+
+export class Arguments {
+  private readonly fields: {
+    readonly key: string;
+    readonly declaration: string;
+    readonly comment: string;
+    readonly argument: PlanArgument;
+  }[] = [];
+  private written = new Set<number>();
+
+  /** Every kernel begins with the count of its elements. */
+  constructor(readonly space: ElementSpace) {
+    this.field(`size/${space}`, "index n", PLURAL[space], { kind: "size", of: space });
+  }
+
+  size(of: ElementSpace | "vocab"): string {
+    return this.field(`size/${of}`, `index ${PLURAL[of]}`, of === "vocab" ? "entries of a row" : "", { kind: "size", of });
+  }
+
+  skipMasked(): string {
+    return this.field("skip", "index skip", "not 0: rows of weight 0 are not read", { kind: "skipMasked" });
+  }
+
+  config(name: string): string {
+    return this.field(`config/${name}`, `double c${this.count("config")}`, name, { kind: "config", name });
+  }
+
+  /** A pointer; `write` where the kernel stores through it. */
+  buffer(buffer: PlanBuffer, write = false): string {
+    const name = this.field(`buffer/${buffer.id}`, `${TYPES[buffer.dtype]}* p${buffer.id}`, describe(buffer), {
+      kind: "buffer",
+      buffer: buffer.id,
+    });
+    if (write) this.written.add(buffer.id);
+    return name;
+  }
+
+  private count(kind: PlanArgument["kind"]): number {
+    return this.fields.filter(({ argument }) => argument.kind === kind).length;
+  }
+
+  private field(key: string, declaration: string, comment: string, argument: PlanArgument): string {
+    let known = this.fields.find((field) => field.key === key);
+    if (!known) {
+      known = { key, declaration, comment, argument };
+      this.fields.push(known);
+    }
+    return `a.${known.declaration.replace(/^.* \*?/, "")}`;
+  }
+
+  get list(): readonly PlanArgument[] {
+    return this.fields.map(({ argument }) => argument);
+  }
+
+  /** The struct's lines. */
+  get text(): string[] {
+    const width = Math.max(...this.fields.map((field) => this.declared(field).length));
+    return this.fields.map((field) => {
+      const declaration = `${this.declared(field)};`;
+      return field.comment ? `    ${declaration.padEnd(width + 3)}// ${field.comment}` : `    ${declaration}`;
+    });
+  }
+
+  private declared({ declaration, argument }: (typeof this.fields)[number]): string {
+    return argument.kind === "buffer" && !this.written.has(argument.buffer) ? `const ${declaration}` : declaration;
+  }
+}
+
+function describe(buffer: PlanBuffer): string {
+  const given = buffer.role === "input" && buffer.default !== undefined ? `, ${buffer.default} where not given` : "";
+  return `${commentText(buffer.name)}${given}`;
+}

@@ -1,0 +1,348 @@
+/** Writes the body of one kernel: the same text for every target. */
+import { constantValue, type Expression } from "../dsl/expression.js";
+import { rewriter, topological } from "../dsl/graph.js";
+import { isTarget, logits, ONE, weights, ZERO } from "../dsl/ops/index.js";
+import { Arguments } from "./arguments.js";
+import type { Buffers } from "./buffers.js";
+import type { LossGraph } from "./expand.js";
+import { type ElementSpace, type PlanKernel, STATUS } from "./plan.js";
+import { isRowValue } from "./ranks.js";
+import { type Schedule, type Slot, SWEEP } from "./schedule.js";
+import { simplifier } from "./simplify.js";
+import { commentText, Printer } from "./text.js";
+import { trafficOf } from "./traffic.js";
+
+const FOLDS: Readonly<Record<string, string>> = { sum: "Sum", max: "Max", min: "Min" };
+
+export interface BodyOptions {
+  readonly id: string;
+  readonly graph: LossGraph;
+  readonly schedule: Schedule;
+  readonly slot: Slot;
+  readonly buffers: Buffers;
+  /** Row values of this sweep that later kernels load. */
+  readonly kept: readonly Expression[];
+}
+
+export function writeKernel(options: BodyOptions): PlanKernel {
+  const { id, slot } = options;
+  const kind = slot.time % SWEEP === 0 ? "sweep" : "step";
+  const writer = new Body(options);
+  const main = kind === "sweep" ? writer.sweep() : writer.step();
+  const tails = writer.tails();
+  const body = [
+    ...writer.comment(kind),
+    `struct ${id.toUpperCase()} {`,
+    "  struct Args {",
+    ...writer.args.text,
+    "  };",
+    ...main,
+    ...tails,
+    "};",
+  ].join("\n");
+  return { id, kind, space: slot.space, arguments: writer.args.list, body };
+}
+
+class Body {
+  readonly args: Arguments;
+  private readonly lines: string[] = [];
+  private readonly printer: Printer;
+  private readonly indices = new Map<ElementSpace, string>();
+  private names = 0;
+  /** Row values that this sweep has folded. */
+  private readonly done = new Map<Expression, string>();
+  private readonly sweepNumber: number;
+
+  constructor(private readonly options: BodyOptions) {
+    const { space } = options.slot;
+    this.args = new Arguments(space);
+    this.indices.set(space, space === "token" ? "t" : "i");
+    this.sweepNumber = options.slot.time / SWEEP;
+    this.printer = new Printer(this.lines, "    ", (x) => this.leaf(x), this.fresh);
+  }
+
+  private readonly fresh = (prefix: string) => `${prefix}${this.names++}`;
+
+  comment(kind: "sweep" | "step"): string[] {
+    const { graph, schedule, slot, id } = this.options;
+    const what =
+      kind === "sweep"
+        ? `${id}: sweep ${this.sweepNumber} of ${schedule.sweeps} of "${commentText(graph.name)}", one row of logits per ${slot.space}.`
+        : `${id}: a step of "${commentText(graph.name)}", one ${slot.space} at a time.`;
+    const does = [
+      ...(kind === "sweep" && this.rowValues().length > 0
+        ? [`folds the row in ${Math.max(...this.rowValues().map((x) => schedule.ranks.phase(x)), 1)} phases`]
+        : []),
+      ...(slot.gradient ? ["writes the gradient of the logits"] : []),
+      ...(slot.folds.length > 0
+        ? [`folds ${slot.folds.length} ${slot.folds.length === 1 ? "value" : "values"} per ${slot.space}`]
+        : []),
+    ];
+    const { perEntry, perToken } = trafficOf(this.args.list, this.options.buffers.list);
+    const bytes = kind === "sweep" ? `${perEntry} bytes per vocabulary entry, ${perToken} beside` : `${perToken} bytes`;
+    return [`// ${what}`, ...(does.length > 0 ? [`// It ${does.join(", ")}.`] : []), `// Traffic per token: ${bytes}.`];
+  }
+
+  // ---- the two kinds ----
+
+  sweep(): string[] {
+    const { slot } = this.options;
+    const logitsBuffer = this.options.buffers.input("logits");
+    const targets = this.options.buffers.input("target_tokens");
+    const weight = this.leafText(weights as Expression);
+    this.lines.push(`    const bool reads = !(${this.args.skipMasked()} != 0 && ${weight} == 0.0f);`);
+    this.lines.push(
+      `    const index target = load_target(${this.args.buffer(targets)}, t, ${this.args.size("vocab")}, ${this.status()});`,
+    );
+    this.lines.push(`    const Row<logit> row(${this.args.buffer(logitsBuffer)}, t, ${this.args.size("vocab")});`);
+    const gradient = slot.gradient ? this.gradientParts() : null;
+    const rows = [
+      ...this.rowValues().map((x) => x.operands[0] as Expression),
+      ...(gradient ? [gradient.apart, gradient.target] : []),
+    ];
+    this.printer.expect([...slot.stores, ...slot.summands, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
+    this.phases();
+    this.stores();
+    if (gradient) this.storeGradient(gradient);
+    return ["  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {", ...this.lines, "  }"];
+  }
+
+  step(): string[] {
+    this.printer.expect([...this.options.slot.stores, ...this.options.slot.summands]);
+    this.stores();
+    return [
+      `  LOSSC_FN static void element(const Args& a, index ${this.indices.get(this.options.slot.space)}) {`,
+      ...this.lines,
+      "  }",
+    ];
+  }
+
+  tails(): string[] {
+    const { slot, buffers } = this.options;
+    const lines = slot.folds.map((f) => {
+      const between = [slot.space, f.space as ElementSpace] as const;
+      const { values, partials, counters, result } = buffers.fold(f, slot.space);
+      const runs =
+        between[1] === "batch"
+          ? "Whole{a.n}"
+          : `Runs{${this.args.size(between[1])}, ${["of", "begin", "base"].map((kind) => this.args.buffer(buffers.structure(kind as "of", between))).join(", ")}}`;
+      const places = [
+        this.args.buffer(values),
+        this.args.buffer(partials, true),
+        this.args.buffer(counters, true),
+        this.args.buffer(result, true),
+      ];
+      return `    fold_tail<${FOLDS[f.attribute.kind as string]}>(team, ${runs}, first, count, ${places.join(", ")});`;
+    });
+    const head = "  template <class Team> LOSSC_FN static void tails(const Args&";
+    if (lines.length === 0) return [`${head}, const Team&, index, index) {}`];
+    return [`${head} a, const Team& team, index first, index count) {`, ...lines, "  }"];
+  }
+
+  // ---- rows ----
+
+  /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
+  private rowValues(): Expression[] {
+    const { slot, schedule, kept, graph } = this.options;
+    const roots = [...slot.stores, ...slot.summands, ...kept, ...(slot.gradient ? [graph.gradient as Expression] : [])];
+    return topological(roots).filter(
+      (x) => isRowValue(x) && schedule.ranks.rank(x) === this.sweepNumber && !this.options.buffers.isStoredBefore(x, slot),
+    );
+  }
+
+  private phases(): void {
+    const values = this.rowValues();
+    for (const x of values.filter(({ op }) => op === "atTarget")) {
+      if (x.operands[0] !== logits) throw new Error("atTarget of a vocabulary expression has no text yet");
+      this.declare(x, "0.0f", "the target's logit");
+      this.lines.push(`    if (reads) ${this.done.get(x)} = at(row, target);`);
+    }
+    const folds = values.filter(({ op }) => op === "fold");
+    const { phase } = this.options.schedule.ranks;
+    for (const number of [...new Set(folds.map(phase))].sort((a, b) => a - b))
+      this.phase(folds.filter((x) => phase(x) === number));
+  }
+
+  private declare(x: Expression, otherwise: string, comment: string): void {
+    const name = this.fresh("r");
+    this.done.set(x, name);
+    this.lines.push(`    float ${name} = ${otherwise};  // ${comment}`);
+  }
+
+  /** Folds that share one loop over the row. */
+  private phase(folds: readonly Expression[]): void {
+    const lambda = this.rowLambda(folds.map((x) => x.operands[0] as Expression));
+    for (const x of folds)
+      this.declare(x, x.attribute.kind === "sum" ? "1.0f" : "0.0f", `${x.attribute.kind as string} over the row`);
+    const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
+    const call = `fold<${kinds}>(team, row, [&](auto z) { ${lambda.lines.join(" ")}${lambda.lines.length > 0 ? " " : ""}return values(${lambda.texts.join(", ")}); })`;
+    if (folds.length === 1) this.lines.push(`    if (reads) ${this.done.get(folds[0] as Expression)} = ${call}.v[0];`);
+    else {
+      this.lines.push("    if (reads) {", `      const auto folded = ${call};`);
+      folds.forEach((x, i) => {
+        this.lines.push(`      ${this.done.get(x)} = folded.v[${i}];`);
+      });
+      this.lines.push("    }");
+    }
+  }
+
+  private rowLambda(roots: readonly Expression[]): { readonly lines: string[]; readonly texts: string[] } {
+    const lines: string[] = [];
+    const printer = new Printer(lines, "", (x) => (x === logits ? "z" : null), this.fresh, true, this.printer);
+    printer.expect(roots);
+    const texts = roots.map((x) => (x.space === "vocab" ? printer.print(x) : `splat<decltype(z)>(${printer.print(x)})`));
+    return { lines, texts };
+  }
+
+  /** The gradient apart from the target, at the target, and the factors whose being 0 makes both 0. */
+  private gradientParts(): GradientParts {
+    const gradient = this.options.graph.gradient as Expression;
+    const at = (value: Expression) => {
+      const simplify = simplifier();
+      return simplify(rewriter((x) => (x === isTarget ? value : x))(gradient));
+    };
+    const apart = at(ZERO);
+    const target = at(ONE);
+    const factors = factorsOf(gradient);
+    return { apart, target, factors: factors ?? [] };
+  }
+
+  private storeGradient({ apart, target, factors }: GradientParts): void {
+    const out = this.args.buffer(this.options.buffers.gradient(), true);
+    const nothing = constantValue(apart) === 0 && constantValue(target) === 0;
+    const zero = nothing ? null : factors.map((x) => `${this.printer.operand(x)} == 0.0f`).join(" && ");
+    const fill = `fill_row(team, ${out}, t, ${this.args.size("vocab")}, 0.0f);`;
+    if (zero === null) {
+      this.lines.push(`    ${fill}`);
+      return;
+    }
+    const map = this.rowLambda([apart]);
+    const mend = this.rowLambda([target]);
+    const text = ({ lines, texts }: typeof map) => `[&](auto z) { ${[...lines, `return ${texts[0]};`].join(" ")} }`;
+    this.lines.push(
+      `    if (!reads${zero === "" ? "" : ` || (${zero})`}) {`,
+      `      ${fill}`,
+      `    } else if (!store_row(team, ${out}, t, row, target,`,
+      `                          ${text(map)},`,
+      `                          ${text(mend)})) {`,
+      `      flag(${this.status()}, ${STATUS.token}, t);`,
+      "    }",
+    );
+  }
+
+  // ---- values per element ----
+
+  private stores(): void {
+    const { slot, buffers, kept } = this.options;
+    const index = this.indices.get(slot.space) as string;
+    const call = slot.time % SWEEP === 0 ? "put(team, " : "store(";
+    const stored = [...slot.stores].map((x) => ({ x, buffer: buffers.store(x, slot.space) }));
+    const rowValues = kept.filter((x) => !slot.stores.has(x)).map((x) => ({ x, buffer: buffers.store(x, "token") }));
+    for (const { x, buffer } of [...stored, ...rowValues]) {
+      this.lines.push(`    ${call}${this.args.buffer(buffer, true)}, ${index}, ${this.printer.print(x)});`);
+    }
+    for (const x of slot.summands) {
+      const word = STATUS[slot.space as "token" | "sequence" | "group"];
+      this.lines.push(`    flag_non_finite(${this.status()}, ${word}, ${index}, ${this.printer.print(x)});`);
+    }
+  }
+
+  /** Text of what is not computed here: leaves, folds, and what an earlier kernel stored. */
+  private leaf(x: Expression): string | null {
+    const done = this.done.get(x);
+    if (done !== undefined) return done;
+    const stored = this.options.buffers.isStoredBefore(x, this.options.slot);
+    if (stored) return this.named(x, `load(${this.args.buffer(stored)}, ${this.index(x.space as ElementSpace)})`);
+    return this.leafText(x);
+  }
+
+  private leafText(x: Expression): string | null {
+    const { buffers } = this.options;
+    switch (x.op) {
+      case "config":
+        return this.named(x, `float(${this.args.config(x.attribute.name as string)})`);
+      case "policyLogprobs":
+        return this.named(x, `load(${this.args.buffer(buffers.input("policy_logprobs"))}, ${this.index("token")})`);
+      case "input": {
+        const buffer = buffers.input(x.attribute.name as string);
+        const [pointer, index] = [this.args.buffer(buffer), this.index(x.space as ElementSpace)];
+        return this.named(
+          x,
+          buffer.default === undefined
+            ? `load(${pointer}, ${index})`
+            : `load_or(${pointer}, ${index}, ${buffer.default}${Number.isInteger(buffer.default) ? ".0" : ""}f)`,
+        );
+      }
+      case "fold":
+        return this.named(x, `load(${this.args.buffer(buffers.foldResult(x))}, ${this.index(x.space as ElementSpace)})`);
+      default:
+        return null;
+    }
+  }
+
+  private readonly loaded = new Map<Expression, string>();
+  private named(x: Expression, text: string): string {
+    let name = this.loaded.get(x);
+    if (name === undefined) {
+      name = this.fresh("x");
+      this.loaded.set(x, name);
+      this.lines.push(`    const float ${name} = ${text};`);
+    }
+    return name;
+  }
+
+  /** The index of the element of a coarser space that this kernel's element belongs to. */
+  private index(space: ElementSpace): string {
+    if (space === "batch") return "0";
+    const known = this.indices.get(space);
+    if (known !== undefined) return known;
+    const finer: ElementSpace = space === "group" ? "sequence" : "token";
+    const text = `read(${this.args.buffer(this.options.buffers.structure("of", [finer, space]))}, ${this.index(finer)})`;
+    const name = this.fresh("i");
+    this.lines.push(`    const index ${name} = ${text};`);
+    this.indices.set(space, name);
+    return name;
+  }
+
+  private status(): string {
+    return this.args.buffer(this.options.buffers.status(), true);
+  }
+}
+
+interface GradientParts {
+  readonly apart: Expression;
+  readonly target: Expression;
+  readonly factors: readonly Expression[];
+}
+
+/** The largest parts of a vocabulary expression that do not depend on the entry. */
+function tokenPartsOf(root: Expression): Expression[] {
+  const found = new Set<Expression>();
+  for (const x of topological([root])) {
+    for (const y of x.space === "vocab" && x.op !== "fold" ? x.operands : []) if (y.space !== "vocab") found.add(y);
+  }
+  return [...found].filter((x) => constantValue(x) === undefined);
+}
+
+/** The token-level factors of a gradient that is a sum of products with one each; null where it is no such sum. */
+function factorsOf(gradient: Expression): Expression[] | null {
+  const [a, b] = gradient.operands as [Expression, Expression];
+  switch (gradient.op) {
+    case "add":
+    case "sub": {
+      const [left, right] = [factorsOf(a), factorsOf(b)];
+      return left && right && [...left, ...right];
+    }
+    case "neg":
+      return factorsOf(a);
+    case "where": {
+      const [, x, y] = gradient.operands as [Expression, Expression, Expression];
+      const taken = constantValue(y) === 0 ? factorsOf(x) : constantValue(x) === 0 ? factorsOf(y) : null;
+      return taken && a.space !== "vocab" ? taken : null;
+    }
+    case "chain":
+      return a.space !== "vocab" ? [a] : null;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,38 @@
+/** The whole compiler up to the plan: trace, expand, gradient, lower, simplify, plan, with the verifier after every pass. */
+import type { LossDefinition } from "../dsl/define-loss.js";
+import { trace } from "../dsl/trace.js";
+import { expand, type LossGraph } from "./expand.js";
+import { withFrame } from "./frame.js";
+import { differentiate } from "./gradient.js";
+import { lower } from "./lower.js";
+import type { LogitsDtype, Plan } from "./plan.js";
+import { planOf } from "./planner.js";
+import { simplify } from "./simplify.js";
+import { verify } from "./verify.js";
+
+export interface CompileRequest {
+  readonly loss: LossDefinition;
+  /** dtype of the logits; null where the caller brings `policy_logprobs`. */
+  readonly logits: LogitsDtype | null;
+  /** Static config that differs from its default. */
+  readonly statics?: Readonly<Record<string, number | string | boolean>>;
+}
+
+export interface CompiledPlan {
+  readonly plan: Plan;
+  /** The loss and its gradient before lowering and simplification: what the `reference` device evaluates. */
+  readonly graph: LossGraph;
+}
+
+/**
+ * Compiles a loss to its plan. Pure, and a matter of milliseconds.
+ *
+ * @throws LosscError what tracing finds: `SPACE_MISMATCH`, `OPERATOR_ON_EXPR`, `INPUT_UNKNOWN`, `CONFIG_UNKNOWN`, `UNSUPPORTED_SYNTAX`, `INPUT_MISSING`.
+ */
+export function compilePlan({ loss, logits, statics = {} }: CompileRequest): CompiledPlan {
+  const from = logits === null ? "policy_logprobs" : "logits";
+  const traced = withFrame(() => trace(loss, { from, statics }));
+  const graph = verify(differentiate(verify(expand(loss.name, from, traced), "expand")), "gradient");
+  const lowered = verify(lower(graph), "lower");
+  return { plan: planOf(loss, verify(simplify(lowered), "simplify"), logits), graph };
+}

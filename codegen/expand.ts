@@ -1,0 +1,158 @@
+/**
+ * First pass: what the author wrote, with weights and reductions spelt out. Afterwards there are no `reduce` nodes; every fold carries its mask, and
+ * the loss is a scalar. This is where "a token of weight 0 contributes exactly 0" comes from.
+ */
+import type { Expression } from "../dsl/expression.js";
+import { rewriter } from "../dsl/graph.js";
+import {
+  add,
+  div,
+  eq,
+  exp,
+  fold,
+  gt,
+  isFinite,
+  log,
+  logits,
+  mul,
+  ne,
+  ONE,
+  policyLogprobs,
+  sqrt,
+  square,
+  stopGradient,
+  sub,
+  targetLogprob,
+  weights,
+  where,
+  ZERO,
+} from "../dsl/ops/index.js";
+import type { Reduction } from "../dsl/reductions.js";
+import type { Space } from "../dsl/spaces.js";
+import type { Traced } from "../dsl/trace.js";
+
+/** A loss as the later passes see it. */
+export interface LossGraph {
+  readonly name: string;
+  readonly from: "logits" | "policy_logprobs";
+  /** What the gradient starts from: scalars whose sum has the loss's gradient. */
+  readonly seeds: readonly Expression[];
+  /** The loss. Batch space. */
+  readonly loss: Expression;
+  /** What is summed into the loss, in its own space: where one is not finite its element is named. */
+  readonly summands: readonly Expression[];
+  /** The gradient of the logits (vocab space) or of the policy's logprobs (token space); null before the gradient pass. */
+  readonly gradient: Expression | null;
+  readonly logprobs: Expression;
+  readonly metrics: ReadonlyMap<string, Expression>;
+  readonly outputs: ReadonlyMap<string, Expression>;
+}
+
+/** Every expression that a graph holds. */
+export function rootsOf(graph: LossGraph): Expression[] {
+  return [...graph.seeds, ...neededOf(graph)];
+}
+
+/** What must be computed once the gradient is known. */
+export function neededOf(graph: LossGraph): Expression[] {
+  const gradient = graph.gradient ? [graph.gradient] : [];
+  return [graph.loss, ...graph.summands, ...gradient, graph.logprobs, ...graph.metrics.values(), ...graph.outputs.values()];
+}
+
+/** The graph with every expression changed. */
+export function mapGraph(graph: LossGraph, change: (x: Expression) => Expression): LossGraph {
+  const changed = (map: ReadonlyMap<string, Expression>) => new Map([...map].map(([key, x]) => [key, change(x)]));
+  return {
+    ...graph,
+    seeds: graph.seeds.map(change),
+    loss: change(graph.loss),
+    summands: graph.summands.map(change),
+    gradient: graph.gradient && change(graph.gradient),
+    logprobs: change(graph.logprobs),
+    metrics: changed(graph.metrics),
+    outputs: changed(graph.outputs),
+  };
+}
+
+/** Whether an element counts: a token of non-zero weight, or a sequence, group or batch that holds one. */
+function counts(space: Exclude<Space, "vocab">): Expression {
+  if (space === "token") return ne(weights, 0);
+  const finer = space === "sequence" ? "token" : space === "group" ? "sequence" : "token";
+  return gt(fold("sum", counts(finer), finer, space), 0);
+}
+
+/** x where its element counts, else what a fold ignores. */
+function masked(x: Expression, space: Space, otherwise: number): Expression {
+  return space === "vocab" ? x : where(counts(space), x, otherwise);
+}
+
+function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean): Expression {
+  // A scalar is its own only element.
+  const from = x.space === "batch" ? null : x.space;
+  const folded = (fold_: "sum" | "max" | "min", y: Expression, otherwise: number) =>
+    from === null ? y : fold(fold_, masked(y, from, otherwise), from, to);
+  const number = from === null ? ONE : folded("sum", ONE, 0);
+  const average = () => div(folded("sum", x, 0), number);
+  const spread = () => div(folded("sum", square(sub(x, stopGradient(average()))), 0), unbiased ? sub(number, 1) : number);
+  switch (kind) {
+    case "sum":
+      return folded("sum", x, 0);
+    case "count":
+      return number;
+    case "mean":
+      return average();
+    case "variance":
+      return spread();
+    case "std": {
+      const v = spread();
+      return where(eq(v, 0), 0, sqrt(v));
+    }
+    case "amax":
+      return folded("max", x, Number.NEGATIVE_INFINITY);
+    case "amin":
+      return folded("min", x, Number.POSITIVE_INFINITY);
+    case "logsumexp": {
+      const greatest = stopGradient(folded("max", x, Number.NEGATIVE_INFINITY));
+      const shift = where(isFinite(greatest), greatest, 0);
+      return add(shift, log(folded("sum", exp(sub(x, shift)), 0)));
+    }
+  }
+}
+
+/** Spells out reductions, weights and the sum that every loss ends in. */
+export function expand(name: string, from: LossGraph["from"], traced: Traced): LossGraph {
+  const spellOut = rewriter((x) => {
+    if (x.op !== "reduce") return x;
+    return reduction(x.operands[0] as Expression, x.attribute.reduction as Reduction, x.space, x.attribute.unbiased as boolean);
+  });
+  const summands: Expression[] = [];
+  const seeds: Expression[] = [];
+  const values: Expression[] = [];
+  for (const term of traced.terms.map(spellOut)) {
+    if (term.space === "batch") {
+      seeds.push(term);
+      // A sum over nothing is 0 by itself; every other scalar of an empty batch is put to 0.
+      values.push(term.op === "fold" && term.attribute.kind === "sum" ? term : where(counts("batch"), term, 0));
+      continue;
+    }
+    const perToken = term.space === "vocab" ? fold("sum", term, "vocab", "token") : term;
+    const space = perToken.space as Exclude<Space, "vocab">;
+    const summand = where(counts(space), space === "token" ? mul(weights, perToken) : perToken, 0);
+    const total = fold("sum", summand, space, "batch");
+    summands.push(summand);
+    seeds.push(total);
+    values.push(total);
+  }
+  const spelt = (map: ReadonlyMap<string, Expression>) => new Map([...map].map(([key, x]) => [key, spellOut(x)]));
+  return {
+    name,
+    from,
+    seeds,
+    loss: values.reduce((a, b) => add(a, b), ZERO as Expression),
+    summands,
+    gradient: null,
+    logprobs: from === "logits" ? targetLogprob(logits) : policyLogprobs,
+    metrics: spelt(traced.metrics),
+    outputs: spelt(traced.outputs),
+  };
+}

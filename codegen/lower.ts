@@ -1,0 +1,30 @@
+/** After the gradient: what is known of a row becomes folds over it, and `stopGradient` has done its work. */
+import type { Expression } from "../dsl/expression.js";
+import { rewriter } from "../dsl/graph.js";
+import { add, atTarget, div, exp, fold, log, mul, sub } from "../dsl/ops/index.js";
+import { type LossGraph, mapGraph } from "./expand.js";
+
+const greatest = (z: Expression) => fold("max", z, "vocab", "token");
+const shifted = (z: Expression) => exp(sub(z, greatest(z)));
+const total = (z: Expression) => fold("sum", shifted(z), "vocab", "token");
+
+export function lower(graph: LossGraph): LossGraph {
+  return mapGraph(
+    graph,
+    rewriter((x) => {
+      const z = x.operands[0] as Expression;
+      switch (x.op) {
+        case "stopGradient":
+          return z;
+        case "targetLogprob":
+          return sub(sub(atTarget(z), greatest(z)), log(total(z)));
+        case "rowLogsumexp":
+          return add(greatest(z), log(total(z)));
+        case "softmax":
+          return mul(shifted(z), div(1, total(z)));
+        default:
+          return x;
+      }
+    }),
+  );
+}

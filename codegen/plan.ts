@@ -1,0 +1,135 @@
+/**
+ * What a loss compiles to: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
+ * gives it memory and the addon executes it. Nothing here knows a device.
+ */
+import type { Space } from "../dsl/spaces.js";
+
+/** Elements in one leaf of a fold over tokens, sequences or groups. Every such fold is a fixed tree over chunks of this size. */
+export const CHUNK = 1024;
+
+/** How logits lie in memory; their gradient has the same dtype. */
+export type LogitsDtype = "f32" | "bf16" | "f16";
+export type BufferDtype = LogitsDtype | "f64" | "i32" | "u32";
+
+/** The spaces that a plan's kernels and buffers are indexed by. */
+export type ElementSpace = Exclude<Space, "vocab">;
+
+/** A step from a finer space to a coarser one. To `batch` the segments are the whole; else consecutive runs of elements. */
+export type Between = readonly [from: ElementSpace, to: ElementSpace];
+
+/** How many elements a buffer has. `row` is token × vocabulary. */
+export type Extent =
+  | { readonly per: ElementSpace | "row" /** Added to the count: offsets have one element more. */; readonly plus?: number }
+  /** One per chunk of every segment; with `segments`, followed by one per segment. */
+  | { readonly chunksOf: Between; readonly segments?: boolean };
+
+export interface PlanBuffer {
+  readonly id: number;
+  /**
+   * - `input`: given by the caller under `name` (`logits`, `target_tokens`, `weights`, `policy_logprobs` or an input of the loss);
+   * - `structure`: made by the runtime from `lengths` and `groups`, see {@link Structure};
+   * - `scratch`: written and read by kernels; `counter`: scratch that is zero before the first call and that kernels leave zero;
+   * - `result`: read back by the caller.
+   */
+  readonly role: "input" | "structure" | "scratch" | "counter" | "result";
+  readonly name: string;
+  readonly dtype: BufferDtype;
+  readonly extent: Extent;
+  /** What every element is where the caller gives none: the kernel then receives a null pointer. */
+  readonly default?: number;
+  readonly structure?: Structure;
+  /** Every byte is set to this before each call. */
+  readonly fill?: 0 | 255;
+}
+
+/**
+ * Index arrays of a {@link Between} whose target is not `batch`, all int32.
+ * - `of`: for each element the segment that holds it;
+ * - `begin`: for each segment its first element, and after the last the number of elements;
+ * - `base`: for each segment the number of its first chunk, and after the last the number of chunks. A segment of n elements has ceil(n / CHUNK) chunks.
+ */
+export interface Structure {
+  readonly kind: "of" | "begin" | "base";
+  readonly between: Between;
+}
+
+/** One field of a kernel's argument struct. Every field takes eight bytes: a pointer, an int64 or a float64. */
+export type PlanArgument =
+  | { readonly kind: "buffer"; readonly buffer: number }
+  | { readonly kind: "config"; readonly name: string }
+  /** The count of elements of a space, or the vocabulary. int64. */
+  | { readonly kind: "size"; readonly of: ElementSpace | "vocab" }
+  /** int64, 1 where the caller asks that rows of weight 0 are not read. */
+  | { readonly kind: "skipMasked" };
+
+export interface PlanKernel {
+  /** `k0`, `k1`, … in the order of execution. A kernel is launched over every element of its space, and not at all where there is none. */
+  readonly id: string;
+  readonly kind: "sweep" | "step";
+  readonly space: ElementSpace;
+  readonly arguments: readonly PlanArgument[];
+  /** The kernel's text for every target: a struct of the same number in upper case, written in the prelude's primitives. */
+  readonly body: string;
+}
+
+export interface Plan {
+  readonly format: 1;
+  readonly loss: string;
+  /** dtype of the logits; null where the caller brings `policy_logprobs`. */
+  readonly logits: LogitsDtype | null;
+  readonly sweeps: number;
+  readonly steps: number;
+  readonly buffers: readonly PlanBuffer[];
+  readonly kernels: readonly PlanKernel[];
+  /** Runtime scalars of the loss with their defaults. */
+  readonly config: Readonly<Record<string, number>>;
+  readonly results: PlanResults;
+  /** Bytes that one token costs in memory: its logits and their gradient (per vocabulary entry), and the numbers beside (per token). */
+  readonly bytes: { readonly perEntry: number; readonly perToken: number };
+}
+
+/** Buffers that hold what the caller gets. */
+export interface PlanResults {
+  /** float64 or float32, one element. */
+  readonly loss: number;
+  /** See {@link STATUS}. */
+  readonly status: number;
+  /** float32 per token; null from `policy_logprobs`. */
+  readonly logprobs: number | null;
+  /** Gradient of the logits (token × vocabulary, may share memory with the input `logits`) or of `policy_logprobs` (float32 per token). */
+  readonly gradient: number;
+  /** float64 or float32, one element each. */
+  readonly metrics: readonly { readonly key: string; readonly buffer: number }[];
+  readonly outputs: readonly { readonly key: string; readonly space: "token" | "sequence"; readonly buffer: number }[];
+}
+
+/** Words of the status buffer: the smallest element for which a kernel saw the fault, 0xffffffff where none. */
+export const STATUS = {
+  /** Token whose target lies outside the vocabulary. */
+  target: 0,
+  /** Token with a non-finite loss or gradient. */
+  token: 1,
+  /** Sequence with a non-finite loss. */
+  sequence: 2,
+  /** Group with a non-finite loss. */
+  group: 3,
+} as const;
+export const STATUS_WORDS = 4;
+
+export type Target = "cuda" | "cpu" | "emulated";
+
+/** One translation unit: the prelude of a target, its geometry, and the kernels of a plan. */
+export interface KernelText {
+  readonly target: Target;
+  readonly text: string;
+  readonly launches: readonly Launch[];
+}
+
+/** How one kernel is spread over threads. */
+export interface Launch {
+  readonly kernel: string;
+  /** Threads of a block (cuda, emulated). */
+  readonly block: number;
+  /** Elements that a block works on (cuda, emulated), or the least that a thread takes at once (cpu). */
+  readonly perBlock: number;
+}

@@ -1,0 +1,75 @@
+/** The planner: from a simplified graph to the ordered kernels and their memory. */
+import type { LossDefinition } from "../dsl/define-loss.js";
+import type { Expression } from "../dsl/expression.js";
+import { writeKernel } from "./body.js";
+import { Buffers } from "./buffers.js";
+import type { LossGraph } from "./expand.js";
+import type { LogitsDtype, Plan } from "./plan.js";
+import { isCoarseFold, isRowValue } from "./ranks.js";
+import { type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";
+import { trafficOf } from "./traffic.js";
+
+export function planOf(definition: LossDefinition, graph: LossGraph, logits: LogitsDtype | null): Plan {
+  const planned = schedule(graph);
+  const buffers = new Buffers(graph, definition.inputs, logits, planned);
+  const kept = keptRowValues(graph, planned, buffers);
+  const kernels = planned.slots.map((slot, i) =>
+    writeKernel({ id: `k${i}`, graph, schedule: planned, slot, buffers, kept: [...(kept.get(slot) ?? [])] }),
+  );
+  const scalar = (x: Expression) => (isCoarseFold(x) ? buffers.foldResult(x) : buffers.store(x, "batch")).id;
+  const config = Object.entries(definition.config).flatMap(([key, declared]) =>
+    declared.kind === "scalar" ? [[key, declared.value] as const] : [],
+  );
+  const results = {
+    loss: scalar(graph.loss),
+    status: buffers.status().id,
+    logprobs: logits === null ? null : buffers.store(graph.logprobs, "token").id,
+    gradient: logits === null ? buffers.store(graph.gradient as Expression, "token").id : buffers.gradient().id,
+    metrics: [...graph.metrics].map(([key, x]) => ({ key, buffer: scalar(x) })),
+    outputs: [...graph.outputs].map(([key, x]) => ({
+      key,
+      space: x.space as "token" | "sequence",
+      buffer: buffers.store(x, x.space as "token").id,
+    })),
+  };
+  return {
+    format: 1,
+    loss: definition.name,
+    logits,
+    sweeps: planned.sweeps,
+    steps: kernels.filter(({ kind }) => kind === "step").length,
+    buffers: buffers.list,
+    kernels,
+    config: Object.fromEntries(config),
+    results,
+    bytes: trafficOf(
+      kernels.flatMap((kernel) => kernel.arguments),
+      buffers.list,
+    ),
+  };
+}
+
+/** Row values that a kernel needs after their sweep: a number per token is kept rather than recomputed. */
+function keptRowValues(graph: LossGraph, { slots, ranks }: Schedule, buffers: Buffers): Map<Slot, Set<Expression>> {
+  const kept = new Map<Slot, Set<Expression>>();
+  // From the last kernel to the first: what a kernel keeps, it must also be able to compute.
+  for (const slot of [...slots].reverse()) {
+    const sweep = slot.time % SWEEP === 0 ? slot.time / SWEEP : null;
+    const seen = new Set<Expression>();
+    const visit = (x: Expression) => {
+      if (seen.has(x) || isCoarseFold(x) || buffers.isStoredBefore(x, slot)) return;
+      seen.add(x);
+      if (isRowValue(x) && ranks.rank(x) !== sweep) {
+        const home = slots.find(({ time }) => time === ranks.rank(x) * SWEEP) as Slot;
+        if (!kept.has(home)) kept.set(home, new Set());
+        kept.get(home)?.add(x);
+        buffers.willStore(x, home);
+        return;
+      }
+      x.operands.forEach(visit);
+    };
+    for (const root of [...slot.stores, ...slot.summands, ...(kept.get(slot) ?? [])]) visit(root);
+    if (slot.gradient) visit(graph.gradient as Expression);
+  }
+  return kept;
+}

@@ -1,0 +1,71 @@
+// ---- values and folds: what a row, or a run of tokens, is reduced to ----
+
+template <int N, class T>
+struct Values { T v[N]; };
+
+template <class T, class... Rest>
+LOSSC_FN Values<1 + sizeof...(Rest), T> values(T first, Rest... rest) {
+  return {{first, rest...}};
+}
+
+template <class T> LOSSC_FN T max_(T a, T b) { return select(either(a != a, a > b), a, b); }
+template <class T> LOSSC_FN T min_(T a, T b) { return select(either(a != a, a < b), a, b); }
+
+struct Sum {
+  template <class T> static LOSSC_FN T identity() { return splat<T>(0.0f); }
+  template <class T> static LOSSC_FN T merge(T a, T b) { return a + b; }
+};
+struct Max {
+  template <class T> static LOSSC_FN T identity() { return splat<T>(-LOSSC_INFINITY); }
+  template <class T> static LOSSC_FN T merge(T a, T b) { return max_(a, b); }
+};
+struct Min {
+  template <class T> static LOSSC_FN T identity() { return splat<T>(LOSSC_INFINITY); }
+  template <class T> static LOSSC_FN T merge(T a, T b) { return min_(a, b); }
+};
+
+template <class... F>
+struct Folds {
+  static constexpr int N = sizeof...(F);
+  template <class T> static LOSSC_FN Values<N, T> identity() { return {{F::template identity<T>()...}}; }
+  template <class T> static LOSSC_FN Values<N, T> merge(const Values<N, T>& a, const Values<N, T>& b) {
+    Values<N, T> r;
+    int i = 0;
+    ((r.v[i] = F::merge(a.v[i], b.v[i]), ++i), ...);
+    return r;
+  }
+};
+
+// ---- memory: one element at a time, widened ----
+
+template <class T> LOSSC_FN float load(const T* p, index i) { return widen(read(p, i)); }
+LOSSC_FN int load(const int* p, index i) { return read(p, i); }
+template <class T> LOSSC_FN float load_or(const T* p, index i, float otherwise) { return p ? load(p, i) : otherwise; }
+template <class T> LOSSC_FN void store(T* p, index i, float v) { T narrowed; narrow(v, narrowed); write(p, i, narrowed); }
+LOSSC_FN void store(double* p, index i, double v) { write(p, i, v); }
+LOSSC_FN void store(int* p, index i, int v) { write(p, i, v); }
+
+// Words of the status buffer: the smallest element for which a fault was seen.
+LOSSC_FN void flag(unsigned* status, int word, index element) { atomic_min(status + word, unsigned(element)); }
+LOSSC_FN void flag_non_finite(unsigned* status, int word, index element, float v) {
+  if (v - v != 0.0f) flag(status, word, element);
+}
+// A target outside the vocabulary reads nothing: it is flagged, and stands for the first entry.
+LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* status) {
+  const index target = load(targets, t);
+  if (target >= 0 && target < vocab) return target;
+  flag(status, 0, t);
+  return 0;
+}
+
+// ---- elementwise functions that are arithmetic ----
+
+LOSSC_FN bool is_finite_(float x) { return x - x == 0.0f; }
+LOSSC_FN float sign_(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
+LOSSC_FN float clamp_(float x, float low, float high) { return min_(max_(x, low), high); }
+LOSSC_FN float sigmoid_(float x) { return 1.0f / (1.0f + exp_(-x)); }
+LOSSC_FN float softplus_(float x) { return max_(x, 0.0f) + log1p_(exp_(-abs_(x))); }
+LOSSC_FN float log_sigmoid_(float x) { return -softplus_(-x); }
+LOSSC_FN float log1mexp_(float x) { return x > -0.693147181f ? log_(-expm1_(x)) : log1p_(-exp_(x)); }
+// An adjoint that is exactly 0 stays 0, whatever the derivative is.
+template <class G, class T> LOSSC_FN auto chain_(G g, T d) { return select(g == 0.0f, g * 0.0f, g * d); }

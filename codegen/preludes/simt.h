@@ -1,0 +1,159 @@
+// Teams of lanes: a warp or less, or a block of several warps. The same text runs on a GPU and, lane by lane, on the emulated device.
+
+template <int LANES>
+struct Team {
+  Lane self;
+  static constexpr int kLanes = LANES, kWarps = LANES / 32;
+  LOSSC_FN int lane() const { return self.thread() % LANES; }
+  LOSSC_FN bool leads() const { return lane() == 0; }
+  LOSSC_FN void sync() const {
+    if (LANES > 32) self.barrier(); else self.warp_barrier();
+  }
+
+  template <class T> LOSSC_FN T shuffle_xor(T v, int mask) const {
+    constexpr int kWords = sizeof(T) / 4;
+    Values<kWords, unsigned> words = __builtin_bit_cast(Values<kWords, unsigned>, v);
+    for (int i = 0; i < kWords; ++i) words.v[i] = self.shuffle(words.v[i], (self.thread() % 32) ^ mask);
+    return __builtin_bit_cast(T, words);
+  }
+
+  // Every lane gives a value and gets the fold of all, in the same tree and so with the same bits.
+  template <class All, class V> LOSSC_FN V reduce(V acc) const {
+    for (int mask = 16; mask > 0; mask >>= 1) acc = All::merge(acc, shuffle_xor(acc, mask));
+    if (LANES > 32) {
+      V* const exchange = static_cast<V*>(self.shared());
+      if (lane() % 32 == 0) write(exchange, lane() / 32, acc);
+      self.barrier();
+      acc = read(exchange, 0);
+      for (int w = 1; w < kWarps; ++w) acc = All::merge(acc, read(exchange, w));
+      self.barrier();  // the exchange is free again
+    }
+    return acc;
+  }
+
+  // Counts `count` arrivals; true for the team that completes `members`, which then sees what the others wrote.
+  LOSSC_FN bool arrive(unsigned* counter, index count, index members) const {
+    sync();
+    unsigned last = 0;
+    if (leads()) {
+      fence();
+      last = atomic_add(counter, unsigned(count)) + unsigned(count) == unsigned(members);
+      if (last) write(counter, 0, 0u);
+      fence();
+    }
+    return reduce<Folds<Largest>>(Values<1, unsigned>{{last}}).v[0] != 0;
+  }
+
+  template <class F, class T> LOSSC_FN double fold_run(const T* values, index begin, index end) const {
+    auto acc = Folds<F>::template identity<double>();
+    for (index i = begin + lane(); i < end; i += LANES) acc.v[0] = F::merge(acc.v[0], double(read_fresh(values, i)));
+    return reduce<Folds<F>>(acc).v[0];
+  }
+
+  struct Largest {
+    static LOSSC_FN unsigned merge(unsigned a, unsigned b) { return a > b ? a : b; }
+  };
+};
+
+// ---- rows, in packets of 16 bytes that are aligned to the global element index ----
+
+template <class T>
+struct Row {
+  const T* data;
+  index start, count;
+  LOSSC_FN Row(const T* logits, index t, index vocab) : data(logits), start(t * vocab), count(vocab) {}
+};
+template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, row.start + i); }
+
+template <class T> constexpr int kPacket = 16 / sizeof(T);
+template <class T> struct alignas(16) Packet { T v[kPacket<T>]; };
+
+// Calls inner(first element of the packet) for packets that lie wholly in the row and edge(element) for what sticks out of them.
+template <class Team, class T, class Inner, class Edge>
+LOSSC_FN void each_packet(const Team& team, const Row<T>& row, const Inner& inner, const Edge& edge) {
+  constexpr int W = kPacket<T>;
+  const index begin = row.start, end = row.start + row.count;
+  for (index p = begin / W + team.lane(); p * W < end; p += Team::kLanes) {
+    const index e = p * W;
+    if (e >= begin && e + W <= end) inner(e);
+    else
+      for (index i = e < begin ? begin : e; i < e + W && i < end; ++i) edge(i);
+  }
+}
+
+template <class... F, class Team, class T, class Map>
+LOSSC_FN auto fold(const Team& team, const Row<T>& row, const Map& map) {
+  using All = Folds<F...>;
+  auto acc = All::template identity<float>();
+  each_packet(
+      team, row,
+      [&](index e) {
+        const Packet<T> z = read_as_packet<Packet<T>>(row.data, e);
+        for (int i = 0; i < kPacket<T>; ++i) acc = All::merge(acc, map(widen(z.v[i])));
+      },
+      [&](index i) { acc = All::merge(acc, map(load(row.data, i))); });
+  return team.template reduce<All>(acc);
+}
+
+// Stores map(z) for every entry of the row and mend(z) for the target's; where z is -inf, 0. A lane reads what it writes before it writes it, and
+// nothing else, so that the row may be written over. False where this lane stored something that is not finite.
+template <class Team, class T, class Map, class Mend>
+LOSSC_FN bool store_row(const Team& team, T* out, index, const Row<T>& row, index target, const Map& map, const Mend& mend) {
+  constexpr int W = kPacket<T>;
+  float poison = 0.0f;  // 0 · finite is 0
+  const index hot = row.start + target;
+  const auto one = [&](T raw, const auto& entry) {
+    const float z = widen(raw);
+    T g;
+    narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z), g);
+    poison += widen(g) * 0.0f;
+    return g;
+  };
+  each_packet(
+      team, row,
+      [&](index e) {
+        const Packet<T> z = read_as_packet<Packet<T>>(row.data, e);
+        Packet<T> g;
+        for (int i = 0; i < W; ++i) g.v[i] = one(z.v[i], map);
+        if (hot >= e && hot < e + W)
+          for (int i = 0; i < W; ++i)
+            if (e + i == hot) g.v[i] = one(z.v[i], mend);
+        write_as_packet(out, e, g);
+      },
+      [&](index i) {
+        const T z = read(row.data, i);
+        write(out, i, i == hot ? one(z, mend) : one(z, map));
+      });
+  return poison == 0.0f;
+}
+
+template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index t, index vocab, float v) {
+  Packet<T> full;
+  for (int i = 0; i < kPacket<T>; ++i) narrow(v, full.v[i]);
+  each_packet(team, Row<T>(out, t, vocab), [&](index e) { write_as_packet(out, e, full); }, [&](index i) { write(out, i, full.v[0]); });
+}
+
+// A value per token that the whole team holds.
+template <class Team, class T> LOSSC_FN void put(const Team& team, T* p, index i, float v) {
+  if (team.leads()) store(p, i, v);
+}
+template <class Team> LOSSC_FN void put(const Team& team, double* p, index i, double v) {
+  if (team.leads()) store(p, i, v);
+}
+
+template <class K, class Team> LOSSC_FN void visit_row(const typename K::Args& a, const Team& team, index t) {
+  if (t >= a.n) return;
+  K::row(a, team, t);
+  K::tails(a, team, t, 1);
+}
+template <class K, class Team> LOSSC_FN void visit_elements(const typename K::Args& a, const Team& team, index first) {
+  const index i = first + team.lane();
+  if (i < a.n) K::element(a, i);
+  K::tails(a, team, first, first + Team::kLanes < a.n ? Team::kLanes : a.n - first);
+}
+
+#define LOSSC_SWEEP(name, K) \
+  LOSSC_ENTRY(name, K, kBlock, (visit_row<K>(a, Team<kTeam>{lane}, block * (kBlock / kTeam) + lane.thread() / kTeam)))
+#define LOSSC_STEP(name, K) LOSSC_ENTRY(name, K, kStep, (visit_elements<K>(a, Team<kStep>{lane}, block * kStep)))
+#define LOSSC_MAP(name, K) \
+  LOSSC_ENTRY(name, K, kStep, if (block * kStep + lane.thread() < a.n) K::element(a, block * kStep + lane.thread()))

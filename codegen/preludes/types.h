@@ -1,0 +1,11 @@
+namespace lossc {
+
+typedef long long index;
+
+struct bf16 { unsigned short bits; };
+struct f16 { unsigned short bits; };
+
+constexpr unsigned kNone = 0xffffffffu;
+constexpr index kChunk = 1024;  // elements in a leaf of a fold over tokens, sequences or groups
+
+#define LOSSC_INFINITY __builtin_huge_valf()

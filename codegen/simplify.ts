@@ -1,0 +1,125 @@
+/**
+ * Simplification: rules that keep every value (NaN and infinity included) but for the sign of a zero and the order of rounding. Constants were folded
+ * when the nodes were built.
+ */
+import { constantValue, type Expression } from "../dsl/expression.js";
+import { rewriter } from "../dsl/graph.js";
+import { add, chain, type FoldKind, fold, mul, neg, sub, where, ZERO } from "../dsl/ops/index.js";
+import { isFiner, type Space } from "../dsl/spaces.js";
+import { type LossGraph, mapGraph } from "./expand.js";
+
+export function simplify(graph: LossGraph): LossGraph {
+  return mapGraph(graph, simplifier());
+}
+
+/** One simplifier for several expressions: what they share is simplified once. */
+export function simplifier(): (root: Expression) => Expression {
+  const known = new Map<Expression, Expression>();
+  const settle = (x: Expression): Expression => {
+    const seen = known.get(x);
+    if (seen) return seen;
+    const next = rule(x, settle);
+    const result = next === x ? x : settle(next);
+    known.set(x, result);
+    return result;
+  };
+  return rewriter(settle);
+}
+
+type Settle = (x: Expression) => Expression;
+
+function rule(x: Expression, settle: Settle): Expression {
+  const [a, b] = x.operands as [Expression, Expression];
+  switch (x.op) {
+    case "add":
+      if (is(a, 0)) return b;
+      if (is(b, 0)) return a;
+      if (b.op === "neg") return settle(sub(a, b.operands[0] as Expression));
+      if (a.op === "neg") return settle(sub(b, a.operands[0] as Expression));
+      return x;
+    case "sub":
+      if (is(b, 0)) return a;
+      if (is(a, 0)) return settle(neg(b));
+      if (b.op === "neg") return settle(add(a, b.operands[0] as Expression));
+      return x;
+    case "neg":
+      return negation(x, a, settle);
+    case "mul":
+      return product(x, a, b, settle);
+    case "div":
+      return is(b, 1) ? a : x;
+    case "chain":
+      return adjointProduct(x, a, b, settle);
+    case "where":
+      return choice(x, settle);
+    case "fold":
+      return summation(x, a, settle);
+    default:
+      return x;
+  }
+}
+
+const is = (x: Expression, value: number) => constantValue(x) === value;
+
+function negation(x: Expression, a: Expression, settle: Settle): Expression {
+  if (a.op === "neg") return a.operands[0] as Expression;
+  if (a.op === "sub") return settle(sub(a.operands[1] as Expression, a.operands[0] as Expression));
+  return x;
+}
+
+function product(x: Expression, a: Expression, b: Expression, settle: Settle): Expression {
+  if (is(a, 1)) return b;
+  if (is(b, 1)) return a;
+  if (is(a, -1)) return settle(neg(b));
+  if (is(b, -1)) return settle(neg(a));
+  // A sign belongs to the factor that is computed less often.
+  if (b.op === "neg")
+    return isFiner(b.space, a.space)
+      ? settle(mul(settle(neg(a)), b.operands[0] as Expression))
+      : settle(neg(settle(mul(a, b.operands[0] as Expression))));
+  if (a.op === "neg" && !isFiner(b.space, a.space)) return settle(neg(settle(mul(a.operands[0] as Expression, b))));
+  return x;
+}
+
+function adjointProduct(x: Expression, g: Expression, d: Expression, settle: Settle): Expression {
+  const factor = constantValue(g);
+  const derivative = constantValue(d);
+  if (factor === 0 || derivative === 0) return ZERO;
+  if (factor !== undefined || (derivative !== undefined && Number.isFinite(derivative))) return settle(mul(g, d));
+  if (d.op === "neg") return settle(chain(settle(neg(g)), d.operands[0] as Expression));
+  // A branch that got nothing passes nothing on.
+  if (g.op === "where") {
+    const [c, a, b] = g.operands as [Expression, Expression, Expression];
+    if (is(a, 0)) return settle(where(c, 0, settle(chain(b, d))));
+    if (is(b, 0)) return settle(where(c, settle(chain(a, d)), 0));
+  }
+  return x;
+}
+
+function choice(x: Expression, settle: Settle): Expression {
+  const [c, a, b] = x.operands as [Expression, Expression, Expression];
+  const known = constantValue(c);
+  if (known !== undefined) return known ? a : b;
+  if (a === b) return a;
+  if (c.op === "not") return settle(where(c.operands[0] as Expression, b, a));
+  if (a.op === "where" && a.operands[0] === c) return settle(where(c, a.operands[1] as Expression, b));
+  if (b.op === "where" && b.operands[0] === c) return settle(where(c, a, b.operands[2] as Expression));
+  if (c.op === "ne" && c.operands[0] === a && is(c.operands[1] as Expression, 0) && is(b, 0)) return a;
+  return x;
+}
+
+/** Factors that the fold does not run over leave a sum; so does a sign. */
+function summation(x: Expression, a: Expression, settle: Settle): Expression {
+  if (x.attribute.kind !== "sum") return x;
+  if (is(a, 0)) return ZERO;
+  const from = x.attribute.from as Space;
+  const inner = (y: Expression) => settle(fold(x.attribute.kind as FoldKind, y, from, x.space));
+  if (a.op === "neg") return settle(neg(inner(a.operands[0] as Expression)));
+  if (a.op === "mul" || a.op === "chain") {
+    const [p, q] = a.operands as [Expression, Expression];
+    const outer = (y: Expression) => !isFiner(y.space, x.space);
+    if (outer(p) && !outer(q)) return settle(a.op === "mul" ? mul(p, inner(q)) : chain(p, inner(q)));
+    if (outer(q) && !outer(p) && a.op === "mul") return settle(mul(inner(p), q));
+  }
+  return x;
+}

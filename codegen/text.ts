@@ -1,0 +1,129 @@
+/** Expressions as C++ text: one line per value that is used more than once or grows long, the rest inline. */
+import { constantValue, type Expression } from "../dsl/expression.js";
+import { opRow } from "../dsl/ops/index.js";
+
+/** A float as the shortest decimal that reads back as the same float32. */
+export function floatText(value: number): string {
+  if (Number.isNaN(value)) return "as_float(0x7fc00000u)";
+  const f = Math.fround(value);
+  if (!Number.isFinite(f)) return f > 0 ? "LOSSC_INFINITY" : "-LOSSC_INFINITY";
+  for (let digits = 1; digits <= 9; digits++) {
+    const text = f.toPrecision(digits);
+    if (Math.fround(Number(text)) !== f) continue;
+    const short = Object.is(f, -0) ? "-0" : String(Number(text));
+    return /[.e]/.test(short) ? `${short}f` : `${short}.0f`;
+  }
+  return `${f}f`;
+}
+
+/** A user's name or text as it may stand in a comment: printable ASCII without what could end or continue the comment. */
+export function commentText(name: string): string {
+  return name.replace(/[^A-Za-z0-9 _.:()+-]/gu, (c) => `\\u{${(c.codePointAt(0) as number).toString(16)}}`).slice(0, 120);
+}
+
+const LONG = 72;
+
+/**
+ * Prints expressions into lines of one scope. `leaf` gives the text of what is not computed here (loads, folds that are done); within it the printer
+ * may be called again.
+ */
+export class Printer {
+  private readonly texts = new Map<Expression, string>();
+  private readonly uses = new Map<Expression, number>();
+
+  constructor(
+    private readonly lines: string[],
+    private readonly indent: string,
+    /** Text for a node that is not computed from its operands in this scope, or null. */
+    private readonly leaf: (x: Expression) => string | null,
+    /** Names of new values; `row` scopes hold packets and print vocabulary forms. */
+    private readonly fresh: (prefix: string) => string,
+    private readonly row = false,
+    /** The scope around, for what does not depend on the row. */
+    private readonly outer: Printer | null = null,
+  ) {}
+
+  /** Says that these will be printed, so that what they share gets a name. */
+  expect(roots: readonly Expression[]): void {
+    const seen = new Set<Expression>();
+    const visit = (x: Expression) => {
+      this.uses.set(x, (this.uses.get(x) ?? 0) + 1);
+      if (seen.has(x) || this.stops(x)) return;
+      seen.add(x);
+      x.operands.forEach(visit);
+    };
+    for (const root of roots) visit(root);
+  }
+
+  private stops(x: Expression): boolean {
+    return (
+      this.texts.has(x) ||
+      (this.outer !== null && x.space !== "vocab") ||
+      x.op === "fold" ||
+      x.op === "atTarget" ||
+      this.leaf(x) !== null
+    );
+  }
+
+  /** The text of x, safe as an operand of anything. */
+  operand(x: Expression): string {
+    const text = this.print(x);
+    return /^-?[\w.]+$|^\w+\([^()]*\)$/.test(text) || isCall(text) ? text : `(${text})`;
+  }
+
+  /** The text of x; lines that it needs are written before. */
+  print(x: Expression): string {
+    const known = this.texts.get(x);
+    if (known !== undefined) return known;
+    // What does not depend on the entry is computed outside of the loop over entries.
+    if (this.outer && x.space !== "vocab") {
+      const text = this.outer.print(x);
+      return this.remember(x, /^-?[\w.]+$/.test(text) ? text : this.outer.name(x, text));
+    }
+    const value = constantValue(x);
+    if (value !== undefined) return this.remember(x, x.dtype === "bool" ? String(value !== 0) : floatText(value));
+    const leaf = this.leaf(x);
+    if (leaf !== null) return this.remember(x, leaf);
+    const row = opRow(x.op);
+    if (!row) throw new Error(`no text for ${x.op}`);
+    const form = (this.row && row.rowText) || row.text;
+    const call = isCall(form("a", "b", "c"));
+    const operands = x.operands.map((operand) => (call ? this.print(operand) : this.operand(operand)));
+    // An operand that stands twice in the text wants a name.
+    const named = operands.map((text, i) =>
+      form("\u0001", "\u0001", "\u0001").split("\u0001").length - 1 > x.operands.length && !/^\w+$/.test(text)
+        ? this.name(x.operands[i] as Expression, text)
+        : text,
+    );
+    const text = form(...named);
+    if ((this.uses.get(x) ?? 1) > 1 || text.length > LONG) return this.name(x, text);
+    return text;
+  }
+
+  /** Gives x a line of its own. */
+  name(x: Expression, text = this.print(x)): string {
+    const known = this.texts.get(x);
+    if (known !== undefined && /^\w+$/.test(known)) return known;
+    const type = this.row ? "auto" : x.dtype === "bool" ? "bool" : "float";
+    const name = this.fresh(x.dtype === "bool" ? "b" : "v");
+    this.lines.push(`${this.indent}const ${type} ${name} = ${text};`);
+    return this.remember(x, name);
+  }
+
+  private remember(x: Expression, text: string): string {
+    this.texts.set(x, text);
+    return text;
+  }
+}
+
+/** Whether the text is one call from end to end. */
+function isCall(text: string): boolean {
+  const open = /^\w+\(/.exec(text);
+  if (!open || !text.endsWith(")")) return false;
+  let depth = 0;
+  for (let i = open[0].length - 1; i < text.length; i++) {
+    if (text[i] === "(") depth++;
+    else if (text[i] === ")" && --depth === 0) return i === text.length - 1;
+  }
+  return false;
+}

@@ -1,0 +1,23 @@
+/** Bytes that kernels move: memory traffic is the cost of a loss. */
+import type { BufferDtype, PlanArgument, PlanBuffer } from "./plan.js";
+
+export const BYTES: Record<BufferDtype, number> = { f32: 4, f64: 8, i32: 4, u32: 4, bf16: 2, f16: 2 };
+
+export interface Traffic {
+  /** Per vocabulary entry: rows read and written. */
+  readonly perEntry: number;
+  /** Per token, beside its row. */
+  readonly perToken: number;
+}
+
+/** What a kernel with these arguments moves. A row is counted once, however many phases visit it: it stays on the chip, or near it. */
+export function trafficOf(list: readonly PlanArgument[], buffers: readonly PlanBuffer[]): Traffic {
+  let [perEntry, perToken] = [0, 0];
+  for (const argument of list) {
+    const buffer = argument.kind === "buffer" ? (buffers[argument.buffer] as PlanBuffer) : null;
+    if (!buffer || !("per" in buffer.extent)) continue;
+    if (buffer.extent.per === "token") perToken += BYTES[buffer.dtype];
+    if (buffer.extent.per === "row") perEntry += BYTES[buffer.dtype];
+  }
+  return { perEntry, perToken };
+}

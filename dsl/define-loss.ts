@@ -1,0 +1,163 @@
+/** `defineLoss`: what the author declares, checked and normalised. */
+import { LosscError } from "./errors.js";
+import { callerPosition, type Expr, type Num } from "./expression.js";
+import { nearest } from "./nearest.js";
+import { SPACES, type Space } from "./spaces.js";
+
+export type InputDtype = "f32" | "bf16" | "f16";
+
+/** An input as its author declares it: its space, or its space with more. */
+export type InputSpec =
+  | Space
+  | {
+      readonly space: Space;
+      readonly dtype?: InputDtype /** What every element is where the caller gives none. */;
+      readonly default?: number;
+    };
+export type Inputs = Readonly<Record<string, InputSpec>>;
+
+/** A number is a runtime scalar; a string, a boolean or `{ value, static: true }` specialises the loss when it is compiled. */
+export type ConfigSpec = number | string | boolean | { readonly value: number | string | boolean; readonly static: true };
+export type Config = Readonly<Record<string, ConfigSpec>>;
+
+type ConfigValue<S> = S extends { readonly value: infer V; readonly static: true }
+  ? Widened<V>
+  : S extends number
+    ? Expr
+    : Widened<S>;
+type Widened<V> = V extends string ? string : V extends boolean ? boolean : V extends number ? number : V;
+
+/** What the policy gives. Only this carries a gradient. */
+export interface Policy {
+  /** log p(target) of each token, natural log, never above 0. Token space. */
+  readonly logprobs: Expr;
+  /** log Σ exp over the token's logits. Token space. `INPUT_MISSING` where the caller brings `policy_logprobs` in place of logits. */
+  readonly logsumexp: Expr;
+}
+
+/** An expression, several (each summed in its own space), or these with metrics and outputs. */
+export type LossReturn =
+  | Num
+  | readonly Num[]
+  | {
+      /** Summed over whatever space it lives in. */
+      readonly loss: Num | readonly Num[];
+      /** Scalars for the host, in batch space; they carry no gradient. */
+      readonly metrics?: Readonly<Record<string, Num>>;
+      /** Values per token or per sequence; they carry no gradient. */
+      readonly outputs?: Readonly<Record<string, Num>>;
+    };
+
+export type LossFunction<I extends Inputs = Inputs, C extends Config = Config> = (
+  policy: Policy,
+  inputs: { readonly [K in keyof I]: Expr },
+  config: { readonly [K in keyof C]: ConfigValue<C[K]> },
+) => LossReturn;
+
+export interface InputDeclaration {
+  readonly space: Space;
+  readonly dtype: InputDtype;
+  readonly default?: number;
+}
+export type ConfigDeclaration =
+  | { readonly kind: "scalar"; readonly value: number }
+  | { readonly kind: "static"; readonly value: number | string | boolean };
+
+/** A loss, ready to be compiled. Made by {@link defineLoss}. */
+export interface LossDefinition<I extends Inputs = Inputs, C extends Config = Config> {
+  readonly name: string;
+  readonly inputs: { readonly [K in keyof I]: InputDeclaration };
+  readonly config: { readonly [K in keyof C]: ConfigDeclaration };
+  // A method, so that every loss is a LossDefinition without parameters.
+  loss(...parameters: Parameters<LossFunction<I, C>>): LossReturn;
+}
+
+const definitions = new WeakSet<object>();
+
+/** Whether a value was made by {@link defineLoss}. */
+export function isLossDefinition(value: unknown): value is LossDefinition {
+  return typeof value === "object" && value !== null && definitions.has(value);
+}
+
+const KEYS = ["name", "inputs", "config", "loss"];
+const RESERVED = ["logits", "lengths", "groups", "vocab", "policy_logprobs"];
+const DTYPES = ["f32", "bf16", "f16"];
+
+/**
+ * Declares a loss.
+ *
+ * `inputs` name the data that a datum brings beside `target_tokens`, each by its space; `weights` (token, 1 where none are given) may come with every
+ * loss and is declared only by a loss that reads it. `config` holds the numbers and switches of the mathematics with their defaults. A declaration of `inputs`
+ * outside of the call wants `as const`.
+ *
+ * @throws LosscError `INPUT_UNKNOWN`, `INPUT_DTYPE`, `SPACE_MISMATCH` or `CONFIG_INVALID` for a declaration that cannot be meant.
+ */
+export function defineLoss<
+  const I extends Inputs = Record<never, never>,
+  const C extends Config = Record<never, never>,
+>(declaration: {
+  readonly name: string;
+  readonly inputs?: I;
+  readonly config?: C;
+  readonly loss: LossFunction<I, C>;
+}): LossDefinition<I, C> {
+  for (const key of Object.keys(declaration)) {
+    if (!KEYS.includes(key)) fail("CONFIG_UNKNOWN", `defineLoss() knows no "${key}"${nearest(key, KEYS)}`);
+  }
+  const { name, loss } = declaration;
+  if (typeof name !== "string" || name === "") fail("CONFIG_INVALID", "defineLoss() wants a name: a text that is not empty");
+  if (typeof loss !== "function")
+    fail("CONFIG_INVALID", `the loss "${name}" has no function: write loss(policy, inputs, config) { … }`);
+  const inputs = Object.entries(declaration.inputs ?? {}).map(
+    ([key, spec]) => [key, inputDeclaration(key, spec as InputSpec)] as const,
+  );
+  const config = Object.entries(declaration.config ?? {}).map(
+    ([key, spec]) => [key, configDeclaration(key, spec as ConfigSpec)] as const,
+  );
+  const definition = Object.freeze({
+    name,
+    inputs: Object.freeze(Object.fromEntries(inputs)),
+    config: Object.freeze(Object.fromEntries(config)),
+    loss,
+  }) as unknown as LossDefinition<I, C>;
+  definitions.add(definition);
+  return definition;
+}
+
+function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
+  const {
+    space,
+    dtype = "f32",
+    default: otherwise,
+  } = typeof spec === "string" ? { space: spec } : (spec as Exclude<InputSpec, Space>);
+  if (RESERVED.includes(key)) fail("INPUT_UNKNOWN", `an input cannot be called "${key}": that name is lossc's own`);
+  if (!SPACES.includes(space))
+    fail(
+      "SPACE_MISMATCH",
+      `the input "${key}" is declared in "${String(space)}"${nearest(String(space), SPACES)}; the spaces are ${SPACES.join(", ")}`,
+    );
+  if (space === "vocab") fail("SPACE_MISMATCH", `the input "${key}" lives in vocab space, which losses cannot read yet`);
+  if (!DTYPES.includes(dtype))
+    fail("INPUT_DTYPE", `the input "${key}" is declared as "${String(dtype)}"; the dtypes are ${DTYPES.join(", ")}`);
+  if (key === "weights" && space !== "token") fail("SPACE_MISMATCH", `"weights" lives in token space, not in ${space} space`);
+  if (otherwise !== undefined && !Number.isFinite(otherwise))
+    fail("CONFIG_INVALID", `the default of the input "${key}" is no finite number`);
+  const standard = otherwise ?? (key === "weights" ? 1 : undefined);
+  return Object.freeze({ space, dtype, ...(standard !== undefined && { default: standard }) });
+}
+
+function configDeclaration(key: string, spec: ConfigSpec): ConfigDeclaration {
+  const value = typeof spec === "object" ? spec.value : spec;
+  if (typeof value === "number" ? !Number.isFinite(value) : typeof value !== "string" && typeof value !== "boolean") {
+    fail("CONFIG_INVALID", `the default of the config "${key}" must be a finite number, a string or a boolean`);
+  }
+  if (typeof spec === "object" || typeof value !== "number") return Object.freeze({ kind: "static", value });
+  return Object.freeze({ kind: "scalar", value });
+}
+
+function fail(
+  code: "INPUT_UNKNOWN" | "INPUT_DTYPE" | "SPACE_MISMATCH" | "CONFIG_INVALID" | "CONFIG_UNKNOWN",
+  message: string,
+): never {
+  throw new LosscError(code, message, { position: callerPosition() });
+}

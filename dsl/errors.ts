@@ -1,0 +1,65 @@
+/** The one error class of lossc, and its codes. */
+
+export const ERROR_CODES = [
+  "USAGE",
+  "LOSS_UNKNOWN",
+  "CONFIG_UNKNOWN",
+  "CONFIG_INVALID",
+  "INPUT_MISSING",
+  "INPUT_UNKNOWN",
+  "INPUT_LENGTH",
+  "INPUT_DTYPE",
+  "TARGET_OUT_OF_RANGE",
+  "NON_FINITE",
+  "SPACE_MISMATCH",
+  "OPERATOR_ON_EXPR",
+  "UNSUPPORTED_SYNTAX",
+  "COMPILER_NOT_FOUND",
+  "COMPILE_FAILED",
+  "DEVICE_NOT_FOUND",
+  "DEVICE_OUT_OF_MEMORY",
+  "DEVICE_FAULT",
+  "DISPOSED",
+  "ABORTED",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** Where in the user's source a mistake lies; lines and columns count from 1. */
+export interface SourcePosition {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface ErrorDetails {
+  readonly cause?: unknown;
+  readonly position?: SourcePosition | undefined;
+  /** The lines around the position, with a marker. */
+  readonly frame?: string | undefined;
+  /** What the compiler printed. */
+  readonly log?: string | undefined;
+  /** Path of the generated text. */
+  readonly text?: string | undefined;
+}
+
+/** Everything lossc throws. `code` is stable; the message names the offending thing and the way out. */
+export class LosscError extends Error {
+  override readonly name = "LosscError";
+  readonly position: SourcePosition | undefined;
+  readonly frame: string | undefined;
+  readonly log: string | undefined;
+  readonly text: string | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    details: ErrorDetails = {},
+  ) {
+    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    this.position = details.position;
+    this.frame = details.frame;
+    this.log = details.log;
+    this.text = details.text;
+  }
+}

@@ -1,0 +1,136 @@
+/** The one node type: frozen, interned, so that equal expressions are the same object. */
+import { LosscError, type SourcePosition } from "./errors.js";
+import { finest, type Space } from "./spaces.js";
+
+declare const brand: unique symbol;
+
+/**
+ * What the author of a loss computes with: to TypeScript a number, so that native operators type-check; while a loss is traced, a node of its
+ * expression graph. The brand is optional because `a * b` of two `Expr` is a `number` to TypeScript.
+ */
+export type Expr = number & { readonly [brand]?: "Expr" };
+
+/** What a function of the language takes. */
+export type Num = number | boolean;
+
+export type Dtype = "f32" | "bool";
+
+/** What an op knows beside its operands. */
+export type Attribute = Readonly<Record<string, string | number | boolean | null>>;
+
+const NO_ATTRIBUTE: Attribute = Object.freeze({});
+
+/** A node of the graph. Made by {@link intern} alone; what a pass learns of it is kept beside it. */
+export class Expression {
+  private constructor(
+    /** Larger than the id of every operand. */
+    readonly id: number,
+    readonly op: string,
+    readonly operands: readonly Expression[],
+    readonly attribute: Attribute,
+    readonly space: Space,
+    readonly dtype: Dtype,
+  ) {
+    Object.freeze(this);
+  }
+
+  /** JavaScript wants a number or a string of this node: an operator met it in a file that was not rewritten. */
+  [Symbol.toPrimitive](hint: string): never {
+    const what = hint === "string" ? "a template or a string conversion" : "a native operator";
+    throw new LosscError(
+      "OPERATOR_ON_EXPR",
+      `${what} met an expression of the loss; call the function of the same meaning instead: add(a, b), sub(a, b), mul(a, b), div(a, b), pow(a, b), neg(a), lt(a, b), le(a, b), gt(a, b), ge(a, b)`,
+      { position: callerPosition() },
+    );
+  }
+
+  private static next = 0;
+  private static readonly known = new Map<string, WeakRef<Expression>>();
+  private static readonly collected = new FinalizationRegistry<string>((key) => {
+    if (Expression.known.get(key)?.deref() === undefined) Expression.known.delete(key);
+  });
+
+  /** The node with these parts. */
+  static intern(
+    op: string,
+    operands: readonly Expression[],
+    space: Space,
+    dtype: Dtype,
+    attribute: Attribute = NO_ATTRIBUTE,
+  ): Expression {
+    const key = `${op}|${operands.map((x) => x.id).join()}|${space}|${dtype}|${attributeKey(attribute)}`;
+    const known = Expression.known.get(key)?.deref();
+    if (known !== undefined) return known;
+    const made = new Expression(
+      Expression.next++,
+      op,
+      Object.freeze([...operands]),
+      Object.freeze({ ...attribute }),
+      space,
+      dtype,
+    );
+    Expression.known.set(key, new WeakRef(made));
+    Expression.collected.register(made, key);
+    return made;
+  }
+}
+
+function attributeKey(attribute: Attribute): string {
+  let key = "";
+  for (const [name, value] of Object.entries(attribute))
+    key += `${name}=${Object.is(value, -0) ? "-0" : JSON.stringify(String(value))};`;
+  return key;
+}
+
+/** A number or a truth value as a node. */
+export function constant(value: number | boolean): Expression {
+  return Expression.intern("constant", [], "batch", typeof value === "boolean" ? "bool" : "f32", { value: Number(value) });
+}
+
+/** The value of a constant node, undefined for every other. */
+export function constantValue(x: Expression): number | undefined {
+  return x.op === "constant" ? (x.attribute.value as number) : undefined;
+}
+
+/** What an author handed to a function, as a node. */
+export function toExpression(value: unknown, where: string): Expression {
+  if (value instanceof Expression) return value;
+  if (typeof value === "number" || typeof value === "boolean") return constant(value);
+  throw new LosscError("UNSUPPORTED_SYNTAX", `${where} takes numbers and expressions; it was given ${describe(value)}`, {
+    position: callerPosition(),
+  });
+}
+
+export function isExpression(value: unknown): value is Expression {
+  return value instanceof Expression;
+}
+
+export function finestOf(operands: readonly Expression[]): Space {
+  return finest(operands.map((x) => x.space));
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return "undefined (is the name of the input spelt right?)";
+  return value === null ? "null" : `a ${typeof value}`;
+}
+
+const HERE = new URL(".", import.meta.url);
+
+/** The innermost frame of the stack that lies outside this folder: the user's file. */
+export function callerPosition(): SourcePosition | undefined {
+  const holder: { stack?: string } = {};
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 50;
+  Error.captureStackTrace(holder);
+  const frames = (holder.stack ?? "").split("\n").slice(1);
+  Error.stackTraceLimit = limit;
+  for (const frame of frames) {
+    const match = /(?:\(|at )((?:file:\/\/|\/|[A-Za-z]:[\\/])[^()]*):(\d+):(\d+)\)?$/.exec(frame.trim());
+    if (!match) continue;
+    const file = match[1] as string;
+    if (file.startsWith(HERE.href) || file.startsWith(decodeURIComponent(HERE.pathname))) continue;
+    const path = file.startsWith("file://") ? decodeURIComponent(new URL(file).pathname) : file;
+    return { file: path.replace(/[?#].*$/, ""), line: Number(match[2]), column: Number(match[3]) };
+  }
+  return undefined;
+}

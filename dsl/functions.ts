@@ -1,0 +1,60 @@
+/**
+ * The elementwise functions, as authors see them. Each takes numbers and expressions, broadcasts them to the finest of their spaces and gives an
+ * `Expr` there. Arithmetic is float32 on every device but `reference`. Gradients follow PyTorch's conventions; `where` sends nothing to the branch not taken.
+ */
+import type { Expr, Num } from "./expression.js";
+import * as arithmetic from "./ops/arithmetic.js";
+import * as functions from "./ops/functions.js";
+
+type Unary = (x: Num) => Expr;
+type Binary = (a: Num, b: Num) => Expr;
+type Ternary = (a: Num, b: Num, c: Num) => Expr;
+
+export const add: Binary = arithmetic.add;
+export const sub: Binary = arithmetic.sub;
+export const mul: Binary = arithmetic.mul;
+export const div: Binary = arithmetic.div;
+/** x to the power y. A constant exponent has no gradient; a constant whole one is exact for negative x, and `pow(0, 0)` is 1. */
+export const pow: Binary = arithmetic.pow;
+export const neg: Unary = arithmetic.neg;
+export const eq: Binary = arithmetic.eq;
+export const ne: Binary = arithmetic.ne;
+export const lt: Binary = arithmetic.lt;
+export const le: Binary = arithmetic.le;
+export const gt: Binary = arithmetic.gt;
+export const ge: Binary = arithmetic.ge;
+export const and: Binary = arithmetic.and;
+export const or: Binary = arithmetic.or;
+export const not: Unary = arithmetic.not;
+/** `condition ? a : b`, element by element; both branches are computed, and the one not taken gets no gradient at all. */
+export const where: Ternary = arithmetic.where;
+/** NaN if either operand is; two equal operands share the gradient in halves. */
+export const min: Binary = arithmetic.min;
+/** NaN if either operand is; two equal operands share the gradient in halves. */
+export const max: Binary = arithmetic.max;
+/** `clamp(x, low, high)`; the gradient passes at both bounds. */
+export const clamp: Ternary = arithmetic.clamp;
+/** Natural logarithm. */
+export const log: Unary = arithmetic.log;
+export const exp: Unary = functions.exp;
+export const log1p: Unary = functions.log1p;
+export const expm1: Unary = functions.expm1;
+export const sqrt: Unary = functions.sqrt;
+export const square: Unary = functions.square;
+export const tanh: Unary = functions.tanh;
+export const sigmoid: Unary = functions.sigmoid;
+/** log(1 + exp x). */
+export const softplus: Unary = functions.softplus;
+/** log σ(x), accurate where σ(x) underflows. */
+export const logSigmoid: Unary = functions.logSigmoid;
+/** log(1 − exp x) for x ≤ 0, accurate at both ends. */
+export const log1mexp: Unary = functions.log1mexp;
+/** The gradient at 0 is 0. */
+export const abs: Unary = functions.abs;
+/** −1, 0 or 1; no gradient passes. */
+export const sign: Unary = functions.sign;
+/** No gradient passes. */
+export const floor: Unary = functions.floor;
+export const isFinite: Unary = functions.isFinite;
+/** The value of x, as a constant to the gradient. */
+export const stopGradient: Unary = functions.stopGradient;

@@ -1,0 +1,58 @@
+/**
+ * Ops that change the space: folds from a finer space to a coarser one, what is known of a row of logits, and the leaves.
+ * Public reductions (`reductions.ts`) are written in these by the pass `codegen/expand.ts`.
+ */
+import { constant, Expression } from "../expression.js";
+import type { Space } from "../spaces.js";
+import { chain, div, eq, sub, where } from "./arithmetic.js";
+import type { Built } from "./registry.js";
+
+export type FoldKind = "sum" | "max" | "min";
+
+const node = (op: string, operands: readonly Expression[], space: Space, attribute?: Expression["attribute"]): Built =>
+  Expression.intern(op, operands, space, "f32", attribute) as Built;
+
+/** Folds x over every element of space `from` that belongs to one element of `to`. x may live in a coarser space than `from`: it counts once per element. */
+export const fold = (kind: FoldKind, x: Expression, from: Space, to: Space): Built =>
+  node("fold", [x.dtype === "bool" ? where(x, 1, 0) : x], to, { kind, from });
+
+/** What reaches the operand of a fold: a sum hands its adjoint to all, a maximum shares it evenly among ties. */
+export function foldGradient(g: Expression, self: Expression): Expression {
+  const [x] = self.operands as [Expression];
+  if (self.attribute.kind === "sum") return g;
+  const from = self.attribute.from as Space;
+  const ties = eq(x, self);
+  return where(ties, chain(g, div(1, fold("sum", where(ties, 1, 0), from, self.space))), 0);
+}
+
+/** Leaves. `logits` is the policy's row; `isTarget` is 1 at the row's target and 0 elsewhere. */
+export const logits: Built = node("logits", [], "vocab");
+export const isTarget: Built = node("isTarget", [], "vocab");
+/** The policy's logprobs where the caller brings them in place of logits. */
+export const policyLogprobs: Built = node("policyLogprobs", [], "token");
+/** Loss weights, 1 where none are given. */
+export const weights: Built = input("weights", "token", 1);
+
+export function input(name: string, space: Space, otherwise?: number): Built {
+  return node("input", [], space, { name, default: otherwise ?? null });
+}
+export function config(name: string): Built {
+  return node("config", [], "batch", { name });
+}
+
+/** log p(target) of the row x: (x_target − max) − log Σ exp(x − max). */
+export const targetLogprob = (x: Expression): Built => node("targetLogprob", [x], "token");
+/** log Σ exp x over the row. */
+export const rowLogsumexp = (x: Expression): Built => node("rowLogsumexp", [x], "token");
+export const softmax = (x: Expression): Built => node("softmax", [x], "vocab");
+/** The target's entry of the row x. */
+export const atTarget = (x: Expression): Built => node("atTarget", [x], "token");
+
+/** What reaches the row of an op that reads one: derivatives of {@link targetLogprob} and {@link rowLogsumexp}. */
+export function rowGradient(g: Expression, self: Expression): Expression {
+  const [x] = self.operands as [Expression];
+  return chain(g, self.op === "targetLogprob" ? sub(isTarget, softmax(x)) : softmax(x));
+}
+
+export const ONE = constant(1);
+export const ZERO = constant(0);

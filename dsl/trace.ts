@@ -1,0 +1,129 @@
+/** Tracing: the loss is run once on expressions, and what it returns is the graph. */
+import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
+import { LosscError } from "./errors.js";
+import { callerPosition, type Expr, Expression, toExpression } from "./expression.js";
+import { nearest } from "./nearest.js";
+import * as folds from "./ops/folds.js";
+
+/** What a loss returned: expressions of the author's functions, not yet expanded. */
+export interface Traced {
+  readonly terms: readonly Expression[];
+  readonly metrics: ReadonlyMap<string, Expression>;
+  readonly outputs: ReadonlyMap<string, Expression>;
+}
+
+export interface TraceOptions {
+  /** Where the policy's logprobs come from. */
+  readonly from: "logits" | "policy_logprobs";
+  /** Values of static config that differ from their defaults. */
+  readonly statics: Readonly<Record<string, number | string | boolean>>;
+}
+
+/** Runs the loss on expressions. */
+export function trace(definition: LossDefinition, options: TraceOptions): Traced {
+  const inputs = Object.entries(definition.inputs).map(
+    ([name, { space, default: otherwise }]) => [name, folds.input(name, space, otherwise)] as const,
+  );
+  const config = Object.entries(definition.config).map(
+    ([name, declared]) => [name, configValue(name, declared, options)] as const,
+  );
+  const returned: unknown = definition.loss(
+    policyOf(definition, options.from),
+    refusing(Object.fromEntries(inputs), (key, known) => {
+      return new LosscError(
+        "INPUT_UNKNOWN",
+        `the loss "${definition.name}" reads the input "${key}", which it does not declare${nearest(key, known)}`,
+        {
+          position: callerPosition(),
+        },
+      );
+    }) as Record<string, Expr>,
+    refusing(Object.fromEntries(config), (key, known) => {
+      return new LosscError(
+        "CONFIG_UNKNOWN",
+        `the loss "${definition.name}" reads the config "${key}", which it does not declare${nearest(key, known)}`,
+        {
+          position: callerPosition(),
+        },
+      );
+    }) as Record<string, Expr>,
+  );
+  return normalised(definition.name, returned);
+}
+
+/** The record, but a key that it does not hold throws rather than being undefined. */
+function refusing<T>(record: Record<string, T>, refuse: (key: string, known: string[]) => LosscError): Record<string, T> {
+  return new Proxy(record, {
+    get(target, key) {
+      if (typeof key === "string" && !Object.hasOwn(target, key)) throw refuse(key, Object.keys(target));
+      return Reflect.get(target, key) as T;
+    },
+  });
+}
+
+function configValue(name: string, declared: ConfigDeclaration, options: TraceOptions): unknown {
+  return declared.kind === "scalar" ? folds.config(name) : (options.statics[name] ?? declared.value);
+}
+
+function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Policy {
+  if (from === "logits") return { logprobs: folds.targetLogprob(folds.logits), logsumexp: folds.rowLogsumexp(folds.logits) };
+  return {
+    logprobs: folds.policyLogprobs,
+    get logsumexp(): Expr {
+      throw new LosscError(
+        "INPUT_MISSING",
+        `the loss "${definition.name}" reads policy.logsumexp, which policy_logprobs do not tell: give logits and target_tokens`,
+      );
+    },
+  };
+}
+
+function normalised(name: string, returned: unknown): Traced {
+  const record = isRecord(returned) ? returned : { loss: returned };
+  for (const key of Object.keys(record)) {
+    if (!["loss", "metrics", "outputs"].includes(key)) {
+      throw new LosscError(
+        "UNSUPPORTED_SYNTAX",
+        `the loss "${name}" returned "${key}"${nearest(key, ["loss", "metrics", "outputs"])}; it may return loss, metrics and outputs`,
+      );
+    }
+  }
+  const losses = Array.isArray(record.loss) ? (record.loss as unknown[]) : [record.loss];
+  const terms = losses.map((loss) => numeric(name, "loss", loss));
+  const metrics = named(name, "metrics", record.metrics);
+  const outputs = named(name, "outputs", record.outputs);
+  for (const [key, x] of metrics) {
+    if (x.space === "batch") continue;
+    throw new LosscError(
+      "SPACE_MISMATCH",
+      `the metric "${key}" of the loss "${name}" lives in ${x.space} space; a metric is one scalar: write mean(x) or sum(x)`,
+    );
+  }
+  for (const [key, x] of outputs) {
+    if (x.space === "token" || x.space === "sequence") continue;
+    throw new LosscError(
+      "SPACE_MISMATCH",
+      `the output "${key}" of the loss "${name}" lives in ${x.space} space; outputs come back per token or per sequence`,
+    );
+  }
+  return { terms, metrics, outputs };
+}
+
+function named(name: string, what: string, given: unknown): Map<string, Expression> {
+  return new Map(
+    Object.entries((given ?? {}) as Record<string, unknown>).map(([key, x]) => [key, numeric(name, `${what}.${key}`, x)]),
+  );
+}
+
+function numeric(name: string, what: string, given: unknown): Expression {
+  if (given === undefined || given === null)
+    throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${name}" returned no ${what}: is a return missing?`);
+  const x = toExpression(given, `the ${what} of "${name}"`);
+  if (x.dtype === "bool")
+    throw new LosscError("UNSUPPORTED_SYNTAX", `the ${what} of "${name}" is true or false, not a number: write where(x, 1, 0)`);
+  return x;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Expression);
+}

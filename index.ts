@@ -1,0 +1,3 @@
+/** What `import … from "lossc"` gives. */
+export * from "./dsl/index.js";
+export * as losses from "./losses/index.js";

@@ -1,0 +1,11 @@
+import { defineLoss, neg } from "../dsl/index.js";
+
+/**
+ * Cross entropy with the target tokens, per token: −ℓ.
+ *
+ * Inputs: only `weights`, per token, which multiply every token loss (1 where none are given).
+ */
+export const cross_entropy = defineLoss({
+  name: "cross_entropy",
+  loss: (policy) => neg(policy.logprobs),
+});
