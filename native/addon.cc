@@ -3,6 +3,7 @@
 
 #include "core/host.h"
 #include "cpu/cpu_backend.h"
+#include "cuda/cuda_backend.h"
 #include "emulator/emulated_backend.h"
 #include "js/addon_data.h"
 #include "js/arguments.h"
@@ -10,11 +11,13 @@
 #include "js/device.h"
 #include "js/errors.h"
 #include "js/module.h"
+#include "js/queries.h"
 
 namespace lossc {
 namespace {
 
 constexpr int maxThreads = 1024;
+constexpr int maxOrdinal = 1023;
 
 Napi::Value openCpu(const Napi::CallbackInfo& info) {
   return throwing(info.Env(), [&]() -> Napi::Value {
@@ -39,6 +42,13 @@ Napi::Value openEmulated(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value openCuda(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value {
+    const auto ordinal = toInteger(toObject(info[0], "options").Get("ordinal"), "ordinal", 0, maxOrdinal);
+    return Device::make(info.Env(), std::make_shared<cuda::CudaBackend>(std::make_shared<cuda::Gpu>(static_cast<int>(ordinal))));
+  });
+}
+
 Napi::Value cpuFeatures(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), host::features()); }
 
 void define(Napi::Env env, Napi::Object exports) {
@@ -49,6 +59,10 @@ void define(Napi::Env env, Napi::Object exports) {
   data->module = Napi::Persistent(ModuleHandle::define(env));
   exports.Set("openCpu", Napi::Function::New<openCpu>(env, "openCpu"));
   exports.Set("openEmulated", Napi::Function::New<openEmulated>(env, "openEmulated"));
+  exports.Set("openCuda", Napi::Function::New<openCuda>(env, "openCuda"));
+  exports.Set("listCuda", Napi::Function::New<listCuda>(env, "listCuda"));
+  exports.Set("libraries", Napi::Function::New<libraries>(env, "libraries"));
+  exports.Set("compileCuda", Napi::Function::New<compileCuda>(env, "compileCuda"));
   exports.Set("cpuFeatures", Napi::Function::New<cpuFeatures>(env, "cpuFeatures"));
 }
 

@@ -18,23 +18,23 @@ OpenBlas& OpenBlas::instance() {
   return openblas;
 }
 
-void OpenBlas::open() {
-  if (sgemm_ != nullptr) return;
+/// Whether there is something to multiply with.
+bool OpenBlas::open() {
+  const std::lock_guard lock(mutex_);
+  if (sgemm_ != nullptr) return true;
   library_ = Library::open("LOSSC_OPENBLAS", {"libopenblas.so.0", "libopenblas.so"});
-  if (!library_) return;
+  if (!library_) return false;
   library_.bind(setThreads_, "openblas_set_num_threads");
   library_.bind(config_, "openblas_get_config");
-  library_.bind(sgemm_, "cblas_sgemm");
+  return library_.bind(sgemm_, "cblas_sgemm");
 }
 
 const Library& OpenBlas::library() {
-  const std::lock_guard lock(mutex_);
   open();
   return library_;
 }
 
 std::string OpenBlas::version() {
-  const std::lock_guard lock(mutex_);
   open();
   if (config_ == nullptr) return "";
   // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH …"
@@ -46,9 +46,8 @@ std::string OpenBlas::version() {
 
 void OpenBlas::matmul(const Matmul& x, int threads) {
   // OpenBLAS has one set of threads for the process, so devices take turns.
-  const std::lock_guard lock(mutex_);
-  open();
-  if (sgemm_ == nullptr) {
+  const std::lock_guard lock(turn_);
+  if (!open()) {
     const auto problem = library_ ? library_.path() + " has no cblas_sgemm" : library_.problem();
     throw Fault(Code::deviceNotFound, "matrix products on the CPU need OpenBLAS, which is not there: " + problem +
                                           ". On Debian and Ubuntu: apt-get install libopenblas0");

@@ -25,9 +25,11 @@ class OpenBlas {
   using SetThreads = void(int threads);
   using Config = char*();
 
-  void open();
+  bool open();
 
+  /// Guards the search for the library, and apart from it the products, which may take long.
   std::mutex mutex_;
+  std::mutex turn_;
   Library library_;
   Sgemm* sgemm_ = nullptr;
   SetThreads* setThreads_ = nullptr;

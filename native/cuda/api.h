@@ -1,0 +1,66 @@
+// The part of NVIDIA's interfaces that lossc calls, declared here so that building needs no CUDA header and running no CUDA library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lossc::cuda {
+
+// Driver API. Handles are pointers to what only the driver knows.
+using Result = int;
+using DeviceOrdinal = int;
+using DevicePointer = unsigned long long;
+using Context = struct ContextTag*;
+using Stream = struct StreamTag*;
+using ModuleHandle = struct ModuleTag*;
+using Function = struct FunctionTag*;
+
+enum : Result {
+  success = 0,
+  invalidValue = 1,
+  outOfMemory = 2,
+  deinitialized = 4,
+  stubLibrary = 34,
+  deviceUnavailable = 46,
+  noDevice = 100,
+  invalidDevice = 101,
+  eccUncorrectable = 214,
+  nvlinkUncorrectable = 220,
+  notFound = 500,
+  illegalAddress = 700,
+  launchTimeout = 702,
+  contextIsDestroyed = 709,
+  assertion = 710,
+  hardwareStackError = 714,
+  illegalInstruction = 715,
+  misalignedAddress = 716,
+  invalidAddressSpace = 717,
+  invalidPc = 718,
+  launchFailed = 719,
+  systemDriverMismatch = 803,
+  compatNotSupported = 804,
+  unknownError = 999,
+};
+
+enum Attribute : int { multiprocessorCount = 16, computeCapabilityMajor = 75, computeCapabilityMinor = 76 };
+
+enum StreamFlag : unsigned { streamNonBlocking = 1 };
+
+// `extra` of a launch: the argument struct by address and size, so that the driver can tell a struct of the wrong size.
+inline void* const launchParamEnd = nullptr;
+inline void* const launchParamBufferPointer = reinterpret_cast<void*>(1);
+inline void* const launchParamBufferSize = reinterpret_cast<void*>(2);
+
+// NVRTC.
+using RtcResult = int;
+using RtcProgram = struct RtcProgramTag*;
+enum : RtcResult { rtcSuccess = 0, rtcInvalidOption = 5, rtcCompilation = 6 };
+
+// cuBLAS.
+using BlasStatus = int;
+using BlasHandle = struct BlasHandleTag*;
+enum : BlasStatus { blasSuccess = 0, blasAllocFailed = 3 };
+enum BlasOperation : int { blasNoTranspose = 0, blasTranspose = 1 };
+enum BlasProperty : int { blasMajor = 0, blasMinor = 1, blasPatch = 2 };
+
+}  // namespace lossc::cuda

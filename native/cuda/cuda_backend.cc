@@ -1,0 +1,103 @@
+#include "cuda/cuda_backend.h"
+
+#include <algorithm>
+
+#include "cuda/gpu_memory.h"
+#include "cuda/gpu_module.h"
+
+namespace lossc::cuda {
+namespace {
+
+/// Commands that may be under way at once: what has been handed to the driver cannot be taken back when the program is aborted.
+constexpr int inFlight = 16;
+/// Bytes of a copy between two looks at the abort flag.
+constexpr std::size_t copyBytes = std::size_t{64} << 20;
+
+}  // namespace
+
+CudaBackend::CudaBackend(std::shared_ptr<Gpu> gpu)
+    : Backend({"cuda", gpu->description.name, gpu->description.architecture, false, 1}), gpu_(std::move(gpu)), blas_(*gpu_) {}
+
+/// Memory and modules that outlive the device keep the GPU until they go.
+CudaBackend::~CudaBackend() { closeBlas(); }
+
+std::shared_ptr<Allocation> CudaBackend::allocate(std::size_t bytes) { return GpuMemory::make(gpu_, bytes); }
+
+std::shared_ptr<lossc::Module> CudaBackend::load(const Binary& binary) {
+  const auto* bytes = std::get_if<std::vector<unsigned char>>(&binary);
+  if (bytes == nullptr) throw Fault(Code::usage, "a cuda device loads the bytes of a cubin, not a path");
+  if (bytes->empty()) throw Fault(Code::usage, "the cubin is empty");
+  return std::make_shared<GpuModule>(gpu_, *bytes);
+}
+
+void CudaBackend::run(Program& program, const Interrupt& interrupt) {
+  const auto current = gpu_->enter("running a program");
+  // A kernel that is not there is found out before anything has run.
+  for (const auto& command : program.commands)
+    if (const auto* launch = std::get_if<Launch>(&command)) static_cast<GpuModule&>(*launch->module).kernel(launch->kernel);
+  try {
+    int submitted = 0;
+    for (const auto& command : program.commands) {
+      if (++submitted % inFlight == 0) gpu_->synchronize("waiting for the GPU");
+      interrupt.check();
+      std::visit([&](const auto& concrete) { submit(concrete, interrupt); }, command);
+    }
+  } catch (...) {
+    // What was submitted still reads and writes the caller's memory.
+    gpu_->driver.streamSynchronize(gpu_->stream);
+    throw;
+  }
+  gpu_->synchronize("waiting for the GPU");
+}
+
+void CudaBackend::submit(const Launch& launch, const Interrupt&) {
+  auto* function = static_cast<GpuModule&>(*launch.module).kernel(launch.kernel);
+  auto bytes = launch.arguments.size() * sizeof(launch.arguments[0]);
+  auto* arguments = const_cast<std::uint64_t*>(launch.arguments.data());
+  void* extra[] = {launchParamBufferPointer, arguments, launchParamBufferSize, &bytes, launchParamEnd};
+  const auto blocks = static_cast<unsigned>(launch.blocks());
+  const auto threads = static_cast<unsigned>(launch.block);
+  gpu_->check(gpu_->driver.launchKernel(function, blocks, 1, 1, threads, 1, 1, 0, gpu_->stream, nullptr, bytes == 0 ? nullptr : extra),
+              "launching kernel " + launch.kernel);
+  launches.fetch_add(1, std::memory_order_relaxed);
+}
+
+void CudaBackend::submit(const Write& write, const Interrupt& interrupt) {
+  for (std::size_t done = 0; done < write.bytes; done += copyBytes) {
+    if (done > 0) interrupt.check();
+    gpu_->check(gpu_->driver.memcpyHtoDAsync(write.to + done, static_cast<const unsigned char*>(write.from) + done,
+                                             std::min(copyBytes, write.bytes - done), gpu_->stream),
+                "copying to the GPU");
+  }
+}
+
+void CudaBackend::submit(const Read& read, const Interrupt& interrupt) {
+  for (std::size_t done = 0; done < read.bytes; done += copyBytes) {
+    if (done > 0) interrupt.check();
+    gpu_->check(gpu_->driver.memcpyDtoHAsync(static_cast<unsigned char*>(read.to) + done, read.from + done, std::min(copyBytes, read.bytes - done),
+                                             gpu_->stream),
+                "copying from the GPU");
+  }
+}
+
+void CudaBackend::submit(const Fill& fill, const Interrupt&) {
+  if (fill.bytes > 0) gpu_->check(gpu_->driver.memsetD8Async(fill.to, fill.value, fill.bytes, gpu_->stream), "filling memory of the GPU");
+}
+
+void CudaBackend::submit(const Matmul& matmul, const Interrupt&) { blas_.matmul(matmul); }
+
+void CudaBackend::close() {
+  closeBlas();
+  gpu_->close();
+}
+
+void CudaBackend::closeBlas() {
+  try {
+    const auto current = gpu_->enter("closing the device");
+    blas_.close();
+  } catch (const Fault&) {
+    // The context is gone, and cuBLAS's handle with it.
+  }
+}
+
+}  // namespace lossc::cuda

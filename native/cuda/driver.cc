@@ -1,0 +1,149 @@
+#include "cuda/driver.h"
+
+#include <memory>
+#include <mutex>
+
+namespace lossc::cuda {
+namespace {
+
+constexpr const char* wayOut = "; a GPU needs NVIDIA's driver, which brings libcuda.so.1 (in a container: --gpus all); the device \"cpu\" needs none";
+
+struct Search {
+  std::mutex mutex;
+  Library library;
+  std::unique_ptr<Driver> driver;
+};
+
+Search& search() {
+  static Search search;
+  return search;
+}
+
+/// With the lock held. A library that was not found is looked for again: the process may have changed its environment.
+const Library& found(Search& search) {
+  if (!search.library) search.library = Library::open("LOSSC_LIBCUDA", {"libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"});
+  return search.library;
+}
+
+}  // namespace
+
+const Library& Driver::library() {
+  auto& it = search();
+  const std::lock_guard lock(it.mutex);
+  return found(it);
+}
+
+const Driver& Driver::instance() {
+  auto& it = search();
+  const std::lock_guard lock(it.mutex);
+  if (it.driver == nullptr) {
+    const auto& library = found(it);
+    if (!library) throw Fault(Code::deviceNotFound, "there is no CUDA driver: " + library.problem() + wayOut);
+    it.driver.reset(new Driver(library));
+  }
+  // Asked every time, for a driver that failed to start may have been mended since.
+  if (const auto result = it.driver->init(0); result != success) {
+    const auto fault = it.driver->fault(result, "cuInit");
+    throw Fault(Code::deviceNotFound, std::string("the CUDA driver does not start: ") + fault.what() + wayOut);
+  }
+  return *it.driver;
+}
+
+Driver::Driver(const Library& library) {
+  std::string missing;
+  const auto bind = [&](auto& function, const char* symbol) {
+    if (!library.bind(function, symbol)) missing += std::string(missing.empty() ? "" : ", ") + symbol;
+  };
+  bind(init, "cuInit");
+  bind(driverGetVersion, "cuDriverGetVersion");
+  bind(deviceGetCount, "cuDeviceGetCount");
+  bind(deviceGet, "cuDeviceGet");
+  bind(deviceGetName, "cuDeviceGetName");
+  bind(deviceGetAttribute, "cuDeviceGetAttribute");
+  bind(deviceTotalMem, "cuDeviceTotalMem_v2");
+  bind(primaryCtxRetain, "cuDevicePrimaryCtxRetain");
+  bind(primaryCtxRelease, "cuDevicePrimaryCtxRelease_v2");
+  bind(primaryCtxReset, "cuDevicePrimaryCtxReset_v2");
+  bind(ctxPushCurrent, "cuCtxPushCurrent_v2");
+  bind(ctxPopCurrent, "cuCtxPopCurrent_v2");
+  bind(ctxSynchronize, "cuCtxSynchronize");
+  bind(streamCreate, "cuStreamCreate");
+  bind(streamDestroy, "cuStreamDestroy_v2");
+  bind(streamSynchronize, "cuStreamSynchronize");
+  bind(memAlloc, "cuMemAlloc_v2");
+  bind(memFree, "cuMemFree_v2");
+  bind(memcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");
+  bind(memcpyDtoHAsync, "cuMemcpyDtoHAsync_v2");
+  bind(memsetD8Async, "cuMemsetD8Async");
+  bind(moduleLoadData, "cuModuleLoadData");
+  bind(moduleUnload, "cuModuleUnload");
+  bind(moduleGetFunction, "cuModuleGetFunction");
+  bind(launchKernel, "cuLaunchKernel");
+  bind(getErrorName, "cuGetErrorName");
+  bind(getErrorString, "cuGetErrorString");
+  if (!missing.empty()) throw Fault(Code::deviceNotFound, library.path() + " is too old a CUDA driver: it has no " + missing);
+}
+
+Fault Driver::fault(Result result, const std::string& operation) const {
+  const char* name = nullptr;
+  const char* text = nullptr;
+  if (getErrorName(result, &name) != success || name == nullptr) name = "an error that the driver has no name for";
+  if (getErrorString(result, &text) != success || text == nullptr) text = "no description";
+  const auto message = operation + " failed: " + name + " (" + std::to_string(result) + ", " + text + ")";
+  switch (result) {
+    case outOfMemory:
+      return {Code::deviceOutOfMemory, message};
+    case stubLibrary:
+    case deviceUnavailable:
+    case noDevice:
+    case invalidDevice:
+    case systemDriverMismatch:
+    case compatNotSupported:
+      return {Code::deviceNotFound, message};
+    default:
+      return {Code::deviceFault, message};
+  }
+}
+
+void Driver::check(Result result, const std::string& operation) const {
+  if (result != success) throw fault(result, operation);
+}
+
+bool Driver::sticky(Result result) {
+  switch (result) {
+    case deinitialized:
+    case eccUncorrectable:
+    case nvlinkUncorrectable:
+    case illegalAddress:
+    case launchTimeout:
+    case contextIsDestroyed:
+    case assertion:
+    case hardwareStackError:
+    case illegalInstruction:
+    case misalignedAddress:
+    case invalidAddressSpace:
+    case invalidPc:
+    case launchFailed:
+    case unknownError:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string Driver::version() const {
+  int version = 0;
+  if (driverGetVersion(&version) != success) return "";
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+Current::Current(const Driver& driver, Context context, const std::string& operation) : driver_(driver) {
+  driver_.check(driver_.ctxPushCurrent(context), operation);
+}
+
+Current::~Current() {
+  Context context = nullptr;
+  driver_.ctxPopCurrent(&context);
+}
+
+}  // namespace lossc::cuda

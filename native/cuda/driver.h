@@ -1,0 +1,72 @@
+// libcuda, opened when first needed.
+#pragma once
+
+#include <string>
+
+#include "core/fault.h"
+#include "core/library.h"
+#include "cuda/api.h"
+
+namespace lossc::cuda {
+
+class Driver {
+ public:
+  /// The driver, initialised. DEVICE_NOT_FOUND, with what is missing, where there is none.
+  static const Driver& instance();
+  /// What the search found, for `libraries`; never throws.
+  static const Library& library();
+
+  /// Throws unless the result is a success: the operation that failed, and the driver's own name for the failure.
+  void check(Result result, const std::string& operation) const;
+  Fault fault(Result result, const std::string& operation) const;
+  /// Whether the context is lost: whatever is asked of it from here on fails the same way.
+  static bool sticky(Result result);
+  /// "13.0"
+  std::string version() const;
+
+  Result (*init)(unsigned flags) = nullptr;
+  Result (*driverGetVersion)(int* version) = nullptr;
+  Result (*deviceGetCount)(int* count) = nullptr;
+  Result (*deviceGet)(DeviceOrdinal* device, int ordinal) = nullptr;
+  Result (*deviceGetName)(char* name, int length, DeviceOrdinal device) = nullptr;
+  Result (*deviceGetAttribute)(int* value, Attribute attribute, DeviceOrdinal device) = nullptr;
+  Result (*deviceTotalMem)(std::size_t* bytes, DeviceOrdinal device) = nullptr;
+  Result (*primaryCtxRetain)(Context* context, DeviceOrdinal device) = nullptr;
+  Result (*primaryCtxRelease)(DeviceOrdinal device) = nullptr;
+  Result (*primaryCtxReset)(DeviceOrdinal device) = nullptr;
+  Result (*ctxPushCurrent)(Context context) = nullptr;
+  Result (*ctxPopCurrent)(Context* context) = nullptr;
+  Result (*ctxSynchronize)() = nullptr;
+  Result (*streamCreate)(Stream* stream, unsigned flags) = nullptr;
+  Result (*streamDestroy)(Stream stream) = nullptr;
+  Result (*streamSynchronize)(Stream stream) = nullptr;
+  Result (*memAlloc)(DevicePointer* pointer, std::size_t bytes) = nullptr;
+  Result (*memFree)(DevicePointer pointer) = nullptr;
+  Result (*memcpyHtoDAsync)(DevicePointer to, const void* from, std::size_t bytes, Stream stream) = nullptr;
+  Result (*memcpyDtoHAsync)(void* to, DevicePointer from, std::size_t bytes, Stream stream) = nullptr;
+  Result (*memsetD8Async)(DevicePointer to, unsigned char value, std::size_t bytes, Stream stream) = nullptr;
+  Result (*moduleLoadData)(ModuleHandle* module, const void* image) = nullptr;
+  Result (*moduleUnload)(ModuleHandle module) = nullptr;
+  Result (*moduleGetFunction)(Function* function, ModuleHandle module, const char* name) = nullptr;
+  Result (*launchKernel)(Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
+                         unsigned sharedBytes, Stream stream, void** parameters, void** extra) = nullptr;
+  Result (*getErrorName)(Result result, const char** name) = nullptr;
+  Result (*getErrorString)(Result result, const char** text) = nullptr;
+
+ private:
+  explicit Driver(const Library& library);
+};
+
+/// Makes the context current on this thread for as long as it lives.
+class Current {
+ public:
+  Current(const Driver& driver, Context context, const std::string& operation);
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+  ~Current();
+
+ private:
+  const Driver& driver_;
+};
+
+}  // namespace lossc::cuda

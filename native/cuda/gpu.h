@@ -1,0 +1,52 @@
+// One GPU: its description, its primary context and the stream that lossc works on.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "cuda/driver.h"
+
+namespace lossc::cuda {
+
+struct GpuDescription {
+  int ordinal;
+  std::string name;
+  std::string architecture;  // sm_90
+  std::size_t memoryBytes;
+};
+
+/// DEVICE_NOT_FOUND where there is no driver.
+std::vector<GpuDescription> listGpus();
+
+class Gpu {
+ public:
+  /// DEVICE_NOT_FOUND where there is no driver or no such GPU.
+  explicit Gpu(int ordinal);
+  Gpu(const Gpu&) = delete;
+  Gpu& operator=(const Gpu&) = delete;
+  ~Gpu();
+
+  /// Waits for what runs and lets go of the context; memory and modules die with it unless others in the process hold it too.
+  void close();
+  /// Makes the context current. DEVICE_FAULT where it has been lost.
+  Current enter(const std::string& operation) const;
+  /// Throws unless the result is a success, and remembers a context that is lost.
+  void check(Result result, const std::string& operation) const;
+  void synchronize(const std::string& operation) const { check(driver.streamSynchronize(stream), operation); }
+
+  const Driver& driver;
+  const GpuDescription description;
+  Stream stream = nullptr;
+
+ private:
+  DeviceOrdinal device_ = 0;
+  Context context_ = nullptr;
+  mutable std::mutex mutex_;
+  /// What the context was lost to; empty while it is well.
+  mutable std::string lost_;
+  bool closed_ = false;
+};
+
+}  // namespace lossc::cuda

@@ -1,0 +1,29 @@
+#include "cuda/gpu_module.h"
+
+namespace lossc::cuda {
+
+GpuModule::GpuModule(std::shared_ptr<Gpu> gpu, const std::vector<unsigned char>& image) : gpu_(std::move(gpu)) {
+  const auto current = gpu_->enter("loading kernels");
+  gpu_->check(gpu_->driver.moduleLoadData(&module_, image.data()), "loading kernels");
+}
+
+GpuModule::~GpuModule() {
+  try {
+    const auto current = gpu_->enter("unloading kernels");
+    gpu_->driver.moduleUnload(module_);
+  } catch (const Fault&) {
+    // The context is gone, and the module with it.
+  }
+}
+
+Function GpuModule::kernel(const std::string& name) {
+  if (const auto known = kernels_.find(name); known != kernels_.end()) return known->second;
+  Function function = nullptr;
+  const auto result = gpu_->driver.moduleGetFunction(&function, module_, name.c_str());
+  if (result == notFound) throw Fault(Code::usage, "there is no kernel \"" + name + "\" in the cubin");
+  gpu_->check(result, "looking for kernel " + name);
+  kernels_.emplace(name, function);
+  return function;
+}
+
+}  // namespace lossc::cuda

@@ -1,0 +1,99 @@
+#include "cuda/nvrtc.h"
+
+#include "core/fault.h"
+
+namespace lossc::cuda {
+
+/// Destroys the program whatever happens.
+class Nvrtc::Program {
+ public:
+  Program(Nvrtc& nvrtc, const std::string& source) : nvrtc_(nvrtc) {
+    check(nvrtc_.create_(&program_, source.c_str(), "lossc.cu", 0, nullptr, nullptr), "starting");
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program() { nvrtc_.destroy_(&program_); }
+
+  RtcResult compile(const std::vector<std::string>& options) {
+    std::vector<const char*> pointers;
+    for (const auto& option : options) pointers.push_back(option.c_str());
+    return nvrtc_.compile_(program_, static_cast<int>(pointers.size()), pointers.data());
+  }
+
+  std::string log() {
+    std::size_t bytes = 0;
+    if (nvrtc_.logSize_(program_, &bytes) != rtcSuccess || bytes <= 1) return "";
+    std::string text(bytes, '\0');
+    if (nvrtc_.log_(program_, text.data()) != rtcSuccess) return "";
+    text.resize(bytes - 1);
+    return text;
+  }
+
+  std::vector<unsigned char> cubin() {
+    std::size_t bytes = 0;
+    check(nvrtc_.cubinSize_(program_, &bytes), "fetching the cubin");
+    std::vector<unsigned char> binary(bytes);
+    if (bytes > 0) check(nvrtc_.cubin_(program_, reinterpret_cast<char*>(binary.data())), "fetching the cubin");
+    return binary;
+  }
+
+ private:
+  void check(RtcResult result, const char* step) {
+    if (result != rtcSuccess) throw Fault(Code::compileFailed, std::string("NVRTC failed at ") + step + ": " + nvrtc_.errorString_(result));
+  }
+
+  Nvrtc& nvrtc_;
+  RtcProgram program_ = nullptr;
+};
+
+Nvrtc& Nvrtc::instance() {
+  static Nvrtc nvrtc;
+  return nvrtc;
+}
+
+const Library& Nvrtc::library() {
+  const std::lock_guard lock(mutex_);
+  if (!library_) {
+    library_ = Library::open("LOSSC_LIBNVRTC", Library::cudaCandidates({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}));
+    library_.bind(version_, "nvrtcVersion");
+    library_.bind(create_, "nvrtcCreateProgram");
+    library_.bind(destroy_, "nvrtcDestroyProgram");
+    library_.bind(compile_, "nvrtcCompileProgram");
+    library_.bind(logSize_, "nvrtcGetProgramLogSize");
+    library_.bind(log_, "nvrtcGetProgramLog");
+    library_.bind(cubinSize_, "nvrtcGetCUBINSize");
+    library_.bind(cubin_, "nvrtcGetCUBIN");
+    library_.bind(errorString_, "nvrtcGetErrorString");
+  }
+  return library_;
+}
+
+std::string Nvrtc::version() {
+  if (!library() || version_ == nullptr) return "";
+  int major = 0, minor = 0;
+  if (version_(&major, &minor) != rtcSuccess) return "";
+  return std::to_string(major) + "." + std::to_string(minor);
+}
+
+void Nvrtc::require() {
+  const auto& found = library();
+  if (!found)
+    throw Fault(Code::compilerNotFound,
+                "there is no NVRTC: " + found.problem() + ". It comes with the CUDA toolkit (apt-get install cuda-nvrtc-13-0 from NVIDIA's repository); LOSSC_LIBNVRTC names its file");
+  if (create_ == nullptr || destroy_ == nullptr || compile_ == nullptr || logSize_ == nullptr || log_ == nullptr || cubinSize_ == nullptr ||
+      cubin_ == nullptr || errorString_ == nullptr)
+    throw Fault(Code::compilerNotFound, found.path() + " is too old an NVRTC: 11.1 or newer is needed");
+}
+
+Compiled Nvrtc::compile(const std::string& source, const std::vector<std::string>& options) {
+  require();
+  Program program(*this, source);
+  const auto result = program.compile(options);
+  auto log = program.log();
+  if (result != rtcSuccess) throw Fault(Code::compileFailed, std::string("NVRTC failed: ") + errorString_(result), std::move(log));
+  auto binary = program.cubin();
+  if (binary.empty()) throw Fault(Code::compileFailed, "NVRTC made no cubin: the options must name a real architecture, say --gpu-architecture=sm_90", std::move(log));
+  return {std::move(binary), std::move(log)};
+}
+
+}  // namespace lossc::cuda

@@ -1,0 +1,115 @@
+#include "js/queries.h"
+
+#include <memory>
+
+#include "cpu/openblas.h"
+#include "cuda/blas.h"
+#include "cuda/driver.h"
+#include "cuda/gpu.h"
+#include "cuda/nvrtc.h"
+#include "js/arguments.h"
+#include "js/errors.h"
+
+namespace lossc {
+namespace {
+
+/// `version` may be empty, and the problem too.
+Napi::Object report(Napi::Env env, const Library& library, const std::string& version, const std::string& problem) {
+  auto result = Napi::Object::New(env);
+  const auto trouble = library ? problem : library.problem();
+  if (library) result.Set("path", library.path());
+  if (!version.empty()) result.Set("version", version);
+  if (!trouble.empty()) result.Set("problem", trouble);
+  return result;
+}
+
+Napi::Object reportDriver(Napi::Env env) {
+  const auto& library = cuda::Driver::library();
+  if (!library) return report(env, library, "", "");
+  try {
+    return report(env, library, cuda::Driver::instance().version(), "");
+  } catch (const Fault& fault) {
+    return report(env, library, "", fault.what());
+  }
+}
+
+/// One compilation on a thread of libuv's pool.
+class Compilation : public Napi::AsyncWorker {
+ public:
+  Compilation(Napi::Env env, std::string source, std::vector<std::string> options)
+      : AsyncWorker(env, "lossc compile"), deferred_(Napi::Promise::Deferred::New(env)), source_(std::move(source)), options_(std::move(options)) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    try {
+      compiled_ = cuda::Nvrtc::instance().compile(source_, options_);
+    } catch (const Fault& fault) {
+      fault_ = std::make_unique<Fault>(fault);
+    } catch (const std::exception& error) {
+      fault_ = std::make_unique<Fault>(Code::compileFailed, error.what());
+    }
+  }
+
+  void OnOK() override {
+    const auto env = Env();
+    if (fault_ != nullptr) return deferred_.Reject(toError(env, *fault_).Value());
+    auto result = Napi::Object::New(env);
+    result.Set("binary", Napi::Buffer<unsigned char>::Copy(env, compiled_.binary.data(), compiled_.binary.size()));
+    result.Set("log", compiled_.log);
+    deferred_.Resolve(result);
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  const std::string source_;
+  const std::vector<std::string> options_;
+  cuda::Compiled compiled_;
+  std::unique_ptr<Fault> fault_;
+};
+
+}  // namespace
+
+Napi::Value listCuda(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  return throwing(env, [&]() -> Napi::Value {
+    const auto gpus = cuda::listGpus();
+    auto result = Napi::Array::New(env, gpus.size());
+    for (std::uint32_t i = 0; i < gpus.size(); ++i) {
+      auto gpu = Napi::Object::New(env);
+      gpu.Set("ordinal", gpus[i].ordinal);
+      gpu.Set("name", gpus[i].name);
+      gpu.Set("architecture", gpus[i].architecture);
+      gpu.Set("memoryBytes", static_cast<double>(gpus[i].memoryBytes));
+      result.Set(i, gpu);
+    }
+    return result;
+  });
+}
+
+Napi::Value libraries(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  auto result = Napi::Object::New(env);
+  result.Set("cuda", reportDriver(env));
+  result.Set("nvrtc", report(env, cuda::Nvrtc::instance().library(), cuda::Nvrtc::instance().version(), ""));
+  result.Set("cublas", report(env, cuda::BlasLibrary::instance().library(), cuda::BlasLibrary::instance().version(), ""));
+  result.Set("openblas", report(env, OpenBlas::instance().library(), OpenBlas::instance().version(), ""));
+  return result;
+}
+
+Napi::Value compileCuda(const Napi::CallbackInfo& info) {
+  return rejecting(info.Env(), [&]() -> Napi::Value {
+    auto source = toString(info[0], "source");
+    if (!info[1].IsArray()) throw Fault(Code::usage, "options must be an array of strings");
+    const auto array = info[1].As<Napi::Array>();
+    std::vector<std::string> options;
+    for (std::uint32_t i = 0; i < array.Length(); ++i) options.push_back(toString(array.Get(i), "an option"));
+    auto* compilation = new Compilation(info.Env(), std::move(source), std::move(options));
+    const auto promise = compilation->promise();
+    compilation->Queue();
+    return promise;
+  });
+}
+
+}  // namespace lossc

@@ -1,0 +1,12 @@
+// What the addon answers without a device: GPUs, libraries, and the compiler for CUDA text.
+#pragma once
+
+#include <napi.h>
+
+namespace lossc {
+
+Napi::Value listCuda(const Napi::CallbackInfo& info);
+Napi::Value libraries(const Napi::CallbackInfo& info);
+Napi::Value compileCuda(const Napi::CallbackInfo& info);
+
+}  // namespace lossc
