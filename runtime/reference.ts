@@ -44,7 +44,10 @@ export function evaluateReference(graph: LossGraph, input: ReferenceInput): Refe
   for (const x of topological(neededOf(graph))) evaluation.evaluate(x);
   const scalar = (x: Expression) => evaluation.value(x)[0] as number;
   const gradient = evaluation.spread(graph.gradient as Expression, graph.from === "logits" ? "vocab" : "token");
-  if (input.logits) input.logits.forEach((z, i) => z === Number.NEGATIVE_INFINITY && gradient.fill(0, i, i + 1));
+  // A logit of -inf is an entry that is not there.
+  input.logits?.forEach((z, i) => {
+    if (z === Number.NEGATIVE_INFINITY) gradient[i] = 0;
+  });
   const loss = scalar(graph.loss);
   return {
     loss,
@@ -136,9 +139,8 @@ class Evaluation {
       const operands = x.operands.map((operand) =>
         operand.space === x.space ? this.value(operand) : this.spread(operand, x.space),
       );
-      const [a, b, c] = operands as [Float64Array, Float64Array, Float64Array];
       return Float64Array.from({ length: this.counts[x.space] }, (_, i) =>
-        row.evaluate(a[i] as number, b?.[i] as number, c?.[i] as number),
+        row.evaluate(...operands.map((values) => values[i] as number)),
       );
     }
     const { input } = this;
@@ -207,7 +209,11 @@ class Evaluation {
       if (x.op === "targetLogprob") result[t] = (row[target] as number) - greatest - Math.log(sum);
       else if (x.op === "rowLogsumexp") result[t] = greatest + Math.log(sum);
       else if (x.op === "atTarget") result[t] = row[target] as number;
-      else row.forEach((z, v) => result.fill(Math.exp(z - greatest) / sum, t * vocab + v, t * vocab + v + 1));
+      else
+        result.set(
+          row.map((z) => Math.exp(z - greatest) / sum),
+          t * vocab,
+        );
     }
     return result;
   }
