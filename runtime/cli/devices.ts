@@ -1,0 +1,116 @@
+/** `lossc devices`: every device, what was found of what it needs, and how to mend what was not. */
+import { cpus } from "node:os";
+import { loadAddon } from "../addon.js";
+import { defaultCache } from "../cache.js";
+import { CUDA_ADVICE, CXX_ADVICE, findCxx, findNvcc } from "../compilers/index.js";
+import type { CudaDescription, LibraryReport, NativeAddon } from "../native.js";
+import { table, write, writeJson } from "./stream.js";
+
+interface DeviceRow {
+  readonly device: string;
+  readonly available: boolean;
+  /** The hardware, or what is missing. */
+  readonly description: string;
+}
+
+/** Something that devices use: where it was found, or what went wrong and how to mend it. */
+interface PartRow {
+  readonly part: string;
+  readonly found: boolean;
+  readonly description: string;
+  readonly advice?: string;
+}
+
+export interface DevicesReport {
+  readonly devices: readonly DeviceRow[];
+  readonly parts: readonly PartRow[];
+}
+
+/** What is on this machine. Opens no device. */
+export async function findDevices(): Promise<DevicesReport> {
+  const { addon, path, reason } = loadAddon();
+  const cxx = await findCxx();
+  const nvcc = await findNvcc();
+  const libraries = addon?.libraries();
+  const parts: PartRow[] = [
+    part("addon", addon ? path : null, reason, "npm run build"),
+    part("C++ compiler", cxx, "none of $CXX, c++, g++, clang++", CXX_ADVICE),
+    library(
+      "CUDA driver",
+      libraries?.cuda,
+      "on a machine with an NVIDIA GPU install its driver (Debian: nvidia-driver, Ubuntu: `ubuntu-drivers install`)",
+    ),
+    library("NVRTC", libraries?.nvrtc, nvcc ? "nvcc is used in its place, more slowly" : CUDA_ADVICE),
+    part("nvcc", nvcc, "not in $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin", "only needed where NVRTC is missing"),
+    library("cuBLAS", libraries?.cublas, "only needed to train on a GPU: install libcublas of the CUDA toolkit"),
+    library(
+      "OpenBLAS",
+      libraries?.openblas,
+      "only needed to train on the CPU (Debian, Ubuntu: `apt-get install libopenblas0-pthread`)",
+    ),
+    part("cache folder", await defaultCache().folder(), "", ""),
+  ];
+  const host = `${cpus()[0]?.model ?? process.arch}, ${cpus().length} threads`;
+  const missing = [addon ? "" : "the addon", cxx ? "" : "a C++ compiler"].filter((name) => name !== "").join(" and ");
+  const devices: DeviceRow[] = [
+    ...cudaRows(addon, nvcc),
+    {
+      device: "cpu",
+      available: missing === "",
+      description: missing === "" ? host : `needs ${missing}; until then "cpu" means reference`,
+    },
+    {
+      device: "emulated",
+      available: missing === "",
+      description: missing === "" ? "CUDA's blocks and threads on the CPU, for tests" : `needs ${missing}`,
+    },
+    { device: "reference", available: true, description: "float64 in plain JavaScript, the oracle" },
+  ];
+  return { devices, parts };
+}
+
+function cudaRows(addon: NativeAddon | null, nvcc: string | null): DeviceRow[] {
+  if (addon === null) return [{ device: "cuda", available: false, description: "needs the addon" }];
+  let found: readonly CudaDescription[];
+  try {
+    found = addon.listCuda();
+  } catch (error) {
+    return [{ device: "cuda", available: false, description: (error as Error).message }];
+  }
+  const compiler = addon.libraries().nvrtc.path !== undefined || nvcc !== null;
+  return found.map(({ ordinal, name, architecture, memoryBytes }) => ({
+    device: `cuda:${ordinal}`,
+    available: compiler,
+    description: `${name}, ${architecture}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB${compiler ? "" : "; needs NVRTC or nvcc"}`,
+  }));
+}
+
+function part(name: string, path: string | null, problem: string, advice: string): PartRow {
+  return path === null
+    ? { part: name, found: false, description: problem, advice }
+    : { part: name, found: true, description: path };
+}
+
+function library(name: string, report: LibraryReport | undefined, advice: string): PartRow {
+  if (report?.path === undefined) return part(name, null, report?.problem ?? "cannot be looked for without the addon", advice);
+  return part(name, report.version === undefined ? report.path : `${report.path} (${report.version})`, "", "");
+}
+
+export async function devices(options: { readonly json?: true }): Promise<void> {
+  const report = await findDevices();
+  if (options.json) {
+    await writeJson(report);
+    return write("\n");
+  }
+  const deviceLines = report.devices.map(({ device, available, description }) => [
+    device,
+    available ? "ready" : "not here",
+    description,
+  ]);
+  const partLines = report.parts.map(({ part, found, description, advice }) => [
+    part,
+    found ? "found" : "missing",
+    advice ? `${description}\n${advice}` : description,
+  ]);
+  await write(`devices\n${table(deviceLines)}\nwhat they use\n${table(partLines)}`);
+}

@@ -1,0 +1,22 @@
+/** `lossc emit`. Opens no device and needs no addon. */
+import { compilePlan } from "../../codegen/compile.js";
+import { emitText } from "../../codegen/emit.js";
+import type { LogitsDtype, Target } from "../../codegen/plan.js";
+import { findLoss } from "../modules/find.js";
+import { write } from "./stream.js";
+
+export interface EmitOptions {
+  readonly target: Target;
+  readonly dtype: LogitsDtype;
+  readonly arch: string;
+  readonly vocab: number;
+  readonly plan?: true;
+}
+
+/** Prints the complete text of the loss's kernels, or its plan. */
+export async function emit(reference: string, { target, dtype, arch, vocab, plan: printPlan }: EmitOptions): Promise<void> {
+  const { plan } = compilePlan({ loss: await findLoss(reference), logits: dtype });
+  if (printPlan) return write(`${JSON.stringify(plan, null, 2)}\n`);
+  const { text } = emitText(plan, { target, architecture: arch, vocab });
+  await write(text.endsWith("\n") ? text : `${text}\n`);
+}

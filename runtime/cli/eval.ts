@@ -1,0 +1,98 @@
+/** `lossc eval`: a loss, a case, its value and gradient. */
+import type { LossDefinition } from "../../dsl/define-loss.js";
+import { nearest } from "../../dsl/nearest.js";
+import type { CompiledLoss, ConfigValues, Device, LossInputs, LossResult } from "../devices/device.js";
+import { openDevice } from "../devices/index.js";
+import { findLoss } from "../modules/find.js";
+import { type Case, isRecord, readCase } from "./case.js";
+import { parseConfig } from "./config.js";
+import { describeFailure } from "./failure.js";
+import { readJson, write, writeJson } from "./stream.js";
+import { usage } from "./usage.js";
+
+export interface EvalOptions {
+  readonly config?: string;
+  readonly device?: string;
+  readonly metrics?: readonly string[];
+  readonly cases?: true;
+}
+
+/** Reads one case from stdin, or with `cases` an array of them, and writes what comes out. */
+export async function evaluate(reference: string | undefined, options: EvalOptions): Promise<void> {
+  const config = parseConfig(options.config);
+  if (options.cases) return evaluateCases(reference, config, options);
+  if (reference === undefined) throw usage("a loss is needed: lossc eval LOSS < case.json; see lossc eval --help");
+  const loss = await findLoss(reference);
+  const given = await readJson();
+  if (Array.isArray(given)) throw usage("stdin is an array: one case is an object; for several use --cases");
+  const values = readCase(given);
+  await using device = await openDevice(options.device);
+  await writeJson(await new Evaluator(device, options.metrics).run(loss, config, values));
+  await write("\n");
+}
+
+async function evaluateCases(
+  otherLoss: string | undefined,
+  otherConfig: ConfigValues | undefined,
+  options: EvalOptions,
+): Promise<void> {
+  const entries = await readJson();
+  if (!Array.isArray(entries)) throw usage('with --cases stdin is an array of { "loss", "config", "case" }');
+  await using device = await openDevice(options.device);
+  const evaluator = new Evaluator(device, options.metrics);
+  await write("[");
+  for (const [index, entry] of entries.entries()) {
+    await write(index === 0 ? "\n" : ",\n");
+    let result: unknown;
+    try {
+      if (!isRecord(entry)) throw usage(`entry ${index} of stdin is no object with loss, config and case`);
+      const reference = entry.loss ?? otherLoss;
+      if (typeof reference !== "string") throw usage(`entry ${index} of stdin names no loss`);
+      const values = readCase(entry.case);
+      result = await evaluator.run(await findLoss(reference), (entry.config ?? otherConfig) as ConfigValues | undefined, values);
+    } catch (error) {
+      result = describeFailure(error);
+    }
+    await writeJson(result);
+  }
+  await write("\n]\n");
+}
+
+/** Runs cases on one device, and compiles each loss once. */
+class Evaluator {
+  readonly #compiled = new Map<LossDefinition, Promise<CompiledLoss>>();
+
+  constructor(
+    private readonly device: Device,
+    private readonly metrics: readonly string[] | undefined,
+  ) {}
+
+  async run(loss: LossDefinition, config: ConfigValues | undefined, values: Case): Promise<object> {
+    const compiled = this.#compiled.get(loss) ?? this.device.compile(loss);
+    this.#compiled.set(loss, compiled);
+    const result = await (await compiled).forwardBackward(values as unknown as LossInputs, config);
+    return {
+      device: this.device.name,
+      sweeps: result.sweeps,
+      loss: result.loss,
+      logprobs: result.logprobs ?? values.policy_logprobs,
+      grad_logits: result.gradLogits,
+      grad_logprobs: result.gradLogprobs,
+      metrics: this.#chosen(loss, result.metrics),
+      outputs: result.outputs,
+    };
+  }
+
+  /** The metrics asked for; the sum of the loss is always among them. */
+  #chosen(loss: LossDefinition, metrics: LossResult["metrics"]): LossResult["metrics"] {
+    if (this.metrics === undefined) return metrics;
+    const names = Object.keys(metrics);
+    for (const name of this.metrics) {
+      if (!names.includes(name))
+        throw usage(
+          `the loss "${loss.name}" has no metric "${name}"${nearest(name, names) || `; its metrics are ${names.join(", ")}`}`,
+        );
+    }
+    return Object.fromEntries(Object.entries(metrics).filter(([name]) => name === "loss:sum" || this.metrics?.includes(name)));
+  }
+}

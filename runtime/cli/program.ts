@@ -1,0 +1,136 @@
+/** The commands and their options. What a command does is loaded when it is called. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { describeFailure, exitCodeOf, inWords } from "./failure.js";
+import { usage } from "./usage.js";
+
+const LOSS_HELP = `a loss that ships with lossc (cross_entropy, importance_sampling, ppo, cispo, dro)
+or one of yours: path/to/file.ts#export`;
+
+const EVAL_HELP = `
+stdin is one case:
+  { "lengths": [3, 2], "groups": [2], "vocab": 5,
+    "logits": [25 numbers, row by row], "target_tokens": [5 whole numbers],
+    "inputs": { "advantages": [5 numbers] } }
+or, where the policy's log-probabilities are known already:
+  { "lengths": [3, 2], "policy_logprobs": [5 numbers], "inputs": { … } }
+With --cases it is an array of { "loss": …, "config": …, "case": … }, and stdout an array of results in the same order,
+{ "error": … } for the ones that failed. Numbers that JSON cannot hold are "NaN", "Infinity" and "-Infinity", both ways.
+
+Exit code: 0; 2 for a mistake in what was given; 1 where a compiler or a device failed. On failure the only line on stdout
+is {"error":{"code":"…","message":"…"}}.
+`;
+
+const EMIT_HELP = `
+The text is complete: nvcc -arch=sm_90 -cubin takes it as it is, and a C++ compiler does for cpu and emulated.
+`;
+
+const CHECK_HELP = `
+Inputs are random and follow from the seed. The gradient on the device \`reference\` (float64) is compared with finite
+differences of the loss there; loss and gradient on each other device with those on \`reference\`.
+Exit code: 0 where everything is within tolerance, 1 where something is not.
+`;
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
+  return version;
+}
+
+/** A whole number in a range, for an option's value. */
+function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+function architecture(text: string): string {
+  if (/^sm_[1-9]\d{1,2}[a-z]?$/.test(text)) return text;
+  throw new InvalidArgumentError("It must look like sm_90.");
+}
+
+function names(text: string): string[] {
+  return text
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
+function build(): Command {
+  const program = new Command("lossc")
+    .description("A loss compiler: a loss written in TypeScript becomes fused kernels that give its value and gradient.")
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .showSuggestionAfterError(true)
+    // Both before any command is added: commands inherit them.
+    .configureOutput({ writeErr: () => {} })
+    .exitOverride();
+
+  program
+    .command("devices")
+    .description("list the devices, what was found of what they need, and how to mend what was not")
+    .option("--json", "print JSON")
+    .action(async (options: { json?: true }) => (await import("./devices.js")).devices(options));
+
+  program
+    .command("emit")
+    .description("print the kernels that a loss compiles to")
+    .argument("<loss>", LOSS_HELP)
+    .addOption(new Option("--target <target>", "what the text is for").choices(["cuda", "cpu", "emulated"]).default("cuda"))
+    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(["f32", "bf16", "f16"]).default("bf16"))
+    .addOption(new Option("--arch <arch>", "CUDA architecture").argParser(architecture).default("sm_90"))
+    .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
+    .option("--plan", "print the plan, as JSON, instead of the text")
+    .addHelpText("after", EMIT_HELP)
+    .action(async (loss: string, options) => (await import("./emit.js")).emit(loss, options));
+
+  program
+    .command("eval")
+    .description("run a loss on the case on stdin; print its value and gradient as JSON")
+    .argument("[loss]", `${LOSS_HELP};\nwith --cases the default of the cases that name none`)
+    .option("--config <json>", "values of the loss's configuration, as a JSON object")
+    .option("--device <name>", "cuda:N, cpu, emulated or reference (default: cuda:0 where there is one, else cpu)")
+    .addOption(
+      new Option("--metrics <names>", "metrics of the loss to print, with commas between (default: all)").argParser(names),
+    )
+    .option("--cases", "stdin is an array of cases")
+    .addHelpText("after", EVAL_HELP)
+    .action(async (loss: string | undefined, options) => (await import("./eval.js")).evaluate(loss, options));
+
+  program
+    .command("check")
+    .description("compare the gradient of a loss with finite differences, and every device with reference")
+    .argument("<loss>", LOSS_HELP)
+    .option("--config <json>", "values of the loss's configuration, as a JSON object")
+    .option("--device <name...>", "devices to compare with reference (default: all that are available)")
+    .addOption(new Option("--seed <number>", "seed of the random inputs (default: a fresh one)").argParser(whole(0, 2 ** 32 - 1)))
+    .option("--json", "print JSON")
+    .addHelpText("after", CHECK_HELP)
+    .action(async (loss: string, options) => (await import("./check.js")).check(loss, options));
+
+  return program;
+}
+
+/** Runs one command line and gives the exit code. */
+export async function run(argv: readonly string[]): Promise<number> {
+  try {
+    await build().parseAsync(argv, { from: "user" });
+    return Number(process.exitCode ?? 0);
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+    const error = thrown instanceof CommanderError ? asUsage(thrown) : thrown;
+    const failure = describeFailure(error);
+    process.stdout.write(`${JSON.stringify(failure)}\n`);
+    process.stderr.write(inWords(error));
+    return exitCodeOf(failure);
+  }
+}
+
+/** commander found the mistake: its message, and where to read on. */
+function asUsage(error: CommanderError): unknown {
+  if (error.code === "commander.help") return usage("a command is needed: devices, emit, eval or check; see lossc --help");
+  const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
+  return usage(`${message}; see lossc --help`);
+}

@@ -1,0 +1,92 @@
+/** Standard input and output. */
+import { once } from "node:events";
+import { usage } from "./usage.js";
+
+/** Writes, and waits where the reader is slower than we are. */
+export async function write(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, "drain");
+}
+
+/** All of stdin as JSON. */
+export async function readJson(): Promise<unknown> {
+  if (process.stdin.isTTY) process.stderr.write("lossc: waiting for JSON on stdin (end it with Ctrl-D)\n");
+  const pieces: Buffer[] = [];
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) pieces.push(piece);
+  const text = Buffer.concat(pieces).toString("utf8");
+  if (text.trim() === "") throw usage("stdin is empty: it must hold a case as JSON, see lossc eval --help");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw usage(`stdin is no JSON: ${(error as Error).message}`, error);
+  }
+}
+
+type Numbers = ArrayLike<number>;
+
+function isNumbers(value: unknown): value is Numbers {
+  return (ArrayBuffer.isView(value) && !(value instanceof DataView)) || (Array.isArray(value) && typeof value[0] === "number");
+}
+
+/** Numbers of a piece of text: enough to keep writes few, few enough to keep strings small. */
+const PIECE = 8192;
+
+/**
+ * JSON text of a value in pieces, so that a gradient of millions of entries is never one string. A number that JSON cannot hold is
+ * `"NaN"`, `"Infinity"` or `"-Infinity"`.
+ */
+export function* jsonText(value: unknown): Generator<string> {
+  if (typeof value === "number") yield numberText(value);
+  else if (isNumbers(value)) {
+    yield "[";
+    for (let start = 0; start < value.length; start += PIECE) {
+      const end = Math.min(start + PIECE, value.length);
+      let text = start === 0 ? "" : ",";
+      for (let i = start; i < end; i++) text += (i === start ? "" : ",") + numberText(value[i] as number);
+      yield text;
+    }
+    yield "]";
+  } else if (Array.isArray(value)) {
+    yield "[";
+    for (const [index, item] of value.entries()) {
+      if (index > 0) yield ",";
+      yield* jsonText(item);
+    }
+    yield "]";
+  } else if (typeof value === "object" && value !== null) {
+    let separator = "{";
+    for (const [key, item] of Object.entries(value)) {
+      if (item === undefined) continue;
+      yield `${separator}${JSON.stringify(key)}:`;
+      yield* jsonText(item);
+      separator = ",";
+    }
+    yield separator === "{" ? "{}" : "}";
+  } else yield JSON.stringify(value);
+}
+
+function numberText(value: number): string {
+  return Number.isFinite(value) ? String(value) : `"${value}"`;
+}
+
+/** Writes a value as JSON. Small pieces travel together. */
+export async function writeJson(value: unknown): Promise<void> {
+  let text = "";
+  for (const piece of jsonText(value)) {
+    text += piece;
+    if (text.length < 1 << 16) continue;
+    await write(text);
+    text = "";
+  }
+  await write(text);
+}
+
+/** Lines with aligned columns; what follows a line break in the last column goes below it. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const columns = Math.max(...rows.map((row) => row.length)) - 1;
+  const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) => {
+    const start = `  ${widths.map((width, column) => `${(row[column] ?? "").padEnd(width)}  `).join("")}`;
+    return `${start}${row[columns]?.replaceAll("\n", `\n${" ".repeat(start.length)}`) ?? ""}\n`;
+  });
+  return lines.join("");
+}

@@ -1,0 +1,36 @@
+/** From the name of a loss, as people write it on a command line, to the loss. */
+import { resolve } from "node:path";
+import { isLossDefinition, type LossDefinition } from "../../dsl/define-loss.js";
+import { LosscError } from "../../dsl/errors.js";
+import { nearest } from "../../dsl/nearest.js";
+
+/**
+ * The loss that `reference` names: one that ships with lossc, or `path/to/file.ts#export`, split at the last `#`, the path absolute or
+ * relative to the working directory. `LOSS_UNKNOWN` where there is none.
+ */
+export async function findLoss(reference: string): Promise<LossDefinition> {
+  const split = reference.lastIndexOf("#");
+  return split < 0 ? builtin(reference) : exported(resolve(reference.slice(0, split)), reference.slice(split + 1));
+}
+
+async function builtin(name: string): Promise<LossDefinition> {
+  const { builtins } = await import("../../losses/index.js");
+  const found = Object.hasOwn(builtins, name) ? builtins[name] : undefined;
+  if (found !== undefined) return found;
+  const names = Object.keys(builtins);
+  const help = /[./\\]/.test(name)
+    ? `to take a loss from a file, name its export: ${name}#NAME`
+    : `lossc brings ${names.join(", ")}; one of your own is path/to/file.ts#NAME`;
+  throw new LosscError("LOSS_UNKNOWN", `there is no loss ${JSON.stringify(name)}${nearest(name, names) || ":"} ${help}`);
+}
+
+async function exported(path: string, name: string): Promise<LossDefinition> {
+  const { loadModule } = await import("./load.js");
+  const module = await loadModule(path);
+  const value = Object.hasOwn(module, name) ? module[name] : undefined;
+  if (isLossDefinition(value)) return value;
+  const losses = Object.keys(module).filter((key) => isLossDefinition(module[key]));
+  const wrong = value === undefined ? "has no export" : "does not make with defineLoss(...) its export";
+  const others = losses.length === 0 ? "it exports no loss" : `the losses that it exports are ${losses.join(", ")}`;
+  throw new LosscError("LOSS_UNKNOWN", `${path} ${wrong} ${JSON.stringify(name)}${nearest(name, losses) || ":"} ${others}`);
+}

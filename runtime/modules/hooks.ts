@@ -1,0 +1,56 @@
+/**
+ * The module hooks for files that the command line loads: `lossc` means the lossc that is running, TypeScript is translated, and
+ * files are ES modules whatever a package.json says. Neither hook looks at what Node's own returns, so that the same two functions
+ * serve `registerHooks` (synchronous, in this thread) and `register` (Node 20, in a thread of their own).
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { LosscError } from "../../dsl/errors.js";
+import { isTypeScript, resolveFile } from "./resolve.js";
+import { transform } from "./transform.js";
+
+interface ResolveContext {
+  readonly conditions?: readonly string[];
+  readonly parentURL?: string | undefined;
+}
+
+interface LoadContext {
+  readonly format?: string | null | undefined;
+}
+
+type Next<Context> = (name: string, context: Context) => unknown;
+
+const HERE = new URL("../../", import.meta.url).href;
+const LOSSC = new URL("index.js", HERE).href;
+const ERRORS = new URL("dsl/errors.js", HERE).href;
+
+/** Files that are not the user's: this package and whatever is installed. */
+function isForeign(url: string | undefined): boolean {
+  return url === undefined || url.startsWith(HERE) || url.includes("/node_modules/");
+}
+
+export function resolve(specifier: string, context: ResolveContext, next: Next<ResolveContext>): unknown {
+  if (specifier === "lossc") return { url: LOSSC, format: "module", shortCircuit: true };
+  const absolute = specifier.startsWith("file:");
+  const imported = context.conditions?.includes("import") !== false;
+  const url = imported && (absolute || !isForeign(context.parentURL)) ? resolveFile(specifier, context.parentURL) : undefined;
+  return url === undefined ? next(specifier, context) : { url, format: "module", shortCircuit: true };
+}
+
+export function load(url: string, context: LoadContext, next: Next<LoadContext>): unknown {
+  const path = url.startsWith("file:") && context.format === "module" ? fileURLToPath(url) : "";
+  return isTypeScript(path) ? { format: "module", source: translated(path), shortCircuit: true } : next(url, context);
+}
+
+/** What is wrong with a file is thrown by the module that stands in its place: an error does not survive the way between threads. */
+function translated(path: string): string {
+  try {
+    return transform(readFileSync(path, "utf8"), path);
+  } catch (error) {
+    if (!(error instanceof LosscError)) throw error;
+    const [code, message, details] = [error.code, error.message, { position: error.position }].map((part) =>
+      JSON.stringify(part),
+    );
+    return `import { LosscError } from ${JSON.stringify(ERRORS)};\nthrow new LosscError(${code}, ${message}, ${details});\n`;
+  }
+}

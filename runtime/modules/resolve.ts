@@ -1,0 +1,43 @@
+/** Which file an import of a user's file means. Pure but for looking whether files exist. */
+import { realpathSync, statSync } from "node:fs";
+import { extname } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+/** What TypeScript's authors write for the file beside it, and the file that is really there. */
+const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = { ".js": [".ts"], ".mjs": [".mts"] };
+const IMPLIED = [".ts", ".mts", ".js", ".mjs", "/index.ts", "/index.js"];
+
+/** Files that the command line takes as ES modules. */
+export const MODULE_EXTENSIONS: readonly string[] = [".ts", ".mts", ".js", ".mjs"];
+
+export function isTypeScript(path: string): boolean {
+  return extname(path) === ".ts" || extname(path) === ".mts";
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/** `path` itself, else the file that an import of it means where TypeScript's habits are followed. */
+function existing(path: string): string | undefined {
+  if (isFile(path)) return path;
+  const extension = extname(path);
+  const stem = path.slice(0, path.length - extension.length);
+  const candidates = [...(WRITTEN_AS[extension] ?? []).map((other) => stem + other), ...IMPLIED.map((end) => path + end)];
+  return candidates.find(isFile);
+}
+
+/**
+ * The URL of the module that `specifier` names by its place, relative or absolute; undefined where it names none that the
+ * command line takes as an ES module, which leaves the matter to Node.
+ */
+export function resolveFile(specifier: string, parent: string | undefined): string | undefined {
+  if (!/^(\.{0,2}\/|file:)/.test(specifier)) return undefined;
+  const url = new URL(specifier, parent);
+  if (url.protocol !== "file:") return undefined;
+  const path = existing(fileURLToPath(url));
+  if (path === undefined || !MODULE_EXTENSIONS.includes(extname(path))) return undefined;
+  const resolved = pathToFileURL(realpathSync(path));
+  resolved.search = url.search;
+  return resolved.href;
+}

@@ -1,0 +1,101 @@
+/** `lossc emit`, `lossc devices` and `lossc check`. */
+import { describe, expect, test } from "vitest";
+import type { Plan } from "../../codegen/plan.js";
+import { failure, folder, lossc, result } from "./lossc.js";
+
+describe("lossc emit", () => {
+  test("prints the text for CUDA, bf16 and sm_90 by default, and the same with these said", async () => {
+    const text = await lossc(["emit", "ppo"]);
+    expect(text).toMatchObject({ code: 0, stderr: "" });
+    expect(text.stdout).toContain("__global__");
+    expect(text.stdout).not.toContain("#include");
+    expect(await lossc(["emit", "ppo", "--target", "cuda", "--dtype", "bf16", "--arch", "sm_90", "--vocab", "131072"])).toEqual(
+      text,
+    );
+  });
+
+  test("prints other targets and dtypes, and the plan as JSON", async () => {
+    for (const target of ["cpu", "emulated"]) {
+      const { code, stdout } = await lossc(["emit", "dro", "--target", target, "--dtype", "f32", "--vocab", "1000"]);
+      expect(code).toBe(0);
+      expect(stdout).not.toContain("__global__");
+    }
+    const plan = await result<Plan>(["emit", "dro", "--plan", "--dtype", "f16"]);
+    expect(plan).toMatchObject({ format: 1, loss: "dro", logits: "f16", sweeps: 1, config: { beta: 0.05 } });
+  });
+
+  test("prints a name of the user's in comments alone", async () => {
+    const source = (name: string) =>
+      `import { defineLoss, neg } from "lossc";\nexport const odd = defineLoss({ name: ${JSON.stringify(name)}, loss: (policy) => neg(policy.logprobs) });`;
+    const root = folder({ "odd.ts": source('x"; }'), "worse.ts": source("*/ #error\n#error ??/ \\") });
+    for (const target of ["cuda", "cpu", "emulated"]) {
+      for (const file of ["odd.ts", "worse.ts"]) {
+        const { stdout } = await lossc(["emit", `${file}#odd`, "--target", target], { cwd: root });
+        const plain = await lossc(["emit", "cross_entropy", "--target", target]);
+        expect(stripComments(stdout)).toBe(stripComments(plain.stdout));
+      }
+    }
+  });
+
+  test("needs no device, no compiler and no addon", async () => {
+    const root = folder({});
+    const env = { PATH: root, CXX: undefined, LOSSC_ADDON: `${root}/none.node`, LOSSC_CACHE_DIR: `${root}/cache` };
+    expect(await lossc(["emit", "ppo", "--target", "cpu"], { env })).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("refuses an unknown loss", async () => {
+    expect(await failure(["emit", "pp0"])).toMatchObject({ code: "LOSS_UNKNOWN", exit: 2 });
+  });
+});
+
+/** The text without its comments, as a compiler sees it. */
+function stripComments(text: string): string {
+  return text
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/\/\/(?:\\\n|[^\n])*/g, "")
+    .replace(/\s+/g, " ")
+    .trim();
+}
+
+interface Devices {
+  readonly devices: readonly { readonly device: string; readonly available: boolean; readonly description: string }[];
+  readonly parts: readonly {
+    readonly part: string;
+    readonly found: boolean;
+    readonly description: string;
+    readonly advice?: string;
+  }[];
+}
+
+describe("lossc devices", () => {
+  test("lists every device and what it uses, for people and for programs", async () => {
+    const report = await result<Devices>(["devices", "--json"]);
+    const names = report.devices.map(({ device }) => device);
+    expect(names).toEqual(expect.arrayContaining(["cpu", "emulated", "reference"]));
+    expect(report.parts.map(({ part }) => part)).toEqual([
+      "addon",
+      "C++ compiler",
+      "CUDA driver",
+      "NVRTC",
+      "nvcc",
+      "cuBLAS",
+      "OpenBLAS",
+      "cache folder",
+    ]);
+    expect(report.devices.find(({ device }) => device === "cpu")?.available).toBe(true);
+    const { stdout, code } = await lossc(["devices"]);
+    expect(code).toBe(0);
+    for (const { device } of report.devices) expect(stdout).toContain(`  ${device}`);
+  });
+
+  test("says of what is missing how to mend it", async () => {
+    const root = folder({});
+    const report = await result<Devices>(["devices", "--json"], {
+      env: { PATH: root, CXX: undefined, LOSSC_ADDON: `${root}/none.node`, LOSSC_CACHE_DIR: `${root}/cache` },
+    });
+    expect(report.devices.filter(({ available }) => available).map(({ device }) => device)).toEqual(["reference"]);
+    for (const { found, advice } of report.parts) if (!found) expect(advice).not.toBe("");
+    expect(report.parts.find(({ part }) => part === "C++ compiler")?.advice).toContain("apt-get install");
+    expect(report.parts.find(({ part }) => part === "addon")?.description).toContain("npm run build");
+  });
+});

@@ -1,0 +1,44 @@
+/** The losses that ship with lossc against vectors of another system, through `lossc eval --cases`. */
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { mistakes, padded, plain, repeated, type Shaped, type Vector } from "./vectors.js";
+
+const SETS = {
+  "test/fixtures/builtins.json": "../fixtures/builtins.json",
+  "../shared/vectors/builtins.json": "../../../shared/vectors/builtins.json",
+} as const;
+
+const SHAPES: Readonly<Record<string, (vector: Vector) => Shaped | undefined>> = {
+  "as they are": plain,
+  "padded to V 1000": (vector) => padded(vector, 1000),
+  "padded to V 32771": (vector) => padded(vector, 32771),
+  "padded to V 131075": (vector) => padded(vector, 131075),
+  "repeated to T 4097": (vector) => repeated(vector, 4097),
+};
+
+/** Lanes that run one by one are slow: of the large shapes `emulated` takes every n-th vector, the ones without rows always. */
+const SAMPLE: Readonly<Record<string, number>> = { "padded to V 32771": 12, "padded to V 131075": 40, "repeated to T 4097": 40 };
+
+for (const [name, path] of Object.entries(SETS)) {
+  const file = fileURLToPath(new URL(path, import.meta.url));
+  // Vectors that lie beside the checkout are not part of it; where they are missing the report says so by name.
+  const here = existsSync(file);
+  describe.skipIf(!here)(name, () => {
+    const vectors = here ? (JSON.parse(readFileSync(file, "utf8")) as Vector[]) : [];
+    for (const device of ["reference", "cpu", "emulated"]) {
+      for (const [shape, make] of Object.entries(SHAPES)) {
+        test(`${device}, ${shape}`, { timeout: 300_000 }, async () => {
+          const every = device === "emulated" ? (SAMPLE[shape] ?? 1) : 1;
+          const shaped = vectors.filter((vector, i) => i % every === 0 || vector.case.logits === undefined).map(make);
+          expect(
+            await mistakes(
+              shaped.filter((item) => item !== undefined),
+              device,
+            ),
+          ).toEqual([]);
+        });
+      }
+    }
+  });
+}
