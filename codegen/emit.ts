@@ -18,13 +18,18 @@ export interface EmitOptions {
 }
 
 /** The complete text of a plan's kernels: one translation unit that the target's compiler takes as it is. */
-export function emitText(plan: Plan, { target, vocab }: EmitOptions): KernelText {
+export function emitText(plan: Plan, options: EmitOptions): KernelText {
+  return emitTogether([plan], options);
+}
+
+/** Several plans of one logits dtype in one translation unit; their kernels are numbered apart (`firstKernel`). */
+export function emitTogether(plans: readonly Plan[], { target, vocab }: EmitOptions): KernelText {
   return unitText({
     target,
-    header: headerOf(plan, target),
+    header: plans.flatMap((plan) => headerOf(plan, target)),
     geometry: geometryFor(target, vocab),
-    logit: LOGIT[plan.logits ?? "f32"],
-    kernels: plan.kernels.map(({ id, body, kind }) => ({ id, body, entry: kind })),
+    logit: LOGIT[plans[0]?.logits ?? "f32"],
+    kernels: plans.flatMap(({ kernels }) => kernels.map(({ id, body, kind }) => ({ id, body, entry: kind }))),
   });
 }
 

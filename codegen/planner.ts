@@ -9,12 +9,12 @@ import { isCoarseFold, isRowValue } from "./ranks.js";
 import { type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";
 import { trafficOf } from "./traffic.js";
 
-export function planOf(definition: LossDefinition, graph: LossGraph, logits: LogitsDtype | null): Plan {
+export function planOf(definition: LossDefinition, graph: LossGraph, logits: LogitsDtype | null, firstKernel: number): Plan {
   const planned = schedule(graph);
   const buffers = new Buffers(graph, definition.inputs, logits, planned);
   const kept = keptRowValues(graph, planned, buffers);
   const kernels = planned.slots.map((slot, i) =>
-    writeKernel({ id: `k${i}`, graph, schedule: planned, slot, buffers, kept: [...(kept.get(slot) ?? [])] }),
+    writeKernel({ id: `k${firstKernel + i}`, graph, schedule: planned, slot, buffers, kept: [...(kept.get(slot) ?? [])] }),
   );
   const scalar = (x: Expression) => (isCoarseFold(x) ? buffers.foldResult(x) : buffers.store(x, "batch")).id;
   const config = Object.entries(definition.config).flatMap(([key, declared]) =>
