@@ -1,0 +1,220 @@
+import { LosscError } from "../../dsl/errors.js";
+import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
+import { nearest } from "../../dsl/nearest.js";
+import { builtins } from "../../losses/index.js";
+import { Queue, throwIfAborted } from "../abort.js";
+import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
+import { type AdamOptions, adamParameters } from "./adam.js";
+import { type BareLoss, bareDefinition } from "./custom.js";
+import { type Datum, type PackedData, packData } from "./data.js";
+import type { TrainingPolicy } from "./policy.js";
+import { readState, writeState } from "./state-file.js";
+
+/** Values of a loss's config that differ from their defaults. */
+export type LossConfig = Readonly<Record<string, number | string | boolean>>;
+
+export interface TrainingOptions {
+  /** Sizes of the groups that the data fall into, in order. */
+  readonly groups?: readonly number[];
+  /** Ends the call with `ABORTED`; what has gathered is left as it was. */
+  readonly signal?: AbortSignal;
+  /** What to do where the loss or its gradient is not finite: an error (the default), or hand the numbers back and gather them. */
+  readonly nonFinite?: "error" | "propagate";
+  /** Tokens of weight 0 are not looked at, and their logprobs are 0. */
+  readonly skipMasked?: boolean;
+}
+
+/** What comes back for one datum: its logprobs, as long as its targets, and the outputs of the loss, per token an array, per sequence a number. */
+export interface LossFnOutput {
+  readonly logprobs: Float32Array;
+  readonly [output: string]: Float32Array | number;
+}
+
+export interface TrainingResult {
+  /** Summed over all data, as the loss sums. */
+  readonly loss: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  /** In the order of the data. */
+  readonly lossFnOutputs: readonly LossFnOutput[];
+}
+
+/** What a call was asked for, read when it was made. */
+interface Request {
+  readonly loss: LossDefinition;
+  readonly packed: PackedData;
+  readonly scalars: Readonly<Record<string, number>>;
+  readonly statics: LossConfig;
+  readonly options: TrainingOptions;
+}
+
+/**
+ * Trains a policy: losses over data, gradients that gather, steps of Adam.
+ *
+ * Calls run in the order in which they were made, so several may be submitted before the first has settled; a call that fails does not stop the next. The data
+ * are read when the call is made. After any error the policy, the device and the gathered gradients are as they were before the call.
+ */
+export class TrainingClient {
+  readonly policy: TrainingPolicy;
+  readonly device: Device;
+  readonly #queue = new Queue();
+  readonly #compiled = new WeakMap<LossDefinition, Map<string, Promise<CompiledLoss>>>();
+
+  constructor(options: { readonly policy: TrainingPolicy; readonly device: Device }) {
+    this.policy = options.policy;
+    this.device = options.device;
+  }
+
+  /** The loss, its metrics and the logprobs of the data; no gradient gathers. Without a loss it is `cross_entropy`. */
+  async forward(
+    data: readonly Datum[],
+    lossFn: string | LossDefinition = "cross_entropy",
+    config?: LossConfig,
+    options?: TrainingOptions,
+  ): Promise<TrainingResult> {
+    return this.#submit(namedLoss(lossFn), data, config, options, false);
+  }
+
+  /** The loss of the data, and its gradient added to what has gathered. `lossFn` is the name of a built-in loss, or what `defineLoss` made. */
+  async forwardBackward(
+    data: readonly Datum[],
+    lossFn: string | LossDefinition,
+    config?: LossConfig,
+    options?: TrainingOptions,
+  ): Promise<TrainingResult> {
+    return this.#submit(namedLoss(lossFn), data, config, options, true);
+  }
+
+  /**
+   * As {@link TrainingClient.forwardBackward}, with a loss of one's own: what `defineLoss` made, or a bare function `(policy, inputs)`, for which every key of the
+   * data's `lossFnInputs` is an input. Both are compiled as the built-in losses are. Keep the function: one that is made anew for each call is traced anew.
+   */
+  async forwardBackwardCustom(
+    data: readonly Datum[],
+    loss: LossDefinition | BareLoss,
+    config?: LossConfig,
+    options?: TrainingOptions,
+  ): Promise<TrainingResult> {
+    if (isLossDefinition(loss)) return this.#submit(loss, data, config, options, true);
+    if (typeof loss !== "function") {
+      throw new LosscError(
+        "LOSS_UNKNOWN",
+        "forwardBackwardCustom takes a loss that defineLoss made, or a function (policy, inputs) => loss",
+      );
+    }
+    return this.#submit(bareDefinition(loss, data), data, config, options, true);
+  }
+
+  /** One step of Adam with the gathered gradients, which are zero afterwards. */
+  async optimStep(adam?: AdamOptions): Promise<void> {
+    const parameters = adamParameters(adam);
+    return this.#queue.run(() => this.policy.optimStep(parameters));
+  }
+
+  /** Writes weights, moments and step to a file: aside first, then renamed, so that a file that was there stays whole until the new one is. */
+  async saveState(path: string): Promise<void> {
+    return this.#queue.run(async () => writeState(path, await this.policy.state()));
+  }
+
+  /** Takes over what {@link TrainingClient.saveState} wrote, and drops the gathered gradients. A file that is damaged changes nothing. */
+  async loadState(path: string): Promise<void> {
+    return this.#queue.run(async () => this.policy.load(await readState(path)));
+  }
+
+  #submit(
+    loss: LossDefinition,
+    data: readonly Datum[],
+    config: LossConfig = {},
+    options: TrainingOptions = {},
+    backward: boolean,
+  ) {
+    const packed = packData(data, { inputs: loss.inputs, groups: options.groups, double: this.device.name === "reference" });
+    const request = { loss, packed, ...splitConfig(loss, config), options };
+    return this.#queue.run(() => this.#run(request, backward), options.signal, loss.name);
+  }
+
+  async #run({ loss, packed, scalars, statics, options }: Request, backward: boolean): Promise<TrainingResult> {
+    const { signal, groups, nonFinite, skipMasked } = options;
+    const { batch, targets, inputs } = packed;
+    const compiled = await this.#compile(loss, statics);
+    const empty = batch.tokens.length === 0;
+    const rows = empty ? { logits: new Float32Array(0), vocab: 1 } : await this.policy.forward(batch, signal ? { signal } : {});
+    throwIfAborted(signal, loss.name);
+    const result = await compiled.forwardBackward(
+      { ...inputs, ...rows, target_tokens: targets, lengths: batch.lengths, ...(groups && { groups }) },
+      scalars,
+      {
+        inPlace: isWritable(rows.logits),
+        ...(signal && { signal }),
+        ...(nonFinite && { nonFinite }),
+        ...(skipMasked !== undefined && { skipMasked }),
+      },
+    );
+    const lossFnOutputs = outputsOf(result, compiled, batch.lengths);
+    // Nothing has changed until here, and from here on nothing is given up half-way.
+    throwIfAborted(signal, loss.name);
+    if (backward && !empty && result.gradLogits) await this.policy.backward(result.gradLogits);
+    return { loss: result.loss, metrics: result.metrics, lossFnOutputs };
+  }
+
+  #compile(loss: LossDefinition, statics: LossConfig): Promise<CompiledLoss> {
+    const variants = this.#compiled.get(loss) ?? new Map<string, Promise<CompiledLoss>>();
+    this.#compiled.set(loss, variants);
+    const key = JSON.stringify(Object.entries(statics).sort(([a], [b]) => (a < b ? -1 : 1)));
+    let compiled = variants.get(key);
+    if (!compiled) {
+      compiled = this.device.compile(loss, { config: statics });
+      variants.set(key, compiled);
+      // A failure is not kept: what was missing, a compiler say, may be there the next time.
+      compiled.catch(() => variants.delete(key));
+    }
+    return compiled;
+  }
+}
+
+function namedLoss(lossFn: string | LossDefinition): LossDefinition {
+  if (isLossDefinition(lossFn)) return lossFn;
+  if (typeof lossFn !== "string")
+    throw new LosscError("LOSS_UNKNOWN", "the loss is neither a built-in loss's name nor what defineLoss made");
+  const loss: LossDefinition | undefined = Object.hasOwn(builtins, lossFn) ? builtins[lossFn] : undefined;
+  if (loss) return loss;
+  const names = Object.keys(builtins);
+  throw new LosscError(
+    "LOSS_UNKNOWN",
+    `there is no loss "${lossFn}"${nearest(lossFn, names)}; lossc brings ${names.join(", ")}, and defineLoss makes others`,
+  );
+}
+
+/** Whether the gradient can be written over the logits, which saves its memory. */
+function isWritable(logits: FloatSource): boolean {
+  return logits instanceof Float32Array || (!Array.isArray(logits) && !(logits instanceof Float64Array));
+}
+
+/** Numbers are handed to the kernels; what specialises the loss is settled when it is compiled. Unknown keys go on, to be refused where all others are. */
+function splitConfig(loss: LossDefinition, config: LossConfig): { scalars: Record<string, number>; statics: LossConfig } {
+  const isStatic = ([key]: [string, unknown]) => loss.config[key]?.kind === "static";
+  const entries = Object.entries(config);
+  return {
+    scalars: Object.fromEntries(entries.filter((entry) => !isStatic(entry))) as Record<string, number>,
+    statics: Object.fromEntries(entries.filter(isStatic)),
+  };
+}
+
+/** Cuts what the loss yielded for all tokens and sequences into what belongs to each datum. */
+function outputsOf(result: LossResult, compiled: CompiledLoss, lengths: readonly number[]): LossFnOutput[] {
+  const { logprobs } = result;
+  if (logprobs === null) throw new LosscError("DEVICE_FAULT", `${compiled.loss.name} came back without logprobs`);
+  const spaces = new Map(compiled.plan().results.outputs.map(({ key, space }) => [key, space]));
+  let begin = 0;
+  return lengths.map((length, i) => {
+    const end = begin + length;
+    const outputs = Object.entries(result.outputs).map(([key, values]) => {
+      return [
+        key,
+        spaces.get(key) === "sequence" ? (values[i] as number) : Float32Array.from(values.subarray(begin, end)),
+      ] as const;
+    });
+    const own = { ...Object.fromEntries(outputs), logprobs: Float32Array.from(logprobs.subarray(begin, end)) };
+    begin = end;
+    return own;
+  });
+}

@@ -1,0 +1,218 @@
+/** From a list of datums to the packed arrays of one call: every check that needs no policy and no device happens here. */
+
+import { LosscError } from "../../dsl/errors.js";
+import type { InputDeclaration } from "../../dsl/index.js";
+import type { PolicyBatch } from "./policy.js";
+
+/** Numbers one after the other: a plain array or a typed one. */
+export type Numbers = readonly number[] | Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
+
+/** One sequence and what the loss is told about it: arrays per token, numbers per sequence. */
+export interface Datum {
+  /** What the policy reads; as long as `target_tokens`. */
+  readonly modelInput: readonly number[] | Int32Array;
+  readonly lossFnInputs: { readonly target_tokens: Numbers } & Readonly<Record<string, Numbers | number>>;
+}
+
+/** The data of one call, packed. */
+export interface PackedData {
+  readonly batch: PolicyBatch;
+  readonly targets: Int32Array;
+  /** Inputs of the loss under their names, `weights` too where given. */
+  readonly inputs: Readonly<Record<string, Float32Array | Float64Array | number>>;
+}
+
+export interface PackOptions {
+  readonly inputs: Readonly<Record<string, InputDeclaration>>;
+  readonly groups?: readonly number[] | undefined;
+  /** Whether inputs are kept in float64, for the device that computes so. */
+  readonly double: boolean;
+}
+
+const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
+
+/** Checks the data against what the loss declares and copies them into packed arrays. Nothing of the caller's is read afterwards. */
+export function packData(data: readonly Datum[], options: PackOptions): PackedData {
+  checkData(data);
+  const declared: Record<string, InputDeclaration> = { weights: WEIGHTS, ...options.inputs };
+  data.forEach((datum, i) => {
+    for (const key of Object.keys(datum.lossFnInputs)) {
+      if (key !== "target_tokens" && !Object.hasOwn(declared, key)) {
+        const known = ["target_tokens", ...Object.keys(declared)].join(", ");
+        throw new LosscError("INPUT_UNKNOWN", `${at(i, key)} is no input of the loss: it takes ${known}`);
+      }
+    }
+  });
+  const lengths = data.map((datum) => datum.modelInput.length);
+  const inputs: Record<string, Float32Array | Float64Array | number> = {};
+  for (const [key, declaration] of Object.entries(declared)) {
+    const packed = packInput(data, lengths, key, declaration, options);
+    if (packed !== null) inputs[key] = packed;
+  }
+  return {
+    batch: {
+      tokens: packTokens(
+        data.map((datum) => datum.modelInput),
+        (i) => `data[${i}].modelInput`,
+      ),
+      lengths,
+    },
+    targets: packTokens(
+      data.map((datum) => datum.lossFnInputs.target_tokens),
+      (i) => at(i, "target_tokens"),
+    ),
+    inputs,
+  };
+}
+
+/** Whether a value of the caller's is taken as one number per token rather than one per sequence. */
+export function isNumbers(value: unknown): value is Numbers {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+/** Refuses what has not the shape of data at all, and targets of another length than what the policy reads. */
+export function checkData(data: readonly Datum[]): void {
+  if (!Array.isArray(data)) throw new LosscError("INPUT_DTYPE", "data must be an array of { modelInput, lossFnInputs }");
+  data.forEach((datum: Partial<Datum> | null | undefined, i) => {
+    const { modelInput, lossFnInputs } = datum ?? {};
+    if (modelInput === undefined) throw new LosscError("INPUT_MISSING", `data[${i}] has no modelInput`);
+    if (!isNumbers(modelInput)) throw new LosscError("INPUT_DTYPE", `data[${i}].modelInput must be an array of tokens`);
+    if (lossFnInputs === undefined || lossFnInputs === null)
+      throw new LosscError("INPUT_MISSING", `data[${i}] has no lossFnInputs`);
+    const targets: unknown = lossFnInputs.target_tokens;
+    if (targets === undefined) throw new LosscError("INPUT_MISSING", `data[${i}].lossFnInputs has no target_tokens`);
+    if (!isNumbers(targets)) throw new LosscError("INPUT_DTYPE", `${at(i, "target_tokens")} must be an array of tokens`);
+    if (targets.length !== modelInput.length) {
+      const message = `${at(i, "target_tokens")} has ${targets.length} tokens, but data[${i}].modelInput has ${modelInput.length}`;
+      throw new LosscError("INPUT_LENGTH", `${message}: there must be one target for each token that the policy reads`);
+    }
+  });
+}
+
+/** One input of the loss over all data; null where nobody gives it and the loss has a default. */
+function packInput(
+  data: readonly Datum[],
+  lengths: readonly number[],
+  key: string,
+  input: InputDeclaration,
+  options: PackOptions,
+) {
+  const values = data.map((datum) => datum.lossFnInputs[key]);
+  if (values.every((value) => value === undefined) && (input.default !== undefined || data.length === 0)) return null;
+  const filled = values.map((value, i) => {
+    if (value !== undefined) return value;
+    if (input.default !== undefined) return input.default;
+    throw new LosscError("INPUT_MISSING", `data[${i}].lossFnInputs has no ${key}, which the loss needs`);
+  });
+  const perToken = input.space === "token" || input.space === "vocab";
+  filled.forEach((value, i) => {
+    if (values[i] === undefined) return;
+    if (perToken) checkArray(value, i, key, lengths[i] as number, input.space === "vocab");
+    else checkNumber(value, i, key);
+  });
+  if (input.space === "batch") return single(filled as number[], 0, data.length, key);
+  const make = (size: number) => (options.double ? new Float64Array(size) : new Float32Array(size));
+  if (perToken) return concatenate(filled, lengths, make);
+  const numbers = filled as number[];
+  const packed = input.space === "group" ? perGroup(numbers, key, options.groups) : numbers;
+  const result = make(packed.length);
+  result.set(packed);
+  return result;
+}
+
+function concatenate<A extends Float32Array | Float64Array>(
+  values: readonly (Numbers | number)[],
+  lengths: readonly number[],
+  make: (size: number) => A,
+): A {
+  const sizes = values.map((value, i) => (typeof value === "number" ? (lengths[i] as number) : value.length));
+  const result = make(sizes.reduce((a, b) => a + b, 0));
+  let offset = 0;
+  values.forEach((value, i) => {
+    const size = sizes[i] as number;
+    if (typeof value === "number") result.fill(value, offset, offset + size);
+    else result.set(value, offset);
+    offset += size;
+  });
+  return result;
+}
+
+/** Every datum carries the number of its group; it must be the same in the whole group. */
+function perGroup(values: readonly number[], key: string, groups: readonly number[] | undefined): number[] {
+  if (groups === undefined) {
+    throw new LosscError(
+      "INPUT_MISSING",
+      `${key} is one number for each group, but the call names no groups: pass { groups: [size, …] }`,
+    );
+  }
+  let begin = 0;
+  return groups.map((size) => {
+    const value = single(values, begin, begin + size, key);
+    begin += size;
+    return value;
+  });
+}
+
+function single(values: readonly number[], begin: number, end: number, key: string): number {
+  const first = values[begin] ?? 0;
+  for (let i = begin; i < Math.min(end, values.length); i++) {
+    if (!Object.is(values[i], first)) {
+      throw new LosscError(
+        "INPUT_LENGTH",
+        `${at(i, key)} is ${values[i]}, but data[${begin}] has ${first}: the loss wants one number for all of them`,
+      );
+    }
+  }
+  return first;
+}
+
+function checkArray(value: unknown, datum: number, key: string, length: number, rows: boolean): void {
+  if (!isNumbers(value)) throw new LosscError("INPUT_DTYPE", `${at(datum, key)} must be an array of numbers, one per token`);
+  if (rows ? length > 0 && value.length % length !== 0 : value.length !== length) {
+    throw new LosscError(
+      "INPUT_LENGTH",
+      `${at(datum, key)} has ${value.length} numbers, but data[${datum}].lossFnInputs.target_tokens has ${length}`,
+    );
+  }
+  for (let t = 0; t < value.length; t++) {
+    if (typeof value[t] !== "number")
+      throw new LosscError("INPUT_DTYPE", `${at(datum, key)}[${t}] is ${describe(value[t])}, not a number`);
+  }
+}
+
+function checkNumber(value: unknown, datum: number, key: string): void {
+  if (typeof value !== "number") {
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `${at(datum, key)} is ${describe(value)}, but the loss wants one number for each sequence`,
+    );
+  }
+}
+
+const LARGEST_TOKEN = 2 ** 31 - 1;
+
+function packTokens(sequences: readonly Numbers[], name: (datum: number) => string): Int32Array {
+  const result = new Int32Array(sequences.reduce((total, tokens) => total + tokens.length, 0));
+  let offset = 0;
+  sequences.forEach((tokens, i) => {
+    for (let t = 0; t < tokens.length; t++) {
+      const token: unknown = tokens[t];
+      if (typeof token !== "number" || !Number.isInteger(token)) {
+        throw new LosscError("INPUT_DTYPE", `${name(i)}[${t}] is ${describe(token)}, but a token is a whole number`);
+      }
+      if (Math.abs(token) > LARGEST_TOKEN)
+        throw new LosscError("TARGET_OUT_OF_RANGE", `${name(i)}[${t}] is ${token}, which no vocabulary holds`);
+      result[offset++] = token;
+    }
+  });
+  return result;
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return isNumbers(value) ? "an array" : String(value);
+}
+
+function at(datum: number, key: string): string {
+  return `data[${datum}].lossFnInputs.${key}`;
+}

@@ -1,0 +1,128 @@
+/**
+ * The steps of a policy that are no matrix product and no loss, written once in the prelude's primitives for every target. Each element owns what it
+ * writes, so nothing is added atomically and the same input gives the same bits.
+ */
+import type { StepKernel } from "../devices/device.js";
+
+export const TRAINING_UNIT = "Building blocks of policies: embeddings, biases, tanh, Adam.";
+
+/** Rows that one run of a bias gradient adds up before it joins the total, so that float32 keeps its digits over long batches. */
+const RUN = 64;
+
+/** Squares that one element of the norm adds up. */
+export const NORM_CHUNK = 256;
+
+const gather = `
+// out[slot] = table[tokens[slot]], a vector of \`width\` numbers.
+struct K0 {
+  struct Args { const int* tokens; const float* table; float* out; index width; };
+  LOSSC_FN static void element(const Args& a, index slot) {
+    const index from = index(load(a.tokens, slot)) * a.width, to = slot * a.width;
+    for (index j = 0; j < a.width; ++j) store(a.out, to + j, load(a.table, from + j));
+  }
+};`;
+
+const gatherTransposed = `
+// The transpose of K0: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in order[begin[token] .. begin[token + 1]).
+struct K1 {
+  struct Args { const int* begin; const int* order; const float* d; float* gradient; index width; };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const index token = i / a.width, j = i % a.width;
+    const index end = load(a.begin, token + 1);
+    float total = 0.0f;
+    for (index first = load(a.begin, token); first < end; first += ${RUN}) {
+      const index last = first + ${RUN} < end ? first + ${RUN} : end;
+      float run = 0.0f;
+      for (index s = first; s < last; ++s) run = run + load(a.d, index(load(a.order, s)) * a.width + j);
+      total = total + run;
+    }
+    store(a.gradient, i, load(a.gradient, i) + total);
+  }
+};`;
+
+const addBias = `
+// x += bias, row by row.
+struct K2 {
+  struct Args { const float* bias; float* x; index width; };
+  LOSSC_FN static void element(const Args& a, index i) {
+    store(a.x, i, load(a.x, i) + load(a.bias, index(unsigned(i) % unsigned(a.width))));
+  }
+};`;
+
+const biasTanh = `
+// x = tanh(x + bias), row by row.
+struct K3 {
+  struct Args { const float* bias; float* x; index width; };
+  LOSSC_FN static void element(const Args& a, index i) {
+    store(a.x, i, tanh_(load(a.x, i) + load(a.bias, index(unsigned(i) % unsigned(a.width)))));
+  }
+};`;
+
+const tanhBackward = `
+// d *= 1 - y², with y = tanh of what went in.
+struct K4 {
+  struct Args { const float* y; float* d; };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float y = load(a.y, i);
+    store(a.d, i, load(a.d, i) * (1.0f - y * y));
+  }
+};`;
+
+const biasGradient = `
+// gradient[j] += the sum of column j of d.
+struct K5 {
+  struct Args { const float* d; float* gradient; index rows; index width; };
+  LOSSC_FN static void element(const Args& a, index j) {
+    float total = 0.0f;
+    for (index first = 0; first < a.rows; first += ${RUN}) {
+      const index last = first + ${RUN} < a.rows ? first + ${RUN} : a.rows;
+      float run = 0.0f;
+      for (index t = first; t < last; ++t) run = run + load(a.d, t * a.width + j);
+      total = total + run;
+    }
+    store(a.gradient, j, load(a.gradient, j) + total);
+  }
+};`;
+
+const adam = `
+// One step of Adam with the bias corrections folded into stepSize and squareScale. The gradient is zero afterwards.
+struct K6 {
+  struct Args {
+    float* weight; float* gradient; float* mean; float* square;
+    double beta1; double beta2; double eps; double decay; double stepSize; double squareScale; double gradientScale;
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float g = load(a.gradient, i) * float(a.gradientScale);
+    const float mean = load(a.mean, i) * float(a.beta1) + g * float(1.0 - a.beta1);
+    const float square = load(a.square, i) * float(a.beta2) + g * g * float(1.0 - a.beta2);
+    const float step = float(a.stepSize) * mean / (sqrt_(square) * float(a.squareScale) + float(a.eps));
+    store(a.weight, i, load(a.weight, i) * float(a.decay) - step);
+    store(a.mean, i, mean);
+    store(a.square, i, square);
+    store(a.gradient, i, 0.0f);
+  }
+};`;
+
+const squares = `
+// out[i] = the sum of the squares of chunk i.
+struct K7 {
+  struct Args { const float* x; float* out; index n; };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const index last = (i + 1) * ${NORM_CHUNK} < a.n ? (i + 1) * ${NORM_CHUNK} : a.n;
+    float total = 0.0f;
+    for (index j = i * ${NORM_CHUNK}; j < last; ++j) total = total + load(a.x, j) * load(a.x, j);
+    store(a.out, i, total);
+  }
+};`;
+
+/** In the order of the ids that their structs carry. */
+const BODIES = { gather, gatherTransposed, addBias, biasTanh, tanhBackward, biasGradient, adam, squares };
+
+export type TrainingKernel = keyof typeof BODIES;
+
+export const TRAINING_KERNELS: readonly StepKernel[] = Object.values(BODIES).map((body, i) => ({ id: `k${i}`, body }));
+
+/** Entry point of a kernel. */
+export function entryPoint(kernel: TrainingKernel): string {
+  return `k${Object.keys(BODIES).indexOf(kernel)}`;
+}

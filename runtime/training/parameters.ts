@@ -1,0 +1,169 @@
+import { LosscError } from "../../dsl/errors.js";
+import type { Device } from "../devices/device.js";
+import type { Command, NativeBuffer } from "../native.js";
+import { type AdamParameters, adamFactors } from "./adam.js";
+import { NORM_CHUNK } from "./kernels.js";
+import type { PolicyState, Tensor } from "./policy.js";
+import { TrainingSteps } from "./steps.js";
+
+/** The weights of a policy on its device, one array of float32, with everything that Adam keeps beside them. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly length: number;
+  readonly weight: NativeBuffer;
+  /** What `backward` adds to. */
+  readonly gradient: NativeBuffer;
+  readonly mean: NativeBuffer;
+  readonly square: NativeBuffer;
+}
+
+/** What a state calls the arrays of a parameter. */
+const PARTS = { weight: "weights", mean: "means", square: "squares" } as const;
+type Part = keyof typeof PARTS;
+
+/** All parameters of a policy: the part of one that is the same whatever its layers are. */
+export class ParameterSet<Name extends string = string> {
+  readonly device: Device;
+  /** Small kernels for layers, and Adam's. */
+  readonly steps: TrainingSteps;
+  readonly #parameters: ReadonlyMap<Name, Parameter>;
+  readonly #partials: NativeBuffer;
+  #step = 0;
+
+  private constructor(steps: TrainingSteps, parameters: ReadonlyMap<Name, Parameter>) {
+    this.device = steps.device;
+    this.steps = steps;
+    this.#parameters = parameters;
+    this.#partials = steps.native.allocate(Math.max(4, 4 * this.#all().reduce((total, { length }) => total + chunks(length), 0)));
+  }
+
+  /** Puts the weights that training begins with on the device. Throws `DEVICE_NOT_FOUND` on `reference`, which has no addon to run on. */
+  static async create<Name extends string>(device: Device, initial: Readonly<Record<Name, Tensor>>): Promise<ParameterSet<Name>> {
+    const steps = await TrainingSteps.load(device);
+    const allocate = (bytes: number) => steps.native.allocate(Math.max(4, bytes));
+    const entries = Object.entries<Tensor>(initial).map(([name, tensor]): [Name, Parameter] => {
+      const length = lengthOf(name, tensor);
+      const [weight, gradient, mean, square] = [
+        allocate(4 * length),
+        allocate(4 * length),
+        allocate(4 * length),
+        allocate(4 * length),
+      ];
+      return [name as Name, { name, shape: tensor.shape, length, weight, gradient, mean, square } as Parameter];
+    });
+    const parameters = new ParameterSet(steps, new Map(entries));
+    await steps.run(parameters.#all().flatMap((parameter) => write(parameter.weight, initial[parameter.name as Name].data)));
+    return parameters;
+  }
+
+  get(name: Name): Parameter {
+    return this.#parameters.get(name) as Parameter;
+  }
+
+  /** Steps of Adam taken so far. */
+  get step(): number {
+    return this.#step;
+  }
+
+  async optimStep(adam: AdamParameters): Promise<void> {
+    const factors = adamFactors(adam, this.#step + 1);
+    const gradientScale = adam.gradClipNorm > 0 ? Math.min(1, adam.gradClipNorm / (await this.gradientNorm())) : 1;
+    await this.steps.run(this.#all().flatMap((parameter) => this.steps.adam(parameter, { ...adam, ...factors, gradientScale })));
+    this.#step++;
+  }
+
+  /** Norm of all gathered gradients taken together. */
+  async gradientNorm(): Promise<number> {
+    const program: Command[] = [];
+    let offset = 0;
+    for (const { gradient, length } of this.#all()) {
+      program.push(...this.steps.squares({ x: gradient, length, out: this.#partials, offset: 4 * offset }));
+      offset += chunks(length);
+    }
+    const partials = new Float32Array(offset);
+    if (offset > 0) program.push({ kind: "read", from: this.#partials, offset: 0, to: partials });
+    await this.steps.run(program);
+    return Math.sqrt(partials.reduce((total, square) => total + square, 0));
+  }
+
+  /** The gathered gradients, by name. */
+  async gradients(): Promise<Record<Name, Tensor>> {
+    return (await this.#read((parameter) => [[parameter.name, parameter.gradient]])) as Record<Name, Tensor>;
+  }
+
+  async state(): Promise<PolicyState> {
+    const step = this.#step;
+    return { step, tensors: await this.#read((parameter) => parts(parameter).map(({ key, buffer }) => [key, buffer])) };
+  }
+
+  /** Checks the state whole, then takes it over and drops the gathered gradients. */
+  async load(state: PolicyState): Promise<void> {
+    if (!Number.isSafeInteger(state.step) || state.step < 0)
+      throw new LosscError("USAGE", `the state's step is ${state.step}, no count`);
+    const program: Command[] = [];
+    const wanted = new Set<string>();
+    for (const parameter of this.#all()) {
+      for (const { key, buffer } of parts(parameter)) {
+        wanted.add(key);
+        const tensor = state.tensors[key];
+        if (!tensor) throw new LosscError("INPUT_MISSING", `the state has no ${key}: it is of another policy`);
+        if (tensor.shape.join() !== parameter.shape.join() || lengthOf(key, tensor) !== parameter.length) {
+          const message = `${key} of the state is ${tensor.shape.join(" × ")}, the policy's is ${parameter.shape.join(" × ")}`;
+          throw new LosscError("INPUT_LENGTH", `${message}: it is of another policy`);
+        }
+        program.push(...write(buffer, tensor.data));
+      }
+      program.push({ kind: "fill", to: parameter.gradient, offset: 0, bytes: parameter.gradient.byteLength, value: 0 });
+    }
+    const unknown = Object.keys(state.tensors).find((key) => !wanted.has(key));
+    if (unknown !== undefined)
+      throw new LosscError("INPUT_UNKNOWN", `the state has ${unknown}, which the policy has not: it is of another policy`);
+    await this.steps.run(program);
+    this.#step = state.step;
+  }
+
+  dispose(): void {
+    for (const { weight, gradient, mean, square } of this.#all())
+      for (const buffer of [weight, gradient, mean, square]) buffer.dispose();
+    this.#partials.dispose();
+  }
+
+  #all(): Parameter[] {
+    return [...this.#parameters.values()];
+  }
+
+  async #read(choose: (parameter: Parameter) => [key: string, buffer: NativeBuffer][]): Promise<Record<string, Tensor>> {
+    const tensors: Record<string, Tensor> = {};
+    const program: Command[] = [];
+    for (const parameter of this.#all()) {
+      for (const [key, from] of choose(parameter)) {
+        const data = new Float32Array(parameter.length);
+        tensors[key] = { shape: parameter.shape, data };
+        if (data.length > 0) program.push({ kind: "read", from, offset: 0, to: data });
+      }
+    }
+    await this.steps.run(program);
+    return tensors;
+  }
+}
+
+function parts(parameter: Parameter): { key: string; buffer: NativeBuffer }[] {
+  return (Object.keys(PARTS) as Part[]).map((part) => ({ key: `${PARTS[part]}/${parameter.name}`, buffer: parameter[part] }));
+}
+
+function chunks(length: number): number {
+  return Math.ceil(length / NORM_CHUNK);
+}
+
+function write(to: NativeBuffer, from: Float32Array): Command[] {
+  return from.length > 0 ? [{ kind: "write", to, offset: 0, from }] : [];
+}
+
+function lengthOf(name: string, tensor: Tensor): number {
+  const length = tensor.shape.reduce((a, b) => a * b, 1);
+  if (!(tensor.data instanceof Float32Array) || tensor.data.length !== length) {
+    throw new LosscError("INPUT_LENGTH", `${name} is ${tensor.shape.join(" × ")} but has ${tensor.data?.length} numbers`);
+  }
+  return length;
+}

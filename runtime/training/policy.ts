@@ -1,0 +1,45 @@
+import type { DeviceBuffer, FloatSource } from "../devices/device.js";
+import type { TypedArray } from "../dtypes.js";
+import type { AdamParameters } from "./adam.js";
+
+/** What a policy is asked to look at: sequences packed one after the other. */
+export interface PolicyBatch {
+  /** The `modelInput` of every datum, in order. */
+  readonly tokens: Int32Array;
+  /** How many of the tokens belong to each datum. */
+  readonly lengths: readonly number[];
+}
+
+/** What {@link TrainingPolicy.forward} yields. */
+export interface PolicyOutput {
+  /**
+   * One row for every token of the batch, row-major: token × vocabulary. The row of token t predicts `target_tokens[t]`. The memory is lent until the
+   * next call on the policy; the gradient is written over it.
+   */
+  readonly logits: FloatSource;
+}
+
+/** A named array of float32 numbers with its shape, row-major. */
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Everything that training has made of a policy: its weights, the moments of its optimiser, and how many steps that took. */
+export interface PolicyState {
+  readonly step: number;
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** The model being trained. A {@link TrainingClient} calls it from one place at a time. */
+export interface TrainingPolicy {
+  /** Logits of every token. Must leave the policy as it was where it fails. */
+  forward(batch: PolicyBatch, options: { readonly signal?: AbortSignal }): Promise<PolicyOutput>;
+  /** Adds the gradient of the weights, given that of the logits of the last {@link TrainingPolicy.forward}, to what has gathered. All of it or nothing. */
+  backward(gradLogits: TypedArray | DeviceBuffer): Promise<void>;
+  /** One step of Adam with the gathered gradients, which are zero afterwards. */
+  optimStep(adam: AdamParameters): Promise<void>;
+  state(): Promise<PolicyState>;
+  /** Takes over a state and drops the gathered gradients. Must check it whole before it changes anything. */
+  load(state: PolicyState): Promise<void>;
+}
