@@ -155,15 +155,13 @@ class Binder {
     this.result(buffer, array, (copied && this.#pieces.get(copied.id)) || undefined);
   }
 
-  /** What must be set before the launches. Where a kernel is skipped for want of elements, nothing it would write may stay from an earlier call. */
+  /** What must be set before the launches; fresh arrays of the host are zero already. */
   private fills(): void {
-    const skipped = this.variant.skipsSome(this.call.shape);
-    for (const { id, role, fill } of this.#plan.buffers) {
-      const value = fill ?? (skipped && (role === "scratch" || role === "result") ? 0 : undefined);
+    for (const { id, fill } of this.#plan.buffers) {
+      if (fill === undefined) continue;
       const array = this.#pieces.has(id) ? undefined : this.#results.get(id);
-      if (value === undefined || id === this.#plan.results.gradient) continue;
-      if (!array) this.#fills.push({ buffer: id, value });
-      else if (value !== 0) new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(value);
+      if (!array) this.#fills.push({ buffer: id, value: fill });
+      else if (fill !== 0) new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(fill);
     }
   }
 

@@ -16,7 +16,6 @@ export interface CallOptions {
 
 export interface Call {
   readonly compiled: CompiledPlan;
-  /** With the vocabulary that the plan is run with: 1 where there are no rows and none was named. */
   readonly shape: BatchShape;
   readonly inputs: CheckedInputs;
   readonly config: CheckedConfig;

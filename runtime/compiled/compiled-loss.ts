@@ -13,10 +13,11 @@ import type {
   LossInputs,
   LossResult,
 } from "../devices/device.js";
-import { isLogitsDtype } from "../dtypes.js";
+import { isLogitsDtype, makeArray } from "../dtypes.js";
 import { checkInputs } from "../inputs/check.js";
 import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
+import type { MakeBuffer } from "./bind.js";
 import { type Call, checkInPlace, checkOptions } from "./call.js";
 import { needsGroups, planOf } from "./plans.js";
 
@@ -26,13 +27,12 @@ export interface LossHost {
   readonly queue: Queue;
   /** `DISPOSED` where the device is. */
   alive(): void;
+  readonly makeBuffer: MakeBuffer;
 }
 
 export abstract class BaseCompiledLoss implements CompiledLoss {
   readonly #dtype: LogitsDtype;
   readonly #config: ConfigValues | undefined;
-  /** The last vocabulary that was named: what a batch without tokens is run with. */
-  #vocab: number;
 
   constructor(
     protected readonly host: LossHost,
@@ -47,7 +47,6 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     }
     this.#dtype = dtype;
     this.#config = config;
-    this.#vocab = vocab ?? 1;
     // Tracing and planning are pure and take milliseconds; their errors belong to compile(), not to the first call.
     this.plan();
   }
@@ -71,11 +70,43 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     const call = this.check(inputs, config, options);
     const what = `forwardBackward of "${this.loss.name}"`;
     throwIfAborted(call.options.signal, what);
-    return this.host.queue.run(() => this.execute(call), call.options.signal, what);
+    return this.host.queue.run(
+      () => {
+        this.host.alive();
+        // Nothing contributes where there is no token, whatever the mathematics says of empty sums and means.
+        return call.shape.tokens > 0 ? this.execute(call) : this.empty(call);
+      },
+      call.options.signal,
+      what,
+    );
   }
 
   /** Runs a call; when this begins, all earlier calls on the device have ended. */
   protected abstract execute(call: Call): Promise<LossResult>;
+
+  /** A zeroed array of the type that this device's results have. */
+  protected abstract zeros(length: number): Float32Array | Float64Array;
+
+  /** The result of a batch without tokens. */
+  private async empty({ inputs, shape, options, compiled: { plan } }: Call): Promise<LossResult> {
+    const source = inputs.logits ?? inputs.policyLogprobs;
+    let gradient: LossResult["gradLogits"] = this.zeros(0);
+    if (source?.kind === "device") gradient = options.inPlace ? source.buffer : this.host.makeBuffer(source.dtype, 0);
+    else if (source && options.inPlace) gradient = source.array;
+    else if (plan.logits && plan.logits !== "f32" && gradient instanceof Float32Array) gradient = makeArray(plan.logits, 0);
+    const outputs = plan.results.outputs.map(
+      ({ key, space }) => [key, this.zeros(space === "token" ? 0 : shape.lengths.length)] as const,
+    );
+    return {
+      loss: 0,
+      logprobs: inputs.logits ? this.zeros(0) : null,
+      ...(inputs.logits ? { gradLogits: gradient } : { gradLogprobs: gradient as NonNullable<LossResult["gradLogprobs"]> }),
+      metrics: { "loss:sum": 0, ...Object.fromEntries(plan.results.metrics.map(({ key }) => [key, 0])) },
+      outputs: Object.fromEntries(outputs),
+      sweeps: plan.sweeps,
+      launches: 0,
+    };
+  }
 
   private check(given: LossInputs, values: ConfigValues | undefined, options: ForwardBackwardOptions): Call {
     const checkedOptions = checkOptions(options);
@@ -86,11 +117,9 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
       if (inputs.logits) checkInPlace(inputs.logits, "logits", dtype as LogitsDtype);
       else if (inputs.policyLogprobs) checkInPlace(inputs.policyLogprobs, "policy_logprobs", "f32");
     }
-    if (inputs.vocab !== null) this.#vocab = inputs.vocab;
-    const shape = { ...inputs.shape, vocab: inputs.logits ? this.#vocab : 0 };
     return {
       compiled: planOf(this.loss, dtype, config),
-      shape,
+      shape: inputs.shape,
       inputs,
       config,
       options: checkedOptions,

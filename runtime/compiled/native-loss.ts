@@ -10,7 +10,7 @@ import { makeArray, type TypedArray } from "../dtypes.js";
 import { targetOutOfRange } from "../inputs/check.js";
 import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import type { Arenas } from "./arena.js";
-import { type Binding, bind, type MakeBuffer } from "./bind.js";
+import { type Binding, bind } from "./bind.js";
 import { type Call, nonFiniteError } from "./call.js";
 import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
 import { Variant } from "./variant.js";
@@ -22,7 +22,6 @@ export interface NativeLossHost extends LossHost {
   /** Architecture that texts are emitted for. */
   readonly architecture: string;
   readonly arenas: Arenas;
-  readonly makeBuffer: MakeBuffer;
   load(text: ReturnType<typeof emitText>, signal?: AbortSignal): Promise<NativeModule>;
 }
 
@@ -42,8 +41,11 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     await this.variant(this.compiled, vocab);
   }
 
+  protected zeros(length: number): Float32Array {
+    return new Float32Array(length);
+  }
+
   protected async execute(call: Call): Promise<LossResult> {
-    this.host.alive();
     const { signal } = call.options;
     const variant = await this.variant(call.compiled, call.shape.vocab, signal);
     return this.host.arenas.use(async (arena) => {
@@ -178,10 +180,10 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
 }
 
 /** What the status words of a run say: the first bad target, else the first non-finite value. */
-function judge(plan: Plan, { shape, inputs, options }: Call, status: Uint32Array, loss: number): LosscError | null {
+function judge(plan: Plan, { shape, options }: Call, status: Uint32Array, loss: number): LosscError | null {
   const NONE = 0xffffffff;
   const word = (at: number) => status[at] as number;
-  if (word(STATUS.target) !== NONE) return targetOutOfRange(shape, word(STATUS.target), inputs.vocab);
+  if (word(STATUS.target) !== NONE) return targetOutOfRange(shape, word(STATUS.target), shape.vocab);
   if (options.propagate) return null;
   for (const space of ["token", "sequence", "group"] as const) {
     if (word(STATUS[space]) !== NONE) return nonFiniteError(plan.loss, shape, space, word(STATUS[space]));

@@ -1,28 +1,18 @@
 /** Compiled losses on `reference`: the same checks, the same shape of result, float64 by evaluating the graph. */
-import type { LossDefinition } from "../../dsl/index.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
-import type { CompileOptions, DeviceBuffer, LossResult } from "../devices/device.js";
+import type { DeviceBuffer, LossResult } from "../devices/device.js";
 import { narrowInto, type TypedArray, widen } from "../dtypes.js";
 import type { Source } from "../inputs/numbers.js";
 import { evaluateReference, type ReferenceResult } from "../reference.js";
 import { type Call, nonFiniteError } from "./call.js";
-import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
-
-export interface ReferenceLossHost extends LossHost {
-  makeBuffer(dtype: DeviceBuffer["dtype"], length: number): OwnedBuffer;
-}
+import { BaseCompiledLoss } from "./compiled-loss.js";
 
 export class ReferenceCompiledLoss extends BaseCompiledLoss {
-  constructor(
-    protected override readonly host: ReferenceLossHost,
-    loss: LossDefinition,
-    options: CompileOptions,
-  ) {
-    super(host, loss, options);
+  protected zeros(length: number): Float64Array {
+    return new Float64Array(length);
   }
 
   protected async execute(call: Call): Promise<LossResult> {
-    this.host.alive();
     const { inputs, shape, config, options, compiled } = call;
     const result = evaluateReference(compiled.graph, {
       lengths: shape.lengths,

@@ -17,11 +17,6 @@ export class Variant {
     this.#launches = new Map(text.launches.map((launch) => [launch.kernel, launch]));
   }
 
-  /** Whether a kernel has no element to visit: it is then not launched, and what it would have written is not. */
-  skipsSome(shape: BatchShape): boolean {
-    return this.plan.kernels.some((kernel) => countOf(shape, kernel.space) === 0);
-  }
-
   /** The launches of one call, in the plan's order. */
   launches(
     shape: BatchShape,

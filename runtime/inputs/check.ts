@@ -10,8 +10,6 @@ import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
 /** Inputs that are known to fit together; nothing is converted yet. */
 export interface CheckedInputs {
   readonly shape: BatchShape;
-  /** Null with no tokens and no `vocab`: any will do. */
-  readonly vocab: number | null;
   /** Null from `policy_logprobs`. */
   readonly logits: Source | null;
   readonly policyLogprobs: Source | null;

@@ -1,0 +1,2 @@
+export type * from "./device.js";
+export { openDevice } from "./open.js";
