@@ -1,7 +1,8 @@
 /** `defineLoss`: what the author declares, checked and normalised. */
 import { LosscError } from "./errors.js";
-import { callerPosition, type Expr, type Num } from "./expression.js";
+import type { Expr, Num } from "./expression.js";
 import { nearest } from "./nearest.js";
+import { callerPosition } from "./position.js";
 import { SPACES, type Space } from "./spaces.js";
 
 export type InputDtype = "f32" | "bf16" | "f16";

@@ -1,5 +1,6 @@
 /** The one node type: frozen, interned, so that equal expressions are the same object. */
-import { LosscError, type SourcePosition } from "./errors.js";
+import { LosscError } from "./errors.js";
+import { callerPosition } from "./position.js";
 import { finest, type Space } from "./spaces.js";
 
 declare const brand: unique symbol;
@@ -112,25 +113,4 @@ export function finestOf(operands: readonly Expression[]): Space {
 function describe(value: unknown): string {
   if (value === undefined) return "undefined (is the name of the input spelt right?)";
   return value === null ? "null" : `a ${typeof value}`;
-}
-
-const HERE = new URL(".", import.meta.url);
-
-/** The innermost frame of the stack that lies outside this folder: the user's file. */
-export function callerPosition(): SourcePosition | undefined {
-  const holder: { stack?: string } = {};
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 50;
-  Error.captureStackTrace(holder);
-  const frames = (holder.stack ?? "").split("\n").slice(1);
-  Error.stackTraceLimit = limit;
-  for (const frame of frames) {
-    const match = /(?:\(|at )((?:file:\/\/|\/|[A-Za-z]:[\\/])[^()]*):(\d+):(\d+)\)?$/.exec(frame.trim());
-    if (!match) continue;
-    const file = match[1] as string;
-    if (file.startsWith(HERE.href) || file.startsWith(decodeURIComponent(HERE.pathname))) continue;
-    const path = file.startsWith("file://") ? decodeURIComponent(new URL(file).pathname) : file;
-    return { file: path.replace(/[?#].*$/, ""), line: Number(match[2]), column: Number(match[3]) };
-  }
-  return undefined;
 }

@@ -5,7 +5,8 @@
  * value's own space counts once, and the result is one scalar. An axis that the value does not have next is `SPACE_MISMATCH`.
  */
 import { LosscError } from "./errors.js";
-import { callerPosition, type Expr, Expression, type Num, toExpression } from "./expression.js";
+import { type Expr, Expression, type Num, toExpression } from "./expression.js";
+import { callerPosition } from "./position.js";
 import { AXES, type Axis, nextCoarser } from "./spaces.js";
 
 export const REDUCTIONS = ["sum", "mean", "variance", "std", "amax", "amin", "logsumexp", "count"] as const;

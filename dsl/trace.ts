@@ -1,9 +1,10 @@
 /** Tracing: the loss is run once on expressions, and what it returns is the graph. */
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
 import { LosscError } from "./errors.js";
-import { callerPosition, type Expr, Expression, toExpression } from "./expression.js";
+import { type Expr, Expression, toExpression } from "./expression.js";
 import { nearest } from "./nearest.js";
 import * as folds from "./ops/folds.js";
+import { callerPosition, thrownPosition } from "./position.js";
 
 /** What a loss returned: expressions of the author's functions, not yet expanded. */
 export interface Traced {
@@ -27,7 +28,8 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
   const config = Object.entries(definition.config).map(
     ([name, declared]) => [name, configValue(name, declared, options)] as const,
   );
-  const returned: unknown = definition.loss(
+  const returned = run(
+    definition,
     policyOf(definition, options.from),
     refusing(Object.fromEntries(inputs), (key, known) => {
       return new LosscError(
@@ -49,6 +51,20 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
     }) as Record<string, Expr>,
   );
   return normalised(definition.name, returned);
+}
+
+/** Calls the author's function. What it throws that is no mistake of ours to explain is told with its place. */
+function run(definition: LossDefinition, ...args: Parameters<LossDefinition["loss"]>): unknown {
+  try {
+    return definition.loss(...args);
+  } catch (error) {
+    if (error instanceof LosscError) throw error;
+    const thrown = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${definition.name}" threw while it was traced: ${thrown}`, {
+      cause: error,
+      position: thrownPosition(error),
+    });
+  }
 }
 
 /** The record, but a key that it does not hold throws rather than being undefined. */

@@ -3,16 +3,8 @@
  * itself) and kernel text. A new op is one new row and its tests.
  */
 import { LosscError } from "../errors.js";
-import {
-  callerPosition,
-  constant,
-  constantValue,
-  type Expr,
-  Expression,
-  finestOf,
-  type Num,
-  toExpression,
-} from "../expression.js";
+import { constant, constantValue, type Expr, Expression, finestOf, type Num, toExpression } from "../expression.js";
+import { callerPosition } from "../position.js";
 
 /** One elementwise op: its operands broadcast to the finest of their spaces, where the result lives. */
 export interface OpRow {

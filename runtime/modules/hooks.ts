@@ -5,7 +5,6 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { LosscError } from "../../dsl/errors.js";
 import { isTypeScript, resolveFile } from "./resolve.js";
 import { transform } from "./transform.js";
 
@@ -22,7 +21,6 @@ type Next<Context> = (name: string, context: Context) => unknown;
 
 const HERE = new URL("../../", import.meta.url).href;
 const LOSSC = new URL("index.js", HERE).href;
-const ERRORS = new URL("dsl/errors.js", HERE).href;
 
 /** Files that are not the user's: this package and whatever is installed. */
 function isForeign(url: string | undefined): boolean {
@@ -39,18 +37,7 @@ export function resolve(specifier: string, context: ResolveContext, next: Next<R
 
 export function load(url: string, context: LoadContext, next: Next<LoadContext>): unknown {
   const path = url.startsWith("file:") && context.format === "module" ? fileURLToPath(url) : "";
-  return isTypeScript(path) ? { format: "module", source: translated(path), shortCircuit: true } : next(url, context);
-}
-
-/** What is wrong with a file is thrown by the module that stands in its place: an error does not survive the way between threads. */
-function translated(path: string): string {
-  try {
-    return transform(readFileSync(path, "utf8"), path);
-  } catch (error) {
-    if (!(error instanceof LosscError)) throw error;
-    const [code, message, details] = [error.code, error.message, { position: error.position }].map((part) =>
-      JSON.stringify(part),
-    );
-    return `import { LosscError } from ${JSON.stringify(ERRORS)};\nthrow new LosscError(${code}, ${message}, ${details});\n`;
-  }
+  return isTypeScript(path)
+    ? { format: "module", source: transform(readFileSync(path, "utf8"), path), shortCircuit: true }
+    : next(url, context);
 }

@@ -5,7 +5,8 @@ import { extname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import { withFrame } from "../../codegen/frame.js";
-import { LosscError, type SourcePosition } from "../../dsl/errors.js";
+import { LosscError } from "../../dsl/errors.js";
+import { thrownPosition } from "../../dsl/position.js";
 import * as hooks from "./hooks.js";
 import { MODULE_EXTENSIONS } from "./resolve.js";
 import { transform } from "./transform.js";
@@ -43,14 +44,20 @@ export async function loadModule(path: string): Promise<Readonly<Record<string, 
     return (await import(pathToFileURL(realpathSync(path)).href)) as Record<string, unknown>;
   } catch (error) {
     return withFrame(() => {
-      throw error instanceof LosscError ? error : asLosscError(path, error);
+      throw asLosscError(path, error);
     });
   }
 }
 
-/** What the user's module threw, or Node while it linked the module. */
+/** What the user's module threw, or the hooks, or Node while it linked the module. */
 function asLosscError(path: string, error: unknown): LosscError {
-  const position = positionIn(error);
+  if (error instanceof LosscError) return error;
+  // From hooks in a thread of their own an error arrives with its properties, but without its class.
+  if (error instanceof Error && error.name === "LosscError") {
+    const { code, message, position } = error as LosscError;
+    return new LosscError(code, message, { position });
+  }
+  const position = thrownPosition(error, [PACKAGE]);
   // V8 says what is wrong with the syntax of plain JavaScript, but not always where: TypeScript's parser does.
   if (error instanceof SyntaxError && position === undefined) {
     try {
@@ -64,15 +71,3 @@ function asLosscError(path: string, error: unknown): LosscError {
 }
 
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
-
-/** The first place on the stack of a foreign error that lies in a file of the user's. What V8 finds while it links has no column. */
-function positionIn(error: unknown): SourcePosition | undefined {
-  const stack = error instanceof Error && typeof error.stack === "string" ? error.stack : "";
-  for (const line of stack.split("\n")) {
-    const [, place, row, column] = /^(?: {4}at (?:.* \()?)?((?:file:\/\/)?\/.+?):(\d+)(?::(\d+))?\)?$/.exec(line) ?? [];
-    if (place === undefined) continue;
-    const file = place.startsWith("file:") ? fileURLToPath(place) : place;
-    if (!file.startsWith(PACKAGE)) return { file, line: Number(row), column: Number(column ?? 1) };
-  }
-  return undefined;
-}

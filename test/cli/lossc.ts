@@ -4,7 +4,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, onTestFinished } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
+
+/** Every run is a process, and the machine may be busy. */
+vi.setConfig({ testTimeout: 60_000 });
 
 export const MAIN = fileURLToPath(new URL("../../dist/runtime/cli/main.js", import.meta.url));
 
