@@ -81,17 +81,24 @@ LOSSC_FN void each_packet(const Team& team, const Row<T>& row, const Inner& inne
   }
 }
 
+// Folds map(z) over the row. Which lane takes an entry follows from the entry's place in its row, not from the row's place in memory: a row has the
+// same bits wherever it lies.
 template <class... F, class Team, class T, class Map>
 LOSSC_FN auto fold(const Team& team, const Row<T>& row, const Map& map) {
   using All = Folds<F...>;
+  constexpr int W = kPacket<T>;
   auto acc = All::template identity<float>();
-  each_packet(
-      team, row,
-      [&](index e) {
-        const Packet<T> z = read_as_packet<Packet<T>>(row.data, e);
-        for (int i = 0; i < kPacket<T>; ++i) acc = All::merge(acc, map(widen(z.v[i])));
-      },
-      [&](index i) { acc = All::merge(acc, map(load(row.data, i))); });
+  const bool aligned = row.start % W == 0;
+  for (index p = team.lane(); p * W < row.count; p += Team::kLanes) {
+    const index e = row.start + p * W;
+    const index left = row.count - p * W;
+    if (aligned && left >= W) {
+      const Packet<T> z = read_as_packet<Packet<T>>(row.data, e);
+      for (int i = 0; i < W; ++i) acc = All::merge(acc, map(widen(z.v[i])));
+    } else {
+      for (int i = 0; i < W && i < left; ++i) acc = All::merge(acc, map(load(row.data, e + i)));
+    }
+  }
   return team.template reduce<All>(acc);
 }
 
