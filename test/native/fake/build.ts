@@ -1,0 +1,64 @@
+/** Compiles the fake CUDA libraries and says where they are. They are kept under the system's temporary folder by a digest of all that goes into them. */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface Fakes {
+  /** For `LOSSC_LIBCUDA`. */
+  readonly cuda: string;
+  /** For `LOSSC_LIBNVRTC`. */
+  readonly nvrtc: string;
+  /** For `LOSSC_LIBCUBLAS`. */
+  readonly cublas: string;
+}
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const native = fileURLToPath(new URL("../../../native", import.meta.url));
+const compiler = process.env.CXX ?? "c++";
+
+/** Flags for what tests compile: `scripts/sanitize.sh` names its sanitizers here. */
+export const testFlags = (process.env.LOSSC_TEST_CXXFLAGS ?? "").split(" ").filter((flag) => flag !== "");
+
+const units: readonly { readonly output: string; readonly sources: readonly string[] }[] = [
+  {
+    output: "libcuda.so.1",
+    sources: [join(here, "fake_cuda.cc"), ...["block.cc", "fiber.cc", "switch.cc"].map((file) => join(native, "emulator", file))],
+  },
+  { output: "libnvrtc.so", sources: [join(here, "fake_nvrtc.cc")] },
+  { output: "libcublas.so", sources: [join(here, "fake_cublas.cc")] },
+];
+const flags = ["-std=c++20", "-O1", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", `-I${native}`, `-I${here}`, ...testFlags];
+
+function digest(): string {
+  const hash = createHash("sha256").update(JSON.stringify([flags, execFileSync(compiler, ["--version"], { encoding: "utf8" })]));
+  for (const folder of [here, join(native, "emulator")]) {
+    for (const file of readdirSync(folder).sort()) {
+      if (/\.(cc|h)$/.test(file)) hash.update(file).update(readFileSync(join(folder, file)));
+    }
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Whoever loses a race deletes what it made. */
+function install(folder: string): void {
+  const root = join(folder, "..");
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const made = mkdtempSync(join(root, "making-"));
+  for (const { output, sources } of units) execFileSync(compiler, [...flags, "-o", join(made, output), ...sources, "-ldl"], { stdio: "inherit" });
+  try {
+    renameSync(made, folder);
+  } catch (error) {
+    rmSync(made, { recursive: true, force: true });
+    if (!existsSync(folder)) throw error;
+  }
+}
+
+export function buildFakes(): Fakes {
+  const user = typeof process.getuid === "function" ? process.getuid() : 0;
+  const folder = join(tmpdir(), `lossc-fakes-${user}`, digest());
+  if (!existsSync(folder)) install(folder);
+  return { cuda: join(folder, "libcuda.so.1"), nvrtc: join(folder, "libnvrtc.so"), cublas: join(folder, "libcublas.so") };
+}

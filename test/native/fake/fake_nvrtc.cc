@@ -1,0 +1,157 @@
+// An NVRTC without CUDA: puts the file $LOSSC_FAKE_PRELUDE in the place of the text's prelude and compiles the rest, unchanged, with the machine's C++
+// compiler. The "cubin" is a shared object that fake_cuda.cc runs.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <vector>
+
+#include "journal.h"
+
+using namespace fake;
+
+extern char** environ;
+
+namespace {
+
+enum : int { success = 0, invalidInput = 3, invalidProgram = 4, invalidOption = 5, compilation = 6 };
+
+constexpr const char* preludeLine = "// ---- prelude ----\n";
+constexpr const char* kernelsLine = "// ---- kernels ----\n";
+
+struct Program {
+  std::string source;
+  std::string log;
+  std::string cubin;
+};
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// False, with the reason in the log, where the text has no place for a prelude.
+bool swapPrelude(Program& program) {
+  const auto path = environment("LOSSC_FAKE_PRELUDE");
+  if (path.empty()) return true;
+  const auto begin = program.source.find(preludeLine);
+  const auto end = program.source.find(kernelsLine);
+  if (begin == std::string::npos || end == std::string::npos || end < begin) {
+    program.log = "the text has no lines \"// ---- prelude ----\" and \"// ---- kernels ----\"\n";
+    return false;
+  }
+  const auto from = begin + std::strlen(preludeLine);
+  program.source.replace(from, end - from, contents(path) + "\n");
+  return true;
+}
+
+int start(const std::vector<std::string>& words, const std::string& errors) {
+  std::vector<char*> argv;
+  for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 2, errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  pid_t child = 0;
+  const int spawned = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (spawned != 0) return 127;
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
+}
+
+int build(Program& program) {
+  std::string folder = (environment("TMPDIR").empty() ? "/tmp" : environment("TMPDIR")) + "/lossc-fake-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) return compilation;
+  const auto source = folder + "/lossc.cc", object = folder + "/lossc.so", errors = folder + "/log";
+  std::ofstream(source) << program.source;
+  const auto compiler = environment("CXX");
+  std::vector<std::string> words{compiler.empty() ? "c++" : compiler, "-std=c++20", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w"};
+  std::istringstream flags(environment("LOSSC_FAKE_CXXFLAGS"));
+  for (std::string flag; flags >> flag;) words.push_back(flag);
+  words.insert(words.end(), {"-o", object, source});
+  const int status = start(words, errors);
+  program.log += contents(errors);
+  if (status == 0) program.cubin = contents(object);
+  for (const auto& file : {source, object, errors}) unlink(file.c_str());
+  rmdir(folder.c_str());
+  return status == 0 ? success : compilation;
+}
+
+}  // namespace
+
+#define API extern "C" __attribute__((visibility("default")))
+
+API int nvrtcVersion(int* major, int* minor) {
+  *major = 13;
+  *minor = 0;
+  return success;
+}
+
+API int nvrtcCreateProgram(Program** program, const char* source, const char* name, int headers, const char* const*, const char* const*) {
+  if (const int wanted = injected("nvrtcCreateProgram"); wanted != success) return wanted;
+  if (source == nullptr || name == nullptr || headers != 0) return invalidInput;
+  *program = new Program{source, {}, {}};
+  return success;
+}
+
+API int nvrtcDestroyProgram(Program** program) {
+  if (*program == nullptr) return invalidProgram;
+  delete *program;
+  *program = nullptr;
+  return success;
+}
+
+API int nvrtcCompileProgram(Program* program, int count, const char* const* options) {
+  std::string list;
+  bool architecture = false;
+  for (int i = 0; i < count; ++i) {
+    list += (i == 0 ? "" : ",") + quoted(options[i]);
+    if (options[i][0] != '-') return invalidOption;
+    architecture = architecture || std::strstr(options[i], "=sm_") != nullptr;
+  }
+  journal("nvrtcCompileProgram", "\"options\":[" + list + "]");
+  if (const int wanted = injected("nvrtcCompileProgram"); wanted != success) return wanted;
+  if (!swapPrelude(*program)) return compilation;
+  const int result = build(*program);
+  // Without a real architecture there is only PTX.
+  if (!architecture) program->cubin.clear();
+  return result;
+}
+
+API int nvrtcGetProgramLogSize(Program* program, std::size_t* bytes) {
+  *bytes = program->log.size() + 1;
+  return success;
+}
+
+API int nvrtcGetProgramLog(Program* program, char* text) {
+  std::memcpy(text, program->log.c_str(), program->log.size() + 1);
+  return success;
+}
+
+API int nvrtcGetCUBINSize(Program* program, std::size_t* bytes) {
+  *bytes = program->cubin.size();
+  return success;
+}
+
+API int nvrtcGetCUBIN(Program* program, char* bytes) {
+  std::memcpy(bytes, program->cubin.data(), program->cubin.size());
+  return success;
+}
+
+API const char* nvrtcGetErrorString(int result) {
+  switch (result) {
+    case success:
+      return "NVRTC_SUCCESS";
+    case invalidOption:
+      return "NVRTC_ERROR_INVALID_OPTION";
+    case compilation:
+      return "NVRTC_ERROR_COMPILATION";
+    default:
+      return "NVRTC_ERROR";
+  }
+}
