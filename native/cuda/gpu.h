@@ -41,6 +41,10 @@ class Gpu {
   Stream stream = nullptr;
 
  private:
+  void restart(const std::string& operation);
+  void lose(const std::string& reason) const;
+  bool lost() const;
+
   DeviceOrdinal device_ = 0;
   Context context_ = nullptr;
   mutable std::mutex mutex_;

@@ -88,8 +88,14 @@ Result runGrid(Context& context, const Function& function, unsigned grid, unsign
   return success;
 }
 
+/// A stream of another time would be a dangling pointer to a real driver.
+Result stale(const char* call) {
+  journal("staleHandle", "\"in\":" + quoted(call));
+  return invalidHandle;
+}
+
 Result enqueue(Context& context, Stream* stream, std::function<Result()> step) {
-  if (context.streams.count(stream) == 0) return invalidHandle;
+  if (context.streams.count(stream) == 0) return stale("enqueue");
   stream->work.push_back(std::move(step));
   return success;
 }
@@ -217,8 +223,9 @@ API Result cuStreamCreate(Stream** stream, unsigned) {
 
 API Result cuStreamDestroy_v2(Stream* stream) {
   INJECT("cuStreamDestroy_v2")
-  if (stack.empty() || stack.back()->streams.erase(stream) == 0) return invalidHandle;
+  if (stack.empty() || stack.back()->streams.count(stream) == 0) return stale("cuStreamDestroy_v2");
   stack.back()->flush(stream);
+  stack.back()->streams.erase(stream);
   delete stream;
   return success;
 }
@@ -228,7 +235,7 @@ API Result cuStreamSynchronize(Stream* stream) {
   const int wanted = injected("cuStreamSynchronize");
   const std::lock_guard guard(lock);
   CURRENT(context);
-  if (context->streams.count(stream) == 0) return invalidHandle;
+  if (context->streams.count(stream) == 0) return stale("cuStreamSynchronize");
   journal("cuStreamSynchronize", "\"work\":" + std::to_string(stream->work.size()));
   const auto result = context->flush(stream);
   if (wanted != success && sticky(wanted)) context->lost = wanted;

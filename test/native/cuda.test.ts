@@ -1,0 +1,325 @@
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Command, NativeDevice, NativeModule } from "../../runtime/native.js";
+import { FakeMachine } from "./fake/machine.js";
+import { addon, expectCode, failure, launch } from "./support.js";
+
+const machine = new FakeMachine();
+machine.prelude = `
+struct LosscLane {
+  long long block; int thread; int threads; void* shared;
+  void (*barrier)(const LosscLane*);
+  unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
+};
+#include <time.h>
+static void pause_ms(int ms) { timespec t{0, ms * 1000000L}; nanosleep(&t, nullptr); }
+#define KERNEL(name) extern "C" void name(const void* arguments, const LosscLane* lane)
+#define ARGUMENTS (*static_cast<const Args*>(arguments))
+#define BLOCK lane->block
+#define THREAD lane->thread
+#define THREADS lane->threads
+#define SHARED(type) static_cast<type*>(lane->shared)
+#define BARRIER lane->barrier(lane)
+`;
+
+/** What the compiler for a real GPU would take; only the emulated prelude above makes it run here. */
+const text = `
+// ---- prelude ----
+#define KERNEL(name) extern "C" __global__ void name(const __grid_constant__ Args a)
+#error "the prelude of the cuda target stands here"
+// ---- kernels ----
+struct Args { float* x; long long n; double factor; };
+KERNEL(scale) {
+  const Args& a = ARGUMENTS;
+  const long long i = BLOCK * THREADS + THREAD;
+  if (i < a.n) a.x[i] = static_cast<float>(a.x[i] * a.factor);
+}
+KERNEL(reversed) {
+  const Args& a = ARGUMENTS;
+  SHARED(float)[THREAD] = a.x[THREAD];
+  BARRIER;
+  a.x[THREAD] = SHARED(float)[THREADS - 1 - THREAD];
+}
+KERNEL(stuck) { if (THREAD != 5) BARRIER; }
+KERNEL(slow) { if (THREAD == 0) pause_ms(2); }
+`;
+const options = ["--gpu-architecture=sm_90", "-std=c++17"];
+const { binary } = await addon.compileCuda(text, options);
+
+afterAll(() => machine.remove());
+beforeEach(() => void machine.take());
+afterEach(() => machine.failNoMore());
+
+/** A device, and the kernels on it. */
+async function open(): Promise<{ device: NativeDevice; module: NativeModule; [Symbol.asyncDispose]: () => Promise<void> }> {
+  const device = addon.openCuda({ ordinal: 0 });
+  return { device, module: await device.load(binary), [Symbol.asyncDispose]: () => device.dispose() };
+}
+
+describe("compiling", () => {
+  test("gives a binary and a log", async () => {
+    const compiled = await addon.compileCuda(text, options);
+    expect(compiled.binary).toBeInstanceOf(Uint8Array);
+    expect(compiled.binary.byteLength).toBeGreaterThan(1000);
+    expect(compiled.log).toBe("");
+    expect(machine.take().entries).toEqual([{ call: "nvrtcCompileProgram", options }]);
+  });
+
+  test("a mistake in the text is COMPILE_FAILED with the compiler's log", async () => {
+    const error = await failure(() => addon.compileCuda(text.replace("KERNEL(stuck) {", "KERNEL(stuck) { undeclared();"), options));
+    expect(error.code).toBe("COMPILE_FAILED");
+    expect(error.message).toMatch(/NVRTC_ERROR_COMPILATION/);
+    expect(error.log).toMatch(/undeclared/);
+  });
+
+  test("an option that there is not, and no real architecture", async () => {
+    await expectCode("COMPILE_FAILED", () => addon.compileCuda(text, ["fast"]), /INVALID_OPTION/);
+    await expectCode("COMPILE_FAILED", () => addon.compileCuda(text, ["--gpu-architecture=compute_90"]), /real architecture/);
+    machine.failWith("nvrtcCreateProgram:1:1");
+    await expectCode("COMPILE_FAILED", () => addon.compileCuda(text, options), /at starting/);
+  });
+
+  test("mistakes", async () => {
+    await expectCode("USAGE", () => addon.compileCuda(3 as unknown as string, []));
+    await expectCode("USAGE", () => addon.compileCuda(text, "-O3" as unknown as string[]));
+    await expectCode("USAGE", () => addon.compileCuda(text, [3 as unknown as string]));
+  });
+});
+
+describe("the GPU", () => {
+  test("is listed and says what it is", async () => {
+    expect(addon.listCuda()).toEqual([{ ordinal: 0, name: "Fake GPU 0", architecture: "sm_90", memoryBytes: 2 ** 30 }]);
+    await using it = await open();
+    expect(it.device.kind).toBe("cuda");
+    expect(it.device.name).toBe("Fake GPU 0");
+    expect(it.device.architecture).toBe("sm_90");
+    expect(it.device.hostMemory).toBe(false);
+    const { cuda, nvrtc, cublas } = addon.libraries();
+    expect([cuda.version, nvrtc.version, cublas.version]).toEqual(["13.0", "13.0", "13.0.0"]);
+    expect(cuda.path).toBe(process.env.LOSSC_LIBCUDA);
+  });
+
+  test("memory is zeroed, written, filled and read, by asynchronous copies and one wait", async () => {
+    await using it = await open();
+    const buffer = it.device.allocate(16);
+    machine.take();
+    const before = new Uint8Array(16).fill(1);
+    const after = new Uint8Array(6);
+    await it.device.run([
+      { kind: "read", from: buffer, offset: 0, to: before },
+      { kind: "write", to: buffer, offset: 4, from: Uint8Array.of(1, 2, 3) },
+      { kind: "fill", to: buffer, offset: 5, bytes: 1, value: 9 },
+      { kind: "read", from: buffer, offset: 3, to: after },
+      { kind: "fill", to: buffer, offset: 5, bytes: 0, value: 9 },
+      { kind: "read", from: buffer, offset: 16, to: new Uint8Array(0) },
+    ]);
+    expect([...before]).toEqual(new Array(16).fill(0));
+    expect([...after]).toEqual([0, 1, 9, 3, 0, 0]);
+    expect(machine.take().entries.map((entry) => entry.call)).toEqual([
+      "cuMemcpyDtoHAsync_v2",
+      "cuMemcpyHtoDAsync_v2",
+      "cuMemsetD8Async",
+      "cuMemcpyDtoHAsync_v2",
+      "cuStreamSynchronize",
+    ]);
+  });
+
+  test("a launch has the grid, the block and the argument struct that it should", async () => {
+    await using it = await open();
+    const buffer = it.device.allocate(400);
+    const out = new Float32Array(100);
+    await it.device.run([
+      { kind: "write", to: buffer, offset: 0, from: Float32Array.from({ length: 100 }, (_, i) => i) },
+      launch(it.module, "scale", [{ pointer: buffer, offset: 40 }, { int: 90 }, { float: -2.5 }], { elements: 90, block: 32, perBlock: 32 }),
+      { kind: "read", from: buffer, offset: 0, to: out },
+    ]);
+    expect([...out]).toEqual(Array.from({ length: 100 }, (_, i) => (i < 10 ? i : i * -2.5)));
+    const { entries, launches } = machine.take();
+    const address = entries.find((entry) => entry.call === "cuMemAlloc_v2" && entry.bytes === 400)?.address;
+    const float = new BigUint64Array(Float64Array.of(-2.5).buffer)[0];
+    expect(launches).toEqual([
+      { call: "cuLaunchKernel", kernel: "scale", grid: 3, block: 32, arguments: [`${BigInt(String(address)) + 40n}`, "90", `${float}`] },
+    ]);
+    expect(it.device.launches).toBe(1);
+  });
+
+  test("runs the kernel in the emulated geometry", async () => {
+    await using it = await open();
+    const buffer = it.device.allocate(256);
+    const out = new Float32Array(64);
+    await it.device.run([
+      { kind: "write", to: buffer, offset: 0, from: Float32Array.from({ length: 64 }, (_, i) => i) },
+      launch(it.module, "reversed", [{ pointer: buffer }], { elements: 1, block: 64 }),
+      { kind: "read", from: buffer, offset: 0, to: out },
+    ]);
+    expect([...out]).toEqual(Array.from({ length: 64 }, (_, i) => 63 - i));
+  });
+
+  test("an abort is heard between launches, and nothing is under way afterwards", async () => {
+    await using it = await open();
+    const program: Command[] = new Array(400).fill(launch(it.module, "slow", [], { elements: 1, block: 32 }));
+    const abort = new Int32Array(new SharedArrayBuffer(4));
+    setTimeout(() => Atomics.store(abort, 0, 1), 30);
+    const running = it.device.run(program, abort);
+    await expectCode("ABORTED", () => running);
+    const { entries, launches } = machine.take();
+    expect(launches.length).toBeGreaterThan(0);
+    expect(launches.length).toBeLessThan(400);
+    expect(it.device.launches).toBe(launches.length);
+    expect(entries.at(-1)?.call).toBe("cuStreamSynchronize");
+    await it.device.run([]);
+  });
+
+  test("matrix products go to cuBLAS", async () => {
+    await using it = await open();
+    const [m, n, k] = [3, 4, 2];
+    const a = Float32Array.of(1, 2, 3, 4, 5, 6);
+    const b = Float32Array.of(1, 0, 2, -1, 3, 1, 0, 2);
+    const transposedA = Float32Array.of(1, 3, 5, 2, 4, 6);
+    const transposedB = Float32Array.of(1, 3, 0, 1, 2, 0, -1, 2);
+    const product = [7, 2, 2, 3, 15, 4, 6, 5, 23, 6, 10, 7];
+    const [deviceA, deviceB, deviceC] = [it.device.allocate(24), it.device.allocate(32), it.device.allocate(48)] as const;
+    for (const [transposeA, transposeB] of [
+      [false, false],
+      [false, true],
+      [true, false],
+      [true, true],
+    ] as const) {
+      const out = new Float32Array(12);
+      await it.device.run([
+        { kind: "write", to: deviceA, offset: 0, from: transposeA ? transposedA : a },
+        { kind: "write", to: deviceB, offset: 0, from: transposeB ? transposedB : b },
+        { kind: "write", to: deviceC, offset: 0, from: new Float32Array(12).fill(10) },
+        { kind: "matmul", a: deviceA, b: deviceB, c: deviceC, m, n, k, transposeA, transposeB, alpha: 2, beta: 0.5 },
+        { kind: "read", from: deviceC, offset: 0, to: out },
+      ]);
+      expect([...out]).toEqual(product.map((value) => 2 * value + 5));
+    }
+    expect(machine.take().entries.filter((entry) => entry.call === "cublasCreate_v2").length).toBe(1);
+    machine.failWith("cublasSgemm_v2:13:1");
+    const broken = { kind: "matmul", a: deviceA, b: deviceB, c: deviceC, m, n, k, transposeA: false, transposeB: false, alpha: 1, beta: 0 } as const;
+    await expectCode("DEVICE_FAULT", () => it.device.run([broken]), /cuBLAS status 13/);
+    await it.device.run([broken]);
+  });
+});
+
+describe("errors", () => {
+  test("host memory and device memory are not mistaken for one another", async () => {
+    await using it = await open();
+    const values = new Float32Array(8);
+    await expectCode("USAGE", () => it.device.run([{ kind: "fill", to: values, offset: 0, bytes: 8, value: 0 }]), /cannot reach a typed array/);
+    await expectCode("USAGE", () => it.device.run([launch(it.module, "scale", [{ pointer: values }], { elements: 1 })]), /typed array/);
+  });
+
+  test("loading what is no cubin", async () => {
+    await using it = await open();
+    await expectCode("USAGE", () => it.device.load("/a/path"), /bytes of a cubin/);
+    await expectCode("USAGE", () => it.device.load(new Uint8Array(0)), /empty/);
+    await expectCode("DEVICE_FAULT", () => it.device.load(new Uint8Array(100)), /loading kernels failed: .*200/);
+    await expectCode("USAGE", () => it.device.run([launch(it.module, "k9", [], { elements: 1 })]), /no kernel "k9" in the cubin/);
+    expect(it.device.launches).toBe(0);
+  });
+
+  test("no memory is DEVICE_OUT_OF_MEMORY, and what was disposed of is there again", async () => {
+    await using it = await open();
+    const half = it.device.allocate(2 ** 29);
+    const rest = it.device.allocate(2 ** 29 - 2 ** 20);
+    await expectCode("DEVICE_OUT_OF_MEMORY", () => it.device.allocate(2 ** 28), /allocating 268435456 bytes on Fake GPU 0 failed: .*OUT_OF_MEMORY/);
+    half.dispose();
+    it.device.allocate(2 ** 28).dispose();
+    rest.dispose();
+  });
+
+  const faults: readonly (readonly [string, string, RegExp])[] = [
+    ["cuMemcpyHtoDAsync_v2:1:1", "DEVICE_FAULT", /copying to the GPU failed: CUDA_ERROR_INVALID_VALUE/],
+    ["cuMemcpyDtoHAsync_v2:1:1", "DEVICE_FAULT", /copying from the GPU failed/],
+    ["cuMemsetD8Async:1:1", "DEVICE_FAULT", /filling memory of the GPU failed/],
+    ["cuLaunchKernel:1:2", "DEVICE_FAULT", /launching kernel scale failed: CUDA_ERROR_INVALID_VALUE/],
+    ["cuLaunchKernel:2:1", "DEVICE_OUT_OF_MEMORY", /launching kernel scale failed: CUDA_ERROR_OUT_OF_MEMORY/],
+    ["cuStreamSynchronize:2:1", "DEVICE_OUT_OF_MEMORY", /waiting for the GPU failed/],
+    ["cuModuleGetFunction:1:1", "DEVICE_FAULT", /looking for kernel scale failed/],
+    ["cuCtxPushCurrent_v2:201:1", "DEVICE_FAULT", /CUDA_ERROR_INVALID_CONTEXT/],
+  ];
+  test.each(faults)("%s is %s, and the next program runs", async (failing, code, message) => {
+    await using it = await open();
+    const buffer = it.device.allocate(64);
+    const out = new Float32Array(16);
+    const scale = launch(it.module, "scale", [{ pointer: buffer }, { int: 16 }, { float: 3 }], { elements: 16, block: 32, perBlock: 32 });
+    const program: Command[] = [
+      { kind: "fill", to: buffer, offset: 0, bytes: 64, value: 1 },
+      { kind: "write", to: buffer, offset: 0, from: new Float32Array(16).fill(1) },
+      scale,
+      scale,
+      { kind: "read", from: buffer, offset: 0, to: out },
+    ];
+    machine.failWith(failing);
+    await expectCode(code, () => it.device.run(program), message);
+    machine.failNoMore();
+    await it.device.run(program);
+    expect([...out]).toEqual(new Array(16).fill(9));
+  });
+
+  test("a fault that loses the context is told until the device is opened again", async () => {
+    const broken = await open();
+    const neighbour = await open();
+    const buffer = broken.device.allocate(64);
+    const scale = (offset: number): Command => ({
+      ...launch(broken.module, "scale", [{ int: 0 }, { int: 1 }, { float: 1 }], { elements: 1, block: 32 }),
+      // An address that is nobody's.
+      arguments: new BigInt64Array([0x0dee000000000000n + BigInt(offset), 1n, 0n]).buffer,
+    });
+    await expectCode("DEVICE_FAULT", () => broken.device.run([scale(64)]), /CUDA_ERROR_ILLEGAL_ADDRESS.*context is lost.*open the device again/);
+    await expectCode("DEVICE_FAULT", () => broken.device.run([]), /context was lost \(.*ILLEGAL_ADDRESS.*open the device again/);
+    await expectCode("DEVICE_FAULT", () => broken.device.allocate(8), /open the device again/);
+    await expectCode("DEVICE_FAULT", () => broken.device.load(binary), /open the device again/);
+    // Another device on the same GPU starts the context anew, whether or not the first is still there.
+    await using second = await open();
+    await second.device.run([launch(second.module, "slow", [], { elements: 1, block: 32 })]);
+    await expectCode("DEVICE_FAULT", () => neighbour.device.run([]), /another device on it failed.*open the device again/);
+    buffer.dispose();
+    await broken.device.dispose();
+    await neighbour.device.dispose();
+    await second.device.run([]);
+    expect(machine.take().entries.filter((entry) => entry.call === "staleHandle")).toEqual([]);
+  });
+
+  test("a kernel that hangs together wrongly is a fault", async () => {
+    const it = await open();
+    await expectCode("DEVICE_FAULT", () => it.device.run([launch(it.module, "stuck", [], { elements: 1, block: 64 })]), /CUDA_ERROR_LAUNCH_FAILED/);
+    expect(machine.take().entries.find((entry) => entry.call === "laneFault")?.message).toMatch(/never reaches/);
+    await it.device.dispose();
+  });
+
+  const closed: readonly (readonly [string, string, RegExp])[] = [
+    ["cuInit:100:1", "DEVICE_NOT_FOUND", /does not start: cuInit failed: CUDA_ERROR_NO_DEVICE/],
+    ["cuInit:999:1", "DEVICE_NOT_FOUND", /does not start/],
+    ["cuDevicePrimaryCtxRetain:2:1", "DEVICE_OUT_OF_MEMORY", /opening GPU 0 failed/],
+    ["cuStreamCreate:2:1", "DEVICE_OUT_OF_MEMORY", /opening GPU 0 failed/],
+    ["cuDeviceGet:101:1", "DEVICE_NOT_FOUND", /CUDA_ERROR_INVALID_DEVICE/],
+  ];
+  test.each(closed)("opening with %s is %s", async (failing, code, message) => {
+    machine.failWith(failing);
+    await expectCode(code, () => addon.openCuda({ ordinal: 0 }), message);
+    machine.failNoMore();
+    await addon.openCuda({ ordinal: 0 }).dispose();
+  });
+
+  test("a GPU that there is not", async () => {
+    await expectCode("DEVICE_NOT_FOUND", () => addon.openCuda({ ordinal: 1 }), /no GPU 1: the driver sees 1/);
+    for (const ordinal of [-1, 0.5, "0", undefined]) await expectCode("USAGE", () => addon.openCuda({ ordinal: ordinal as number }));
+  });
+});
+
+test("a device that is disposed of leaves nothing behind", async () => {
+  const device = addon.openCuda({ ordinal: 0 });
+  const module = await device.load(binary);
+  const buffers = [device.allocate(8), device.allocate(8)];
+  const running = device.run([launch(module, "slow", [], { elements: 4, block: 32 })]);
+  await device.dispose();
+  await running;
+  const { entries } = machine.take();
+  expect(entries.filter((entry) => entry.call === "cuMemFree_v2").length).toBe(buffers.length);
+  expect(entries.filter((entry) => entry.call === "cuModuleUnload").length).toBe(1);
+  expect(entries.at(-1)).toEqual({ call: "contextEnds", allocations: 0, streams: 0 });
+  await expectCode("DISPOSED", () => device.allocate(8));
+  for (const buffer of buffers) buffer.dispose();
+});

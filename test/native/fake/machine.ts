@@ -1,0 +1,67 @@
+/** A machine with a fake GPU: the environment that makes the addon take the fakes, and what their journal tells. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildFakes } from "./build.js";
+
+/** One call that the fakes were asked for; `call` is the function's name. */
+export interface Entry {
+  readonly call: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Launched extends Entry {
+  readonly kernel: string;
+  readonly grid: number;
+  readonly block: number;
+  /** The argument struct, eight bytes a field, as unsigned numbers. */
+  readonly arguments: readonly string[];
+}
+
+export class FakeMachine {
+  readonly #folder = mkdtempSync(join(tmpdir(), "lossc-fake-machine-"));
+  readonly #journal = join(this.#folder, "journal");
+
+  /** Before the addon looks for CUDA for the first time. */
+  constructor() {
+    const fakes = buildFakes();
+    Object.assign(process.env, {
+      LOSSC_LIBCUDA: fakes.cuda,
+      LOSSC_LIBNVRTC: fakes.nvrtc,
+      LOSSC_LIBCUBLAS: fakes.cublas,
+      LOSSC_FAKE_LOG: this.#journal,
+      LOSSC_FAKE_CXXFLAGS: process.env.LOSSC_TEST_CXXFLAGS ?? "",
+    });
+  }
+
+  /** What stands in the text's prelude for the fake NVRTC: the emulated target's. */
+  set prelude(text: string) {
+    const path = join(this.#folder, "prelude.h");
+    writeFileSync(path, text);
+    process.env.LOSSC_FAKE_PRELUDE = path;
+  }
+
+  /** `"cuMemAlloc_v2:2:1"`: the first call from now on fails with result 2. */
+  failWith(failures: string): void {
+    process.env.LOSSC_FAKE_FAIL = failures;
+  }
+
+  failNoMore(): void {
+    delete process.env.LOSSC_FAKE_FAIL;
+  }
+
+  /** What has been called since the last time, and the launches among it. */
+  take(): { readonly entries: readonly Entry[]; readonly launches: readonly Launched[] } {
+    if (!existsSync(this.#journal)) return { entries: [], launches: [] };
+    const entries = readFileSync(this.#journal, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Entry);
+    rmSync(this.#journal);
+    return { entries, launches: entries.filter((entry): entry is Launched => entry.call === "cuLaunchKernel") };
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
