@@ -11,15 +11,40 @@ export function withFrame<T>(run: () => T): T {
     if (!(error instanceof LosscError) || !error.position || error.frame !== undefined) throw error;
     const frame = frameAt(error.position);
     const { file, line, column } = error.position;
-    const message = `${error.message}\n  at ${file}:${line}:${column}${frame ? `\n${frame}` : ""}`;
+    const call = error.code === "OPERATOR_ON_EXPR" ? callFor(error.position) : "";
+    const message = `${error.message}${call}\n  at ${file}:${line}:${column}${frame ? `\n${frame}` : ""}`;
     throw new LosscError(error.code, message, { cause: error, position: error.position, frame });
   }
 }
 
-function frameAt({ file, line, column }: SourcePosition): string | undefined {
+const CALLS: Readonly<Record<string, string>> = {
+  "**": "pow",
+  "*": "mul",
+  "/": "div",
+  "+": "add",
+  "-": "sub",
+  "<=": "le",
+  ">=": "ge",
+  "<": "lt",
+  ">": "gt",
+};
+
+/** The call to write in place of the operator that stands at or behind the position. */
+function callFor({ file, line, column }: SourcePosition): string {
+  const rest = linesOf(file)?.[line - 1]?.slice(column - 1) ?? "";
+  const name = CALLS[/\*\*|<=|>=|=>|[-+*/<>]/.exec(rest)?.[0] ?? ""];
+  return name ? `; here: ${name}(…)` : "";
+}
+
+function linesOf(file: string): string[] | undefined {
   try {
-    return codeFrameColumns(readFileSync(file, "utf8"), { start: { line, column } }, { linesAbove: 1, linesBelow: 1 });
+    return readFileSync(file, "utf8").split("\n");
   } catch {
     return undefined; // the source is not on this machine
   }
+}
+
+function frameAt({ file, line, column }: SourcePosition): string | undefined {
+  const lines = linesOf(file);
+  return lines && codeFrameColumns(lines.join("\n"), { start: { line, column } }, { linesAbove: 1, linesBelow: 1 });
 }
