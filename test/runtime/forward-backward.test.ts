@@ -1,0 +1,4 @@
+import { deviceSuite } from "./suite.js";
+import { eachDevice } from "./support.js";
+
+eachDevice(deviceSuite);
