@@ -1,7 +1,8 @@
 /** Each code with the mistake that causes it, on the command line; after each, the next call works. */
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { CASE, type EvalResult, failure, folder, PLAIN, result } from "./lossc.js";
+import { CASE, type EvalResult, failure, folder, lossc, PLAIN, result } from "./lossc.js";
 
 afterEach(async () => {
   expect(await result<EvalResult>(["eval", "cross_entropy", "--device", "cpu"], { stdin: PLAIN })).toHaveProperty(
@@ -126,7 +127,8 @@ describe("mistakes in what a loss is given", () => {
     ["DEVICE_NOT_FOUND", "an unknown device", "ppo", CASE, "tpu", "--device", "tpu"],
     ["DEVICE_NOT_FOUND", "a GPU that is not there", "ppo", CASE, "", "--device", "cuda:99"],
   ];
-  test.each(mistakes)("%s: %s", async (wanted, _name, loss, stdin, says, ...args) => {
+  const rows = mistakes.map(([wanted, name, loss, stdin, says, ...args]) => ({ wanted, name, loss, stdin, says, args }));
+  test.each(rows)("$wanted: $name", async ({ wanted, loss, stdin, says, args }) => {
     const device = args.includes("--device") ? [] : ["--device", "cpu"];
     const { code, message, exit } = await failure(["eval", loss, ...device, ...args], { stdin });
     expect([code, exit]).toEqual([wanted, 2]);
@@ -144,7 +146,6 @@ describe("mistakes in what a loss is given", () => {
 describe("what the machine lacks", () => {
   test("a compiler that fails is COMPILE_FAILED, exit 1, with its log and the text in words", async () => {
     const root = folder({ cxx: "#!/bin/sh\necho 'kernel.cpp:1: error: no room' >&2\nexit 3\n" });
-    const { chmodSync } = await import("node:fs");
     chmodSync(join(root, "cxx"), 0o755);
     const env = { CXX: join(root, "cxx"), LOSSC_CACHE_DIR: join(root, "cache") };
     const { code, exit, stderr } = await failure(["eval", "ppo", "--device", "cpu"], { stdin: CASE, env });
@@ -155,7 +156,6 @@ describe("what the machine lacks", () => {
   test("without a C++ compiler cpu says once that it falls back to reference, emulated is COMPILER_NOT_FOUND", async () => {
     const root = folder({});
     const env = { CXX: undefined, PATH: root, LOSSC_CACHE_DIR: join(root, "cache") };
-    const { lossc } = await import("./lossc.js");
     const run = await lossc(["eval", "ppo", "--device", "cpu"], { stdin: CASE, env });
     expect(run.code).toBe(0);
     expect((JSON.parse(run.stdout) as EvalResult).device).toBe("reference");

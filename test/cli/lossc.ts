@@ -4,10 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, vi } from "vitest";
-
-/** Every run is a process, and the machine may be busy. */
-vi.setConfig({ testTimeout: 60_000 });
+import { expect, onTestFinished } from "vitest";
 
 export const MAIN = fileURLToPath(new URL("../../dist/runtime/cli/main.js", import.meta.url));
 
