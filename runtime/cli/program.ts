@@ -104,7 +104,11 @@ function build(): Command {
     .description("compare the gradient of a loss with finite differences, and every device with reference")
     .argument("<loss>", LOSS_HELP)
     .option("--config <json>", "values of the loss's configuration, as a JSON object")
-    .option("--device <name...>", "devices to compare with reference (default: all that are available)")
+    .addOption(
+      new Option("--device <names>", "devices to compare with reference, with commas between (default: all available)").argParser(
+        names,
+      ),
+    )
     .addOption(new Option("--seed <number>", "seed of the random inputs (default: a fresh one)").argParser(whole(0, 2 ** 32 - 1)))
     .option("--json", "print JSON")
     .addHelpText("after", CHECK_HELP)

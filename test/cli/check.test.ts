@@ -1,0 +1,74 @@
+/** `lossc check`. */
+import { describe, expect, test } from "vitest";
+import { failure, folder, lossc, result } from "./lossc.js";
+
+interface Report {
+  readonly loss: string;
+  readonly seed: number;
+  readonly ok: boolean;
+  readonly comparisons: readonly {
+    readonly device: string;
+    readonly compared: string;
+    readonly error: number;
+    readonly ok: boolean;
+  }[];
+}
+
+/** Coupled through sequences, with a factor held still, an input per sequence, and a constant. */
+const COUPLED = `
+import { defineLoss, div, exp, mean, mul, neg, stopGradient, sub, sum, variance } from "lossc";
+export const coupled = defineLoss({
+  name: "coupled",
+  inputs: { logprobs: "token", reward: "sequence" },
+  config: { beta: 0.5, centred: true },
+  loss(policy, inputs, config) {
+    const ratio = stopGradient(exp(mean(sub(policy.logprobs, inputs.logprobs), "tokens")));
+    const score = config.centred ? sub(inputs.reward, mean(inputs.reward)) : inputs.reward;
+    return { loss: [neg(mul(mul(ratio, score), sum(policy.logprobs, "tokens"))), mul(config.beta, variance(policy.logprobs))] };
+  },
+});
+`;
+
+describe("lossc check", () => {
+  test.each(["cross_entropy", "importance_sampling", "ppo", "cispo", "dro"])("finds %s right on every device", async (loss) => {
+    const report = await result<Report>(["check", loss, "--json"]);
+    expect(report).toMatchObject({ loss, ok: true });
+    expect(new Set(report.comparisons.map(({ device }) => device))).toEqual(new Set(["reference", "cpu", "emulated"]));
+    for (const { error, ok } of report.comparisons) expect([error <= 1, ok]).toEqual([true, true]);
+  });
+
+  test("finds a coupled loss of the user's right, constants included", async () => {
+    const root = folder({ "loss.ts": COUPLED });
+    for (const config of ["{}", '{"beta": 3, "centred": false}']) {
+      const report = await result<Report>(["check", "loss.ts#coupled", "--json", "--config", config], { cwd: root });
+      expect(report.ok).toBe(true);
+    }
+  });
+
+  test("does the same again for the same seed, and prints the seed", async () => {
+    const first = await lossc(["check", "ppo", "--seed", "7", "--device", "cpu"]);
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(first.stdout).toContain("seed 7: everything is within tolerance");
+    expect(await lossc(["check", "ppo", "--seed", "7", "--device", "cpu"])).toEqual(first);
+    expect((await lossc(["check", "ppo", "--seed", "8", "--device", "cpu"])).stdout).not.toBe(first.stdout);
+  });
+
+  test("ends with 1 where something is wrong, and says what", async () => {
+    // Not the same loss every time it is run: the devices do not run the one whose gradient was checked.
+    const root = folder({
+      "loss.ts": `import { defineLoss, mul } from "lossc";\nlet runs = 0;\nexport const fickle = defineLoss({ name: "fickle", loss: (policy) => mul(++runs, policy.logprobs) });\n`,
+    });
+    const { code, stdout, stderr } = await lossc(["check", "loss.ts#fickle", "--seed", "1", "--device", "cpu"], { cwd: root });
+    expect([code, stderr]).toEqual([1, ""]);
+    expect(stdout).toContain("NOT everything is within tolerance");
+    expect(stdout).toMatch(/ok {5}reference .*\n {2}WRONG {2}cpu +loss with reference/);
+    const json = await lossc(["check", "loss.ts#fickle", "--json", "--device", "cpu"], { cwd: root });
+    expect([json.code, (JSON.parse(json.stdout) as Report).ok]).toEqual([1, false]);
+  });
+
+  test("answers mistakes as the other commands do", async () => {
+    expect(await failure(["check", "pppo"])).toMatchObject({ code: "LOSS_UNKNOWN", exit: 2 });
+    expect(await failure(["check", "dro", "--config", '{"bta": 1}'])).toMatchObject({ code: "CONFIG_UNKNOWN", exit: 2 });
+    expect(await failure(["check", "dro", "--device", "tpu"])).toMatchObject({ code: "DEVICE_NOT_FOUND", exit: 2 });
+  });
+});
