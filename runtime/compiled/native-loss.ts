@@ -1,7 +1,7 @@
 /** Compiled losses on the devices of the addon: plan → kernel text → binary → one native call. */
 import type { CompiledPlan } from "../../codegen/compile.js";
 import { emitText } from "../../codegen/emit.js";
-import { type Plan, STATUS, type Target } from "../../codegen/plan.js";
+import { type LogitsDtype, type Plan, STATUS, type Target } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { wrapNative } from "../addon.js";
@@ -34,6 +34,11 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     options: CompileOptions,
   ) {
     super(host, loss, options);
+  }
+
+  /** Takes kernels for rows of that many entries that were made elsewhere: those of a unit that several losses share. */
+  seed(dtype: LogitsDtype | null, vocab: number, variant: Variant): void {
+    this.variantsOf(this.plan(dtype)).set(vocab, variant);
   }
 
   /** Makes the kernels for a vocabulary ready before the first call. */
@@ -159,12 +164,17 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     } else source.array.fill(0);
   }
 
-  private async variant({ plan }: CompiledPlan, vocab: number, signal?: AbortSignal): Promise<Variant> {
+  private variantsOf(plan: Plan): Map<number, Variant> {
     let perVocab = this.#variants.get(plan);
     if (!perVocab) {
       perVocab = new Map();
       this.#variants.set(plan, perVocab);
     }
+    return perVocab;
+  }
+
+  private async variant({ plan }: CompiledPlan, vocab: number, signal?: AbortSignal): Promise<Variant> {
+    const perVocab = this.variantsOf(plan);
     let variant = perVocab.get(vocab);
     if (!variant) {
       const text = emitText(plan, {
