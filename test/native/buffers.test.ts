@@ -114,15 +114,27 @@ describe("mistakes are told, and nothing runs", () => {
     ["write beyond the end", [fill, { kind: "write", to: buffer, offset: 9, from: out }], /do not fit into 16/],
     ["fill beyond the end", [fill, { kind: "fill", to: buffer, offset: 16, bytes: 1, value: 0 }], /do not fit/],
     ["fill beyond a typed array", [fill, { kind: "fill", to: out, offset: 4, bytes: 5, value: 0 }], /do not fit into 8/],
-    ["a negative offset", [fill, { kind: "read", from: buffer, offset: -1, to: out }], /offset must be a whole number from 0 to 16, not -1/],
+    [
+      "a negative offset",
+      [fill, { kind: "read", from: buffer, offset: -1, to: out }],
+      /offset must be a whole number from 0 to 16, not -1/,
+    ],
     ["half a byte", [fill, { kind: "fill", to: buffer, offset: 0.5, bytes: 1, value: 0 }], /whole number/],
     ["NaN", [fill, { kind: "fill", to: buffer, offset: Number.NaN, bytes: 1, value: 0 }], /whole number.*NaN/],
     ["a bigint", [fill, { kind: "fill", to: buffer, offset: 0n, bytes: 1, value: 0 }], /offset must be a number/],
     ["no byte", [fill, { kind: "fill", to: buffer, offset: 0, bytes: 1, value: 256 }], /value must be .* 255/],
-    ["an ArrayBuffer where a view is wanted", [fill, { kind: "read", from: buffer, offset: 0, to: out.buffer }], /to must be a typed array/],
+    [
+      "an ArrayBuffer where a view is wanted",
+      [fill, { kind: "read", from: buffer, offset: 0, to: out.buffer }],
+      /to must be a typed array/,
+    ],
     ["no buffer", [fill, { kind: "read", from: {}, offset: 0, to: out }], /from must be a buffer/],
     ["a typed array in the buffer's place", [fill, { kind: "write", to: out, offset: 0, from: out }], /to must be a buffer/],
-    ["an object that pretends", [fill, { kind: "read", from: Object.create(buffer), offset: 0, to: out }], /from must be a buffer/],
+    [
+      "an object that pretends",
+      [fill, { kind: "read", from: Object.create(buffer), offset: 0, to: out }],
+      /from must be a buffer/,
+    ],
   ];
   test.each(mistakes)("%s", async (_name, program, message) => {
     const error = await failure(() => device.run(program as readonly Command[]));
@@ -155,6 +167,6 @@ describe("mistakes are told, and nothing runs", () => {
         },
       },
     ];
-    await expect(device.run(program)).rejects.toThrow("mine");
+    await expect(device.run(program as unknown as readonly Command[])).rejects.toThrow("mine");
   });
 });

@@ -39,7 +39,9 @@ describe.each([
   test("says what it is", () => {
     expect(device.kind).toBe("cpu");
     expect(device.name.length).toBeGreaterThan(0);
-    expect(device.architecture).toBe(process.arch === "x64" ? "x86_64" : process.arch === "arm64" ? "aarch64" : device.architecture);
+    expect(device.architecture).toBe(
+      process.arch === "x64" ? "x86_64" : process.arch === "arm64" ? "aarch64" : device.architecture,
+    );
     expect(device.hostMemory).toBe(true);
     if (threads > 0) expect(device.threads).toBe(threads);
     else expect(device.threads).toBeGreaterThan(0);
@@ -199,14 +201,19 @@ describe("the end of a device", () => {
     (await loading).dispose();
   });
 
-  const script = (body: string) => `const addon = require(${JSON.stringify(addonPath)}); const kernels = ${JSON.stringify(kernels)}; ${body}`;
+  const script = (body: string) =>
+    `const addon = require(${JSON.stringify(addonPath)}); const kernels = ${JSON.stringify(kernels)}; ${body}`;
   const slow = `const module = await device.load(kernels);
     const args = new ArrayBuffer(8), count = new Int32Array(1);
     const program = [{ kind: "launch", module, kernel: "slow", elements: 20000, block: 1, perBlock: 1, arguments: args, pointers: [[0, count, 0]] }];`;
 
   test.each([
     ["an idle device lets the process end", "addon.openCpu({ threads: 2 });", 0],
-    ["a process ends in the middle of a program", `(async () => { const device = addon.openCpu({ threads: 2 }); ${slow} device.run(program); setTimeout(() => process.exit(7), 20); })();`, 7],
+    [
+      "a process ends in the middle of a program",
+      `(async () => { const device = addon.openCpu({ threads: 2 }); ${slow} device.run(program); setTimeout(() => process.exit(7), 20); })();`,
+      7,
+    ],
     [
       "a device that is forgotten is collected",
       `(async () => { for (let i = 0; i < 20; i++) { const device = addon.openCpu({ threads: 2 }); device.allocate(1e6); await device.run([]); await device.load(kernels); if (i % 5 === 4) { gc(); await new Promise(setImmediate); gc(); } } process.exitCode = 5; })();`,

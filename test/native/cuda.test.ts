@@ -65,7 +65,9 @@ describe("compiling", () => {
   });
 
   test("a mistake in the text is COMPILE_FAILED with the compiler's log", async () => {
-    const error = await failure(() => addon.compileCuda(text.replace("KERNEL(stuck) {", "KERNEL(stuck) { undeclared();"), options));
+    const error = await failure(() =>
+      addon.compileCuda(text.replace("KERNEL(stuck) {", "KERNEL(stuck) { undeclared();"), options),
+    );
     expect(error.code).toBe("COMPILE_FAILED");
     expect(error.message).toMatch(/NVRTC_ERROR_COMPILATION/);
     expect(error.log).toMatch(/undeclared/);
@@ -129,7 +131,11 @@ describe("the GPU", () => {
     const out = new Float32Array(100);
     await it.device.run([
       { kind: "write", to: buffer, offset: 0, from: Float32Array.from({ length: 100 }, (_, i) => i) },
-      launch(it.module, "scale", [{ pointer: buffer, offset: 40 }, { int: 90 }, { float: -2.5 }], { elements: 90, block: 32, perBlock: 32 }),
+      launch(it.module, "scale", [{ pointer: buffer, offset: 40 }, { int: 90 }, { float: -2.5 }], {
+        elements: 90,
+        block: 32,
+        perBlock: 32,
+      }),
       { kind: "read", from: buffer, offset: 0, to: out },
     ]);
     expect([...out]).toEqual(Array.from({ length: 100 }, (_, i) => (i < 10 ? i : i * -2.5)));
@@ -137,7 +143,13 @@ describe("the GPU", () => {
     const address = entries.find((entry) => entry.call === "cuMemAlloc_v2" && entry.bytes === 400)?.address;
     const float = new BigUint64Array(Float64Array.of(-2.5).buffer)[0];
     expect(launches).toEqual([
-      { call: "cuLaunchKernel", kernel: "scale", grid: 3, block: 32, arguments: [`${BigInt(String(address)) + 40n}`, "90", `${float}`] },
+      {
+        call: "cuLaunchKernel",
+        kernel: "scale",
+        grid: 3,
+        block: 32,
+        arguments: [`${BigInt(String(address)) + 40n}`, "90", `${float}`],
+      },
     ]);
     expect(it.device.launches).toBe(1);
   });
@@ -196,7 +208,19 @@ describe("the GPU", () => {
     }
     expect(machine.take().entries.filter((entry) => entry.call === "cublasCreate_v2").length).toBe(1);
     machine.failWith("cublasSgemm_v2:13:1");
-    const broken = { kind: "matmul", a: deviceA, b: deviceB, c: deviceC, m, n, k, transposeA: false, transposeB: false, alpha: 1, beta: 0 } as const;
+    const broken = {
+      kind: "matmul",
+      a: deviceA,
+      b: deviceB,
+      c: deviceC,
+      m,
+      n,
+      k,
+      transposeA: false,
+      transposeB: false,
+      alpha: 1,
+      beta: 0,
+    } as const;
     await expectCode("DEVICE_FAULT", () => it.device.run([broken]), /cuBLAS status 13/);
     await it.device.run([broken]);
   });
@@ -206,8 +230,16 @@ describe("errors", () => {
   test("host memory and device memory are not mistaken for one another", async () => {
     await using it = await open();
     const values = new Float32Array(8);
-    await expectCode("USAGE", () => it.device.run([{ kind: "fill", to: values, offset: 0, bytes: 8, value: 0 }]), /cannot reach a typed array/);
-    await expectCode("USAGE", () => it.device.run([launch(it.module, "scale", [{ pointer: values }], { elements: 1 })]), /typed array/);
+    await expectCode(
+      "USAGE",
+      () => it.device.run([{ kind: "fill", to: values, offset: 0, bytes: 8, value: 0 }]),
+      /cannot reach a typed array/,
+    );
+    await expectCode(
+      "USAGE",
+      () => it.device.run([launch(it.module, "scale", [{ pointer: values }], { elements: 1 })]),
+      /typed array/,
+    );
   });
 
   test("loading what is no cubin", async () => {
@@ -223,7 +255,11 @@ describe("errors", () => {
     await using it = await open();
     const half = it.device.allocate(2 ** 29);
     const rest = it.device.allocate(2 ** 29 - 2 ** 20);
-    await expectCode("DEVICE_OUT_OF_MEMORY", () => it.device.allocate(2 ** 28), /allocating 268435456 bytes on Fake GPU 0 failed: .*OUT_OF_MEMORY/);
+    await expectCode(
+      "DEVICE_OUT_OF_MEMORY",
+      () => it.device.allocate(2 ** 28),
+      /allocating 268435456 bytes on Fake GPU 0 failed: .*OUT_OF_MEMORY/,
+    );
     half.dispose();
     it.device.allocate(2 ** 28).dispose();
     rest.dispose();
@@ -243,7 +279,11 @@ describe("errors", () => {
     await using it = await open();
     const buffer = it.device.allocate(64);
     const out = new Float32Array(16);
-    const scale = launch(it.module, "scale", [{ pointer: buffer }, { int: 16 }, { float: 3 }], { elements: 16, block: 32, perBlock: 32 });
+    const scale = launch(it.module, "scale", [{ pointer: buffer }, { int: 16 }, { float: 3 }], {
+      elements: 16,
+      block: 32,
+      perBlock: 32,
+    });
     const program: Command[] = [
       { kind: "fill", to: buffer, offset: 0, bytes: 64, value: 1 },
       { kind: "write", to: buffer, offset: 0, from: new Float32Array(16).fill(1) },
@@ -262,12 +302,18 @@ describe("errors", () => {
     const broken = await open();
     const neighbour = await open();
     const buffer = broken.device.allocate(64);
-    const scale = (offset: number): Command => ({
-      ...launch(broken.module, "scale", [{ int: 0 }, { int: 1 }, { float: 1 }], { elements: 1, block: 32 }),
-      // An address that is nobody's.
-      arguments: new BigInt64Array([0x0dee000000000000n + BigInt(offset), 1n, 0n]).buffer,
+    const field = new Float64Array(1);
+    // An address of the fake GPU that is nobody's, by its bits.
+    new BigInt64Array(field.buffer)[0] = 0x0dee000000000040n;
+    const astray = launch(broken.module, "scale", [{ float: field[0] ?? 0 }, { int: 1 }, { float: 1 }], {
+      elements: 1,
+      block: 32,
     });
-    await expectCode("DEVICE_FAULT", () => broken.device.run([scale(64)]), /CUDA_ERROR_ILLEGAL_ADDRESS.*context is lost.*open the device again/);
+    await expectCode(
+      "DEVICE_FAULT",
+      () => broken.device.run([astray]),
+      /CUDA_ERROR_ILLEGAL_ADDRESS.*context is lost.*open the device again/,
+    );
     await expectCode("DEVICE_FAULT", () => broken.device.run([]), /context was lost \(.*ILLEGAL_ADDRESS.*open the device again/);
     await expectCode("DEVICE_FAULT", () => broken.device.allocate(8), /open the device again/);
     await expectCode("DEVICE_FAULT", () => broken.device.load(binary), /open the device again/);
@@ -284,7 +330,11 @@ describe("errors", () => {
 
   test("a kernel that hangs together wrongly is a fault", async () => {
     const it = await open();
-    await expectCode("DEVICE_FAULT", () => it.device.run([launch(it.module, "stuck", [], { elements: 1, block: 64 })]), /CUDA_ERROR_LAUNCH_FAILED/);
+    await expectCode(
+      "DEVICE_FAULT",
+      () => it.device.run([launch(it.module, "stuck", [], { elements: 1, block: 64 })]),
+      /CUDA_ERROR_LAUNCH_FAILED/,
+    );
     expect(machine.take().entries.find((entry) => entry.call === "laneFault")?.message).toMatch(/never reaches/);
     await it.device.dispose();
   });
@@ -305,7 +355,8 @@ describe("errors", () => {
 
   test("a GPU that there is not", async () => {
     await expectCode("DEVICE_NOT_FOUND", () => addon.openCuda({ ordinal: 1 }), /no GPU 1: the driver sees 1/);
-    for (const ordinal of [-1, 0.5, "0", undefined]) await expectCode("USAGE", () => addon.openCuda({ ordinal: ordinal as number }));
+    for (const ordinal of [-1, 0.5, "0", undefined])
+      await expectCode("USAGE", () => addon.openCuda({ ordinal: ordinal as number }));
   });
 });
 

@@ -93,7 +93,9 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
     const n = 1111;
     const values = Float32Array.from({ length: rows * n }, (_, i) => i % 7);
     const out = new Float32Array(rows);
-    await it.device.run([launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: n }], { elements: rows, block })]);
+    await it.device.run([
+      launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: n }], { elements: rows, block }),
+    ]);
     const expected = Array.from(out, (_, row) => values.subarray(row * n, (row + 1) * n).reduce((a, b) => a + b, 0));
     expect([...out]).toEqual(expected);
     expect(it.device.launches).toBe(1);
@@ -132,8 +134,16 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
   test("a barrier that a lane never reaches is a fault, not a hang, and the device goes on", async () => {
     await using it = await open();
     const run = (kernel: string) => it.device.run([launch(it.module, kernel, [], { elements: 3, block: 64 })]);
-    await expectCode("DEVICE_FAULT", () => run("returns"), /kernel returns: thread \d+ of block \d waits at a barrier .* thread 37 never reaches: it has returned/);
-    await expectCode("DEVICE_FAULT", () => run("torn"), /waits at a shuffle of its warp that thread 3 never reaches: it waits at a barrier/);
+    await expectCode(
+      "DEVICE_FAULT",
+      () => run("returns"),
+      /kernel returns: thread \d+ of block \d waits at a barrier .* thread 37 never reaches: it has returned/,
+    );
+    await expectCode(
+      "DEVICE_FAULT",
+      () => run("torn"),
+      /waits at a shuffle of its warp that thread 3 never reaches: it waits at a barrier/,
+    );
     await expectCode("DEVICE_FAULT", () => run("outside"), /shuffles from lane 32, which its warp of 32 lanes does not have/);
     const out = new Float32Array(256);
     await it.device.run([launch(it.module, "deep", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64 })]);
@@ -145,7 +155,9 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
     const values = new Float32Array(1 << 16);
     const out = new Float32Array(1 << 16);
     const abort = new Int32Array(new SharedArrayBuffer(4));
-    const program = new Array(1000).fill(launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: 1 }], { elements: 1 << 16, block: 64 }));
+    const program = new Array(1000).fill(
+      launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: 1 }], { elements: 1 << 16, block: 64 }),
+    );
     setTimeout(() => Atomics.store(abort, 0, 1), 20);
     await expectCode("ABORTED", () => it.device.run(program, abort));
   });
@@ -182,5 +194,6 @@ test("a missing barrier hides from one end in one order, and from the other in t
 });
 
 test("an order that there is not", async () => {
-  for (const order of ["sideways", -1, 0.5, undefined, {}]) await expectCode("USAGE", () => addon.openEmulated({ order: order as number }), /order/);
+  for (const order of ["sideways", -1, 0.5, undefined, {}])
+    await expectCode("USAGE", () => addon.openEmulated({ order: order as number }), /order/);
 });

@@ -12,13 +12,14 @@ interface Case {
   readonly beta: number;
 }
 
-export function naive(a: Float32Array, b: Float32Array, c: Float32Array, x: Case): number[] {
+function naive(a: Float32Array, b: Float32Array, c: Float32Array, x: Case): number[] {
   const result: number[] = [];
   for (let row = 0; row < x.m; row++) {
     for (let column = 0; column < x.n; column++) {
       let sum = 0;
       for (let i = 0; i < x.k; i++) {
-        sum += (a[x.transposeA ? i * x.m + row : row * x.k + i] ?? 0) * (b[x.transposeB ? column * x.k + i : i * x.n + column] ?? 0);
+        sum +=
+          (a[x.transposeA ? i * x.m + row : row * x.k + i] ?? 0) * (b[x.transposeB ? column * x.k + i : i * x.n + column] ?? 0);
       }
       result.push(x.alpha * sum + (x.beta === 0 ? 0 : x.beta * (c[row * x.n + column] ?? 0)));
     }
@@ -26,7 +27,8 @@ export function naive(a: Float32Array, b: Float32Array, c: Float32Array, x: Case
   return result;
 }
 
-const numbers = (length: number, seed: number) => Float32Array.from({ length }, (_, i) => ((i * 7919 + seed * 104729) % 201) / 100 - 1);
+const numbers = (length: number, seed: number) =>
+  Float32Array.from({ length }, (_, i) => ((i * 7919 + seed * 104729) % 201) / 100 - 1);
 
 const cases: Case[] = [];
 for (const [m, n, k] of [
@@ -39,7 +41,10 @@ for (const [m, n, k] of [
 ] as const) {
   for (const transposeA of [false, true]) {
     for (const transposeB of [false, true]) {
-      cases.push({ m, n, k, transposeA, transposeB, alpha: 1, beta: 0 }, { m, n, k, transposeA, transposeB, alpha: -0.5, beta: 2 });
+      cases.push(
+        { m, n, k, transposeA, transposeB, alpha: 1, beta: 0 },
+        { m, n, k, transposeA, transposeB, alpha: -0.5, beta: 2 },
+      );
     }
   }
 }
@@ -66,17 +71,37 @@ describe.each<[string, NativeDevice]>([
       { kind: "matmul", a: deviceA, b: deviceB, c, ...x },
     ]);
     expect(c.length).toBe(expected.length);
-    c.forEach((value, i) => expect(value).toBeCloseTo(expected[i] ?? Number.NaN, 4));
+    for (const [i, value] of c.entries()) expect(value).toBeCloseTo(expected[i] ?? Number.NaN, 4);
   });
 
   test("mistakes", async () => {
     const a = new Float32Array(6);
-    const good = { kind: "matmul", a, b: a, c: new Float32Array(4), m: 2, n: 2, k: 3, transposeA: false, transposeB: false, alpha: 1, beta: 0 } as const;
-    await expectCode("USAGE", () => device.run([{ ...good, c: new Float32Array(3) }]), /c has 12 bytes, fewer than 2 × 2 float32/);
+    const good = {
+      kind: "matmul",
+      a,
+      b: a,
+      c: new Float32Array(4),
+      m: 2,
+      n: 2,
+      k: 3,
+      transposeA: false,
+      transposeB: false,
+      alpha: 1,
+      beta: 0,
+    } as const;
+    await expectCode(
+      "USAGE",
+      () => device.run([{ ...good, c: new Float32Array(3) }]),
+      /c has 12 bytes, fewer than 2 × 2 float32/,
+    );
     await expectCode("USAGE", () => device.run([{ ...good, k: 4 }]), /a has 24 bytes/);
     await expectCode("USAGE", () => device.run([{ ...good, m: 1.5 }]), /m must be/);
     await expectCode("USAGE", () => device.run([{ ...good, m: 2 ** 31 }]), /m must be/);
-    await expectCode("USAGE", () => device.run([{ ...good, transposeA: 1 as unknown as boolean }]), /transposeA must be a boolean/);
+    await expectCode(
+      "USAGE",
+      () => device.run([{ ...good, transposeA: 1 as unknown as boolean }]),
+      /transposeA must be a boolean/,
+    );
     await expectCode("USAGE", () => device.run([{ ...good, alpha: "1" as unknown as number }]), /alpha must be a number/);
     await expectCode("USAGE", () => device.run([{ ...good, a: new Uint8Array(100).subarray(1) }]), /aligned/);
   });

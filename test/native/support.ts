@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect } from "vitest";
 import type { Command, Memory, NativeAddon, NativeModule } from "../../runtime/native.js";
-import { testFlags } from "./fake/build.js";
 
 /** The file under test; `scripts/sanitize.sh` names another. */
 export const addonPath = process.env.LOSSC_ADDON ?? fileURLToPath(new URL("../../build/Release/lossc.node", import.meta.url));
@@ -26,13 +25,16 @@ let made = 0;
 export function compileKernels(source: string): string {
   const stem = scratchFile(`kernels${made++}`);
   writeFileSync(`${stem}.cc`, source);
-  const flags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-ffp-contract=off", ...testFlags];
+  const flags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-ffp-contract=off"];
   execFileSync(process.env.CXX ?? "c++", [...flags, "-o", `${stem}.so`, `${stem}.cc`], { stdio: "inherit" });
   return `${stem}.so`;
 }
 
 /** One field of an argument struct. */
-export type Field = { readonly pointer: Memory; readonly offset?: number } | { readonly int: number } | { readonly float: number };
+export type Field =
+  | { readonly pointer: Memory; readonly offset?: number }
+  | { readonly int: number }
+  | { readonly float: number };
 
 export interface LaunchShape {
   readonly elements: number;
@@ -49,7 +51,16 @@ export function launch(module: NativeModule, kernel: string, fields: readonly Fi
     else if ("int" in field) view.setBigInt64(index * 8, BigInt(field.int), true);
     else view.setFloat64(index * 8, field.float, true);
   });
-  return { kind: "launch", module, kernel, elements: shape.elements, block: shape.block ?? 1, perBlock: shape.perBlock ?? 1, arguments: bytes, pointers };
+  return {
+    kind: "launch",
+    module,
+    kernel,
+    elements: shape.elements,
+    block: shape.block ?? 1,
+    perBlock: shape.perBlock ?? 1,
+    arguments: bytes,
+    pointers,
+  };
 }
 
 interface Coded {

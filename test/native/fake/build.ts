@@ -17,10 +17,8 @@ export interface Fakes {
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const native = fileURLToPath(new URL("../../../native", import.meta.url));
+/** `scripts/sanitize.sh` names one here that adds its sanitizers. */
 const compiler = process.env.CXX ?? "c++";
-
-/** Flags for what tests compile: `scripts/sanitize.sh` names its sanitizers here. */
-export const testFlags = (process.env.LOSSC_TEST_CXXFLAGS ?? "").split(" ").filter((flag) => flag !== "");
 
 const units: readonly { readonly output: string; readonly sources: readonly string[] }[] = [
   {
@@ -30,10 +28,23 @@ const units: readonly { readonly output: string; readonly sources: readonly stri
   { output: "libnvrtc.so", sources: [join(here, "fake_nvrtc.cc")] },
   { output: "libcublas.so", sources: [join(here, "fake_cublas.cc")] },
 ];
-const flags = ["-std=c++20", "-O1", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", `-I${native}`, `-I${here}`, ...testFlags];
+const flags = [
+  "-std=c++20",
+  "-O1",
+  "-g",
+  "-fPIC",
+  "-shared",
+  "-fvisibility=hidden",
+  "-Wall",
+  "-Wextra",
+  `-I${native}`,
+  `-I${here}`,
+];
 
 function digest(): string {
-  const hash = createHash("sha256").update(JSON.stringify([flags, execFileSync(compiler, ["--version"], { encoding: "utf8" })]));
+  const hash = createHash("sha256").update(
+    JSON.stringify([flags, compiler, execFileSync(compiler, ["--version"], { encoding: "utf8" })]),
+  );
   for (const folder of [here, join(native, "emulator")]) {
     for (const file of readdirSync(folder).sort()) {
       if (/\.(cc|h)$/.test(file)) hash.update(file).update(readFileSync(join(folder, file)));
@@ -47,7 +58,8 @@ function install(folder: string): void {
   const root = join(folder, "..");
   mkdirSync(root, { recursive: true, mode: 0o700 });
   const made = mkdtempSync(join(root, "making-"));
-  for (const { output, sources } of units) execFileSync(compiler, [...flags, "-o", join(made, output), ...sources, "-ldl"], { stdio: "inherit" });
+  for (const { output, sources } of units)
+    execFileSync(compiler, [...flags, "-o", join(made, output), ...sources, "-ldl"], { stdio: "inherit" });
   try {
     renameSync(made, folder);
   } catch (error) {

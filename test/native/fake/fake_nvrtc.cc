@@ -71,8 +71,6 @@ int build(Program& program) {
   std::ofstream(source) << program.source;
   const auto compiler = environment("CXX");
   std::vector<std::string> words{compiler.empty() ? "c++" : compiler, "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w"};
-  std::istringstream flags(environment("LOSSC_FAKE_CXXFLAGS"));
-  for (std::string flag; flags >> flag;) words.push_back(flag);
   words.insert(words.end(), {"-o", object, source});
   const int status = start(words, errors);
   program.log += contents(errors);

@@ -30,7 +30,6 @@ export class FakeMachine {
       LOSSC_LIBNVRTC: fakes.nvrtc,
       LOSSC_LIBCUBLAS: fakes.cublas,
       LOSSC_FAKE_LOG: this.#journal,
-      LOSSC_FAKE_CXXFLAGS: process.env.LOSSC_TEST_CXXFLAGS ?? "",
     });
   }
 
