@@ -7,6 +7,7 @@ import { neededOf } from "../codegen/expand.js";
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { opRow } from "../dsl/ops/index.js";
+import type { OpRow } from "../dsl/ops/registry.js";
 import type { Space } from "../dsl/spaces.js";
 
 export interface ReferenceInput {
@@ -100,7 +101,9 @@ class Evaluation {
     const values = this.value(x);
     if (x.space === to) return values.slice();
     const parent = this.parent(to, x.space);
-    return Float64Array.from(parent, (i) => values[i] as number);
+    const result = new Float64Array(parent.length);
+    for (let i = 0; i < result.length; i++) result[i] = values[parent[i] as number] as number;
+    return result;
   }
 
   evaluate(x: Expression): void {
@@ -139,9 +142,7 @@ class Evaluation {
       const operands = x.operands.map((operand) =>
         operand.space === x.space ? this.value(operand) : this.spread(operand, x.space),
       );
-      return Float64Array.from({ length: this.counts[x.space] }, (_, i) =>
-        row.evaluate(...operands.map((values) => values[i] as number)),
-      );
+      return elementwise(row.evaluate, operands, this.counts[x.space]);
     }
     const { input } = this;
     switch (x.op) {
@@ -217,4 +218,14 @@ class Evaluation {
     }
     return result;
   }
+}
+
+/** Applies an op to each element. One loop per number of operands: to gather them in a list for each of millions of entries costs more than the op. */
+function elementwise(evaluate: OpRow["evaluate"], operands: readonly Float64Array[], count: number): Float64Array {
+  const result = new Float64Array(count);
+  const [a, b, c] = operands as [Float64Array, Float64Array?, Float64Array?];
+  if (c && b) for (let i = 0; i < count; i++) result[i] = evaluate(a[i] as number, b[i] as number, c[i] as number);
+  else if (b) for (let i = 0; i < count; i++) result[i] = evaluate(a[i] as number, b[i] as number);
+  else for (let i = 0; i < count; i++) result[i] = evaluate(a[i] as number);
+  return result;
 }
