@@ -1,5 +1,6 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
 import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
+import { LosscError } from "../dsl/errors.js";
 
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;
 
@@ -28,8 +29,23 @@ export function bytesOf(dtype: BufferDtype): number {
   return SIZES[dtype];
 }
 
-/** A zeroed array of the dtype's bits: f16 and bf16 lie in a `Uint16Array`. */
+/** A zeroed array of the dtype's bits: f16 and bf16 lie in a `Uint16Array`. `DEVICE_OUT_OF_MEMORY` where V8 has no memory for it. */
 export function makeArray(dtype: BufferDtype, length: number): TypedArray {
+  return inMemory(() => allocate(dtype, length));
+}
+
+/** Runs what makes arrays; V8 says that it has no memory for one by a `RangeError`. */
+export function inMemory<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const message = `there is no memory for an array in this process (${error.message}); give fewer tokens per call, or use inPlace`;
+    throw new LosscError("DEVICE_OUT_OF_MEMORY", message, { cause: error });
+  }
+}
+
+function allocate(dtype: BufferDtype, length: number): TypedArray {
   switch (dtype) {
     case "f32":
       return new Float32Array(length);

@@ -1,4 +1,5 @@
 /** Memory that calls of one device use again: one slab that is cut anew for every call, and one that is zero between calls. */
+import { wrapNative } from "../addon.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
 
 /** Every piece starts where the widest loads want it. */
@@ -32,7 +33,11 @@ export class Arena {
     if (bytes === 0 || (old && old.byteLength >= bytes)) return old;
     // The old memory goes first: together they might not fit.
     old?.dispose();
-    return this.device.allocate(bytes);
+    try {
+      return this.device.allocate(bytes);
+    } catch (error) {
+      throw wrapNative(error);
+    }
   }
 }
 

@@ -68,17 +68,18 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     // All of this happens before the first await: mistakes are found, and plain arrays copied, when the call is made.
     this.host.alive();
     const call = this.check(inputs, config, options);
-    const what = `forwardBackward of "${this.loss.name}"`;
-    throwIfAborted(call.options.signal, what);
+    throwIfAborted(call.options.signal, this.what);
     return this.host.queue.run(
-      () => {
-        this.host.alive();
-        // Nothing contributes where there is no token, whatever the mathematics says of empty sums and means.
-        return call.shape.tokens > 0 ? this.execute(call) : this.empty(call);
-      },
+      // Nothing contributes where there is no token, whatever the mathematics says of empty sums and means.
+      () => (call.shape.tokens > 0 ? this.execute(call) : this.empty(call)),
       call.options.signal,
-      what,
+      this.what,
     );
+  }
+
+  /** For messages. */
+  protected get what(): string {
+    return `forwardBackward of "${this.loss.name}"`;
   }
 
   /** Runs a call; when this begins, all earlier calls on the device have ended. */

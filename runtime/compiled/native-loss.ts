@@ -2,8 +2,9 @@
 import type { CompiledPlan } from "../../codegen/compile.js";
 import { emitText } from "../../codegen/emit.js";
 import { type LogitsDtype, type Plan, STATUS, type Target } from "../../codegen/plan.js";
-import { LosscError } from "../../dsl/errors.js";
+import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
+import { abortedError } from "../abort.js";
 import { wrapNative } from "../addon.js";
 import type { CompileOptions, DeviceBuffer, LossResult } from "../devices/device.js";
 import { makeArray, type TypedArray } from "../dtypes.js";
@@ -54,19 +55,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const { signal } = call.options;
     const variant = await this.variant(call.compiled, call.shape.vocab, signal);
     return this.host.arenas.use(async (arena) => {
-      let binding: Binding;
-      try {
-        binding = bind(call, variant, this.host.native, arena, this.host.makeBuffer);
-      } catch (error) {
-        // What V8 says when it has no memory for an array.
-        if (error instanceof RangeError)
-          throw new LosscError(
-            "DEVICE_OUT_OF_MEMORY",
-            `there is no memory for the results (${error.message}); give fewer tokens per call or use inPlace`,
-            { cause: error },
-          );
-        throw wrapNative(error);
-      }
+      const binding = bind(call, variant, this.host.native, arena, this.host.makeBuffer);
       const given = call.inputs.logits ?? call.inputs.policyLogprobs;
       const made = binding.gradient && (given?.kind !== "device" || given.buffer !== binding.gradient) ? binding.gradient : null;
       try {
@@ -87,7 +76,8 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     try {
       if (program.length > 0) await this.host.native.run(program, abort);
     } catch (error) {
-      throw wrapNative(error);
+      const wrapped = wrapNative(error);
+      throw wrapped.code === "ABORTED" ? abortedError(signal, this.what) : wrapped;
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }

@@ -1,7 +1,9 @@
 /** Compiled losses on `reference`: the same checks, the same shape of result, float64 by evaluating the graph. */
+import type { LosscError } from "../../dsl/errors.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { DeviceBuffer, LossResult } from "../devices/device.js";
-import { narrowInto, type TypedArray, widen } from "../dtypes.js";
+import { inMemory, narrowInto, type TypedArray, widen } from "../dtypes.js";
+import { targetOutOfRange } from "../inputs/check.js";
 import type { Source } from "../inputs/numbers.js";
 import { evaluateReference, type ReferenceResult } from "../reference.js";
 import { type Call, nonFiniteError } from "./call.js";
@@ -14,21 +16,30 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
 
   protected async execute(call: Call): Promise<LossResult> {
     const { inputs, shape, config, options, compiled } = call;
-    const result = evaluateReference(compiled.graph, {
-      lengths: shape.lengths,
-      groups: shape.groups,
-      vocab: shape.vocab,
-      logits: inputs.logits && numbers(inputs.logits),
-      targetTokens: inputs.targets && Int32Array.from(numbers(inputs.targets)),
-      policyLogprobs: inputs.policyLogprobs && numbers(inputs.policyLogprobs),
-      inputs: Object.fromEntries(Object.entries(inputs.inputs).map(([name, source]) => [name, numbers(source)])),
-      config: config.scalars,
-      skipMasked: options.skipMasked,
-    });
     const source = inputs.logits ?? inputs.policyLogprobs;
-    if (result.nonFinite && !options.propagate) {
+    const fail = (error: LosscError) => {
       if (options.inPlace && source) memoryOf(source).fill(0);
-      throw nonFiniteError(compiled.plan.loss, shape, result.nonFinite.space, result.nonFinite.element);
+      return error;
+    };
+    // Targets in a buffer could not be checked before: what the buffer holds is only known when it is the call's turn.
+    const targets = inputs.targets && Int32Array.from(numbers(inputs.targets));
+    const bad = targets?.findIndex((target) => target < 0 || target >= shape.vocab) ?? -1;
+    if (bad >= 0) throw fail(targetOutOfRange(shape, bad, shape.vocab));
+    const result = inMemory(() =>
+      evaluateReference(compiled.graph, {
+        lengths: shape.lengths,
+        groups: shape.groups,
+        vocab: shape.vocab,
+        logits: inputs.logits && numbers(inputs.logits),
+        targetTokens: targets,
+        policyLogprobs: inputs.policyLogprobs && numbers(inputs.policyLogprobs),
+        inputs: Object.fromEntries(Object.entries(inputs.inputs).map(([name, source]) => [name, numbers(source)])),
+        config: config.scalars,
+        skipMasked: options.skipMasked,
+      }),
+    );
+    if (result.nonFinite && !options.propagate) {
+      throw fail(nonFiniteError(compiled.plan.loss, shape, result.nonFinite.space, result.nonFinite.element));
     }
     const gradient = this.gradient(call, result);
     return {

@@ -12,6 +12,7 @@ export abstract class BaseDevice implements Device, BufferHost {
   /** Calls, copies and the end, one after the other. */
   readonly queue = new Queue();
   #disposal: Promise<void> | null = null;
+  #freed = false;
 
   constructor(
     readonly name: string,
@@ -34,8 +35,15 @@ export abstract class BaseDevice implements Device, BufferHost {
   }
 
   alive(): void {
-    if (this.#disposal)
-      throw new LosscError("DISPOSED", `the device ${this.name} has been disposed of; open a new one with openDevice()`);
+    if (this.#disposal) throw this.gone();
+  }
+
+  usable(): void {
+    if (this.#freed) throw this.gone();
+  }
+
+  private gone(): LosscError {
+    return new LosscError("DISPOSED", `the device ${this.name} has been disposed of; open a new one with openDevice()`);
   }
 
   async compile(loss: LossDefinition, options: CompileOptions = {}): Promise<CompiledLoss> {
@@ -61,7 +69,10 @@ export abstract class BaseDevice implements Device, BufferHost {
 
   dispose(): Promise<void> {
     // What was asked for before still runs; what comes after is refused.
-    this.#disposal ??= this.queue.idle().then(() => this.free());
+    this.#disposal ??= this.queue.idle().then(() => {
+      this.#freed = true;
+      return this.free();
+    });
     return this.#disposal;
   }
 

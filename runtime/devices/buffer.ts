@@ -9,8 +9,10 @@ import type { Device, DeviceBuffer } from "./device.js";
 /** How a device moves bytes in and out of its memory. */
 export interface BufferHost {
   readonly device: Device;
-  /** `DISPOSED` where the device is. */
+  /** `DISPOSED` once the device takes no more calls. */
   alive(): void;
+  /** `DISPOSED` once the device's memory is gone: later, for what was asked for before still runs. */
+  usable(): void;
   download(memory: Memory, to: TypedArray): Promise<void>;
   upload(memory: Memory, from: TypedArray): Promise<void>;
   release(memory: Memory): void;
@@ -41,7 +43,7 @@ export class OwnedBuffer implements DeviceBuffer {
   }
 
   get memory(): Memory {
-    this.host.alive();
+    this.host.usable();
     if (!this.#memory)
       throw new LosscError(
         "DISPOSED",
@@ -51,12 +53,14 @@ export class OwnedBuffer implements DeviceBuffer {
   }
 
   async read(): Promise<TypedArray> {
+    this.host.alive();
     const result = makeArray(this.dtype, this.length);
     if (this.memory && this.length > 0) await this.host.download(this.memory, result);
     return result;
   }
 
   async write(data: TypedArray | readonly number[]): Promise<void> {
+    this.host.alive();
     const { memory } = this;
     const from = this.accept(data);
     if (from.length !== this.length) {

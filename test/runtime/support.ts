@@ -25,7 +25,7 @@ export function whyNoGpu(): string | null {
  */
 export function eachDevice(
   suite: (open: (options?: DeviceOptions) => Promise<Device>, name: DeviceName) => void,
-  names = ALL,
+  names = ALL_DEVICES,
 ): void {
   for (const name of names) {
     const absent = name === "cuda:0" ? whyNoGpu() : null;
@@ -35,7 +35,7 @@ export function eachDevice(
   }
 }
 
-const ALL: readonly DeviceName[] = ["reference", "cpu", "emulated", "cuda:0"];
+export const ALL_DEVICES: readonly DeviceName[] = ["reference", "cpu", "emulated", "cuda:0"];
 
 /** Opens a device for one test; it must be the one that was asked for. */
 export async function openOnly(name: string, options?: DeviceOptions): Promise<Device> {

@@ -1,0 +1,38 @@
+import type { LossDefinition } from "../../dsl/index.js";
+import { openDevice } from "../../runtime/index.js";
+import { ppoInputs } from "../runtime/support.js";
+import { mistakes } from "./support.js";
+
+mistakes("USAGE", [
+  {
+    name: "compiling what is no loss",
+    call: ({ device }) => device.compile({ name: "x" } as LossDefinition),
+    says: ["defineLoss()"],
+  },
+  {
+    name: "an option that there is not",
+    call: ({ ppo }) => ppo.forwardBackward(ppoInputs(), {}, { inplace: true } as object),
+    says: ['"inplace"', "inPlace, signal, nonFinite, skipMasked"],
+  },
+  {
+    name: "an option of the wrong type",
+    call: ({ ppo }) => ppo.forwardBackward(ppoInputs(), {}, { skipMasked: 1 as unknown as boolean }),
+    says: ["skipMasked", "true or false"],
+  },
+  {
+    name: "an unknown way with non-finite values",
+    call: ({ ppo }) => ppo.forwardBackward(ppoInputs(), {}, { nonFinite: "ignore" as "propagate" }),
+    says: ['"ignore"', '"propagate"'],
+  },
+  {
+    name: "a signal that is none",
+    call: ({ ppo }) => ppo.forwardBackward(ppoInputs(), {}, { signal: {} as AbortSignal }),
+    says: ["signal", "AbortSignal"],
+  },
+  { name: "no threads", call: () => openDevice("cpu", { threads: 0 }), says: ["threads is 0"] },
+  {
+    name: "an order of lanes that there is not",
+    call: () => openDevice("emulated", { order: -1 }),
+    says: ["order is -1", '"reverse"'],
+  },
+]);
