@@ -25,6 +25,8 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     const targets = inputs.targets && Int32Array.from(numbers(inputs.targets));
     const bad = targets?.findIndex((target) => target < 0 || target >= shape.vocab) ?? -1;
     if (bad >= 0) throw fail(targetOutOfRange(shape, bad, shape.vocab));
+    const given: Record<string, Float64Array> = Object.create(null);
+    for (const [name, from] of Object.entries(inputs.inputs)) given[name] = numbers(from);
     const result = inMemory(() =>
       evaluateReference(compiled.graph, {
         lengths: shape.lengths,
@@ -33,7 +35,7 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
         logits: inputs.logits && numbers(inputs.logits),
         targetTokens: targets,
         policyLogprobs: inputs.policyLogprobs && numbers(inputs.policyLogprobs),
-        inputs: Object.fromEntries(Object.entries(inputs.inputs).map(([name, source]) => [name, numbers(source)])),
+        inputs: given,
         config: config.scalars,
         skipMasked: options.skipMasked,
       }),

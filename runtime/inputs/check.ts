@@ -28,13 +28,15 @@ const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
  *
  * @throws LosscError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_LENGTH`, `INPUT_DTYPE`, `TARGET_OUT_OF_RANGE`, `DISPOSED`.
  */
-export function checkInputs(loss: LossDefinition, given: LossInputs, device: Device, needsGroups: boolean): CheckedInputs {
-  if (typeof given !== "object" || given === null) {
+export function checkInputs(loss: LossDefinition, from: LossInputs, device: Device, needsGroups: boolean): CheckedInputs {
+  if (typeof from !== "object" || from === null) {
     throw new LosscError(
       "INPUT_MISSING",
-      `the inputs are ${describe(given)}; give an object with lengths, logits, target_tokens and what the loss declares`,
+      `the inputs are ${describe(from)}; give an object with lengths, logits, target_tokens and what the loss declares`,
     );
   }
+  // Names are the user's: "constructor" is one like any other, and must not be found on a prototype.
+  const given: LossInputs = Object.assign(Object.create(null), from);
   checkNames(loss, given);
   const { lengths, tokens } = checkLengths(given.lengths);
   const groups = checkGroups(given.groups, lengths.length);
@@ -63,7 +65,7 @@ export function checkInputs(loss: LossDefinition, given: LossInputs, device: Dev
     checkTargets(targets, shape, vocab);
   }
 
-  const inputs: Record<string, Source> = {};
+  const inputs: Record<string, Source> = Object.create(null);
   for (const [name, declared] of Object.entries({
     weights: WEIGHTS,
     ...loss.inputs,
@@ -107,7 +109,7 @@ function checkNames(loss: LossDefinition, given: LossInputs): void {
 
 function need(loss: LossDefinition, given: LossInputs, name: string, otherwise = ""): unknown {
   if (given[name] !== undefined) return given[name];
-  const space = loss.inputs[name]?.space;
+  const space = Object.hasOwn(loss.inputs, name) ? loss.inputs[name]?.space : undefined;
   const how = space
     ? `; the loss declares it per ${space === "batch" ? "batch, as one number" : space === "vocab" ? "vocabulary entry" : space}`
     : otherwise;

@@ -174,7 +174,7 @@ describe("the CUDA compiler", () => {
     expect(toolchain.description).toContain("NVRTC 12.4");
     expect([...(await toolchain.compile(KERNEL)).bytes]).toEqual([1, 2, 3]);
     expect((await toolchain.compile(KERNEL)).built).toBe(false);
-    expect(calls).toEqual([[KERNEL.text, ["--gpu-architecture=sm_90", "-std=c++17", "-fmad=false"]]]);
+    expect(calls).toEqual([[KERNEL.text, ["--gpu-architecture=sm_90", "-std=c++17", "-fmad=false", "-default-device"]]]);
   });
 
   test("that is NVRTC and fails gives its log and the text", async () => {

@@ -174,6 +174,31 @@ export function deviceSuite(open: (options?: DeviceOptions) => Promise<Device>, 
       }
     });
 
+    test("names of the user's are data, whatever they are", async () => {
+      const evil = defineLoss({
+        name: 'x"; } */ #include "y"',
+        inputs: { constructor: "token", "a b; c": { space: "token", default: 2 }, __proto__x: "token" },
+        config: { "toString()": 3 },
+        loss: (policy, inputs, config) => ({
+          loss: mul(
+            mul(policy.logprobs, inputs.constructor),
+            mul(inputs["a b; c"], mul(config["toString()"], inputs.__proto__x)),
+          ),
+          metrics: { "*/ }": sum(inputs.constructor) },
+        }),
+      });
+      const compiled = await (await open()).compile(evil);
+      const plain = await oracle(cross_entropy, crossEntropyInputs());
+      const result = await compiled.forwardBackward({ ...crossEntropyInputs(), constructor: [1, 1, 1], __proto__x: [1, 1, 1] });
+      expect(result.loss).toBeCloseTo(-6 * plain.loss, 4);
+      expect(result.metrics["*/ }"]).toBe(3);
+      await expectError(
+        "INPUT_MISSING",
+        () => compiled.forwardBackward({ ...crossEntropyInputs(), __proto__x: [1, 1, 1] }),
+        "constructor",
+      );
+    });
+
     test("constants specialise a loss, also in the call", async () => {
       const loss = defineLoss({
         name: "static",
@@ -222,6 +247,23 @@ export function deviceSuite(open: (options?: DeviceOptions) => Promise<Device>, 
       const result = await compiled.forwardBackward({ lengths: LENGTHS, policy_logprobs }, {}, { inPlace: true });
       expect(result.gradLogprobs).toBe(policy_logprobs);
       expectClose(policy_logprobs, numbers(apart.gradLogprobs), 1e-7);
+    });
+
+    test("views into larger memory, wherever they begin, also shared memory", async () => {
+      const compiled = await (await open()).compile(ppo);
+      const apart = await compiled.forwardBackward(ppoInputs());
+      for (const memory of [new ArrayBuffer(80), new SharedArrayBuffer(80)]) {
+        for (const offset of [0, 1, 3]) {
+          const whole = new Float32Array(memory).fill(7);
+          const logits = whole.subarray(offset, offset + LOGITS.length);
+          logits.set(LOGITS);
+          const result = await compiled.forwardBackward({ ...ppoInputs(), logits }, {}, { inPlace: true });
+          expect(result.loss).toBe(apart.loss);
+          expectClose(logits, numbers(apart.gradLogits), computes ? 0 : 1e-7);
+          const outside = [...whole.subarray(0, offset), ...whole.subarray(offset + LOGITS.length)];
+          expect(outside.every((value) => value === 7)).toBe(true);
+        }
+      }
     });
 
     test("buffers go in and come out, and keep their content", async () => {
