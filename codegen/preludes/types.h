@@ -8,4 +8,4 @@ struct f16 { unsigned short bits; };
 constexpr unsigned kNone = 0xffffffffu;
 constexpr index kChunk = 1024;  // elements in a leaf of a fold over tokens, sequences or groups
 
-#define LOSSC_INFINITY __builtin_huge_valf()
+#define LOSSC_INFINITY as_float(0x7f800000u)

@@ -95,7 +95,8 @@ class Nvrtc extends CudaToolchain {
   }
 
   protected flags(): readonly string[] {
-    return [`--gpu-architecture=${this.architecture}`, ...FLAGS];
+    // Of itself NVRTC takes generic lambdas for host code, which nvcc takes to be where the function around them is.
+    return [`--gpu-architecture=${this.architecture}`, ...FLAGS, "-default-device"];
   }
 
   protected async build(folder: string, text: string, signal: AbortSignal): Promise<void> {
