@@ -33,7 +33,8 @@ function held(
 ): { readonly graph: LossGraph; readonly values: Readonly<Record<string, Float64Array>> } {
   const stops = topological([graph.loss]).filter((x) => x.op === "stopGradient");
   const names = new Map(stops.map((x, i) => [x, `stopGradient ${i}`]));
-  const { outputs } = evaluateReference({ ...graph, outputs: new Map(stops.map((x) => [names.get(x) as string, x])) }, input);
+  const wanted = new Map(stops.map((x) => [names.get(x) as string, { space: x.space as ElementSpace, x }]));
+  const { outputs } = evaluateReference({ ...graph, outputs: wanted }, input);
   const loss = replaced(graph.loss, names);
   return {
     graph: { ...graph, loss, summands: [], seeds: [], gradient: ZERO as Expression, metrics: new Map(), outputs: new Map() },

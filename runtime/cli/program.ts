@@ -134,7 +134,8 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** commander found the mistake: its message, and where to read on. */
 function asUsage(error: CommanderError): unknown {
-  if (error.code === "commander.help") return usage("a command is needed: devices, emit, eval or check; see lossc --help");
+  if (error.code === "commander.help")
+    return usage("a command is needed, one of devices, emit, eval and check; see lossc --help");
   const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
   return usage(`${message}; see lossc --help`);
 }

@@ -65,35 +65,31 @@ export function padded(vector: Vector, vocab: number): Shaped | undefined {
 
 /** The tokens again and again up to a count; what is left over gets weight 0. */
 export function repeated(vector: Vector, count: number): Shaped {
-  const { lengths, logits, inputs, vocab = 0, ...rest } = vector.case;
+  const { lengths, logits, inputs, vocab = 0, ...perToken } = vector.case;
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
   const times = Math.floor(count / tokens);
   const over = count - times * tokens;
-  const again = <T>(values: readonly T[], width = 1): T[] => [
+  const again = <T>(values: readonly T[], rest: readonly T[]): T[] => [
     ...Array<readonly T[]>(times).fill(values).flat(),
-    ...values.slice(0, over * width),
+    ...rest,
   ];
-  const weights = [
-    ...Array<readonly Wire[]>(times)
-      .fill(inputs.weights ?? Array<number>(tokens).fill(1))
-      .flat(),
-    ...Array<number>(over).fill(0),
-  ];
-  const perToken = (values: Readonly<Record<string, unknown>>) =>
-    Object.fromEntries(Object.entries(values).map(([key, value]) => [key, again(value as readonly Wire[])]));
+  const each = (values: Readonly<Record<string, unknown>>) =>
+    Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [key, again(value as Wire[], (value as Wire[]).slice(0, over))]),
+    );
+  const weights = again(inputs.weights ?? Array<number>(tokens).fill(1), Array<number>(over).fill(0));
   const shaped = {
-    ...perToken(rest),
+    ...each(perToken),
     ...(vocab && { vocab }),
-    lengths: [...Array<readonly number[]>(times).fill(lengths).flat(), over],
-    inputs: { ...perToken(inputs), weights },
+    lengths: again(lengths, [over]),
+    inputs: { ...each(inputs), weights },
   };
-  return {
-    vector,
-    text: entry(vector, shaped, logits && JSON.stringify(again(logits, vocab))),
-    size: count * vocab,
-    vocab,
-    times,
-  };
+  // As text: to write the same number a thousand times is most of the work.
+  const rows = (values: readonly Wire[]) => JSON.stringify(values).slice(1, -1);
+  const text =
+    logits &&
+    `[${[...Array<string>(times).fill(rows(logits)), rows(logits.slice(0, over * vocab))].filter((part) => part !== "").join(",")}]`;
+  return { vector, text: entry(vector, shaped, text), size: count * vocab, vocab, times };
 }
 
 /** Runs vectors on a device through `lossc eval --cases`, some millions of numbers to a process, and says what is wrong with each. */
