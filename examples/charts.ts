@@ -35,6 +35,7 @@ const LOOK = {
     orient: "top",
     title: null,
     labelFontSize: 12,
+    labelLimit: 400,
     labelColor: COLOURS.ink,
     symbolType: "stroke",
     symbolStrokeWidth: 3,

@@ -16,7 +16,7 @@ export function custom({ custom: { steps, windows, length, learningRate, zCoeffi
       ] as const;
       const [{ loss, metrics }] = await Promise.all(calls);
       run.record.curves.custom.push({ step: index + 1, z: metrics.z as number, crossEntropy: metrics.cross_entropy as number });
-      return { tokens, loss: loss / tokens };
+      return { tokens, loss };
     },
   };
 }

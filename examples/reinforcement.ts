@@ -22,12 +22,12 @@ export function reinforcement({ reinforcement: settings }: Settings): PartOfRun 
       const samples = await drawSamples(model, repeated, length, random);
       const rewards = samples.map((sample) => rewardOf(book, sample));
       const advantages = groupAdvantages(rewards, group);
-      const data = samples.map((sample, i) => datumOf(sample, advantages[i] as number));
+      const size = Math.ceil(samples.length / minibatches);
+      const data = samples.map((sample, i) => datumOf(sample, (advantages[i] as number) / size));
 
       // Several steps on the same samples: after the first, the policy is no longer the one that drew them, and the ratio in ppo leaves 1.
       let loss = 0;
       let tokens = 0;
-      const size = Math.ceil(data.length / minibatches);
       for (let epoch = 0; epoch < epochs; epoch++) {
         const order = random.permutation(data.length);
         for (let first = 0; first < data.length; first += size) {
@@ -38,7 +38,7 @@ export function reinforcement({ reinforcement: settings }: Settings): PartOfRun 
             client.optimStep({ learningRate }),
           ] as const;
           const [result] = await Promise.all(calls);
-          loss += result.loss;
+          loss += result.loss / (minibatches * epochs);
           tokens += chosen.length * length;
           record.curves.ratio.push({
             update: record.curves.ratio.length + 1,
@@ -81,7 +81,7 @@ export function datumOf({ prompt, tokens, logprobs }: Sample, advantage: number)
       target_tokens: sequence.slice(1),
       weights: padded(new Float32Array(tokens.length).fill(1)),
       logprobs: padded(logprobs),
-      // Divided by the length: the loss is a sum, and no sample should count for more than another.
+      // Divided by the length: the loss is a sum, and a sample should count once, not once for each character.
       advantages: padded(new Float32Array(tokens.length).fill(advantage / tokens.length)),
     },
   };

@@ -34,7 +34,7 @@ export async function renderReport(record: Record, { device, lexicon }: ReportCo
 <section class="tiles">
   ${tile("held-out loss, nats per character", figure(heldOut.start), figure(heldOut.supervised), `bigram table: ${figure(bigram)}`)}
   ${tile("reward, share of characters in words", figure(reward.supervised), figure(reward.reinforcement), "mean over samples from held-out prompts")}
-  ${tile("squared logsumexp", figure(firstZ), figure(lastZ), `held-out loss at the end: ${figure(heldOut.custom)}`)}
+  ${tile("mean of the squared logsumexp", figure(firstZ, 1), figure(lastZ, 1), `held-out loss at the end: ${figure(heldOut.custom)}`)}
 </section>
 ${part("1", "cross_entropy", "The model learns to tell the next character of the book. One chapter of ten is held out: training never sees it.", [loss], record, "supervised")}
 ${part("2", "ppo", `The model goes on from prompts and is rewarded for the share of characters that lie in words of the book, each word once. ${clip.group} samples of a prompt are judged beside each other; ${clip.minibatches * clip.epochs} steps of Adam are taken on each batch of samples, and the ratio between the policy and the one that drew them leaves 1.`, [rewards, ratio], record, "reinforcement")}
@@ -97,8 +97,8 @@ function duration({ seconds }: Record): string {
   return `${Math.round(Object.values(seconds).reduce((a, b) => a + b, 0))} seconds`;
 }
 
-function figure(value: number | undefined): string {
-  return value === undefined ? "–" : value.toFixed(3);
+function figure(value: number | undefined, digits = 3): string {
+  return value === undefined ? "–" : value.toFixed(digits);
 }
 
 function escaped(text: string): string {
@@ -126,7 +126,7 @@ function page(body: string): string {
   .tile { background: #fff; border-radius: 10px; padding: 16px 18px; box-shadow: 0 1px 3px rgb(34 48 60 / 10%); }
   .label, .note, .stage { font-size: 13px; color: #667380; }
   .tile p { margin: 0; }
-  .figures { font-size: 25px; font-variant-numeric: tabular-nums; padding: 6px 0; }
+  .figures { font-size: 23px; white-space: nowrap; font-variant-numeric: tabular-nums; padding: 6px 0; }
   .arrow { color: ${COLOURS.faint}; }
   .figures strong { color: ${COLOURS.sea}; }
   figure { margin: 16px 0 0; padding: 18px; background: #fff; border-radius: 10px; box-shadow: 0 1px 3px rgb(34 48 60 / 10%); }

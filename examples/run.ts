@@ -40,9 +40,13 @@ export function windowOf(text: Int32Array, begin: number, length: number): Datum
   };
 }
 
-/** Pieces from anywhere in the training text. */
+/** Pieces from anywhere in the training text. Their weights add up to 1: a loss is a sum, and with these it is the mean over all characters. */
 export function drawWindows({ book, random }: Run, count: number, length: number): Datum[] {
-  return Array.from({ length: count }, () => windowOf(book.training, random.below(book.training.length - length), length));
+  const weights = new Float32Array(length).fill(1 / (count * length));
+  return Array.from({ length: count }, () => {
+    const { modelInput, lossFnInputs } = windowOf(book.training, random.below(book.training.length - length), length);
+    return { modelInput, lossFnInputs: { ...lossFnInputs, weights } };
+  });
 }
 
 /** Pieces of the held-out text, side by side from its beginning. */

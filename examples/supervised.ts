@@ -12,8 +12,7 @@ export function supervised({ supervised: { steps, windows, length, learningRate 
       // Both calls are submitted before either has run; the client keeps their order.
       const forwardBackward = run.client.forwardBackward(drawWindows(run, windows, length), "cross_entropy");
       const optimStep = run.client.optimStep({ learningRate: learningRate * schedule(index, steps) });
-      const [result] = await Promise.all([forwardBackward, optimStep]);
-      const loss = result.loss / tokens;
+      const [{ loss }] = await Promise.all([forwardBackward, optimStep]);
       const { curves } = run.record;
       curves.loss.push({ step: index + 1, loss });
       if ((index + 1) % evaluation.every === 0) {

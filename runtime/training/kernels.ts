@@ -1,6 +1,6 @@
 /**
  * The steps of a policy that are no matrix product and no loss, written once in the prelude's primitives for every target. Each element owns what it
- * writes, so nothing is added atomically and the same input gives the same bits.
+ * writes, so nothing is added atomically and the same input gives the same bits. The first field of the arguments is the number of elements.
  */
 import type { StepKernel } from "../devices/device.js";
 
@@ -15,7 +15,7 @@ export const NORM_CHUNK = 256;
 const gather = `
 // out[slot] = table[tokens[slot]], a vector of \`width\` numbers.
 struct K0 {
-  struct Args { const int* tokens; const float* table; float* out; index width; };
+  struct Args { index n; const int* tokens; const float* table; float* out; index width; };
   LOSSC_FN static void element(const Args& a, index slot) {
     const index from = index(load(a.tokens, slot)) * a.width, to = slot * a.width;
     for (index j = 0; j < a.width; ++j) store(a.out, to + j, load(a.table, from + j));
@@ -25,7 +25,7 @@ struct K0 {
 const gatherTransposed = `
 // The transpose of K0: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in order[begin[token] .. begin[token + 1]).
 struct K1 {
-  struct Args { const int* begin; const int* order; const float* d; float* gradient; index width; };
+  struct Args { index n; const int* begin; const int* order; const float* d; float* gradient; index width; };
   LOSSC_FN static void element(const Args& a, index i) {
     const index token = i / a.width, j = i % a.width;
     const index end = load(a.begin, token + 1);
@@ -43,7 +43,7 @@ struct K1 {
 const addBias = `
 // x += bias, row by row.
 struct K2 {
-  struct Args { const float* bias; float* x; index width; };
+  struct Args { index n; const float* bias; float* x; index width; };
   LOSSC_FN static void element(const Args& a, index i) {
     store(a.x, i, load(a.x, i) + load(a.bias, index(unsigned(i) % unsigned(a.width))));
   }
@@ -52,7 +52,7 @@ struct K2 {
 const biasTanh = `
 // x = tanh(x + bias), row by row.
 struct K3 {
-  struct Args { const float* bias; float* x; index width; };
+  struct Args { index n; const float* bias; float* x; index width; };
   LOSSC_FN static void element(const Args& a, index i) {
     store(a.x, i, tanh_(load(a.x, i) + load(a.bias, index(unsigned(i) % unsigned(a.width)))));
   }
@@ -61,7 +61,7 @@ struct K3 {
 const tanhBackward = `
 // d *= 1 - y², with y = tanh of what went in.
 struct K4 {
-  struct Args { const float* y; float* d; };
+  struct Args { index n; const float* y; float* d; };
   LOSSC_FN static void element(const Args& a, index i) {
     const float y = load(a.y, i);
     store(a.d, i, load(a.d, i) * (1.0f - y * y));
@@ -71,7 +71,7 @@ struct K4 {
 const biasGradient = `
 // gradient[j] += the sum of column j of d.
 struct K5 {
-  struct Args { const float* d; float* gradient; index rows; index width; };
+  struct Args { index n; const float* d; float* gradient; index rows; index width; };
   LOSSC_FN static void element(const Args& a, index j) {
     float total = 0.0f;
     for (index first = 0; first < a.rows; first += ${RUN}) {
@@ -88,6 +88,7 @@ const adam = `
 // One step of Adam with the bias corrections folded into stepSize and squareScale. The gradient is zero afterwards.
 struct K6 {
   struct Args {
+    index n;
     float* weight; float* gradient; float* mean; float* square;
     double beta1; double beta2; double eps; double decay; double stepSize; double squareScale; double gradientScale;
   };
@@ -106,9 +107,9 @@ struct K6 {
 const squares = `
 // out[i] = the sum of the squares of chunk i.
 struct K7 {
-  struct Args { const float* x; float* out; index n; };
+  struct Args { index n; const float* x; float* out; index length; };
   LOSSC_FN static void element(const Args& a, index i) {
-    const index last = (i + 1) * ${NORM_CHUNK} < a.n ? (i + 1) * ${NORM_CHUNK} : a.n;
+    const index last = (i + 1) * ${NORM_CHUNK} < a.length ? (i + 1) * ${NORM_CHUNK} : a.length;
     float total = 0.0f;
     for (index j = i * ${NORM_CHUNK}; j < last; ++j) total = total + load(a.x, j) * load(a.x, j);
     store(a.out, i, total);

@@ -126,7 +126,7 @@ export class TrainingSteps {
         "INPUT_LENGTH",
         `${elements} elements are more than a step of a policy can count; give fewer tokens per call`,
       );
-    return [this.unit.launch(entryPoint(kernel), elements, fields)];
+    return [this.unit.launch(entryPoint(kernel), elements, [{ index: elements }, ...fields])];
   }
 }
 
