@@ -241,7 +241,11 @@ class Body {
     for (const { x, buffer } of [...stored, ...rowValues]) {
       this.lines.push(`    ${call}${this.args.buffer(buffer, true)}, ${index}, ${this.printer.print(x)});`);
     }
-    for (const x of slot.summands) {
+    // The gradient of logits is looked at where it is stored, row by row.
+    const { from, gradient } = this.options.graph;
+    const flagged =
+      from === "policy_logprobs" && slot.space === "token" && gradient && slot.stores.has(gradient) ? [gradient] : [];
+    for (const x of [...slot.summands, ...flagged]) {
       const word = STATUS[slot.space as "token" | "sequence" | "group"];
       this.lines.push(`    flag_non_finite(${this.status()}, ${word}, ${index}, ${this.printer.print(x)});`);
     }

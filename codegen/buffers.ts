@@ -87,7 +87,7 @@ export class Buffers {
     if (space === "batch" && x === graph.loss) return "loss";
     const metric = space === "batch" && [...graph.metrics].find(([, y]) => y === x);
     if (metric) return `metric ${metric[0]}`;
-    const output = space === x.space && [...graph.outputs].find(([, y]) => y === x);
+    const output = [...graph.outputs].find(([, output]) => output.x === x && output.space === space);
     return output ? `output ${output[0]}` : null;
   }
 

@@ -30,6 +30,13 @@ import {
 import type { Reduction } from "../dsl/reductions.js";
 import type { Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
+import type { ElementSpace } from "./plan.js";
+
+/** An expression with the space in whose elements it is wanted: simplification may make it coarser, the caller still wants one value per element. */
+export interface Placed {
+  readonly space: ElementSpace;
+  readonly x: Expression;
+}
 
 /** A loss as the later passes see it. */
 export interface LossGraph {
@@ -40,12 +47,12 @@ export interface LossGraph {
   /** The loss. Batch space. */
   readonly loss: Expression;
   /** What is summed into the loss, in its own space: where one is not finite its element is named. */
-  readonly summands: readonly Expression[];
+  readonly summands: readonly Placed[];
   /** The gradient of the logits (vocab space) or of the policy's logprobs (token space); null before the gradient pass. */
   readonly gradient: Expression | null;
   readonly logprobs: Expression;
   readonly metrics: ReadonlyMap<string, Expression>;
-  readonly outputs: ReadonlyMap<string, Expression>;
+  readonly outputs: ReadonlyMap<string, Placed>;
 }
 
 /** Every expression that a graph holds. */
@@ -56,21 +63,22 @@ export function rootsOf(graph: LossGraph): Expression[] {
 /** What must be computed once the gradient is known. */
 export function neededOf(graph: LossGraph): Expression[] {
   const gradient = graph.gradient ? [graph.gradient] : [];
-  return [graph.loss, ...graph.summands, ...gradient, graph.logprobs, ...graph.metrics.values(), ...graph.outputs.values()];
+  const placed = [...graph.summands, ...graph.outputs.values()].map(({ x }) => x);
+  return [graph.loss, ...placed, ...gradient, graph.logprobs, ...graph.metrics.values()];
 }
 
 /** The graph with every expression changed. */
 export function mapGraph(graph: LossGraph, change: (x: Expression) => Expression): LossGraph {
-  const changed = (map: ReadonlyMap<string, Expression>) => new Map([...map].map(([key, x]) => [key, change(x)]));
+  const placed = ({ space, x }: Placed): Placed => ({ space, x: change(x) });
   return {
     ...graph,
     seeds: graph.seeds.map(change),
     loss: change(graph.loss),
-    summands: graph.summands.map(change),
+    summands: graph.summands.map(placed),
     gradient: graph.gradient && change(graph.gradient),
     logprobs: change(graph.logprobs),
-    metrics: changed(graph.metrics),
-    outputs: changed(graph.outputs),
+    metrics: new Map([...graph.metrics].map(([key, x]) => [key, change(x)])),
+    outputs: new Map([...graph.outputs].map(([key, output]) => [key, placed(output)])),
   };
 }
 
@@ -125,7 +133,7 @@ export function expand(name: string, from: LossGraph["from"], traced: Traced): L
     if (x.op !== "reduce") return x;
     return reduction(x.operands[0] as Expression, x.attribute.reduction as Reduction, x.space, x.attribute.unbiased as boolean);
   });
-  const summands: Expression[] = [];
+  const summands: Placed[] = [];
   const seeds: Expression[] = [];
   const values: Expression[] = [];
   for (const term of traced.terms.map(spellOut)) {
@@ -139,11 +147,10 @@ export function expand(name: string, from: LossGraph["from"], traced: Traced): L
     const space = perToken.space as Exclude<Space, "vocab">;
     const summand = where(counts(space), space === "token" ? mul(weights, perToken) : perToken, 0);
     const total = fold("sum", summand, space, "batch");
-    summands.push(summand);
+    summands.push({ space, x: summand });
     seeds.push(total);
     values.push(total);
   }
-  const spelt = (map: ReadonlyMap<string, Expression>) => new Map([...map].map(([key, x]) => [key, spellOut(x)]));
   return {
     name,
     from,
@@ -152,7 +159,7 @@ export function expand(name: string, from: LossGraph["from"], traced: Traced): L
     summands,
     gradient: null,
     logprobs: from === "logits" ? targetLogprob(logits) : policyLogprobs,
-    metrics: spelt(traced.metrics),
-    outputs: spelt(traced.outputs),
+    metrics: new Map([...traced.metrics].map(([key, x]) => [key, spellOut(x)])),
+    outputs: new Map([...traced.outputs].map(([key, x]) => [key, { space: x.space as ElementSpace, x: spellOut(x) }])),
   };
 }

@@ -26,10 +26,10 @@ export function planOf(definition: LossDefinition, graph: LossGraph, logits: Log
     logprobs: logits === null ? null : buffers.store(graph.logprobs, "token").id,
     gradient: logits === null ? buffers.store(graph.gradient as Expression, "token").id : buffers.gradient().id,
     metrics: [...graph.metrics].map(([key, x]) => ({ key, buffer: scalar(x) })),
-    outputs: [...graph.outputs].map(([key, x]) => ({
+    outputs: [...graph.outputs].map(([key, { space, x }]) => ({
       key,
-      space: x.space as "token" | "sequence",
-      buffer: buffers.store(x, x.space as "token").id,
+      space: space as "token" | "sequence",
+      buffer: buffers.store(x, space).id,
     })),
   };
   return {

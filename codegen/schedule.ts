@@ -6,7 +6,7 @@ import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { ONE } from "../dsl/ops/index.js";
 import type { Space } from "../dsl/spaces.js";
-import { type LossGraph, neededOf } from "./expand.js";
+import { type LossGraph, neededOf, type Placed } from "./expand.js";
 import type { ElementSpace } from "./plan.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
 
@@ -86,11 +86,9 @@ export function schedule(graph: LossGraph): Schedule {
     slot.folds.push(f);
     slot.stores.add(x);
   }
-  for (const x of graph.summands)
-    slotAt(timeFor(x, x.space as ElementSpace, Number.POSITIVE_INFINITY), elementSpace(x)).summands.push(x);
-  const outputs = [...graph.outputs.values(), ...(fromLogits ? [graph.logprobs] : [gradient])];
-  for (const x of outputs) {
-    const space = x === gradient ? "token" : elementSpace(x);
+  for (const { space, x } of graph.summands) slotAt(timeFor(x, space, Number.POSITIVE_INFINITY), space).summands.push(x);
+  const perToken: Placed = { space: "token", x: fromLogits ? graph.logprobs : gradient };
+  for (const { space, x } of [...graph.outputs.values(), perToken]) {
     slotAt(timeFor(x, space, Number.POSITIVE_INFINITY), space).stores.add(x);
   }
   // Scalars that are no fold themselves are computed by one last step.
@@ -111,9 +109,6 @@ export function schedule(graph: LossGraph): Schedule {
   };
 }
 
-function elementSpace(x: Expression): ElementSpace {
-  return x.space as ElementSpace;
-}
 const spaceOrder = (space: Space) => ["token", "sequence", "group", "batch"].indexOf(space);
 
 /** Where computing x would stop: folds, row values and leaves. */

@@ -55,7 +55,7 @@ export function evaluateReference(graph: LossGraph, input: ReferenceInput): Refe
     logprobs: graph.from === "logits" ? evaluation.spread(graph.logprobs, "token") : null,
     gradient,
     metrics: Object.fromEntries([...graph.metrics].map(([key, x]) => [key, scalar(x)])),
-    outputs: Object.fromEntries([...graph.outputs].map(([key, x]) => [key, evaluation.spread(x, x.space)])),
+    outputs: Object.fromEntries([...graph.outputs].map(([key, { space, x }]) => [key, evaluation.spread(x, space)])),
     nonFinite: firstNonFinite(graph, evaluation, gradient, loss, input.vocab),
   };
 }
@@ -70,10 +70,10 @@ function firstNonFinite(
   const bad = (values: Float64Array) => values.findIndex((v) => !Number.isFinite(v));
   const entry = bad(gradient);
   let token = entry < 0 ? Number.POSITIVE_INFINITY : graph.from === "logits" ? Math.floor(entry / vocab) : entry;
-  for (const x of graph.summands) {
-    const element = bad(evaluation.value(x));
+  for (const { space, x } of graph.summands) {
+    const element = bad(evaluation.spread(x, space));
     if (element < 0) continue;
-    if (x.space !== "token") return { space: x.space as "sequence", element };
+    if (space !== "token") return { space: space as "sequence", element };
     token = Math.min(token, element);
   }
   if (token !== Number.POSITIVE_INFINITY) return { space: "token", element: token };

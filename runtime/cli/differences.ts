@@ -1,5 +1,6 @@
 /** Finite differences of a loss in float64, with what stands under `stopGradient` held still. */
 import type { LossGraph } from "../../codegen/expand.js";
+import type { ElementSpace } from "../../codegen/plan.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import { input as inputNode, ZERO } from "../../dsl/ops/index.js";
