@@ -12,10 +12,11 @@ export async function readJson(): Promise<unknown> {
   if (process.stdin.isTTY) process.stderr.write("lossc: waiting for JSON on stdin (end it with Ctrl-D)\n");
   const pieces: Buffer[] = [];
   for await (const piece of process.stdin as AsyncIterable<Buffer>) pieces.push(piece);
-  const text = Buffer.concat(pieces).toString("utf8");
-  if (text.trim() === "") throw usage("stdin is empty: it must hold a case as JSON, see lossc eval --help");
+  if (pieces.every((piece) => piece.toString("latin1").trim() === "")) {
+    throw usage("stdin is empty: it must hold a case as JSON, see lossc eval --help");
+  }
   try {
-    return JSON.parse(text);
+    return JSON.parse(Buffer.concat(pieces).toString("utf8"));
   } catch (error) {
     throw usage(`stdin is no JSON: ${(error as Error).message}`, error);
   }
