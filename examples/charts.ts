@@ -35,7 +35,7 @@ const LOOK = {
     orient: "top",
     title: null,
     labelFontSize: 12,
-    labelLimit: 400,
+    labelLimit: 0,
     labelColor: COLOURS.ink,
     symbolType: "stroke",
     symbolStrokeWidth: 3,
@@ -71,8 +71,19 @@ async function draw({ x, y, series, log = false }: Chart): Promise<string> {
     layer: series.map(({ name, colour, points, width = 2, dashed = false, opacity = 1 }) => ({
       data: { values: points.map((point) => ({ ...point, name })) },
       encoding: {
-        x: { field: "x", type: "quantitative", title: x, axis: { grid: false, tickCount: 6 } },
-        color: { field: "name", type: "nominal", scale: { domain: names, range: colours } },
+        x: {
+          field: "x",
+          type: "quantitative",
+          title: x,
+          scale: { nice: false, zero: false },
+          axis: { grid: false, tickCount: 6 },
+        },
+        color: {
+          field: "name",
+          type: "nominal",
+          scale: { domain: names, range: colours },
+          ...(names.length === 1 && { legend: null }),
+        },
       },
       layer: [
         ...(points.some(({ low }) => low !== undefined)
@@ -144,7 +155,7 @@ export function rewardChart({ curves }: Record): Promise<string> {
   return draw({
     x: "batch of samples",
     y: "share of characters in words",
-    series: [{ name: "mean reward, with nine tenths of the samples", colour: COLOURS.moss, points, width: 2.5 }],
+    series: [{ name: "mean reward", colour: COLOURS.moss, points, width: 2.5 }],
   });
 }
 

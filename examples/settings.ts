@@ -42,7 +42,7 @@ export const HELD_OUT_WINDOW = 256;
 export const FULL: Settings = {
   seed: 1851,
   model: { context: 10, width: 20, hidden: 320 },
-  supervised: { steps: 1500, windows: 32, length: 64, learningRate: 4e-3 },
+  supervised: { steps: 1200, windows: 32, length: 64, learningRate: 4e-3 },
   reinforcement: { steps: 24, prompts: 12, group: 8, length: 48, minibatches: 4, epochs: 1, learningRate: 1e-3 },
   custom: { steps: 60, windows: 32, length: 64, learningRate: 1e-3, zCoefficient: 0.01 },
   evaluation: { windows: 32, every: 100, prompts: 128, share: 1 },
