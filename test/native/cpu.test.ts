@@ -93,13 +93,14 @@ describe.each([
     const module = await device.load(kernels);
     const abort = new Int32Array(new SharedArrayBuffer(4));
     const count = new Int32Array(1);
-    const program = new Array(4).fill(launch(module, "slow", [{ pointer: count }], { elements: 500 }));
+    // Left alone it takes ten seconds or more.
+    const program = new Array(100).fill(launch(module, "slow", [{ pointer: count }], { elements: 500 }));
     const running = device.run(program, abort);
     const waiting = device.run([{ kind: "fill", to: count, offset: 0, bytes: 4, value: 0 }]);
     setTimeout(() => Atomics.store(abort, 0, 1), 30);
     const started = performance.now();
     await expectCode("ABORTED", () => running);
-    expect(performance.now() - started).toBeLessThan(1500);
+    expect(performance.now() - started).toBeLessThan(5000);
     await waiting;
     expect(count[0]).toBe(0);
   });
