@@ -161,14 +161,14 @@ const extremum = (name: "min" | "max", loses: Builder<2>): Builder<2> =>
 export const min = extremum("min", gt);
 export const max = extremum("max", lt);
 
-/** Passes the adjoint at both bounds. Where the bounds cross, the upper one holds. */
+/** Passes the adjoint at both bounds, and none to NaN. Where the bounds cross, the upper one holds. */
 export const clamp: Builder<3> = defineOp({
   name: "clamp",
   takes: ["number", "number", "number"],
   gives: "number",
   evaluate: (x, low, high) => Math.min(Math.max(x, low), high),
   gradient: (g, _self, x, low, high) => [
-    where(or(lt(x, low), gt(x, high)), 0, g),
+    where(and(ge(x, low), le(x, high)), g, 0),
     where(and(lt(x, low), le(low, high)), g, 0),
     where(or(gt(x, high), and(lt(x, low), gt(low, high))), g, 0),
   ],
