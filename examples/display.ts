@@ -24,7 +24,10 @@ export class Display {
     }
     const format = `${part.title.padEnd(26)} {bar} {value}/{total} · {speed} tokens/s · loss {loss} · reward {reward} · {eta_formatted}`;
     // The run stops by itself at Ctrl-C, after it has saved: the bar must not end the process.
-    this.#bar = new SingleBar({ format, stream: process.stderr, gracefulExit: false, hideCursor: true }, Presets.shades_classic);
+    this.#bar = new SingleBar(
+      { format, stream: process.stderr, gracefulExit: false, hideCursor: true, barsize: 24 },
+      Presets.shades_classic,
+    );
     this.#bar.start(part.steps, done, this.#fields);
   }
 

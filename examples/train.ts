@@ -1,7 +1,7 @@
 /**
  * Trains a small language model on Moby Dick with lossc: first with `cross_entropy`, then with `ppo` from its own samples, then with a loss of its own.
  *
- *     npm run train -- [--device cpu|cuda|emulated] [--out DIR] [--fresh] [--quick]
+ *     npm run train -- [--device NAME] [--out DIR] [--fresh] [--quick] [--help]
  *
  * Ctrl-C saves, and the next run goes on.
  */
@@ -22,6 +22,15 @@ import { supervised } from "./supervised.js";
 import { readBook } from "./text.js";
 import { summaryOf } from "./verdict.js";
 
+const HELP = `Trains a small language model on Moby Dick; Ctrl-C saves, and the next run goes on.
+
+  --device NAME  cuda, cuda:N, cpu or emulated; cuda where there is one, else cpu
+  --out DIR      where the state and report.html go (out)
+  --fresh        begin anew, whatever is in DIR
+  --quick        do everything once, in a few seconds
+  --help         this text
+`;
+
 /** Exit status of a run that Ctrl-C has cut off, as shells have it. */
 const INTERRUPTED = 130;
 
@@ -33,7 +42,12 @@ interface Arguments {
 }
 
 async function main(): Promise<number> {
-  const { device: name, out, fresh, settings } = readArguments();
+  const given = readArguments();
+  if (!given) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const { device: name, out, fresh, settings } = given;
   const stop = { asked: false };
   onInterrupt(() => {
     stop.asked = true;
@@ -58,15 +72,18 @@ async function main(): Promise<number> {
   return learned ? 0 : 1;
 }
 
-function readArguments(): Arguments {
+/** Null where only help was asked for. */
+function readArguments(): Arguments | null {
   const { values } = parseArgs({
     options: {
       device: { type: "string" },
       out: { type: "string", default: "out" },
       fresh: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
     },
   });
+  if (values.help) return null;
   return { device: values.device, out: values.out, fresh: values.fresh, settings: values.quick ? QUICK : FULL };
 }
 
