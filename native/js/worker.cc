@@ -89,9 +89,14 @@ void Worker::discard(std::shared_ptr<void> garbage) {
 
 bool Worker::collect() {
   std::vector<std::shared_ptr<void>> garbage;
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  const bool some = freeing_ || !garbage_.empty();
   garbage.swap(garbage_);
-  return !garbage.empty();
+  // What the thread has taken already is on its way.
+  freed_.wait(lock, [this] { return !freeing_; });
+  lock.unlock();
+  garbage.clear();
+  return some;
 }
 
 void Worker::stop() {
@@ -126,9 +131,12 @@ void Worker::loop() {
     if (!garbage_.empty()) {
       std::vector<std::shared_ptr<void>> garbage;
       garbage.swap(garbage_);
+      freeing_ = true;
       lock.unlock();
       garbage.clear();
       lock.lock();
+      freeing_ = false;
+      freed_.notify_all();
       continue;
     }
     auto task = std::move(tasks_.front());

@@ -50,7 +50,7 @@ class Worker {
   Napi::Promise submit(std::unique_ptr<Task> task);
   /// JavaScript thread. Freeing memory can take long, so it is left to the thread, between two tasks.
   void discard(std::shared_ptr<void> garbage);
-  /// JavaScript thread. Frees at once what waits to be freed; false where there was nothing.
+  /// JavaScript thread. Frees at once what waits to be freed, and waits for what is being freed; false where there was nothing.
   bool collect();
   /// JavaScript thread. Interrupts what runs, drops what waits and joins the thread. Nothing may be submitted after it.
   void stop();
@@ -75,6 +75,9 @@ class Worker {
   std::condition_variable ready_;
   std::deque<std::unique_ptr<Task>> tasks_;
   std::vector<std::shared_ptr<void>> garbage_;
+  /// The thread is freeing what it took out of `garbage_`.
+  bool freeing_ = false;
+  std::condition_variable freed_;
   std::atomic<bool> stopping_{false};
   /// Something was submitted; read without the lock.
   std::atomic<bool> nudged_{false};
