@@ -28,7 +28,7 @@ export function unitText({ target, header, geometry, logit, kernels }: Unit): Ke
   const { team, block, step } = geometry;
   const text = [
     ...header.map((line) => `// ${line}`),
-    `constexpr int kTeam = ${team}, kBlock = ${block}, kStep = ${step};  // lanes of a row, threads of a sweep's block and of a step's`,
+    ...constants(target, geometry, kernels),
     PRELUDE_MARK,
     preludeText(target),
     KERNELS_MARK,
@@ -44,6 +44,16 @@ export function unitText({ target, header, geometry, logit, kernels }: Unit): Ke
     perBlock: entry === "sweep" ? (target === "cpu" ? 1 : block / team) : step,
   }));
   return { target, text, launches };
+}
+
+/** The geometry as text: what its kernels use of it. A thread of the CPU takes what it gets. */
+function constants(target: Target, { team, block, step }: Geometry, kernels: readonly UnitKernel[]): string[] {
+  const sweeps = target !== "cpu" && kernels.some(({ entry }) => entry === "sweep");
+  const steps = target !== "cpu" && kernels.some(({ entry }) => entry !== "sweep");
+  return [
+    ...(sweeps ? [`constexpr int kTeam = ${team}, kBlock = ${block};  // lanes of a row, threads of a sweep's block`] : []),
+    ...(steps ? [`constexpr int kStep = ${step};  // threads of a step's block`] : []),
+  ];
 }
 
 /** Hand-written kernels over elements, in the primitives of the preludes; for optimisers and policies. */

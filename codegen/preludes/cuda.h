@@ -1,5 +1,9 @@
 // PTX and built-ins. Compiled with -fmad=false: where a fused multiply-add is meant it is written.
 
+// Before a loop: how often its body is repeated. Loops that run seldom are kept small, for the compiler takes as long as its text is.
+#define LOSSC_PRAGMA(text) _Pragma(#text)
+#define LOSSC_UNROLL(times) LOSSC_PRAGMA(unroll (times))
+
 LOSSC_FN float as_float(unsigned bits) { return __uint_as_float(bits); }
 
 LOSSC_FN float widen(float x) { return x; }
@@ -63,8 +67,9 @@ struct Lane {
   }
 };
 
+// 1024 threads of a multiprocessor at once, and so 64 registers each: asked for more threads, the compiler spills.
 #define LOSSC_ENTRY(name, K, threads, visit)                                                            \
-  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ K::Args a) {       \
+  extern "C" __global__ void __launch_bounds__(threads, 1024 / threads) name(const __grid_constant__ K::Args a) { \
     const index block = blockIdx.x;                                                                     \
     const Lane lane{};                                                                                  \
     visit;                                                                                              \

@@ -46,6 +46,7 @@ struct Team {
 
   template <class F, class T> LOSSC_FN double fold_run(const T* values, index begin, index end) const {
     auto acc = Folds<F>::template identity<double>();
+    LOSSC_UNROLL(LANES > 32 ? 1 : 4)  // a chunk is a few values per lane of a block, but many per lane of a warp
     for (index i = begin + lane(); i < end; i += LANES) acc.v[0] = F::merge(acc.v[0], double(read_fresh(values, i)));
     return reduce<Folds<F>>(acc).v[0];
   }
@@ -57,28 +58,23 @@ struct Team {
 
 // ---- rows, in packets of 16 bytes that are aligned to the global element index ----
 
-template <class T>
-struct Row {
-  const T* data;
-  index start, count;
-  LOSSC_FN Row(const T* logits, index t, index vocab) : data(logits), start(t * vocab), count(vocab) {}
-};
-template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, row.start + i); }
-
 template <class T> constexpr int kPacket = 16 / sizeof(T);
 template <class T> struct alignas(16) Packet { T v[kPacket<T>]; };
 
-// Calls inner(first element of the packet) for packets that lie wholly in the row and edge(element) for what sticks out of them.
-template <class Team, class T, class Inner, class Edge>
-LOSSC_FN void each_packet(const Team& team, const Row<T>& row, const Inner& inner, const Edge& edge) {
-  constexpr int W = kPacket<T>;
-  const index begin = row.start, end = row.start + row.count;
-  for (index p = begin / W + team.lane(); p * W < end; p += Team::kLanes) {
-    const index e = p * W;
-    if (e >= begin && e + W <= end) inner(e);
-    else
-      for (index i = e < begin ? begin : e; i < e + W && i < end; ++i) edge(i);
-  }
+// A row of logits. Within it, entries are counted by int, which takes half the registers of an index.
+template <class T>
+struct Row {
+  const T* first;
+  int count;
+  int skew;  // entries between the packet boundary before the row and the row
+  LOSSC_FN Row(const T* logits, index t, index vocab) : first(logits + t * vocab), count(int(vocab)), skew(int(t * vocab % kPacket<T>)) {}
+};
+template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.first, i); }
+
+template <class T> LOSSC_FN Packet<T> gather_packet(const T* p, index e) {
+  Packet<T> r;
+  for (int i = 0; i < kPacket<T>; ++i) r.v[i] = read(p, e + i);
+  return r;
 }
 
 // Folds map(z) over the row. Which lane takes an entry follows from the entry's place in its row, not from the row's place in memory: a row has the
@@ -88,56 +84,76 @@ LOSSC_FN auto fold(const Team& team, const Row<T>& row, const Map& map) {
   using All = Folds<F...>;
   constexpr int W = kPacket<T>;
   auto acc = All::template identity<float>();
-  const bool aligned = row.start % W == 0;
-  for (index p = team.lane(); p * W < row.count; p += Team::kLanes) {
-    const index e = row.start + p * W;
-    const index left = row.count - p * W;
-    if (aligned && left >= W) {
-      const Packet<T> z = read_as_packet<Packet<T>>(row.data, e);
-      for (int i = 0; i < W; ++i) acc = All::merge(acc, map(widen(z.v[i])));
+  const auto take = [&](const Packet<T>& z) {
+    for (int i = 0; i < W; ++i) acc = All::merge(acc, map(widen(z.v[i])));
+  };
+  for (int e = team.lane() * W; e < row.count; e += Team::kLanes * W) {
+    if (e + W > row.count) {
+      LOSSC_UNROLL(1)
+      for (int i = e; i < row.count; ++i) acc = All::merge(acc, map(load(row.first, i)));
+    } else if (row.skew == 0) {
+      take(read_as_packet<Packet<T>>(row.first, e));
     } else {
-      for (int i = 0; i < W && i < left; ++i) acc = All::merge(acc, map(load(row.data, e + i)));
+      take(gather_packet(row.first, e));
     }
   }
   return team.template reduce<All>(acc);
 }
 
+// Calls inner(first entry) for the packets of memory that lie wholly in the row and edge(entry) for what sticks out of them.
+template <class Team, class T, class Inner, class Edge>
+LOSSC_FN void each_packet(const Team& team, const Row<T>& row, const Inner& inner, const Edge& edge) {
+  constexpr int W = kPacket<T>;
+  for (int e = team.lane() * W - row.skew; e < row.count; e += Team::kLanes * W) {
+    if (e >= 0 && e + W <= row.count) {
+      inner(e);
+    } else {
+      LOSSC_UNROLL(1)
+      for (int i = e < 0 ? 0 : e; i < e + W && i < row.count; ++i) edge(i);
+    }
+  }
+}
+
 // Stores map(z) for every entry of the row and mend(z) for the target's; where z is -inf, 0. A lane reads what it writes before it writes it, and
 // nothing else, so that the row may be written over. False where this lane stored something that is not finite.
 template <class Team, class T, class Map, class Mend>
-LOSSC_FN bool store_row(const Team& team, T* out, index, const Row<T>& row, index target, const Map& map, const Mend& mend) {
+LOSSC_FN bool store_row(const Team& team, T* out, index t, const Row<T>& row, index target, const Map& map, const Mend& mend) {
   constexpr int W = kPacket<T>;
+  T* const to = out + t * row.count;
+  const int hot = int(target);
   float poison = 0.0f;  // 0 · finite is 0
-  const index hot = row.start + target;
   const auto one = [&](T raw, const auto& entry) {
     const float z = widen(raw);
     T g;
     narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z), g);
-    poison += widen(g) * 0.0f;
     return g;
   };
   each_packet(
       team, row,
-      [&](index e) {
-        const Packet<T> z = read_as_packet<Packet<T>>(row.data, e);
+      [&](int e) {
+        const Packet<T> z = read_as_packet<Packet<T>>(row.first, e);
         Packet<T> g;
         for (int i = 0; i < W; ++i) g.v[i] = one(z.v[i], map);
         if (hot >= e && hot < e + W)
           for (int i = 0; i < W; ++i)
             if (e + i == hot) g.v[i] = one(z.v[i], mend);
-        write_as_packet(out, e, g);
+        for (int i = 0; i < W; ++i) poison += widen(g.v[i]) * 0.0f;
+        write_as_packet(to, e, g);
       },
-      [&](index i) {
-        const T z = read(row.data, i);
-        write(out, i, i == hot ? one(z, mend) : one(z, map));
+      [&](int i) {
+        const T z = read(row.first, i);
+        const T g = i == hot ? one(z, mend) : one(z, map);
+        poison += widen(g) * 0.0f;
+        write(to, i, g);
       });
   return poison == 0.0f;
 }
 
 template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index t, index vocab, float v) {
+  T* const to = out + t * vocab;
   Packet<T> full;
   for (int i = 0; i < kPacket<T>; ++i) narrow(v, full.v[i]);
-  each_packet(team, Row<T>(out, t, vocab), [&](index e) { write_as_packet(out, e, full); }, [&](index i) { write(out, i, full.v[0]); });
+  each_packet(team, Row<T>(out, t, vocab), [&](int e) { write_as_packet(to, e, full); }, [&](int i) { write(to, i, full.v[0]); });
 }
 
 // A value per token that the whole team holds.
