@@ -1,0 +1,30 @@
+/** Losses that the tests of kernel text share: the built-ins, and some written as a user would. */
+import { clamp, defineLoss, exp, mean, min, mul, neg, square, sub, sum, variance } from "../../dsl/index.js";
+import { builtins } from "../../losses/index.js";
+
+/** A token-local loss of no paper. */
+export const squared = defineLoss({
+  name: "sum of squared logprobs",
+  loss: (policy) => sum(square(policy.logprobs)),
+});
+
+/** Couples every token with every other: two sweeps. */
+export const spread = defineLoss({
+  name: "variance of logprobs",
+  loss: (policy) => variance(policy.logprobs),
+});
+
+/** Sequence-level policy optimisation: one ratio per sequence, the geometric mean of its tokens' ratios. */
+export const sequencePolicy = defineLoss({
+  name: "a clipped ratio per sequence",
+  inputs: { logprobs: "token", advantages: "sequence" },
+  config: { clip_low_threshold: 0.9, clip_high_threshold: 1.1 },
+  loss(policy, inputs, config) {
+    const ratio = exp(mean(sub(policy.logprobs, inputs.logprobs), "tokens"));
+    const clipped = clamp(ratio, config.clip_low_threshold, config.clip_high_threshold);
+    return neg(min(mul(ratio, inputs.advantages), mul(clipped, inputs.advantages)));
+  },
+});
+
+/** By the names of their golden files. */
+export const goldenLosses = { ...builtins, squared, variance: spread, "sequence-policy": sequencePolicy };

@@ -1,0 +1,76 @@
+/**
+ * Golden kernels: what each loss compiles to, as a reader of a change sees it. `npx vitest run test/codegen/golden.test.ts -u` refreshes the files;
+ * read the difference before it is committed.
+ */
+import { readdirSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { compilePlan } from "../../codegen/compile.js";
+import { emitText, KERNELS_MARK, preludeText } from "../../codegen/emit.js";
+import type { Plan, Target } from "../../codegen/plan.js";
+import { ppo } from "../../losses/index.js";
+import { goldenLosses } from "./golden-losses.js";
+
+const VOCAB = 131072;
+
+function textOf(plan: Plan, target: Target = "cuda", vocab = VOCAB): string {
+  return emitText(plan, { target, architecture: "sm_90", vocab }).text;
+}
+
+/** The text without its prelude, which is the same for all. */
+function ownText(text: string, target: Target = "cuda"): string {
+  const without = text.replace(preludeText(target), "");
+  expect(without.length).toBeLessThan(text.length);
+  return without;
+}
+
+describe.each(Object.entries(goldenLosses))("%s", (name, loss) => {
+  test("the kernels that are written for bf16", async () => {
+    const { plan } = compilePlan({ loss, logits: "bf16" });
+    await expect(ownText(textOf(plan))).toMatchFileSnapshot(`golden/${name}.cu`);
+  });
+
+  test("dtypes differ in the types of the logits and of their gradient, and in nothing else", () => {
+    const kernels = (["bf16", "f16", "f32"] as const).map((logits) =>
+      (textOf(compilePlan({ loss, logits }).plan).split(KERNELS_MARK)[1] as string)
+        .replace(/^using logit = \w+;$/m, "using logit = T;")
+        .replaceAll(/\w+\* (p\d+;) +(\/\/ (?:gradient of )?logits)$/gm, "T* $1 $2")
+        .replaceAll(/; +\/\/ /g, "; // ")
+        .replaceAll(/^\/\/ Traffic per token: .*$/gm, ""),
+    );
+    expect(kernels[1]).toBe(kernels[0]);
+    expect(kernels[2]).toBe(kernels[0]);
+  });
+
+  test("targets differ in the prelude and the geometry, and in nothing else", () => {
+    const { plan } = compilePlan({ loss, logits: "f32" });
+    const kernels = (["cuda", "cpu", "emulated"] as const).map((target) => textOf(plan, target).split(KERNELS_MARK)[1]);
+    expect(new Set(kernels).size).toBe(1);
+    expect(kernels[0]).not.toMatch(/^\s*#/m);
+  });
+
+  test("vocabularies differ in the geometry, and in nothing else", () => {
+    const { plan } = compilePlan({ loss, logits: "f32" });
+    const texts = [1, 1000, 1025, 20000].map((vocab) => textOf(plan, "cuda", vocab).split(KERNELS_MARK)[1]);
+    expect(new Set(texts).size).toBe(1);
+  });
+});
+
+test("a plan, as data", async () => {
+  const { plan } = compilePlan({ loss: goldenLosses.variance, logits: "bf16" });
+  expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
+  const readable = {
+    ...plan,
+    kernels: plan.kernels.map(({ body, ...kernel }) => ({ ...kernel, lines: body.split("\n").length })),
+  };
+  await expect(`${JSON.stringify(readable, null, 2)}\n`).toMatchFileSnapshot("golden/variance.plan.json");
+});
+
+test("from policy_logprobs there are only steps", async () => {
+  const { plan } = compilePlan({ loss: ppo, logits: null });
+  await expect(ownText(textOf(plan))).toMatchFileSnapshot("golden/ppo.policy_logprobs.cu");
+});
+
+test("no golden file is left over", () => {
+  const expected = [...Object.keys(goldenLosses).map((name) => `${name}.cu`), "ppo.policy_logprobs.cu", "variance.plan.json"];
+  expect(readdirSync(new URL("golden", import.meta.url)).filter((file) => !expected.includes(file))).toEqual([]);
+});

@@ -1,0 +1,53 @@
+// lossc, cuda: the loss "ppo" and its gradient.
+// policy_logprobs in; loss and their gradient out, in 0 sweeps and 1 step.
+// A token moves 24 bytes beside.
+constexpr int kStep = 256;  // threads of a step's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = float;
+
+// k0: a step of "ppo", one token at a time.
+// It folds 1 value per token.
+// Traffic per token: 24 bytes.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p0;  // weights, 1 where not given
+    const float* p1;  // policy_logprobs
+    const float* p2;  // logprobs
+    const float* p3;  // advantages
+    double c0;        // clip_low_threshold
+    double c1;        // clip_high_threshold
+    float* p4;        // a value per token
+    float* p5;        // gradient of policy_logprobs
+    unsigned* p6;     // status
+    double* p7;       // a partial fold per chunk
+    unsigned* p8;     // arrivals
+    double* p9;       // loss
+  };
+  LOSSC_FN static void element(const Args& a, index t) {
+    const float x0 = load_or(a.p0, t, 1.0f);
+    const float x1 = load(a.p1, t);
+    const float x2 = load(a.p2, t);
+    const float x3 = load(a.p3, t);
+    const float x4 = float(a.c0);
+    const float x5 = float(a.c1);
+    const float v6 = exp_(x1 - x2);
+    const float v7 = v6 * x3;
+    const float v8 = clamp_(v6, x4, x5) * x3;
+    const float v9 = select(x0 != 0.0f, -(x0 * min_(v7, v8)), 0.0f);
+    store(a.p4, t, v9);
+    const float v10 = chain_(select(v7 == v8, -(x0 * 0.5f), -x0), x3);
+    const float v11 = select((v6 >= x4) & (v6 <= x5), select(v8 > v7, 0.0f, v10), 0.0f) + select(v7 > v8, 0.0f, v10);
+    store(a.p5, t, chain_(v11, v6));
+    flag_non_finite(a.p6, 1, t, v9);
+    flag_non_finite(a.p6, 1, t, chain_(v11, v6));
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
+  }
+};
+LOSSC_STEP(k0, K0)
+
+}  // namespace lossc

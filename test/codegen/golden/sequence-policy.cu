@@ -1,0 +1,157 @@
+// lossc, cuda: the loss "a clipped ratio per sequence" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
+// A token moves 6 bytes per vocabulary entry, 56 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+constexpr int kStep = 256;  // threads of a step's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 2 of "a clipped ratio per sequence", one row of logits per token.
+// It folds the row in 2 phases, folds 2 values per token.
+// Traffic per token: 2 bytes per vocabulary entry, 36 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p2;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p1;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p3;     // status
+    const bf16* p0;   // logits
+    const float* p4;  // logprobs
+    float* p5;        // a value per token
+    float* p6;        // a value per token
+    float* p7;        // logprobs
+    float* p8;        // a value per token
+    float* p9;        // a value per token
+    index sequences;
+    const int* p13;   // the sequence of each token
+    const int* p14;   // the first token of each sequence
+    const int* p15;   // the first chunk of each sequence
+    double* p10;      // a partial fold per chunk
+    unsigned* p11;    // arrivals
+    double* p12;      // a sum per sequence
+    double* p16;      // a partial fold per chunk
+    unsigned* p17;    // arrivals
+    double* p18;      // a sum per sequence
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p2, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p0, t, a.vocab);
+    const float x1 = load(a.p4, t);
+    float r2 = 0.0f;  // the target's logit
+    if (reads) r2 = at(row, target);
+    float r3 = 0.0f;  // max over the row
+    if (reads) r3 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    float r4 = 1.0f;  // sum over the row
+    if (reads) r4 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r3)); }).v[0];
+    const bool b5 = x0 != 0.0f;
+    put(team, a.p5, t, select(b5, 1.0f, 0.0f));
+    const float v6 = (r2 - r3) - log_(r4);
+    put(team, a.p6, t, select(b5, v6 - x1, 0.0f));
+    put(team, a.p7, t, v6);
+    put(team, a.p8, t, r3);
+    put(team, a.p9, t, r4);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p6, a.p16, a.p17, a.p18);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+// k1: a step of "a clipped ratio per sequence", one sequence at a time.
+// It folds 1 value per sequence.
+// Traffic per token: 0 bytes.
+struct K1 {
+  struct Args {
+    index n;            // sequences
+    const float* p19;   // advantages
+    double c0;          // clip_low_threshold
+    double c1;          // clip_high_threshold
+    float* p20;         // a value per sequence
+    const double* p12;  // a sum per sequence
+    const double* p18;  // a sum per sequence
+    unsigned* p3;       // status
+    double* p21;        // a partial fold per chunk
+    unsigned* p22;      // arrivals
+    double* p23;        // loss
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x0 = load(a.p19, i);
+    const float x1 = float(a.c0);
+    const float x2 = float(a.c1);
+    const float x3 = load(a.p12, i);
+    const float x4 = load(a.p18, i);
+    const float v5 = exp_(x4 / x3);
+    const float v6 = select(x3 > 0.0f, -min_(v5 * x0, clamp_(v5, x1, x2) * x0), 0.0f);
+    store(a.p20, i, v6);
+    flag_non_finite(a.p3, 2, i, v6);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p21, a.p22, a.p23);
+  }
+};
+LOSSC_STEP(k1, K1)
+
+// k2: sweep 2 of 2 of "a clipped ratio per sequence", one row of logits per token.
+// It writes the gradient of the logits.
+// Traffic per token: 4 bytes per vocabulary entry, 20 beside.
+struct K2 {
+  struct Args {
+    index n;            // tokens
+    const float* p2;    // weights, 1 where not given
+    index skip;         // not 0: rows of weight 0 are not read
+    const int* p1;      // target_tokens
+    index vocab;        // entries of a row
+    unsigned* p3;       // status
+    const bf16* p0;     // logits
+    double c0;          // clip_low_threshold
+    double c1;          // clip_high_threshold
+    const float* p19;   // advantages
+    const int* p13;     // the sequence of each token
+    bf16* p24;          // gradient of logits
+    const double* p18;  // a sum per sequence
+    const double* p12;  // a sum per sequence
+    const float* p8;    // a value per token
+    const float* p9;    // a value per token
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p2, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p0, t, a.vocab);
+    const float x1 = float(a.c0);
+    const float x2 = float(a.c1);
+    const index i3 = read(a.p13, t);
+    const float x4 = load(a.p19, i3);
+    const float x5 = load(a.p18, i3);
+    const float x6 = load(a.p12, i3);
+    const float v7 = exp_(x5 / x6);
+    const float v8 = clamp_(v7, x1, x2) * x4;
+    const float v9 = v7 * x4;
+    const float v10 = select(x6 > 0.0f, 1.0f, 0.0f);
+    const float v11 = chain_(select(v9 == v8, -(v10 * 0.5f), -v10), x4);
+    const float v12 = select((v7 >= x1) & (v7 <= x2), select(v8 > v9, 0.0f, v11), 0.0f) + select(v9 > v8, 0.0f, v11);
+    const float v13 = chain_(chain_(v12, v7), 1.0f / x6);
+    const bool b14 = x0 != 0.0f;
+    const float x15 = load(a.p8, t);
+    const float x16 = load(a.p9, t);
+    const float v17 = 1.0f / x16;
+    if (!reads || (v13 == 0.0f)) {
+      fill_row(team, a.p24, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p24, t, row, target,
+                          [&](auto z) { return select(b14, chain_(-v13, fast_exp_(z - x15) * v17), 0.0f); },
+                          [&](auto z) { return select(b14, chain_(v13, 1.0f - (fast_exp_(z - x15) * v17)), 0.0f); })) {
+      flag(a.p3, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
+};
+LOSSC_SWEEP(k2, K2)
+
+}  // namespace lossc

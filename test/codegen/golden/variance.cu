@@ -1,0 +1,131 @@
+// lossc, cuda: the loss "variance of logprobs" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
+// A token moves 6 bytes per vocabulary entry, 52 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+constexpr int kStep = 256;  // threads of a step's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 2 of "variance of logprobs", one row of logits per token.
+// It folds the row in 2 phases, folds 2 values per token.
+// Traffic per token: 2 bytes per vocabulary entry, 28 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p3;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p2;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p4;     // status
+    const bf16* p1;   // logits
+    float* p5;        // a value per token
+    float* p6;        // a value per token
+    float* p0;        // logprobs
+    float* p7;        // a value per token
+    float* p8;        // a value per token
+    double* p9;       // a partial fold per chunk
+    unsigned* p10;    // arrivals
+    double* p11;      // a sum per batch
+    double* p12;      // a partial fold per chunk
+    unsigned* p13;    // arrivals
+    double* p14;      // a sum per batch
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p3, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p2, t, a.vocab, a.p4);
+    const Row<logit> row(a.p1, t, a.vocab);
+    float r1 = 0.0f;  // the target's logit
+    if (reads) r1 = at(row, target);
+    float r2 = 0.0f;  // max over the row
+    if (reads) r2 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    float r3 = 1.0f;  // sum over the row
+    if (reads) r3 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r2)); }).v[0];
+    const bool b4 = x0 != 0.0f;
+    put(team, a.p5, t, select(b4, 1.0f, 0.0f));
+    const float v5 = (r1 - r2) - log_(r3);
+    put(team, a.p6, t, select(b4, v5, 0.0f));
+    put(team, a.p0, t, v5);
+    put(team, a.p7, t, r2);
+    put(team, a.p8, t, r3);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p5, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p6, a.p12, a.p13, a.p14);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+// k1: sweep 2 of 2 of "variance of logprobs", one row of logits per token.
+// It writes the gradient of the logits, folds 1 value per token.
+// Traffic per token: 4 bytes per vocabulary entry, 24 beside.
+struct K1 {
+  struct Args {
+    index n;            // tokens
+    const float* p3;    // weights, 1 where not given
+    index skip;         // not 0: rows of weight 0 are not read
+    const int* p2;      // target_tokens
+    index vocab;        // entries of a row
+    unsigned* p4;       // status
+    const bf16* p1;     // logits
+    const float* p0;    // logprobs
+    float* p15;         // a value per token
+    const double* p14;  // a sum per batch
+    const double* p11;  // a sum per batch
+    bf16* p16;          // gradient of logits
+    const float* p7;    // a value per token
+    const float* p8;    // a value per token
+    double* p17;        // a partial fold per chunk
+    unsigned* p18;      // arrivals
+    double* p19;        // a sum per batch
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p3, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p2, t, a.vocab, a.p4);
+    const Row<logit> row(a.p1, t, a.vocab);
+    const float x1 = load(a.p0, t);
+    const bool b2 = x0 != 0.0f;
+    const float x3 = load(a.p14, 0);
+    const float x4 = load(a.p11, 0);
+    const float v5 = x1 - (x3 / x4);
+    put(team, a.p15, t, select(b2, v5 * v5, 0.0f));
+    const float v6 = chain_(1.0f / (x4 - 1.0f), 2.0f * v5);
+    const float x7 = load(a.p7, t);
+    const float x8 = load(a.p8, t);
+    const float v9 = 1.0f / x8;
+    if (!reads || (v6 == 0.0f)) {
+      fill_row(team, a.p16, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p16, t, row, target,
+                          [&](auto z) { return select(b2, chain_(-v6, fast_exp_(z - x7) * v9), 0.0f); },
+                          [&](auto z) { return select(b2, chain_(v6, 1.0f - (fast_exp_(z - x7) * v9)), 0.0f); })) {
+      flag(a.p4, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p15, a.p17, a.p18, a.p19);
+  }
+};
+LOSSC_SWEEP(k1, K1)
+
+// k2: a step of "variance of logprobs", one batch at a time.
+// Traffic per token: 0 bytes.
+struct K2 {
+  struct Args {
+    index n;            // batches
+    float* p20;         // loss
+    const double* p11;  // a sum per batch
+    const double* p19;  // a sum per batch
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x0 = load(a.p11, 0);
+    const float x1 = load(a.p19, 0);
+    store(a.p20, i, select(x0 > 0.0f, x1 / (x0 - 1.0f), 0.0f));
+  }
+  template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
+};
+LOSSC_STEP(k2, K2)
+
+}  // namespace lossc
