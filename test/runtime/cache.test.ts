@@ -238,16 +238,17 @@ describe("processes", () => {
     // A compiler that says it has begun and then never ends.
     const slow = join(root, "slow-compiler");
     const begun = join(root, "begun");
-    writeFileSync(slow, `#!/bin/sh\ncase "$*" in *kernel.cpp*) touch ${begun}; sleep 600;; *) exec c++ "$@";; esac\n`, {
+    writeFileSync(slow, `#!/bin/sh\ncase "$*" in *kernel.cpp*) echo $$ > ${begun}; exec sleep 600;; *) exec c++ "$@";; esac\n`, {
       mode: 0o755,
     });
     const victim = worker("loss", { LOSSC_CACHE_DIR: root, CXX: slow });
-    while (!existsSync(begun)) {
+    while (!existsSync(begun) || readFileSync(begun, "utf8") === "") {
       expect(victim.child.exitCode).toBe(null);
       await sleep(10);
     }
     victim.child.kill("SIGKILL");
     await victim.ended;
+    process.kill(Number(readFileSync(begun, "utf8")));
     expect(leftovers(root).length).toBe(1);
     writeFileSync(slow, '#!/bin/sh\nexec c++ "$@"\n', { mode: 0o755 });
     const after = await worker("loss", { LOSSC_CACHE_DIR: root, CXX: slow }).ended;
