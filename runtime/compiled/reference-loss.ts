@@ -27,6 +27,7 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     if (bad >= 0) throw fail(targetOutOfRange(shape, bad, shape.vocab));
     const given: Record<string, Float64Array> = Object.create(null);
     for (const [name, from] of Object.entries(inputs.inputs)) given[name] = numbers(from);
+    if (targets) given.target_tokens = Float64Array.from(targets);
     const result = inMemory(() =>
       evaluateReference(compiled.graph, {
         lengths: shape.lengths,

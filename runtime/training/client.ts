@@ -16,6 +16,8 @@ export type LossConfig = Readonly<Record<string, number | string | boolean>>;
 export interface TrainingOptions {
   /** Sizes of the groups that the data fall into, in order. */
   readonly groups?: readonly number[];
+  /** The metrics of the loss that are wanted, beside `"loss:sum"`; all where left out. */
+  readonly metrics?: readonly string[];
   /** Ends the call with `ABORTED`; what has gathered is left as it was. */
   readonly signal?: AbortSignal;
   /** What to do where the loss or its gradient is not finite: an error (the default), or hand the numbers back and gather them. */
@@ -136,6 +138,7 @@ export class TrainingClient {
     const { signal, groups, nonFinite, skipMasked } = options;
     const { batch, targets, inputs } = packed;
     const compiled = await this.#compile(loss, statics);
+    const chosen = chosenMetrics(compiled, options.metrics);
     const empty = batch.tokens.length === 0;
     const rows = empty ? { logits: new Float32Array(0), vocab: 1 } : await this.policy.forward(batch, signal ? { signal } : {});
     throwIfAborted(signal, loss.name);
@@ -153,7 +156,8 @@ export class TrainingClient {
     // Nothing has changed until here, and from here on nothing is given up half-way.
     throwIfAborted(signal, loss.name);
     if (backward && !empty && result.gradLogits) await this.policy.backward(result.gradLogits);
-    return { loss: result.loss, metrics: result.metrics, lossFnOutputs };
+    const metrics = Object.fromEntries(Object.entries(result.metrics).filter(([name]) => chosen(name)));
+    return { loss: result.loss, metrics, lossFnOutputs };
   }
 
   #compile(loss: LossDefinition, statics: LossConfig): Promise<CompiledLoss> {
@@ -182,6 +186,18 @@ function namedLoss(lossFn: string | LossDefinition): LossDefinition {
     "LOSS_UNKNOWN",
     `there is no loss "${lossFn}"${nearest(lossFn, names)}; lossc brings ${names.join(", ")}, and defineLoss makes others`,
   );
+}
+
+/** Whether a metric is among those asked for. A name that the loss does not have is refused before anything runs. */
+function chosenMetrics(compiled: CompiledLoss, asked: readonly string[] | undefined): (name: string) => boolean {
+  if (asked === undefined) return () => true;
+  const names = ["loss:sum", ...compiled.plan().results.metrics.map(({ key }) => key)];
+  const unknown = asked.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    const help = nearest(unknown, names) || `; its metrics are ${names.join(", ")}`;
+    throw new LosscError("USAGE", `the loss "${compiled.loss.name}" has no metric "${unknown}"${help}`);
+  }
+  return (name) => name === "loss:sum" || asked.includes(name);
 }
 
 /** Whether the gradient can be written over the logits, which saves its memory. */

@@ -30,7 +30,7 @@ type InputSpace = Extract<InputDeclaration["space"], "token" | "sequence">;
 function inputSpaces(data: readonly Datum[]): [key: string, space: InputSpace][] {
   checkData(data);
   const keys = new Set(data.flatMap((datum) => Object.keys(datum.lossFnInputs)));
-  keys.delete("target_tokens");
+  keys.add("target_tokens");
   return [...keys].sort().map((key) => {
     const spaces = data.map((datum, i): InputSpace => {
       const value = datum.lossFnInputs[key];
@@ -44,6 +44,7 @@ function inputSpaces(data: readonly Datum[]): [key: string, space: InputSpace][]
       const kinds = spaces[odd] === "token" ? ["an array", "a number"] : ["a number", "an array"];
       throw new LosscError("INPUT_DTYPE", `data[${odd}].lossFnInputs.${key} is ${kinds[0]}, but data[0] has ${kinds[1]}`);
     }
-    return [key, spaces[0] as InputSpace];
+    // Without data there is no telling, and nothing to compute.
+    return [key, spaces[0] ?? "token"];
   });
 }

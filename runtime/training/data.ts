@@ -34,7 +34,9 @@ const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
 /** Checks the data against what the loss declares and copies them into packed arrays. Nothing of the caller's is read afterwards. */
 export function packData(data: readonly Datum[], options: PackOptions): PackedData {
   checkData(data);
-  const declared: Record<string, InputDeclaration> = { weights: WEIGHTS, ...options.inputs };
+  // Every loss has its targets, also one that declares them.
+  const { target_tokens: _, ...others } = options.inputs;
+  const declared: Record<string, InputDeclaration> = { weights: WEIGHTS, ...others };
   data.forEach((datum, i) => {
     for (const key of Object.keys(datum.lossFnInputs)) {
       if (key !== "target_tokens" && !Object.hasOwn(declared, key)) {

@@ -79,6 +79,8 @@ eachTrainingDevice((openDevice) => {
         expect(output.perSequence).toBeCloseTo(((i + 1) * logprobs.reduce((a, b) => a + b)) / logprobs.length, 5);
       });
       expect(Object.keys(on.metrics).sort()).toEqual(["loss:sum", "squared"]);
+      expect((await client.forward(given, rich, {}, { metrics: [] })).metrics).toEqual({ "loss:sum": on.loss });
+      expect((await client.forward(given, rich, {}, { metrics: ["squared"] })).metrics).toEqual(on.metrics);
     });
 
     test("no data, and a datum without tokens", async () => {
@@ -207,6 +209,16 @@ eachTrainingDevice((openDevice) => {
       const expected = result.lossFnOutputs.flatMap(({ logprobs }, i) => Array.from(logprobs, (x, t) => 0.5 * ((i + 1) * x + t)));
       expect(result.loss).toBeCloseTo(
         expected.reduce((a, b) => a + b, 0),
+        5,
+      );
+      const targets = await client.forwardBackwardCustom(given, (policy, own) =>
+        mul(policy.logprobs, own.target_tokens as number),
+      );
+      const byTarget = targets.lossFnOutputs.flatMap(({ logprobs }, i) =>
+        Array.from(logprobs, (x, t) => 0.5 * x * (given[i]?.lossFnInputs.target_tokens[t] as number)),
+      );
+      expect(targets.loss).toBeCloseTo(
+        byTarget.reduce((a, b) => a + b, 0),
         5,
       );
       // The same function again, with other keys: another loss.

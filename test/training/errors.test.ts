@@ -61,6 +61,9 @@ const MISTAKES: readonly Mistake[] = [
   mistake("an unknown loss", "LOSS_UNKNOWN", ["pppo", "ppo"], (client) => client.forwardBackward(data(), "pppo")),
   mistake("no loss", "LOSS_UNKNOWN", [], (client) => client.forwardBackward(data(), undefined as never)),
   mistake("an unknown key of config", "CONFIG_UNKNOWN", ["clip"], (client) => client.forwardBackward(data(), "ppo", { clip: 1 })),
+  mistake("an unknown metric", "USAGE", ["clipped"], (client) =>
+    client.forwardBackward(data(), "ppo", {}, { metrics: ["clipped"] }),
+  ),
   mistake("a config that is no number", "CONFIG_INVALID", ["clip_low_threshold"], (client) =>
     client.forwardBackward(data(), "ppo", { clip_low_threshold: Number.NaN }),
   ),
@@ -180,5 +183,10 @@ describe("reference", () => {
     expect(result.loss).toBeCloseTo(Math.log(2), 6);
     expect(result.lossFnOutputs[0]?.logprobs).toEqual(Float32Array.of(-Math.log(2)));
     expect(gathered).toEqual([0.5, -0.5]);
+    const target = await client.forwardBackwardCustom(
+      [{ modelInput: [7], lossFnInputs: { target_tokens: [1] } }],
+      (own, inputs) => mul(own.logprobs, inputs.target_tokens as number),
+    );
+    expect(target.loss).toBeCloseTo(-Math.log(2), 6);
   });
 });
