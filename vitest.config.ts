@@ -1,9 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import lossc from "./runtime/vite.js";
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
+  plugins: [lossc()],
   // The examples import what a reader would; in tests that must be the sources that everything else here imports.
-  resolve: { alias: { lossc: fileURLToPath(new URL("index.ts", import.meta.url)) } },
+  resolve: { alias: { "lossc/operators": source("dsl/operators.ts"), lossc: source("index.ts") } },
   test: {
     include: ["test/**/*.test.ts"],
     // Kernels are compiled on the way, on machines that may be busy.

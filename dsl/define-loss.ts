@@ -3,6 +3,7 @@ import { LosscError } from "./errors.js";
 import type { Expr, Num } from "./expression.js";
 import { nearest } from "./nearest.js";
 import { callerPosition } from "./position.js";
+import { isUnrewritten } from "./rewritten.js";
 import { SPACES, type Space } from "./spaces.js";
 
 export type InputDtype = "f32" | "bf16" | "f16";
@@ -91,7 +92,8 @@ const DTYPES = ["f32", "bf16", "f16"];
  * loss and is declared only by a loss that reads it. `config` holds the numbers and switches of the mathematics with their defaults. A declaration of `inputs`
  * outside of the call wants `as const`.
  *
- * @throws LosscError `INPUT_UNKNOWN`, `INPUT_DTYPE`, `SPACE_MISMATCH` or `CONFIG_INVALID` for a declaration that cannot be meant.
+ * @throws LosscError `INPUT_UNKNOWN`, `INPUT_DTYPE`, `SPACE_MISMATCH` or `CONFIG_INVALID` for a declaration that cannot be meant;
+ *   `UNSUPPORTED_SYNTAX` in a `*.loss.ts` whose operators were not rewritten.
  */
 export function defineLoss<
   const I extends Inputs = Record<never, never>,
@@ -102,6 +104,7 @@ export function defineLoss<
   readonly config?: C;
   readonly loss: LossFunction<I, C>;
 }): LossDefinition<I, C> {
+  refuseUnrewritten();
   for (const key of Object.keys(declaration)) {
     if (!KEYS.includes(key)) fail("CONFIG_UNKNOWN", `defineLoss() knows no "${key}"${nearest(key, KEYS)}`);
   }
@@ -123,6 +126,17 @@ export function defineLoss<
   }) as unknown as LossDefinition<I, C>;
   definitions.add(definition);
   return definition;
+}
+
+/** JavaScript cannot see a truth test of an expression: a file that relies on operators, and was run without the front end, would be quietly wrong. */
+function refuseUnrewritten(): void {
+  const position = callerPosition();
+  if (position === undefined || !isUnrewritten(position.file)) return;
+  throw new LosscError(
+    "UNSUPPORTED_SYNTAX",
+    "this file is named as one with native operators, but they were not rewritten: run it with node --import lossc/register, through the plugin lossc/vite or with the command line, or build it with lossc build; a file that calls the functions by name needs no .loss in its own",
+    { position },
+  );
 }
 
 function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {

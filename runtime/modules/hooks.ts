@@ -5,7 +5,8 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { isTypeScript, resolveFile } from "./resolve.js";
+import { isLossFile } from "../../codegen/operators/index.js";
+import { isTypeScript, ownModule, resolveFile } from "./resolve.js";
 import { transform } from "./transform.js";
 
 interface ResolveContext {
@@ -20,7 +21,6 @@ interface LoadContext {
 type Next<Context> = (name: string, context: Context) => unknown;
 
 const HERE = new URL("../../", import.meta.url).href;
-const LOSSC = new URL("index.js", HERE).href;
 
 /** Files that are not the user's: this package and whatever is installed. */
 function isForeign(url: string | undefined): boolean {
@@ -28,7 +28,8 @@ function isForeign(url: string | undefined): boolean {
 }
 
 export function resolve(specifier: string, context: ResolveContext, next: Next<ResolveContext>): unknown {
-  if (specifier === "lossc") return { url: LOSSC, format: "module", shortCircuit: true };
+  const own = ownModule(specifier);
+  if (own !== undefined) return { url: own, format: "module", shortCircuit: true };
   const absolute = specifier.startsWith("file:");
   const imported = context.conditions?.includes("import") !== false;
   const url = imported && (absolute || !isForeign(context.parentURL)) ? resolveFile(specifier, context.parentURL) : undefined;
@@ -37,7 +38,7 @@ export function resolve(specifier: string, context: ResolveContext, next: Next<R
 
 export function load(url: string, context: LoadContext, next: Next<LoadContext>): unknown {
   const path = url.startsWith("file:") && context.format === "module" ? fileURLToPath(url) : "";
-  return isTypeScript(path)
+  return isTypeScript(path) || (isLossFile(path) && !isForeign(url))
     ? { format: "module", source: transform(readFileSync(path, "utf8"), path), shortCircuit: true }
     : next(url, context);
 }

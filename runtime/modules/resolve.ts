@@ -41,3 +41,15 @@ export function resolveFile(specifier: string, parent: string | undefined): stri
   resolved.search = url.search;
   return resolved.href;
 }
+
+const HERE = new URL("../../", import.meta.url);
+/** What other files may import of this package while they are traced. */
+const OWN: Readonly<Record<string, string>> = {
+  lossc: new URL("index.js", HERE).href,
+  "lossc/operators": new URL("dsl/operators.js", HERE).href,
+};
+
+/** The URL of lossc's own module of that name. There is one instance of lossc, whoever asks: an expression is known by its class. */
+export function ownModule(specifier: string): string | undefined {
+  return Object.hasOwn(OWN, specifier) ? OWN[specifier] : undefined;
+}

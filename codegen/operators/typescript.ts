@@ -1,0 +1,41 @@
+/** TypeScript as ts-morph brings it. */
+import { createRequire } from "node:module";
+import type { ts } from "ts-morph";
+
+export type TypeScript = typeof ts;
+
+const require = createRequire(import.meta.url);
+
+/** The compiler takes most of a second to load: nobody pays for it who brings nothing to translate. */
+export function typescript(): TypeScript {
+  return (require("ts-morph") as typeof import("ts-morph")).ts;
+}
+
+/** The expression without what leaves no trace in JavaScript: parentheses and types. */
+export function bare(expression: ts.Expression): ts.Expression {
+  const ts = typescript();
+  let inner = expression;
+  while (
+    ts.isParenthesizedExpression(inner) ||
+    ts.isAssertionExpression(inner) ||
+    ts.isSatisfiesExpression(inner) ||
+    ts.isNonNullExpression(inner)
+  )
+    inner = inner.expression;
+  return inner;
+}
+
+/** Whether the expression is made of literals alone: whatever it computes, no expression of the loss is in it. */
+export function isLiteral(expression: ts.Expression): boolean {
+  const ts = typescript();
+  const inner = bare(expression);
+  if (ts.isPrefixUnaryExpression(inner)) return isLiteral(inner.operand);
+  if (ts.isBinaryExpression(inner)) return isLiteral(inner.left) && isLiteral(inner.right);
+  return (
+    ts.isNumericLiteral(inner) ||
+    ts.isBigIntLiteral(inner) ||
+    ts.isStringLiteralLike(inner) ||
+    inner.kind === ts.SyntaxKind.TrueKeyword ||
+    inner.kind === ts.SyntaxKind.FalseKeyword
+  );
+}

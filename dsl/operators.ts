@@ -1,0 +1,172 @@
+/**
+ * What the operators of a rewritten `*.loss.ts` call. Each is JavaScript's own operator unless an operand is an expression of the loss; then it is the
+ * function of that name. Exported as `lossc/operators`.
+ */
+import { LosscError } from "./errors.js";
+import { constantValue, Expression, type Num, toExpression } from "./expression.js";
+import * as functions from "./functions.js";
+import { opRows } from "./ops/index.js";
+import { callerPosition } from "./position.js";
+
+export { rewritten } from "./rewritten.js";
+
+type Binary = (a: unknown, b: unknown) => unknown;
+type Function = (...operands: Num[]) => unknown;
+
+/** JavaScript's operators convert whatever they meet; to TypeScript that is at home with numbers alone. */
+type Native = (a: number, b: number) => unknown;
+
+const met = (a: unknown, b: unknown): boolean => a instanceof Expression || b instanceof Expression;
+
+const binary =
+  (native: Native, traced: (a: Num, b: Num) => unknown): Binary =>
+  (a, b) =>
+    met(a, b) ? traced(a as Num, b as Num) : native(a as number, b as number);
+
+export const add: Binary = binary((a, b) => a + b, functions.add);
+export const sub: Binary = binary((a, b) => a - b, functions.sub);
+export const mul: Binary = binary((a, b) => a * b, functions.mul);
+export const div: Binary = binary((a, b) => a / b, functions.div);
+export const pow: Binary = binary((a, b) => a ** b, functions.pow);
+export const lt: Binary = binary((a, b) => a < b, functions.lt);
+export const le: Binary = binary((a, b) => a <= b, functions.le);
+export const gt: Binary = binary((a, b) => a > b, functions.gt);
+export const ge: Binary = binary((a, b) => a >= b, functions.ge);
+
+export function neg(x: unknown): unknown {
+  return x instanceof Expression ? functions.neg(x as unknown as Num) : -(x as number);
+}
+
+/** `+x`: a truth value becomes 1 or 0, a number stays what it is. */
+export function plus(x: unknown): unknown {
+  if (!(x instanceof Expression)) return +(x as number);
+  return x.dtype === "bool" ? functions.where(x as unknown as Num, 1, 0) : x;
+}
+
+/** An expression is equal to nothing but numbers, truth values and expressions. */
+const comparable = (x: unknown): boolean => typeof x === "number" || typeof x === "boolean" || x instanceof Expression;
+
+/** `===` and `==`, `!==` and `!=`: on expressions they are the same. */
+const equality =
+  (native: Binary, traced: (a: Num, b: Num) => unknown, unequal: boolean): Binary =>
+  (a, b) => {
+    if (!met(a, b)) return native(a, b);
+    return comparable(a) && comparable(b) ? traced(a as Num, b as Num) : unequal;
+  };
+
+export const eq: Binary = equality((a, b) => a === b, functions.eq, false);
+export const ne: Binary = equality((a, b) => a !== b, functions.ne, true);
+// biome-ignore lint/suspicious/noDoubleEquals: this is the operator that the author wrote
+export const looseEq: Binary = equality((a, b) => a == b, functions.eq, false);
+// biome-ignore lint/suspicious/noDoubleEquals: this is the operator that the author wrote
+export const looseNe: Binary = equality((a, b) => a != b, functions.ne, true);
+
+/** An operand that must be true or false. */
+function truth(x: unknown, sign: string): Num {
+  const node = toExpression(x, `\`${sign}\``);
+  if (node.dtype !== "bool" && constantValue(node) === undefined) {
+    throw new LosscError(
+      "UNSUPPORTED_SYNTAX",
+      `\`${sign}\` asks whether something is true, and a number is neither true nor false: compare first, say x > 0`,
+      { position: callerPosition() },
+    );
+  }
+  return node as unknown as Num;
+}
+
+type Later = () => unknown;
+/** What is done with the value of `x &&= y` and `x ||= y`, and not done where nothing is assigned. */
+type Assign = (value: unknown) => unknown;
+const same: Assign = (value) => value;
+
+export function not(x: unknown): unknown {
+  return x instanceof Expression ? functions.not(truth(x, "!")) : !x;
+}
+
+/** `a && b`; a plain a decides whether b is computed. */
+export function and(a: unknown, b: Later, assign: Assign = same): unknown {
+  if (!(a instanceof Expression)) return a && assign(b());
+  const left = truth(a, "&&");
+  return assign(functions.and(left, truth(b(), "&&")));
+}
+
+/** `a || b`; a plain a decides whether b is computed. */
+export function or(a: unknown, b: Later, assign: Assign = same): unknown {
+  if (!(a instanceof Expression)) return a || assign(b());
+  const left = truth(a, "||");
+  return assign(functions.or(left, truth(b(), "||")));
+}
+
+/** `condition ? a : b`; a plain condition decides which one is computed. */
+export function where(condition: unknown, a: Later, b: Later): unknown {
+  if (!(condition instanceof Expression)) return condition ? a() : b();
+  const chosen = truth(condition, "? :");
+  const branch = (later: Later) => toExpression(later(), "a branch of `? :`") as unknown as Num;
+  const taken = branch(a);
+  return functions.where(chosen, taken, branch(b));
+}
+
+const HELP: Readonly<Record<string, string>> = {
+  if: "write condition ? a : b, which computes both and chooses element by element",
+  while: "a loop may depend on plain numbers only, such as static config",
+  do: "a loop may depend on plain numbers only, such as static config",
+  for: "a loop may depend on plain numbers only, such as static config",
+  switch: "write x === 1 ? a : b, which computes both and chooses element by element",
+  case: "write x === 1 ? a : b, which computes both and chooses element by element",
+};
+const EFFECT =
+  "one of its branches assigns, deletes or waits, which cannot be done element by element: do that outside of the branch";
+
+/** The condition of a construct that stays JavaScript's own. */
+export function plain(condition: unknown, construct: string): unknown {
+  if (!(condition instanceof Expression)) return condition;
+  throw new LosscError(
+    "UNSUPPORTED_SYNTAX",
+    `\`${construct}\` met an expression of the loss, whose value nobody knows while the loss is traced: ${HELP[construct] ?? EFFECT}`,
+    { position: callerPosition() },
+  );
+}
+
+/** A function of `Math`; it looks at no more operands than it has names for. */
+function mathOf(name: string, arity: number): (...operands: unknown[]) => unknown {
+  const native = Math[name as "exp"] as (...operands: unknown[]) => unknown;
+  const traced = (functions as unknown as Record<string, Function>)[name] as Function;
+  return (...operands) => {
+    const used = operands.slice(0, arity);
+    return used.some((x) => x instanceof Expression) ? traced(...(used as Num[])) : native(...operands);
+  };
+}
+
+/** `Math.min` and `Math.max` take any number of operands. */
+function extremumOf(name: "min" | "max", traced: (a: Num, b: Num) => unknown): (...operands: unknown[]) => unknown {
+  return (...operands) => {
+    if (!operands.some((x) => x instanceof Expression)) return Math[name](...(operands as number[]));
+    return operands.length === 1 ? plus(operands[0]) : operands.reduce((a, b) => traced(a as Num, b as Num));
+  };
+}
+
+/** The functions of `Math` that have a row in the table of ops. */
+export const math: Readonly<Record<string, (...operands: unknown[]) => unknown>> = Object.freeze({
+  ...Object.fromEntries(
+    opRows()
+      .filter(({ name }) => name in Math && name in functions)
+      .map(({ name, takes }) => [name, mathOf(name, takes.length)]),
+  ),
+  min: extremumOf("min", functions.min),
+  max: extremumOf("max", functions.max),
+});
+
+const predicate =
+  (native: (x: unknown) => boolean, traced: (x: Num) => unknown) =>
+  (x: unknown): unknown =>
+    x instanceof Expression ? traced(x as unknown as Num) : native(x);
+
+const isNaNOf = (x: Num): unknown => functions.ne(x, x);
+
+export const numberIsFinite = predicate(Number.isFinite, functions.isFinite);
+export const numberIsNaN = predicate(Number.isNaN, isNaNOf);
+/** The global ones convert what they are given. */
+// biome-ignore lint/suspicious/noGlobalIsFinite: this is the function that the author called
+export const isFinite = predicate((x) => globalThis.isFinite(x as number), functions.isFinite);
+// biome-ignore lint/suspicious/noGlobalIsNan: this is the function that the author called
+export const isNaN = predicate((x) => globalThis.isNaN(x as number), isNaNOf);

@@ -1,0 +1,23 @@
+/** The plugin for Vite and Vitest: `plugins: [lossc()]` rewrites the operators of every `*.loss.ts` (or `.mts`, `.js`, `.mjs`) that is imported. */
+import { isLossFile, type RewriteOptions, rewriteLoss, type SourceMap } from "../codegen/operators/index.js";
+
+/** What Vite asks of a plugin, as far as this one has it. */
+export interface LosscPlugin {
+  readonly name: "lossc";
+  /** Before TypeScript is translated. */
+  readonly enforce: "pre";
+  transform(code: string, id: string): { readonly code: string; readonly map: SourceMap } | null;
+}
+
+export default function lossc(options?: RewriteOptions): LosscPlugin {
+  return {
+    name: "lossc",
+    enforce: "pre",
+    transform(source, id) {
+      const path = id.replace(/[?#].*$/s, "");
+      if (!isLossFile(path)) return null;
+      const { code, map } = rewriteLoss(source, path, options);
+      return map && { code, map };
+    },
+  };
+}

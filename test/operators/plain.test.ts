@@ -1,0 +1,80 @@
+/** On plain values a rewritten program does what JavaScript does: the same values, the same effects in the same order, the same errors. */
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { chain, expression, program, values } from "./programs.js";
+import { runNative, runRewritten } from "./support.js";
+
+/** Many expressions share a translation, which costs more than running them. */
+const batch = (arbitrary: fc.Arbitrary<string>) => fc.array(arbitrary, { minLength: 30, maxLength: 40, size: "max" });
+
+/** A result as text: functions and objects look alike if they are, and `-0` is not 0. */
+function told(result: unknown): string {
+  return inspect(result, {
+    depth: 6,
+    breakLength: Number.POSITIVE_INFINITY,
+    maxArrayLength: null,
+    maxStringLength: null,
+  }).replace(/^( +at .*\n?)+/gm, "");
+}
+
+/** `ReferenceError: x` and the like, without the stack. */
+function plainly(results: unknown): unknown {
+  return (results as [unknown, unknown, unknown][]).map(([outcome, ...rest]) => [
+    outcome instanceof Error ? `${outcome.name}: ${outcome.message}` : outcome,
+    ...rest,
+  ]);
+}
+
+function same(expressions: readonly string[], initial: readonly string[]): void {
+  const source = program(expressions, initial);
+  const native = plainly(runNative(source, "results")) as unknown[];
+  const rewritten = plainly(runRewritten(source, "results")) as unknown[];
+  expressions.forEach((text, i) => {
+    expect(told(rewritten[i]), text).toBe(told(native[i]));
+  });
+}
+
+describe("a rewritten program equals JavaScript on plain values", () => {
+  test("expressions of every operator", () => {
+    fc.assert(
+      fc.property(batch(expression), values, (expressions, initial) => same(expressions, initial)),
+      { numRuns: 100 },
+    );
+  });
+
+  test("operators in a row, as they bind", () => {
+    fc.assert(
+      fc.property(batch(chain), values, (expressions, initial) => same(expressions, initial)),
+      { numRuns: 60 },
+    );
+  });
+
+  test.each([
+    "say(1, a) + say(2, b)",
+    "noisy('x', 1) < noisy('y', 2)",
+    "get().p += say(1, 2)",
+    "get('h').box[key('p')] **= (a = 3)",
+    "box[(box = { p: 7 }, 'p')] += 1",
+    "(a ||= say(1, 2), b &&= say(3, 4), c ??= say(5, 6))",
+    "get().q ||= say(1, 2)",
+    "(null).p += say(1, 2)",
+    "a ? say(1, 2) : say(3, 4)",
+    "a && say(1, 2) || say(3, 4)",
+    "(() => { const k = 1; try { k ||= 2; k &&= 3; } catch (error) { return error.message; } })()",
+    "(() => { const f = null; let g; g ??= () => 1; let h; h ||= () => 1; return [f, g.name, h.name]; })()",
+    "Math.max() + Math.min(1, '0') + Math.pow(2, 3, 4)",
+    "['1', 'x', null].map(isFinite).concat(['1', NaN].map(Number.isNaN))",
+    "(function () { return arguments[0] && arguments[1] ? arguments[0] + arguments[1] : 0; })(1, 2)",
+    "(() => { class A { x = 1; #y = 2; f() { return this && (this.#y += this.x) ? this.#y : 0; } } return new A().f(); })()",
+    "(() => { class A { get x() { return 1; } } class B extends A { f() { return super.x > 0 && super.x + 1; } } return new B().f(); })()",
+    "[...(function* () { const x = a ? yield 1 : yield 2; yield x || 3; })()]",
+  ])("%s", (text) => {
+    for (const initial of [
+      ["0", "1", "undefined", "2"],
+      ["2", "''", "null", "NaN"],
+    ]) {
+      same([text], initial);
+    }
+  });
+});
