@@ -23,7 +23,7 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     };
     // Targets in a buffer could not be checked before: what the buffer holds is only known when it is the call's turn.
     const targets = inputs.targets && Int32Array.from(numbers(inputs.targets));
-    const bad = targets?.findIndex((target) => target < 0 || target >= shape.vocab) ?? -1;
+    const bad = (inputs.logits && targets)?.findIndex((target) => target < 0 || target >= shape.vocab) ?? -1;
     if (bad >= 0) throw fail(targetOutOfRange(shape, bad, shape.vocab));
     const given: Record<string, Float64Array> = Object.create(null);
     for (const [name, from] of Object.entries(inputs.inputs)) given[name] = numbers(from);

@@ -13,7 +13,7 @@ export interface CheckedInputs {
   /** Null from `policy_logprobs`. */
   readonly logits: Source | null;
   readonly policyLogprobs: Source | null;
-  /** int32, or whole numbers in a `Float64Array`; null from `policy_logprobs`. */
+  /** int32, or whole numbers in a `Float64Array`; null where none were given, as may be from `policy_logprobs`. */
   readonly targets: Source | null;
   /** Those given, by name, `weights` among them; a batch input has one element. */
   readonly inputs: Readonly<Record<string, Source>>;
@@ -59,7 +59,9 @@ export function checkInputs(loss: LossDefinition, from: LossInputs, device: Devi
   const policyLogprobs = fromRows ? null : floatSource(given.policy_logprobs, "policy_logprobs");
   if (policyLogprobs) checkCount("policy_logprobs", policyLogprobs.length, shape, "token");
   const targets =
-    fromRows || given.target_tokens !== undefined ? tokenSource(need(loss, given, "target_tokens"), "target_tokens") : null;
+    fromRows || given.target_tokens !== undefined || Object.hasOwn(loss.inputs, "target_tokens")
+      ? tokenSource(need(loss, given, "target_tokens"), "target_tokens")
+      : null;
   if (targets) {
     checkCount("target_tokens", targets.length, shape, "token");
     checkTargets(targets, shape, vocab);
@@ -81,7 +83,7 @@ export function checkInputs(loss: LossDefinition, from: LossInputs, device: Devi
     vocab,
     logits,
     policyLogprobs,
-    targets: fromRows ? targets : null,
+    targets,
     inputs,
   };
   for (const [name, source] of [
