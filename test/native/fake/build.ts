@@ -23,7 +23,11 @@ const compiler = process.env.CXX ?? "c++";
 const units: readonly { readonly output: string; readonly sources: readonly string[] }[] = [
   {
     output: "libcuda.so.1",
-    sources: [join(here, "fake_cuda.cc"), ...["block.cc", "fiber.cc", "switch.cc"].map((file) => join(native, "emulator", file))],
+    sources: [
+      join(here, "fake_cuda.cc"),
+      join(here, "fake_cuda_context.cc"),
+      ...["block.cc", "fiber.cc", "switch.cc"].map((file) => join(native, "emulator", file)),
+    ],
   },
   { output: "libnvrtc.so", sources: [join(here, "fake_nvrtc.cc")] },
   { output: "libcublas.so", sources: [join(here, "fake_cublas.cc")] },

@@ -1,0 +1,69 @@
+// The "cubins" of the fake driver: shared objects of kernels for the emulated prelude, and how they are run.
+#pragma once
+
+#include <elf.h>
+
+#include <string>
+
+#include "device.h"
+#include "emulator/block.h"
+#include "journal.h"
+
+namespace fake {
+
+struct Module {
+  void* handle;
+  std::vector<std::unique_ptr<struct Function>> functions;
+};
+
+struct Function {
+  std::string name;
+  lossc::emulator::Kernel* kernel;
+  Module* module;
+};
+
+inline lossc::emulator::Order order() {
+  using Kind = lossc::emulator::Order::Kind;
+  const auto name = environment("LOSSC_FAKE_ORDER");
+  if (name.empty() || name == "forward") return {Kind::forward, 0};
+  if (name == "reverse") return {Kind::reverse, 0};
+  return {Kind::seeded, std::strtoull(name.c_str(), nullptr, 10)};
+}
+
+/// The length of an image, which its ELF header tells; 0 where it is none.
+inline std::size_t elfBytes(const void* image) {
+  Elf64_Ehdr header;
+  std::memcpy(&header, image, sizeof header);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return 0;
+  return header.e_shoff + std::size_t{header.e_shnum} * header.e_shentsize;
+}
+
+/// Runs a launch. Fields of the arguments that are device addresses become the host's.
+inline Result runGrid(Context& context, const Function& function, unsigned grid, unsigned block, std::vector<std::uint64_t> arguments) {
+  for (auto& field : arguments) {
+    if (field >> 48 != shift >> 48) continue;
+    auto* memory = context.reach(field, 0);
+    if (memory == nullptr) return illegalAddress;
+    field = reinterpret_cast<std::uint64_t>(memory);
+  }
+  try {
+    lossc::emulator::Block emulated(order());
+    for (unsigned index = 0; index < grid; ++index) emulated.run(function.kernel, arguments.data(), index, static_cast<int>(block));
+  } catch (const lossc::emulator::LaneFault& fault) {
+    journal("laneFault", "\"message\":" + quoted(fault.what()));
+    return launchFailed;
+  }
+  return success;
+}
+
+inline const char* errorName(Result result) {
+  static const std::map<Result, const char*> names{
+      {invalidValue, "CUDA_ERROR_INVALID_VALUE"},     {outOfMemory, "CUDA_ERROR_OUT_OF_MEMORY"},     {notInitialized, "CUDA_ERROR_NOT_INITIALIZED"},
+      {noDevice, "CUDA_ERROR_NO_DEVICE"},             {invalidDevice, "CUDA_ERROR_INVALID_DEVICE"},   {invalidImage, "CUDA_ERROR_INVALID_IMAGE"},
+      {invalidContext, "CUDA_ERROR_INVALID_CONTEXT"}, {invalidHandle, "CUDA_ERROR_INVALID_HANDLE"},   {notFound, "CUDA_ERROR_NOT_FOUND"},
+      {illegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {launchFailed, "CUDA_ERROR_LAUNCH_FAILED"}};
+  const auto known = names.find(result);
+  return known == names.end() ? nullptr : known->second;
+}
+
+}  // namespace fake

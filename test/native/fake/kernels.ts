@@ -1,0 +1,42 @@
+/** A small unit of kernels for the fake GPU, laid out as lossc lays out its own. */
+
+/** The emulated prelude of these kernels. */
+export const prelude = `
+struct LosscLane {
+  long long block; int thread; int threads; void* shared;
+  void (*barrier)(const LosscLane*);
+  unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
+};
+#include <time.h>
+static void pause_ms(int ms) { timespec t{0, ms * 1000000L}; nanosleep(&t, nullptr); }
+#define KERNEL(name) extern "C" void name(const void* arguments, const LosscLane* lane)
+#define ARGUMENTS (*static_cast<const Args*>(arguments))
+#define BLOCK lane->block
+#define THREAD lane->thread
+#define THREADS lane->threads
+#define SHARED(type) static_cast<type*>(lane->shared)
+#define BARRIER lane->barrier(lane)
+`;
+
+/** What the compiler for a real GPU would take; only the emulated prelude above makes it run here. */
+export const text = `
+// ---- prelude ----
+#define KERNEL(name) extern "C" __global__ void name(const __grid_constant__ Args a)
+#error "the prelude of the cuda target stands here"
+// ---- kernels ----
+struct Args { float* x; long long n; double factor; };
+KERNEL(scale) {
+  const Args& a = ARGUMENTS;
+  const long long i = BLOCK * THREADS + THREAD;
+  if (i < a.n) a.x[i] = static_cast<float>(a.x[i] * a.factor);
+}
+KERNEL(reversed) {
+  const Args& a = ARGUMENTS;
+  SHARED(float)[THREAD] = a.x[THREAD];
+  BARRIER;
+  a.x[THREAD] = SHARED(float)[THREADS - 1 - THREAD];
+}
+KERNEL(stuck) { if (THREAD != 5) BARRIER; }
+KERNEL(slow) { if (THREAD == 0) pause_ms(2); }
+`;
+export const options = ["--gpu-architecture=sm_90", "-std=c++17"];

@@ -1,0 +1,62 @@
+// What the calls of the fake driver share.
+#pragma once
+
+#include "kernels.h"
+
+namespace fake {
+
+/// One big lock: a driver is called from several threads.
+inline std::recursive_mutex lock;
+inline bool initialised = false;
+inline std::map<int, std::unique_ptr<Context>> contexts;
+inline std::set<Module*> modules;
+/// What is current on this thread, the innermost last.
+inline thread_local std::vector<Context*> stack;
+
+inline int deviceCount() {
+  const auto count = environment("LOSSC_FAKE_DEVICES");
+  return count.empty() ? 1 : std::atoi(count.c_str());
+}
+
+inline std::size_t totalMemory() {
+  const auto bytes = environment("LOSSC_FAKE_MEMORY");
+  return bytes.empty() ? std::size_t{1} << 30 : std::strtoull(bytes.c_str(), nullptr, 10);
+}
+
+inline bool alive(const Context* context) {
+  for (const auto& [device, known] : contexts)
+    if (known.get() == context && known->retained > 0) return true;
+  return false;
+}
+
+/// The current context, or why there is none.
+inline Context* current(Result& result) {
+  result = !initialised ? notInitialized : stack.empty() ? invalidContext : !alive(stack.back()) ? contextIsDestroyed : stack.back()->lost;
+  return result == success ? stack.back() : nullptr;
+}
+
+/// A stream of another time would be a dangling pointer to a real driver.
+inline Result stale(const char* call) {
+  journal("staleHandle", "\"in\":" + quoted(call));
+  return invalidHandle;
+}
+
+inline Result enqueue(Context& context, Stream* stream, std::function<Result()> step) {
+  if (context.streams.count(stream) == 0) return stale("enqueue");
+  stream->work.push_back(std::move(step));
+  return success;
+}
+
+}  // namespace fake
+
+#define API extern "C" __attribute__((visibility("default")))
+#define INJECT(call)                                          \
+  const std::lock_guard guard(lock);                          \
+  if (const int wanted = injected(call); wanted != success) { \
+    journal(call, "\"injected\":" + std::to_string(wanted));  \
+    return wanted;                                            \
+  }
+#define CURRENT(context)                    \
+  Result contextResult = success;           \
+  auto* context = current(contextResult);   \
+  if (context == nullptr) return contextResult
