@@ -39,7 +39,7 @@ export function batchOf(seed: number, { from, groups: grouped, vocab, smooth }: 
   for (let left = sequences; grouped && left > 0; left -= groups.at(-1) as number) groups.push(1 + below(left));
 
   const grid = !smooth && random() < 0.5;
-  const number = () => (grid ? (below(13) - 6) / 4 : Math.fround((random() + random() + random() - 1.5) * 2));
+  const number = () => (grid ? (below(9) - 4) / 2 : Math.fround((random() + random() + random() - 1.5) * 2));
   const numbers = (n: number) => Float64Array.from({ length: n }, number);
   const weightKind = below(4);
   const weight = () => (weightKind === 0 ? 1 : pick(smooth ? [0, 1, 0.5, -1, 2.25] : [0, 0, 1, 0.5, -1, 2.25]));
@@ -62,6 +62,10 @@ export function batchOf(seed: number, { from, groups: grouped, vocab, smooth }: 
   }
   const policyLogprobs = from === "logits" ? null : Float64Array.from({ length: tokens }, () => -Math.abs(number()));
   const inputs: Record<string, Float64Array> = { a: numbers(tokens), b: numbers(tokens), s: numbers(sequences), e: numbers(1) };
+  // On-policy tokens: a ratio of exactly 1.
+  policyLogprobs?.forEach((x, t) => {
+    if (!smooth && random() < 0.4) (inputs.a as Float64Array)[t] = x;
+  });
   if (grouped) inputs.g = numbers(groups.length);
   const giveWeights = weightKind > 0 || random() < 0.5;
   if (giveWeights) inputs.weights = weights;

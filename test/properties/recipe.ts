@@ -118,6 +118,9 @@ const SMOOTH: readonly Maker[] = [
 const SHARP: readonly Maker[] = [
   ...made("min", min, 2),
   ...made("max", max, 2),
+  ...made("minAtOne", (a) => min(a, 1), 1),
+  ...made("maxOfNeg", (a, b) => max(neg(a), neg(b)), 2),
+  ...made("surrogate", (a, b) => min(mul(a, b), mul(clamp(a, 0.5, 1.5), b)), 2),
   ...made("clamp", (a, b, c) => clamp(a, min(b, c), max(b, c)), 3),
   ...made("clampAt", (a) => clamp(a, -0.5, 1.25), 1),
   ...made("abs", abs, 1),
@@ -196,20 +199,21 @@ export function lossOf(
     config: { k: 0.5 },
     loss(policy, inputs, config) {
       const lines: string[] = [];
+      // The last are chosen most often: what the policy gives, and what meets it.
       const pool: Entry[] = [
-        { x: policy.logprobs, text: "logprobs" },
-        { x: inputs.a, text: "a" },
+        { x: add(1, 0), text: "1" },
+        { x: config.k, text: "k" },
+        { x: inputs.e, text: "e" },
+        { x: inputs.d, text: "d" },
+        { x: inputs.weights, text: "weights" },
+        { x: inputs.b, text: "b" },
+        ...(kind.groups ? [{ x: (inputs as Record<string, Expr>).g as Expr, text: "g" }] : []),
         { x: inputs.s, text: "s" },
         ...(kind.from === "logits" ? [{ x: policy.logsumexp, text: "logsumexp" }] : []),
-        { x: exp(sub(policy.logprobs, inputs.a)), text: "exp(sub(logprobs, a))" },
-        { x: inputs.e, text: "e" },
-        { x: config.k, text: "k" },
         { x: sum(policy.logprobs, "tokens"), text: 'sum(logprobs, "tokens")' },
-        ...(kind.groups ? [{ x: (inputs as Record<string, Expr>).g as Expr, text: "g" }] : []),
-        { x: inputs.b, text: "b" },
-        { x: inputs.weights, text: "weights" },
-        { x: inputs.d, text: "d" },
-        { x: add(1, 0), text: "1" },
+        { x: inputs.a, text: "a" },
+        { x: exp(sub(policy.logprobs, inputs.a)), text: "exp(sub(logprobs, a))" },
+        { x: policy.logprobs, text: "logprobs" },
       ];
       const makers = kind.smooth ? [...SMOOTH, ...SHARP] : [...SMOOTH, ...SHARP, ...WILD];
       const reductions = kind.smooth ? SMOOTH_REDUCTIONS : REDUCTIONS;

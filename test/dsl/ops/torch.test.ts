@@ -61,7 +61,7 @@ describe("elementwise ops as in torch", () => {
       const losses = lossesOf(entry.op.replace(" constant", ""), operands.length, constants);
       const compiled = await Promise.all(losses.map((loss) => device.compile(loss)));
       // In float64, as torch had it.
-      const gradients = [];
+      const gradients: (number | undefined)[] = [];
       let value = Number.NaN;
       for (const [k, loss] of compiled.entries()) {
         const column = (i: number) => Float64Array.of(operands[i] ?? 0);

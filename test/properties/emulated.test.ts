@@ -1,0 +1,3 @@
+import { randomLosses } from "./random.js";
+
+randomLosses("emulated");

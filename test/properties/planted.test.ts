@@ -1,0 +1,82 @@
+/** Mistakes that are planted in what a device gets, or in what it answers, are found: the tolerances are no blanket. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ge, gt, le, lt, where } from "../../dsl/ops/index.js";
+import { type OpRow, opRow } from "../../dsl/ops/registry.js";
+import { evaluateReference } from "../../runtime/reference.js";
+import { FLOAT32 } from "./bounds.js";
+import { boundsOf, casesOf, hold } from "./compare.js";
+import { type Kind, recipes } from "./recipe.js";
+import { SEED } from "./settings.js";
+
+const KIND: Kind = { smooth: false, from: "policy_logprobs", groups: true };
+
+/** Of so many random losses, those whose answer is refused when `answer` is what a device says. */
+function refused(change: Partial<OpRow> | null, name: string, spoil: (values: number[]) => void = () => {}): number {
+  let found = 0;
+  const row = opRow(name) as OpRow;
+  const right = { ...row };
+  for (const recipe of fc.sample(recipes(), { seed: SEED, numRuns: 300 })) {
+    const { cases } = casesOf([recipe], KIND, [1 + (recipe.seed % 9)]);
+    const [one] = cases as [(typeof cases)[number]];
+    const bounds = boundsOf(one.compiled, one.batch, FLOAT32);
+    try {
+      Object.assign(row, change ?? {});
+      const { cases: mistaken } = casesOf([recipe], KIND, [1 + (recipe.seed % 9)]);
+      const { loss, logprobs, gradient, metrics, outputs } = evaluateReference(
+        (mistaken[0] as typeof one).compiled.graph,
+        one.batch.input,
+      );
+      const numbers = Array.from(gradient, Math.fround);
+      spoil(numbers);
+      const got = {
+        loss: [loss],
+        ...(logprobs && { logprobs }),
+        gradient: numbers,
+        ...Object.fromEntries(Object.entries(metrics).map(([key, x]) => [`metric ${key}`, [x]])),
+        ...Object.fromEntries(Object.entries(outputs).map(([key, x]) => [`output ${key}`, x])),
+      };
+      hold(got, bounds, 2, { graphs: 0, tight: 0, loose: 0 });
+    } catch (error) {
+      if (!/ instead of /.test((error as Error).message)) throw error;
+      found++;
+    } finally {
+      Object.assign(row, right);
+    }
+  }
+  return found;
+}
+
+describe("the bounds", () => {
+  it("allow what is right", () => {
+    expect(refused(null, "add")).toBe(0);
+  });
+
+  it.each([
+    ["a derivative that forgets the square of tanh", "tanh", { gradient: (g) => [g] }],
+    [
+      "ties of min that go to the first operand",
+      "min",
+      { gradient: (g, _, a, b) => [where(le(a, b), g, 0), where(lt(b, a), g, 0)] },
+    ],
+    [
+      "ties of max that go to the second operand",
+      "max",
+      { gradient: (g, _, a, b) => [where(gt(a, b), g, 0), where(ge(b, a), g, 0)] },
+    ],
+    ["a value that is off by five parts in a million", "mul", { evaluate: (a: number, b: number) => a * b * (1 + 5e-6) }],
+    ["a sigmoid of the wrong sign", "sigmoid", { evaluate: (x: number) => 1 / (1 + Math.exp(x)) }],
+    ["a comparison that takes equality for less", "lt", { evaluate: (a: number, b: number) => Number(a <= b) }],
+  ] satisfies readonly (readonly [string, string, Partial<OpRow>])[])("refuse %s", (_, name, change) => {
+    // Of 300 graphs; the suites run a thousand on each device.
+    expect(refused(change, name)).toBeGreaterThan(0);
+  });
+
+  it("refuse one entry of a gradient that is off by one part in ten thousand", () => {
+    const off = (values: number[]) => {
+      values[values.length >> 1] = (values[values.length >> 1] as number) * 1.0001;
+    };
+    // Most gradients are 0 in that place: masked, or of losses without policy.
+    expect(refused(null, "add", off)).toBeGreaterThan(15);
+  });
+});

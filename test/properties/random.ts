@@ -1,0 +1,45 @@
+/** Value and gradient of random losses on a device, a hundred to a unit, against what float32 arithmetic allows. */
+import fc from "fast-check";
+import { afterEach, expect, it, vi } from "vitest";
+import { casesOf, checkUnit, type Tally } from "./compare.js";
+import { onDevices } from "./devices.js";
+import { type Kind, recipes } from "./recipe.js";
+import { many, SEED } from "./settings.js";
+
+const UNIT = 100;
+const VOCABS = [1, 2, 7, 16, 37, 70];
+
+/** Most units are compiled without what takes a compiler long and these losses no time; one is compiled as users' are. */
+const KINDS: readonly (Kind & { readonly units: number; readonly flags: string })[] = [
+  { smooth: false, from: "logits", groups: false, units: 3, flags: "-O0" },
+  { smooth: false, from: "logits", groups: true, units: 1, flags: "" },
+  { smooth: false, from: "policy_logprobs", groups: false, units: 4, flags: "-O0" },
+  { smooth: false, from: "policy_logprobs", groups: true, units: 2, flags: "-O0" },
+];
+
+/** The suite on one device. Each device has a file of its own, so that they run side by side. */
+export function randomLosses(name: string): void {
+  afterEach(() => vi.unstubAllEnvs());
+  onDevices(
+    (device) => {
+      for (const kind of KINDS) {
+        it(`from ${kind.from}${kind.groups ? ", with groups" : ""}`, { timeout: 600_000 }, async () => {
+          vi.stubEnv("LOSSC_CXXFLAGS", kind.flags);
+          const tally: Tally = { graphs: 0, tight: 0, loose: 0 };
+          const unit = fc.array(recipes(), { minLength: UNIT, maxLength: UNIT });
+          await fc.assert(
+            fc.asyncProperty(unit, async (drawn) => {
+              const { cases, make } = casesOf(drawn, kind, VOCABS);
+              await checkUnit(cases, await make(device()), tally);
+            }),
+            // A failing loss is printed as it is: compiling smaller ones one by one would take longer than reading it.
+            { seed: SEED, numRuns: many(kind.units), endOnFailure: true, includeErrorInReport: true },
+          );
+          expect(tally.graphs).toBe(many(kind.units) * UNIT);
+          expect(tally.tight).toBeGreaterThan(3 * tally.loose);
+        });
+      }
+    },
+    [name],
+  );
+}
