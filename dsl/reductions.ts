@@ -14,7 +14,7 @@ export type Reduction = (typeof REDUCTIONS)[number];
 
 function reduce(reduction: Reduction, given: Num, axis: Axis | undefined, unbiased = true): Expr {
   const x = toExpression(given, `${reduction}()`);
-  if (axis !== undefined && !(axis in AXES)) {
+  if (axis !== undefined && !Object.hasOwn(AXES, axis)) {
     throw new LosscError(
       "SPACE_MISMATCH",
       `${reduction}(): there is no axis "${axis}"; the axes are ${Object.keys(AXES).join(", ")}`,
