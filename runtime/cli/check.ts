@@ -39,9 +39,9 @@ interface Comparison {
   readonly ok: boolean;
 }
 
-/** What is tolerated, relative to the value wanted and to the greatest of them. Finite differences lose half of float64's digits. */
-const DIFFERENCES = { relative: 1e-6, ofGreatest: 1e-6 };
-const FLOAT32 = { relative: 5e-5, ofGreatest: 3e-6 };
+/** What is tolerated, relative to the value wanted and to the scale of its kind. Finite differences lose half of float64's digits. */
+const DIFFERENCES = { relative: 1e-6, ofScale: 1e-6 };
+const FLOAT32 = { relative: 5e-5, ofScale: 3e-6 };
 
 export async function check(reference: string, options: CheckOptions): Promise<void> {
   const loss = await findLoss(reference);
@@ -56,7 +56,8 @@ export async function check(reference: string, options: CheckOptions): Promise<v
 
   const { graph } = compilePlan({ loss, logits: "f32", statics: config.statics });
   const input = referenceInput(batch, config.scalars);
-  const wanted = evaluateReference(graph, input);
+  const outputs = new Map(graph.summands.map((summand, i) => [`summand ${i}`, summand]));
+  const wanted = evaluateReference({ ...graph, outputs }, input);
   if (wanted.nonFinite) {
     const { space, element } = wanted.nonFinite;
     throw new LosscError(
@@ -124,15 +125,21 @@ async function onDevice(
 ): Promise<Comparison[]> {
   await using device = await openDevice(name);
   const { inputs, ...own } = batch;
+  // A loss may be the small rest of large summands, or move much with every logit: what is lost there is no mistake.
+  const scale = [wanted.gradient, ...Object.values(wanted.outputs)].reduce((sum, values) => sum + absolutes(values), 0);
   const compiled = await device.compile(loss, { vocab: batch.vocab, config });
   const result = await compiled.forwardBackward({ ...inputs, ...own, logits: Float32Array.from(batch.logits) });
   const logprobs = result.logprobs as ArrayLike<number>;
   const gradient = result.gradLogits as ArrayLike<number>;
   return [
-    worst(device.name, "loss with reference", [result.loss], [[wanted.loss]], FLOAT32, null),
+    worst(device.name, "loss with reference", [result.loss], [[wanted.loss]], FLOAT32, null, scale),
     worst(device.name, "logprobs with reference", logprobs, [wanted.logprobs as Float64Array], FLOAT32, 1),
     worst(device.name, "gradient with reference", gradient, [wanted.gradient], FLOAT32, batch.vocab),
   ];
+}
+
+function absolutes(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + Math.abs(value), 0);
 }
 
 /** The worst of the values; each may be near any of its alternatives. `width`: entries to a token, null for a scalar. */
@@ -141,19 +148,17 @@ function worst(
   compared: Comparison["compared"],
   values: ArrayLike<number>,
   alternatives: readonly ArrayLike<number>[],
-  tolerance: { readonly relative: number; readonly ofGreatest: number },
+  tolerance: { readonly relative: number; readonly ofScale: number },
   width: number | null,
+  scale = Math.max(...Array.from(alternatives[0] as ArrayLike<number>, Math.abs)),
 ): Comparison {
-  const greatest = Math.max(1e-3, ...Array.from(alternatives[0] as ArrayLike<number>, Math.abs));
+  const slack = tolerance.ofScale * Math.max(1e-3, scale);
   let found: Comparison | undefined;
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
     const [error, wanted] = alternatives
       .map((alternative) => alternative[i] as number)
-      .map(
-        (right) =>
-          [Math.abs(value - right) / (tolerance.relative * Math.abs(right) + tolerance.ofGreatest * greatest), right] as const,
-      )
+      .map((right) => [Math.abs(value - right) / (tolerance.relative * Math.abs(right) + slack), right] as const)
       .reduce((best, other) => (other[0] < best[0] ? other : best));
     // A NaN is worse than everything.
     if (found !== undefined && !Number.isNaN(error) && error <= found.error) continue;
