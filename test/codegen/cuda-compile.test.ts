@@ -1,0 +1,114 @@
+/** Every kernel through `nvcc` as the runtime calls it, and what the assembler says of each. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { KERNELS_MARK } from "../../codegen/emit.js";
+import type { KernelText } from "../../codegen/plan.js";
+import { requireAddon } from "../../runtime/addon.js";
+import { KernelCache } from "../../runtime/cache.js";
+import { findNvcc, openCuda } from "../../runtime/compilers/index.js";
+import type { NativeAddon } from "../../runtime/native.js";
+import { ARCHITECTURES, DTYPES, everything, training, VOCABS } from "./cuda-units.js";
+
+const nvcc = await findNvcc();
+const folder = mkdtempSync(join(tmpdir(), "lossc-cuda-compile-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** An `nvcc` before the real one, which asks the assembler to talk and keeps what it says beside the binary. */
+if (nvcc) {
+  const wrapper = join(folder, "nvcc");
+  const script = `#!/bin/sh
+case "$1" in --version) exec "${nvcc}" "$@";; esac
+echo "$@" > "$PWD/arguments"
+exec "${nvcc}" "$@" -Xptxas -v > "$PWD/assembler" 2>&1
+`;
+  writeFileSync(wrapper, script);
+  chmodSync(wrapper, 0o755);
+  process.env.PATH = `${folder}${delimiter}${process.env.PATH}`;
+}
+
+interface Properties {
+  readonly kernel: string;
+  readonly stack: number;
+  readonly spilled: number;
+  readonly registers: number;
+}
+
+/** What `ptxas -v` says of each kernel. */
+function propertiesOf(log: string): Properties[] {
+  return log
+    .split("Compiling entry function")
+    .slice(1)
+    .map((text) => {
+      const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? Number.NaN);
+      return {
+        kernel: /'(\w+)'/.exec(text)?.[1] ?? "",
+        stack: number(/(\d+) bytes stack frame/),
+        spilled: number(/(\d+) bytes spill stores/) + number(/(\d+) bytes spill loads/),
+        registers: number(/Used (\d+) registers/),
+      };
+    });
+}
+
+const withoutNvrtc = (): NativeAddon => ({
+  ...requireAddon("the test"),
+  libraries: () => ({ cuda: {}, nvrtc: { problem: "not wanted here" }, cublas: {}, openblas: {} }),
+});
+
+async function compiles(text: KernelText, architecture: string): Promise<void> {
+  const toolchain = await openCuda(new KernelCache(join(folder, "cache")), withoutNvrtc(), architecture);
+  const entry = await toolchain.compile(text);
+  expect(entry.built).toBe(true);
+  expect(entry.bytes.subarray(0, 4)).toEqual(Buffer.from("\x7fELF"));
+  const beside = (file: string) => readFileSync(join(entry.path, "..", file), "utf8");
+  expect(beside("arguments")).toMatch(new RegExp(`^-cubin -arch=${architecture} -std=c\\+\\+17 -fmad=false -w -o `));
+  const found = propertiesOf(beside("assembler"));
+  expect(found.map(({ kernel }) => kernel).sort()).toEqual(text.launches.map(({ kernel }) => kernel).sort());
+  for (const { kernel, stack, spilled, registers } of found) {
+    const { block } = text.launches.find((launch) => launch.kernel === kernel) as KernelText["launches"][number];
+    expect({ kernel, stack, spilled }).toEqual({ kernel, stack: 0, spilled: 0 });
+    // Two blocks of 512 threads, or as many as that of smaller ones, share a multiprocessor.
+    expect(registers, `${kernel}, ${block} threads`).toBeLessThanOrEqual(64);
+  }
+}
+
+describe.skipIf(nvcc === null)(`cubins${nvcc === null ? " (nvcc is absent)" : ""}`, () => {
+  for (const architecture of ARCHITECTURES) {
+    for (const dtype of DTYPES) {
+      test(`of every loss, ${dtype}, ${architecture}`, async () => {
+        await Promise.all([VOCABS.warp, VOCABS["large block"]].map((vocab) => compiles(everything(dtype, vocab), architecture)));
+      });
+    }
+  }
+
+  test("of every loss, rows of one block, and of steps that are no loss", async () => {
+    await Promise.all([compiles(everything("bf16", VOCABS.block), "sm_90"), compiles(training(), "sm_90")]);
+  });
+});
+
+const kernelsOf = (text: string) => text.split(KERNELS_MARK)[1] as string;
+
+describe("the text", () => {
+  const texts = [...DTYPES.flatMap((dtype) => Object.values(VOCABS).map((vocab) => everything(dtype, vocab))), training()];
+
+  test("includes nothing", () => {
+    for (const { text } of texts) expect(/^\s*#\s*(include|import)|__has_include/m.exec(text)).toBe(null);
+  });
+
+  test("is lines that can be read, the kernels in ASCII", () => {
+    for (const { text } of texts) {
+      // The training client's own comments know more letters; what is written for a loss may hold names of users'.
+      if (text !== texts.at(-1)?.text) expect(/[^\n\x20-\x7e]/.exec(kernelsOf(text))).toBe(null);
+      expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(160);
+    }
+  });
+
+  test("has inline PTX in the prelude alone", () => {
+    for (const { text } of texts) expect(/\basm\b|__\w+/.exec(kernelsOf(text))).toBe(null);
+  });
+
+  test("has a condition on the target nowhere in a kernel", () => {
+    for (const { text } of texts) expect(/^\s*#|kTeam|kBlock|kStep|\bLANES\b/m.exec(kernelsOf(text))).toBe(null);
+  });
+});
