@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { rootsOf } from "../../codegen/expand.js";
+import { topological } from "../../dsl/graph.js";
+import { mul, neg, stopGradient } from "../../dsl/index.js";
+import { lossOf, lowered, said } from "./graphs.js";
+
+const graph = lowered(lossOf(({ policy }) => neg(mul(stopGradient(policy.logprobs), policy.logsumexp))));
+const MAX = "max[vocab→token](logits)";
+const SUM = `sum[vocab→token](exp(sub(logits, ${MAX})))`;
+
+it("writes a logprob as (z_t − m) − log S, so that it is never above 0", () => {
+  expect(said(graph.logprobs)).toBe(`sub(sub(atTarget(logits), ${MAX}), log(${SUM}))`);
+});
+
+it("leaves folds over the row, and stopGradient has done its work", () => {
+  const ops = new Set(topological(rootsOf(graph)).map(({ op }) => op));
+  for (const gone of ["stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "reduce"]) expect(ops).not.toContain(gone);
+  expect(said(graph.gradient as NonNullable<typeof graph.gradient>)).toContain(`mul(exp(sub(logits, ${MAX})), div(1, ${SUM}))`);
+});

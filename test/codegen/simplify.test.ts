@@ -1,0 +1,64 @@
+/** One line per rule. That values are kept is what `test/properties/simplify.test.ts` shows on random graphs. */
+import { expect, it } from "vitest";
+import { simplifier } from "../../codegen/simplify.js";
+import { add, chain, div, eq, fold, gt, input, logits, mul, ne, neg, not, sub, where } from "../../dsl/ops/index.js";
+import type { Built } from "../../dsl/ops/registry.js";
+import { said } from "./graphs.js";
+
+const [a, b] = [input("a", "token"), input("b", "token")];
+const [s, e] = [input("s", "sequence"), input("e", "batch")];
+const sum = (x: Built) => fold("sum", x, "token", "batch");
+const c = gt(a, b);
+
+const RULES: readonly (readonly [Built, string])[] = [
+  [add(a, 0), "a"],
+  [add(0, a), "a"],
+  [add(a, neg(b)), "sub(a, b)"],
+  [add(neg(a), b), "sub(b, a)"],
+  [sub(a, 0), "a"],
+  [sub(0, a), "neg(a)"],
+  [sub(a, neg(b)), "add(a, b)"],
+  [neg(neg(a)), "a"],
+  [neg(sub(a, b)), "sub(b, a)"],
+  [mul(1, a), "a"],
+  [mul(a, -1), "neg(a)"],
+  [mul(neg(a), b), "neg(mul(a, b))"],
+  [mul(a, neg(logits)), "mul(neg(a), logits)"],
+  [div(a, 1), "a"],
+  [chain(0, a), "0"],
+  [chain(2, a), "mul(2, a)"],
+  [chain(a, 2), "mul(a, 2)"],
+  [chain(a, 0), "0"],
+  [chain(a, neg(b)), "chain(neg(a), b)"],
+  [chain(where(c, a, 0), b), "where(gt(a, b), chain(a, b), 0)"],
+  [chain(where(c, 0, a), b), "where(gt(a, b), 0, chain(a, b))"],
+  [where(c, a, a), "a"],
+  [where(not(c), a, b), "where(gt(a, b), b, a)"],
+  [where(c, where(c, a, b), s), "where(gt(a, b), a, s)"],
+  [where(c, a, where(c, b, s)), "where(gt(a, b), a, s)"],
+  [where(ne(a, 0), a, 0), "a"],
+  [sum(neg(a)), "neg(sum[token→batch](a))"],
+  [sum(mul(e, a)), "mul(e, sum[token→batch](a))"],
+  [sum(mul(a, e)), "mul(sum[token→batch](a), e)"],
+  [sum(chain(e, a)), "chain(e, sum[token→batch](a))"],
+  // Not pulled out: NaN and infinity would come out otherwise, or the factor is no factor of the whole sum.
+  [mul(0, a), "mul(0, a)"],
+  [sub(a, a), "sub(a, a)"],
+  [div(a, a), "div(a, a)"],
+  [chain(a, Number.POSITIVE_INFINITY), "chain(a, Infinity)"],
+  [sum(mul(s, a)), "sum[token→batch](mul(s, a))"],
+  [sum(chain(a, e)), "sum[token→batch](chain(a, e))"],
+  [fold("max", neg(a), "token", "batch"), "max[token→batch](neg(a))"],
+  [where(eq(a, 0), a, 0), "where(eq(a, 0), a, 0)"],
+];
+
+it.each(RULES.map(([before, after]) => [said(before), after, before] as const))("%s becomes %s", (_, after, before) => {
+  expect(said(simplifier()(before))).toBe(after);
+});
+
+it("simplifies what is simple already to itself", () => {
+  for (const [before] of RULES) {
+    const once = simplifier()(before);
+    expect(simplifier()(once)).toBe(once);
+  }
+});
