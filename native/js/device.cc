@@ -53,11 +53,14 @@ Napi::Value Device::allocate(const Napi::CallbackInfo& info) {
     checkOpen();
     const auto bytes = static_cast<std::size_t>(toInteger(info[0], "bytes", 0, maxSafeInteger));
     std::shared_ptr<Allocation> allocation;
+    const auto collections = belongings_->worker->collections();
     try {
       allocation = backend_->allocate(bytes);
     } catch (const Fault& fault) {
-      // What was disposed of may still wait to be freed.
-      if (fault.code != Code::deviceOutOfMemory || !belongings_->worker->collect()) throw;
+      if (fault.code != Code::deviceOutOfMemory) throw;
+      // What was disposed of may still have waited to be freed. Where nothing did, nothing has changed.
+      belongings_->worker->collect();
+      if (belongings_->worker->collections() == collections) throw;
       allocation = backend_->allocate(bytes);
     }
     return Buffer::make(info.Env(), belongings_, std::move(allocation));

@@ -87,16 +87,14 @@ void Worker::discard(std::shared_ptr<void> garbage) {
   ready_.notify_one();
 }
 
-bool Worker::collect() {
+void Worker::collect() {
   std::vector<std::shared_ptr<void>> garbage;
   std::unique_lock lock(mutex_);
-  const bool some = freeing_ || !garbage_.empty();
   garbage.swap(garbage_);
   // What the thread has taken already is on its way.
   freed_.wait(lock, [this] { return !freeing_; });
   lock.unlock();
-  garbage.clear();
-  return some;
+  if (!garbage.empty()) collections_.fetch_add(1);
 }
 
 void Worker::stop() {
@@ -136,6 +134,7 @@ void Worker::loop() {
       garbage.clear();
       lock.lock();
       freeing_ = false;
+      collections_.fetch_add(1);
       freed_.notify_all();
       continue;
     }

@@ -50,8 +50,10 @@ class Worker {
   Napi::Promise submit(std::unique_ptr<Task> task);
   /// JavaScript thread. Freeing memory can take long, so it is left to the thread, between two tasks.
   void discard(std::shared_ptr<void> garbage);
-  /// JavaScript thread. Frees at once what waits to be freed, and waits for what is being freed; false where there was nothing.
-  bool collect();
+  /// JavaScript thread. Frees at once what waits to be freed, and waits for what is being freed.
+  void collect();
+  /// How often something has been freed.
+  std::uint64_t collections() const { return collections_.load(); }
   /// JavaScript thread. Interrupts what runs, drops what waits and joins the thread. Nothing may be submitted after it.
   void stop();
 
@@ -77,6 +79,7 @@ class Worker {
   std::vector<std::shared_ptr<void>> garbage_;
   /// The thread is freeing what it took out of `garbage_`.
   bool freeing_ = false;
+  std::atomic<std::uint64_t> collections_{0};
   std::condition_variable freed_;
   std::atomic<bool> stopping_{false};
   /// Something was submitted; read without the lock.
