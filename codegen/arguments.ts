@@ -28,7 +28,7 @@ export class Arguments {
   }
 
   config(name: string): string {
-    return this.field(`config/${name}`, `double c${this.count("config")}`, name, { kind: "config", name });
+    return this.field(`config/${name}`, `double c${this.count("config")}`, commentText(name), { kind: "config", name });
   }
 
   /** A pointer; `write` where the kernel stores through it. */

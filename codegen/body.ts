@@ -9,7 +9,7 @@ import { type ElementSpace, type PlanKernel, STATUS } from "./plan.js";
 import { isRowValue } from "./ranks.js";
 import { type Schedule, type Slot, SWEEP } from "./schedule.js";
 import { simplifier } from "./simplify.js";
-import { commentText, Printer } from "./text.js";
+import { commentText, floatText, Printer } from "./text.js";
 import { trafficOf } from "./traffic.js";
 
 const FOLDS: Readonly<Record<string, string>> = { sum: "Sum", max: "Max", min: "Min" };
@@ -274,7 +274,7 @@ class Body {
           x,
           buffer.default === undefined
             ? `load(${pointer}, ${index})`
-            : `load_or(${pointer}, ${index}, ${buffer.default}${Number.isInteger(buffer.default) ? ".0" : ""}f)`,
+            : `load_or(${pointer}, ${index}, ${floatText(buffer.default)})`,
         );
       }
       case "fold":

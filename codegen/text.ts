@@ -18,7 +18,14 @@ export function floatText(value: number): string {
 
 /** A user's name or text as it may stand in a comment: printable ASCII without what could end or continue the comment. */
 export function commentText(name: string): string {
-  return name.replace(/[^A-Za-z0-9 _.:()+-]/gu, (c) => `\\u{${(c.codePointAt(0) as number).toString(16)}}`).slice(0, 120);
+  let text = "";
+  for (const c of name) {
+    const next = /[A-Za-z0-9 _.:()+-]/.test(c) ? c : `\\u{${(c.codePointAt(0) as number).toString(16)}}`;
+    // Cut between characters: half an escape would leave a backslash, which continues a comment on the next line.
+    if (text.length + next.length > 120) break;
+    text += next;
+  }
+  return text;
 }
 
 const LONG = 72;
