@@ -2,9 +2,9 @@
  * Ops that change the space: folds from a finer space to a coarser one, what is known of a row of logits, and the leaves.
  * Public reductions (`reductions.ts`) are written in these by the pass `codegen/expand.ts`.
  */
-import { constant, Expression } from "../expression.js";
+import { constant, constantValue, Expression } from "../expression.js";
 import type { Space } from "../spaces.js";
-import { chain, div, eq, sub, where } from "./arithmetic.js";
+import { and, chain, div, eq, sub, where } from "./arithmetic.js";
 import type { Built } from "./registry.js";
 
 export type FoldKind = "sum" | "max" | "min";
@@ -21,7 +21,9 @@ export function foldGradient(g: Expression, self: Expression): Expression {
   const [x] = self.operands as [Expression];
   if (self.attribute.kind === "sum") return g;
   const from = self.attribute.from as Space;
-  const ties = eq(x, self);
+  // What a mask put in place of an element ties with none, also where all that counts is infinite.
+  const mask = x.op === "where" && !Number.isFinite(constantValue(x.operands[2] as Expression) ?? 0) ? x.operands[0] : undefined;
+  const ties = mask ? and(mask, eq(x, self)) : eq(x, self);
   return where(ties, chain(g, div(1, fold("sum", where(ties, 1, 0), from, self.space))), 0);
 }
 

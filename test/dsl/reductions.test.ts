@@ -172,6 +172,16 @@ describe("reductions", () => {
         }
       });
 
+      it.each([
+        ["amax", Number.NEGATIVE_INFINITY],
+        ["amin", Number.POSITIVE_INFINITY],
+      ])("%s of infinities shares nothing with tokens that are masked", async (reduction, x) => {
+        for (const name of [`${reduction} of all`, `${reduction} of each sequence`]) {
+          const { gradLogprobs } = await run({ lengths: [4], xs: [x, -1, x, x], weights: [1, 0, 0, 1] }, name);
+          expect(Array.from(gradLogprobs as Float32Array), name).toEqual([0.5, 0, 0, 0.5]);
+        }
+      });
+
       it("a batch without tokens has loss 0", async () => {
         for (const name of compiled.keys()) {
           for (const lengths of [[], [0, 0]]) {
