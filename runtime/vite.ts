@@ -17,7 +17,8 @@ export default function lossc(options?: RewriteOptions): LosscPlugin {
       const path = id.replace(/[?#].*$/s, "");
       if (!isLossFile(path)) return null;
       const { code, map } = rewriteLoss(source, path, options);
-      return map && { code, map };
+      // Vite takes the names of sources for paths.
+      return map && { code, map: { ...map, sources: [path] } };
     },
   };
 }

@@ -1,9 +1,9 @@
 // npm run build: the TypeScript into dist/, then the addon into build/Release. `--addon` builds only the addon, `--sanitize` one with sanitizers into build/sanitize.
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -27,6 +27,27 @@ function buildTypeScript() {
   }
   const commandLine = join(root, "dist", "runtime", "cli", "main.js");
   if (existsSync(commandLine)) chmodSync(commandLine, 0o755);
+}
+
+/** Where losses with native operators lie. */
+const LOSSES = ["losses", "examples", "bench"];
+
+/** Operators of `*.loss.ts` are rewritten: what tsc, which has checked them, wrote of such a file is replaced. */
+async function buildLosses() {
+  const { isLossFile, rewriteLoss } = await import("../dist/codegen/operators/index.js");
+  const files = LOSSES.filter((folder) => existsSync(join(root, folder))).flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)),
+  );
+  for (const file of files.filter(isLossFile)) {
+    const source = join(root, file);
+    const built = join(root, "dist", file.replace(/ts$/, "js"));
+    // The losses are part of the package: they do not import it by its name.
+    const operators = relative(dirname(built), join(root, "dist", "dsl", "operators.js")).replaceAll("\\", "/");
+    const { code, map } = rewriteLoss(readFileSync(source, "utf8"), source, { operators });
+    const sources = [relative(dirname(built), source).replaceAll("\\", "/")];
+    writeFileSync(built, `${code}//# sourceMappingURL=${basename(built)}.map\n`);
+    writeFileSync(`${built}.map`, JSON.stringify({ ...map, sources }));
+  }
 }
 
 function answers(program) {
@@ -75,5 +96,8 @@ function buildAddon() {
   ]);
 }
 
-if (!process.argv.includes("--addon") && !sanitize) buildTypeScript();
+if (!process.argv.includes("--addon") && !sanitize) {
+  buildTypeScript();
+  await buildLosses();
+}
 buildAddon();

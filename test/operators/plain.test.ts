@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chain, expression, program, values } from "./programs.js";
+import { BINARY, chain, expression, OTHERS, program, UNARY, VALUES, values } from "./programs.js";
 import { runNative, runRewritten } from "./support.js";
 
 /** Many expressions share a translation, which costs more than running them. */
@@ -39,8 +39,27 @@ describe("a rewritten program equals JavaScript on plain values", () => {
   test("expressions of every operator", () => {
     fc.assert(
       fc.property(batch(expression), values, (expressions, initial) => same(expressions, initial)),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
+  });
+
+  test("every operator on every pair of values", () => {
+    const all = [...VALUES, ...OTHERS];
+    const source = `
+const results = [];
+const told = [];
+const noisy = (name, value) => ({ valueOf() { told.push(name); return value; }, toString() { told.push(name + "!"); return String(value); } });
+const attempt = (run) => { try { return run(); } catch (error) { return error; } };
+for (const a of [${all}]) {
+  results.push(attempt(() => [${UNARY.map((op) => `attempt(() => ${op}a)`)}]));
+  for (const b of [${all}]) results.push(attempt(() => [${[...BINARY, "&&", "||", "??"].map((op) => `attempt(() => a ${op} b)`)}, told.splice(0)]));
+}`;
+    const [native, rewritten] = [runNative, runRewritten].map((run) => run(source, "results") as unknown[]) as [
+      unknown[],
+      unknown[],
+    ];
+    expect(native.length).toBe(all.length * (all.length + 1));
+    expect(rewritten.map(told)).toEqual(native.map(told));
   });
 
   test("operators in a row, as they bind", () => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 
 /** Variables that the programs read and write, and what they may hold. */
 export const NAMES = ["a", "b", "c", "d"] as const;
-const VALUES = [
+export const VALUES = [
   "0",
   "-0",
   "1",
@@ -20,16 +20,18 @@ const VALUES = [
   "null",
   "undefined",
 ];
-const OTHERS = ["true", "false", "2n", "-3n", "0n", "[]", "[4]", "noisy('v', 5)", "noisy('w', 'z')"];
+export const OTHERS = ["true", "false", "2n", "-3n", "0n", "[]", "[4]", "noisy('v', 5)", "noisy('w', 'z')"];
 
-const BINARY = "+ - * / % ** < <= > >= == != === !== & | ^ << >> >>>".split(" ");
+export const BINARY = "+ - * / % ** < <= > >= == != === !== & | ^ << >> >>>".split(" ");
+/** TypeScript takes `(a) < (` for the start of a type argument. */
+const BEFORE_PARENTHESIS = BINARY.filter((operator) => operator !== "<" && operator !== "<<");
 const ASSIGNMENTS = "= += -= *= /= %= **= &= |= ^= <<= >>= >>>= &&= ||= ??=".split(" ");
-const UNARY = ["-", "+", "!", "~", "typeof ", "void "];
+export const UNARY = ["-", "+", "!", "~", "typeof ", "void "];
 const MATH = ["Math.exp", "Math.abs", "Math.floor", "Math.sign", "Math.sqrt", "Math.log1p", "Math.round", "Math['tanh']"];
 const PREDICATES = ["isFinite", "isNaN", "Number.isFinite", "Number.isNaN"];
 
 /** Where an assignment may go; each tells when it is evaluated. */
-const TARGETS = [...NAMES, "box.p", "get().q", "get('h').box.r", "get()[key('s')]", "box[key('p')]", "box['q']"];
+const TARGETS = [...NAMES, "box.p", "get().q", "get('h').box.r", "get()[key('s')]", "box[key('p')]", "box['q']", "box.z"];
 
 const label = fc.integer({ min: 0, max: 99 });
 
@@ -45,7 +47,15 @@ export const expression: fc.Arbitrary<string> = fc.letrec<{ any: string; leaf: s
   any: fc.oneof(
     { maxDepth: 5, depthSize: "large", withCrossShrink: true },
     tie("leaf"),
-    fc.tuple(tie("inner"), fc.constantFrom(...BINARY), tie("inner")).map(([a, op, b]) => `${a} ${op} ${b}`),
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(tie("inner"), fc.constantFrom(...BEFORE_PARENTHESIS), tie("inner"))
+        .map(([a, op, b]) => `${a} ${op} ${b}`),
+    },
+    fc
+      .tuple(tie("inner"), fc.constantFrom("<", "<<"), fc.constantFrom(...NAMES, "-3", "'2'"))
+      .map(([a, op, b]) => `${a} ${op} ${b}`),
     fc.tuple(tie("inner"), fc.constantFrom("&&", "||", "??", ","), tie("inner")).map(([a, op, b]) => `${a} ${op} ${b}`),
     fc.tuple(tie("inner"), tie("inner"), tie("inner")).map(([a, b, c]) => `${a} ? ${b} : ${c}`),
     fc.tuple(fc.constantFrom(...UNARY), tie("inner")).map(([op, x]) => `${op}${x}`),
@@ -108,13 +118,15 @@ function run(body) {
   prepare(told, noisy);
   let outcome;
   try { outcome = body(${initial.join(", ")}); } catch (error) { outcome = error; }
-  results.push([outcome, told, { ...box }]);
+  results.push([outcome, told, { ...box }, box.z]);
 }
 let box, get, key, say, noisy;
 function prepare(told, make) {
   noisy = make;
   box = { p: 1, q: "2" };
   box.box = box;
+  let z = 0;
+  Object.defineProperty(box, "z", { get: () => z, set(value) { told.push("set"); z = value; } });
   get = (name = "g") => { told.push(name); return box; };
   key = (name) => { told.push(name); return name; };
   say = (n, x) => { told.push(n); return x; };
