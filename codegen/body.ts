@@ -12,6 +12,7 @@ import { simplifier } from "./simplify.js";
 import { commentText, floatText, Printer } from "./text.js";
 import { trafficOf } from "./traffic.js";
 
+const ROW_TYPES: Readonly<Record<string, string>> = { f32: "float", bf16: "bf16", f16: "f16" };
 const FOLDS: Readonly<Record<string, string>> = { sum: "Sum", max: "Max", min: "Min" };
 
 export interface BodyOptions {
@@ -49,6 +50,8 @@ class Body {
   private readonly printer: Printer;
   private readonly indices = new Map<ElementSpace, string>();
   private names = 0;
+  /** Rows that this sweep reads, with the names of row and entry. */
+  private readonly rows = new Map<Expression, { readonly name: string; readonly entry: string }>();
   /** Row values that this sweep has folded. */
   private readonly done = new Map<Expression, string>();
   private readonly sweepNumber: number;
@@ -87,14 +90,13 @@ class Body {
 
   sweep(): string[] {
     const { slot } = this.options;
-    const logitsBuffer = this.options.buffers.input("logits");
     const targets = this.options.buffers.input("target_tokens");
     const weight = this.leafText(weights as Expression);
     this.lines.push(`    const bool reads = !(${this.args.skipMasked()} != 0 && ${weight} == 0.0f);`);
     this.lines.push(
       `    const index target = load_target(${this.args.buffer(targets)}, t, ${this.args.size("vocab")}, ${this.status()});`,
     );
-    this.lines.push(`    const Row<logit> row(${this.args.buffer(logitsBuffer)}, t, ${this.args.size("vocab")});`);
+    for (const x of [logits, ...this.rowsIn(this.rowRoots())]) this.openRow(x);
     const gradient = slot.gradient ? this.gradientParts() : null;
     const rows = [
       ...this.rowValues().map((x) => x.operands[0] as Expression),
@@ -141,11 +143,15 @@ class Body {
 
   // ---- rows ----
 
+  private rowRoots(): Expression[] {
+    const { slot, kept, graph } = this.options;
+    return [...slot.stores, ...slot.summands, ...kept, ...(slot.gradient ? [graph.gradient as Expression] : [])];
+  }
+
   /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
   private rowValues(): Expression[] {
-    const { slot, schedule, kept, graph } = this.options;
-    const roots = [...slot.stores, ...slot.summands, ...kept, ...(slot.gradient ? [graph.gradient as Expression] : [])];
-    return topological(roots).filter(
+    const { slot, schedule } = this.options;
+    return topological(this.rowRoots()).filter(
       (x) => isRowValue(x) && schedule.ranks.rank(x) === this.sweepNumber && !this.options.buffers.isStoredBefore(x, slot),
     );
   }
@@ -153,9 +159,13 @@ class Body {
   private phases(): void {
     const values = this.rowValues();
     for (const x of values.filter(({ op }) => op === "atTarget")) {
-      if (x.operands[0] !== logits) throw new Error("atTarget of a vocabulary expression has no text yet");
-      this.declare(x, "0.0f", "the target's logit");
-      this.lines.push(`    if (reads) ${this.done.get(x)} = at(row, target);`);
+      const [row] = x.operands as [Expression];
+      this.declare(
+        x,
+        "0.0f",
+        row === logits ? "the target's logit" : `the target's entry of ${commentText(row.attribute.name as string)}`,
+      );
+      this.lines.push(`    if (reads) ${this.done.get(x)} = at(${this.row(row).name}, target);`);
     }
     const folds = values.filter(({ op }) => op === "fold");
     const { phase } = this.options.schedule.ranks;
@@ -175,7 +185,7 @@ class Body {
     for (const x of folds)
       this.declare(x, x.attribute.kind === "sum" ? "1.0f" : "0.0f", `${x.attribute.kind as string} over the row`);
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
-    const call = `fold<${kinds}>(team, row, [&](auto z) { ${lambda.lines.join(" ")}${lambda.lines.length > 0 ? " " : ""}return values(${lambda.texts.join(", ")}); })`;
+    const call = `fold<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`)}, ${lambda.rows.join(", ")})`;
     if (folds.length === 1) this.lines.push(`    if (reads) ${this.done.get(folds[0] as Expression)} = ${call}.v[0];`);
     else {
       this.lines.push("    if (reads) {", `      const auto folded = ${call};`);
@@ -186,12 +196,37 @@ class Body {
     }
   }
 
-  private rowLambda(roots: readonly Expression[]): { readonly lines: string[]; readonly texts: string[] } {
+  /** The rows that an expression reads, entry by entry. */
+  private rowsIn(roots: readonly Expression[]): Expression[] {
+    return topological(roots).filter((x) => x.space === "vocab" && x.op === "input");
+  }
+
+  private openRow(x: Expression): void {
+    const number = this.rows.size === 0 ? "" : String(this.rows.size);
+    const buffer = this.options.buffers.input(x === logits ? "logits" : (x.attribute.name as string));
+    const type = x === logits ? "logit" : ROW_TYPES[buffer.dtype];
+    this.rows.set(x, { name: `row${number}`, entry: `z${number}` });
+    this.lines.push(`    const Row<${type}> row${number}(${this.args.buffer(buffer)}, t, ${this.args.size("vocab")});`);
+  }
+
+  private row(x: Expression): { readonly name: string; readonly entry: string } {
+    return this.rows.get(x) as { name: string; entry: string };
+  }
+
+  /** The function of one entry of the rows that gives the roots. */
+  private rowLambda(roots: readonly Expression[], among?: readonly Expression[]): RowLambda {
     const lines: string[] = [];
-    const printer = new Printer(lines, "", (x) => (x === logits ? "z" : null), this.fresh, true, this.printer);
+    const printer = new Printer(lines, "", (x) => this.rows.get(x)?.entry ?? null, this.fresh, true, this.printer);
     printer.expect(roots);
-    const texts = roots.map((x) => (x.space === "vocab" ? printer.print(x) : `splat<decltype(z)>(${printer.print(x)})`));
-    return { lines, texts };
+    const used = among ?? [...this.rows.keys()].filter((row) => roots.some((root) => readsRow(root, row)));
+    const rows = used.length > 0 ? used : [logits as Expression];
+    const entries = rows.map((row) => this.row(row).entry);
+    const texts = roots.map((x) =>
+      x.space === "vocab" ? printer.print(x) : `splat<decltype(${entries[0]})>(${printer.print(x)})`,
+    );
+    const text = (result: string) =>
+      `[&](${entries.map((z) => `auto ${z}`).join(", ")}) { ${[...lines, `return ${result};`].join(" ")} }`;
+    return { texts, rows: rows.map((row) => this.row(row).name), text };
   }
 
   /** The gradient apart from the target, at the target, and the factors whose being 0 makes both 0. */
@@ -216,15 +251,16 @@ class Body {
       this.lines.push(`    ${fill}`);
       return;
     }
-    const map = this.rowLambda([apart]);
-    const mend = this.rowLambda([target]);
-    const text = ({ lines, texts }: typeof map) => `[&](auto z) { ${[...lines, `return ${texts[0]};`].join(" ")} }`;
+    const used = [...this.rows.keys()].filter((row) => row === logits || [apart, target].some((root) => readsRow(root, row)));
+    const map = this.rowLambda([apart], used);
+    const mend = this.rowLambda([target], used);
     this.lines.push(
       `    if (!reads${zero === "" ? "" : ` || (${zero})`}) {`,
       `      ${fill}`,
-      `    } else if (!store_row(team, ${out}, t, row, target,`,
-      `                          ${text(map)},`,
-      `                          ${text(mend)})) {`,
+      `    } else if (!store_row(team, ${out}, t, target,`,
+      `                          ${map.text(map.texts[0] as string)},`,
+      `                          ${mend.text(mend.texts[0] as string)},`,
+      `                          ${map.rows.join(", ")})) {`,
       `      flag(${this.status()}, ${STATUS.token}, t);`,
       "    }",
     );
@@ -265,6 +301,10 @@ class Body {
     switch (x.op) {
       case "config":
         return this.named(x, `float(${this.args.config(x.attribute.name as string)})`);
+      case "placeInGroup": {
+        const first = this.args.buffer(buffers.structure("begin", ["sequence", "group"]));
+        return this.named(x, `float(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);
+      }
       case "policyLogprobs":
         return this.named(x, `load(${this.args.buffer(buffers.input("policy_logprobs"))}, ${this.index("token")})`);
       case "input": {
@@ -311,6 +351,20 @@ class Body {
   private status(): string {
     return this.args.buffer(this.options.buffers.status(), true);
   }
+}
+
+interface RowLambda {
+  /** What the roots are, entry by entry. */
+  readonly texts: readonly string[];
+  /** The rows that it is called with. */
+  readonly rows: readonly string[];
+  /** The function that returns a result made of the texts. */
+  readonly text: (result: string) => string;
+}
+
+/** Whether computing x entry by entry reads the row; folds are done by then. */
+function readsRow(x: Expression, row: Expression): boolean {
+  return x === row || (x.space === "vocab" && x.operands.some((operand) => readsRow(operand, row)));
 }
 
 interface GradientParts {

@@ -3,9 +3,11 @@
  * the loss is a scalar. This is where "a token of weight 0 contributes exactly 0" comes from.
  */
 import type { Expression } from "../dsl/expression.js";
-import { rewriter } from "../dsl/graph.js";
+import { rewriter, topological } from "../dsl/graph.js";
 import {
+  absorb,
   add,
+  and,
   div,
   eq,
   exp,
@@ -17,6 +19,7 @@ import {
   mul,
   ne,
   ONE,
+  pick,
   policyLogprobs,
   sqrt,
   square,
@@ -89,16 +92,29 @@ function counts(space: Exclude<Space, "vocab">): Expression {
   return gt(fold("sum", counts(finer), finer, space), 0);
 }
 
-/** x where its element counts, else what a fold ignores. */
-function masked(x: Expression, space: Space, otherwise: number): Expression {
-  return space === "vocab" ? x : where(counts(space), x, otherwise);
+/** Whether an element counts for x: a group from which x picks does where every sequence that it picks holds a token that counts. */
+function countsFor(x: Expression, space: Exclude<Space, "vocab">): Expression {
+  const picked = space === "group" ? picksIn(x) : [];
+  if (picked.length === 0) return counts(space);
+  return picked.map((i) => gt(pick(where(counts("sequence"), 1, 0), i), 0)).reduce((a, b) => and(a, b));
+}
+
+/** The places within a group that x picks. */
+export function picksIn(x: Expression): number[] {
+  const places = topological([x]).flatMap(({ attribute }) => (typeof attribute.picks === "number" ? [attribute.picks] : []));
+  return [...new Set(places)].sort((a, b) => a - b);
+}
+
+/** x where its element counts, else what a fold ignores. An entry of a row counts where its logit is there. */
+function masked(x: Expression, space: Space, otherwise: number, of = x): Expression {
+  return where(space === "vocab" ? ne(logits, Number.NEGATIVE_INFINITY) : countsFor(of, space), x, otherwise);
 }
 
 function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean): Expression {
   // A scalar is its own only element.
   const from = x.space === "batch" ? null : x.space;
   const folded = (fold_: "sum" | "max" | "min", y: Expression, otherwise: number) =>
-    from === null ? y : fold(fold_, masked(y, from, otherwise), from, to);
+    from === null ? y : fold(fold_, masked(y, from, otherwise, x), from, to);
   const number = from === null ? ONE : folded("sum", ONE, 0);
   const average = () => div(folded("sum", x, 0), number);
   const spread = () => div(folded("sum", square(sub(x, stopGradient(average()))), 0), unbiased ? sub(number, 1) : number);
@@ -130,6 +146,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
 /** Spells out reductions, weights and the sum that every loss ends in. */
 export function expand(name: string, from: LossGraph["from"], traced: Traced): LossGraph {
   const spellOut = rewriter((x) => {
+    if (x.op === "mul" && x.space === "vocab") return absorb(...(x.operands as [Expression, Expression]));
     if (x.op !== "reduce") return x;
     return reduction(x.operands[0] as Expression, x.attribute.reduction as Reduction, x.space, x.attribute.unbiased as boolean);
   });
@@ -143,9 +160,9 @@ export function expand(name: string, from: LossGraph["from"], traced: Traced): L
       values.push(term.op === "fold" && term.attribute.kind === "sum" ? term : where(counts("batch"), term, 0));
       continue;
     }
-    const perToken = term.space === "vocab" ? fold("sum", term, "vocab", "token") : term;
+    const perToken = term.space === "vocab" ? fold("sum", masked(term, "vocab", 0), "vocab", "token") : term;
     const space = perToken.space as Exclude<Space, "vocab">;
-    const summand = where(counts(space), space === "token" ? mul(weights, perToken) : perToken, 0);
+    const summand = where(countsFor(perToken, space), space === "token" ? mul(weights, perToken) : perToken, 0);
     const total = fold("sum", summand, space, "batch");
     summands.push({ space, x: summand });
     seeds.push(total);

@@ -1,19 +1,7 @@
 /** Reverse-mode differentiation of the graph. Derivatives of ops are rows of the table; here is only the order in which adjoints meet. */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import {
-  add,
-  chain,
-  fold,
-  foldGradient,
-  isTarget,
-  logits,
-  ONE,
-  opRow,
-  policyLogprobs,
-  rowGradient,
-  ZERO,
-} from "../dsl/ops/index.js";
+import { add, fold, foldGradient, logits, ONE, opRow, policyLogprobs, rowGradient, ZERO } from "../dsl/ops/index.js";
 import { isFiner, type Space } from "../dsl/spaces.js";
 import type { LossGraph } from "./expand.js";
 
@@ -60,9 +48,10 @@ function backward(
       return { space: x.attribute.from as Space, contributions: [foldGradient(g, x)] };
     case "targetLogprob":
     case "rowLogsumexp":
-      return { space: "vocab", contributions: [rowGradient(g, x)] };
     case "atTarget":
-      return { space: "vocab", contributions: [chain(g, isTarget)] };
+    case "softmax":
+    case "logSoftmax":
+      return { space: "vocab", contributions: [rowGradient(g, x)] };
   }
   const derivative = opRow(x.op)?.gradient;
   if (!derivative) throw new Error(`no derivative of ${x.op}`);

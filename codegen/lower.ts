@@ -1,7 +1,7 @@
 /** After the gradient: what is known of a row becomes folds over it, and `stopGradient` has done its work. */
 import type { Expression } from "../dsl/expression.js";
-import { rewriter } from "../dsl/graph.js";
-import { add, atTarget, div, exp, fold, log, mul, sub } from "../dsl/ops/index.js";
+import { rewriter, withOperands } from "../dsl/graph.js";
+import { add, atTarget, div, exp, fold, log, logprob, mul, ONE, sub } from "../dsl/ops/index.js";
 import { type LossGraph, mapGraph } from "./expand.js";
 
 const greatest = (z: Expression) => fold("max", z, "vocab", "token");
@@ -17,14 +17,26 @@ export function lower(graph: LossGraph): LossGraph {
         case "stopGradient":
           return z;
         case "targetLogprob":
-          return sub(sub(atTarget(z), greatest(z)), log(total(z)));
+          return logprob(entryAtTarget(z), greatest(z), total(z));
         case "rowLogsumexp":
           return add(greatest(z), log(total(z)));
         case "softmax":
           return mul(shifted(z), div(1, total(z)));
+        case "logSoftmax":
+          return sub(sub(z, greatest(z)), log(total(z)));
+        case "atTarget":
+          return entryAtTarget(z);
         default:
           return x;
       }
     }),
   );
+}
+
+/** The target's entry of a vocabulary expression: the same expression of the target's entries. */
+export function entryAtTarget(x: Expression): Expression {
+  if (x.space !== "vocab") return x;
+  if (x.op === "isTarget") return ONE;
+  if (x.op === "logits" || x.op === "input") return atTarget(x);
+  return withOperands(x, x.operands.map(entryAtTarget));
 }

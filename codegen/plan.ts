@@ -78,6 +78,8 @@ export interface Plan {
   /** dtype of the logits; null where the caller brings `policy_logprobs`. */
   readonly logits: LogitsDtype | null;
   readonly sweeps: number;
+  /** Sequences that every group must have, because the loss picks them; 0 where it picks none. */
+  readonly groupSize: number;
   readonly steps: number;
   readonly buffers: readonly PlanBuffer[];
   readonly kernels: readonly PlanKernel[];

@@ -3,7 +3,7 @@ import type { LossDefinition } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
 import { writeKernel } from "./body.js";
 import { Buffers } from "./buffers.js";
-import type { LossGraph } from "./expand.js";
+import { type LossGraph, neededOf, picksIn } from "./expand.js";
 import type { LogitsDtype, Plan } from "./plan.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
 import { type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";
@@ -37,6 +37,12 @@ export function planOf(definition: LossDefinition, graph: LossGraph, logits: Log
     loss: definition.name,
     logits,
     sweeps: planned.sweeps,
+    groupSize: Math.max(
+      0,
+      ...neededOf(graph)
+        .flatMap(picksIn)
+        .map((place) => place + 1),
+    ),
     steps: kernels.filter(({ kind }) => kind === "step").length,
     buffers: buffers.list,
     kernels,

@@ -4,9 +4,10 @@
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { rewriter } from "../dsl/graph.js";
-import { add, chain, type FoldKind, fold, mul, neg, sub, where, ZERO } from "../dsl/ops/index.js";
+import { absorb, add, chain, div, exp, type FoldKind, fold, logits, mul, neg, sub, where, ZERO } from "../dsl/ops/index.js";
 import { isFiner, type Space } from "../dsl/spaces.js";
 import { type LossGraph, mapGraph } from "./expand.js";
+import { takenApart, targetEntry } from "./linear.js";
 
 export function simplify(graph: LossGraph): LossGraph {
   return mapGraph(graph, simplifier());
@@ -15,20 +16,21 @@ export function simplify(graph: LossGraph): LossGraph {
 /** One simplifier for several expressions: what they share is simplified once. */
 export function simplifier(): (root: Expression) => Expression {
   const known = new Map<Expression, Expression>();
+  const deep = rewriter((x) => settle(x));
   const settle = (x: Expression): Expression => {
     const seen = known.get(x);
     if (seen) return seen;
-    const next = rule(x, settle);
+    const next = rule(x, settle, deep);
     const result = next === x ? x : settle(next);
     known.set(x, result);
     return result;
   };
-  return rewriter(settle);
+  return deep;
 }
 
 type Settle = (x: Expression) => Expression;
 
-function rule(x: Expression, settle: Settle): Expression {
+function rule(x: Expression, settle: Settle, deep: Settle): Expression {
   const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
     case "add":
@@ -47,13 +49,19 @@ function rule(x: Expression, settle: Settle): Expression {
     case "mul":
       return product(x, a, b, settle);
     case "div":
-      return is(b, 1) ? a : x;
+      if (is(b, 1)) return a;
+      // One division per token rather than one per entry.
+      return isFiner(a.space, b.space) && a.space === "vocab" ? settle(mul(a, settle(div(1, b)))) : x;
+    case "exp":
+      return exponential(x, a, settle);
     case "chain":
       return adjointProduct(x, a, b, settle);
+    case "absorb":
+      return absorbing(x, a, b, settle);
     case "where":
       return choice(x, settle);
     case "fold":
-      return summation(x, a, settle);
+      return summation(x, a, settle, deep);
     default:
       return x;
   }
@@ -81,6 +89,36 @@ function product(x: Expression, a: Expression, b: Expression, settle: Settle): E
   return x;
 }
 
+/** exp(y − log S) over a row is exp(y) / S: a softmax, which needs no logarithm and no phase of its own. */
+function exponential(x: Expression, a: Expression, settle: Settle): Expression {
+  const [y, shift] = a.operands as [Expression, Expression];
+  if (a.op !== "sub" || y.space !== "vocab" || shift.space === "vocab" || shift.op !== "log") return x;
+  return settle(mul(settle(exp(y)), settle(div(1, shift.operands[0] as Expression))));
+}
+
+/** A product in vocab space; with a factor that does not depend on the entry it is an adjoint's. */
+function absorbing(x: Expression, a: Expression, b: Expression, settle: Settle): Expression {
+  if (is(a, 0) || is(b, 0)) return ZERO;
+  if (is(a, 1)) return b;
+  if (is(b, 1)) return a;
+  if (a.op === "neg") return settle(neg(settle(absorb(a.operands[0] as Expression, b))));
+  if (b.op === "neg") return settle(neg(settle(absorb(a, b.operands[0] as Expression))));
+  // One order for both, so that equal products are the same node.
+  if (a.space === b.space && a.id > b.id) return settle(absorb(b, a));
+  for (const [p, q] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    // A branch that got nothing passes nothing on.
+    if (p.op === "where" && is(p.operands[2] as Expression, 0)) {
+      return settle(where(p.operands[0] as Expression, settle(absorb(p.operands[1] as Expression, q)), 0));
+    }
+  }
+  if (a.space !== "vocab" && b.space === "vocab") return settle(chain(a, b));
+  if (b.space !== "vocab" && a.space === "vocab") return settle(chain(b, a));
+  return x;
+}
+
 function adjointProduct(x: Expression, g: Expression, d: Expression, settle: Settle): Expression {
   const factor = constantValue(g);
   const derivative = constantValue(d);
@@ -96,11 +134,29 @@ function adjointProduct(x: Expression, g: Expression, d: Expression, settle: Set
   return x;
 }
 
+/** Whether a vocabulary expression is exactly 0 by itself where the logit is -inf. */
+function vanishes(x: Expression): boolean {
+  const [a, b] = x.operands as [Expression, Expression];
+  switch (x.op) {
+    case "exp":
+      return a.op === "sub" && a.operands[0] === logits && (a.operands[1] as Expression).space !== "vocab";
+    case "neg":
+      return vanishes(a);
+    case "mul":
+    case "chain":
+    case "absorb":
+      return vanishes(a) || vanishes(b);
+    default:
+      return false;
+  }
+}
+
 function choice(x: Expression, settle: Settle): Expression {
   const [c, a, b] = x.operands as [Expression, Expression, Expression];
   const known = constantValue(c);
   if (known !== undefined) return known ? a : b;
   if (a === b) return a;
+  if (c.op === "ne" && c.operands[0] === logits && is(b, 0) && vanishes(a)) return a;
   if (c.op === "not") return settle(where(c.operands[0] as Expression, b, a));
   if (a.op === "where" && a.operands[0] === c) return settle(where(c, a.operands[1] as Expression, b));
   if (b.op === "where" && b.operands[0] === c) return settle(where(c, a, b.operands[2] as Expression));
@@ -109,11 +165,18 @@ function choice(x: Expression, settle: Settle): Expression {
 }
 
 /** Factors that the fold does not run over leave a sum; so does a sign. */
-function summation(x: Expression, a: Expression, settle: Settle): Expression {
+function summation(x: Expression, a: Expression, settle: Settle, deep: Settle): Expression {
   if (x.attribute.kind !== "sum") return x;
   if (is(a, 0)) return ZERO;
   const from = x.attribute.from as Space;
   const inner = (y: Expression) => settle(fold(x.attribute.kind as FoldKind, y, from, x.space));
+  if (from === "vocab") {
+    const entry = targetEntry(a);
+    if (entry) return deep(entry);
+    const parts = takenApart(a, (row) => fold("sum", row, from, x.space));
+    if (parts) return deep(parts.reduce((sum, part) => add(sum, part)));
+    return x;
+  }
   if (a.op === "neg") return settle(neg(inner(a.operands[0] as Expression)));
   if (a.op === "mul" || a.op === "chain") {
     const [p, q] = a.operands as [Expression, Expression];

@@ -12,19 +12,21 @@ const LEAVES: Readonly<Record<string, Space | null>> = {
   logits: "vocab",
   isTarget: "vocab",
   policyLogprobs: "token",
+  placeInGroup: "sequence",
 };
 const ROWS: Readonly<Record<string, Space>> = {
   targetLogprob: "token",
   rowLogsumexp: "token",
   softmax: "vocab",
+  logSoftmax: "vocab",
   atTarget: "token",
 };
 /** Ops that a pass has removed for good. */
 const GONE: Readonly<Record<string, readonly string[]>> = {
   expand: ["reduce"],
   gradient: ["reduce"],
-  lower: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax"],
-  simplify: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax"],
+  lower: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "logSoftmax"],
+  simplify: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "logSoftmax"],
 };
 
 /** Checks the graph that the pass left behind, and hands it on. */

@@ -35,6 +35,10 @@ export interface Policy {
   readonly logprobs: Expr;
   /** log Σ exp over the token's logits. Token space. `INPUT_MISSING` where the caller brings `policy_logprobs` in place of logits. */
   readonly logsumexp: Expr;
+  /** The row of each token as the model gave it. Vocab space. `INPUT_MISSING` from `policy_logprobs`. */
+  readonly logits: Expr;
+  /** −Σ p log p over the token's row, in nats. Token space. `INPUT_MISSING` from `policy_logprobs`. */
+  readonly entropy: Expr;
 }
 
 /** An expression, several (each summed in its own space), or these with metrics and outputs. */
@@ -44,8 +48,8 @@ export type LossReturn =
   | {
       /** Summed over whatever space it lives in. */
       readonly loss: Num | readonly Num[];
-      /** Scalars for the host, in batch space; they carry no gradient. */
-      readonly metrics?: Readonly<Record<string, Num>>;
+      /** Scalars for the host, in batch space; they carry no gradient. A function is called, and costs, only where the caller asks for the metric by name. */
+      readonly metrics?: Readonly<Record<string, Num | (() => Num)>>;
       /** Values per token or per sequence; they carry no gradient. */
       readonly outputs?: Readonly<Record<string, Num>>;
     };
@@ -151,7 +155,6 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
       "SPACE_MISMATCH",
       `the input "${key}" is declared in "${String(space)}"${nearest(String(space), SPACES)}; the spaces are ${SPACES.join(", ")}`,
     );
-  if (space === "vocab") fail("SPACE_MISMATCH", `the input "${key}" lives in vocab space, which losses cannot read yet`);
   if (!DTYPES.includes(dtype))
     fail("INPUT_DTYPE", `the input "${key}" is declared as "${String(dtype)}"; the dtypes are ${DTYPES.join(", ")}`);
   if (key === "weights" && space !== "token") fail("SPACE_MISMATCH", `"weights" lives in token space, not in ${space} space`);

@@ -3,5 +3,18 @@ export * from "./define-loss.js";
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, LosscError, type SourcePosition } from "./errors.js";
 export { type Expr, Expression, isExpression, type Num } from "./expression.js";
 export * from "./functions.js";
-export { amax, amin, count, logsumexp, mean, REDUCTIONS, type Reduction, std, sum, variance } from "./reductions.js";
+export {
+  amax,
+  amin,
+  count,
+  logsumexp,
+  mean,
+  REDUCTIONS,
+  type Reduction,
+  std,
+  sum,
+  variance,
+  weightedMean,
+} from "./reductions.js";
 export { type Axis, SPACES, type Space } from "./spaces.js";
+export { atTarget, logSoftmax, pick, softmax } from "./vocabulary.js";

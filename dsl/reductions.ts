@@ -6,6 +6,8 @@
  */
 import { LosscError } from "./errors.js";
 import { type Expr, Expression, type Num, toExpression } from "./expression.js";
+import { div, mul, ne, where } from "./functions.js";
+import { weights } from "./ops/folds.js";
 import { callerPosition } from "./position.js";
 import { AXES, type Axis, nextCoarser } from "./spaces.js";
 
@@ -56,3 +58,9 @@ export const amin = (x: Num, axis?: Axis): Expr => reduce("amin", x, axis);
 export const logsumexp = (x: Num, axis?: Axis): Expr => reduce("logsumexp", x, axis);
 /** How many elements there are. */
 export const count = (x: Num, axis?: Axis): Expr => reduce("count", x, axis);
+
+/** Σ weights·x / Σ weights over tokens of non-zero weight, and 0 where the weights sum to 0: what a metric per token means. A scalar. */
+export function weightedMean(x: Num): Expr {
+  const total = sum(weights);
+  return where(ne(total, 0), div(sum(mul(weights, x)), total), 0);
+}

@@ -2,9 +2,11 @@
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
 import { LosscError } from "./errors.js";
 import { type Expr, Expression, toExpression } from "./expression.js";
+import { mul, neg } from "./functions.js";
 import { nearest } from "./nearest.js";
 import * as folds from "./ops/folds.js";
 import { callerPosition, thrownPosition } from "./position.js";
+import { sum } from "./reductions.js";
 
 /** What a loss returned: expressions of the author's functions, not yet expanded. */
 export interface Traced {
@@ -18,6 +20,8 @@ export interface TraceOptions {
   readonly from: "logits" | "policy_logprobs";
   /** Values of static config that differ from their defaults. */
   readonly statics: Readonly<Record<string, number | string | boolean>>;
+  /** Names of the metrics that are wanted; undefined: those that the loss gives unasked. */
+  readonly metrics?: readonly string[] | undefined;
 }
 
 /** Runs the loss on expressions. */
@@ -50,7 +54,7 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
       );
     }) as Record<string, Expr>,
   );
-  return normalised(definition.name, returned);
+  return normalised(definition.name, returned, options.metrics);
 }
 
 /** Calls the author's function. What it throws that is no mistake of ours to explain is told with its place. */
@@ -82,19 +86,37 @@ function configValue(name: string, declared: ConfigDeclaration, options: TraceOp
 }
 
 function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Policy {
-  if (from === "logits") return { logprobs: folds.targetLogprob(folds.logits), logsumexp: folds.rowLogsumexp(folds.logits) };
+  const { logits } = folds;
+  if (from === "logits") {
+    return {
+      logprobs: folds.targetLogprob(logits),
+      logsumexp: folds.rowLogsumexp(logits),
+      logits,
+      entropy: neg(sum(mul(folds.softmax(logits), folds.logSoftmax(logits)), "vocab")),
+    };
+  }
+  const missing = (what: string): never => {
+    throw new LosscError(
+      "INPUT_MISSING",
+      `the loss "${definition.name}" reads policy.${what}, which policy_logprobs do not tell: give logits and target_tokens`,
+      { position: callerPosition() },
+    );
+  };
   return {
     logprobs: folds.policyLogprobs,
-    get logsumexp(): Expr {
-      throw new LosscError(
-        "INPUT_MISSING",
-        `the loss "${definition.name}" reads policy.logsumexp, which policy_logprobs do not tell: give logits and target_tokens`,
-      );
+    get logsumexp() {
+      return missing("logsumexp");
+    },
+    get logits() {
+      return missing("logits");
+    },
+    get entropy() {
+      return missing("entropy");
     },
   };
 }
 
-function normalised(name: string, returned: unknown): Traced {
+function normalised(name: string, returned: unknown, wanted: readonly string[] | undefined): Traced {
   const record = isRecord(returned) ? returned : { loss: returned };
   for (const key of Object.keys(record)) {
     if (!["loss", "metrics", "outputs"].includes(key)) {
@@ -106,7 +128,7 @@ function normalised(name: string, returned: unknown): Traced {
   }
   const losses = Array.isArray(record.loss) ? (record.loss as unknown[]) : [record.loss];
   const terms = losses.map((loss) => numeric(name, "loss", loss));
-  const metrics = named(name, "metrics", record.metrics);
+  const metrics = named(name, "metrics", chosen(name, record.metrics, wanted));
   const outputs = named(name, "outputs", record.outputs);
   for (const [key, x] of metrics) {
     if (x.space === "batch") continue;
@@ -123,6 +145,19 @@ function normalised(name: string, returned: unknown): Traced {
     );
   }
   return { terms, metrics, outputs };
+}
+
+/** The metrics that are wanted, computed. */
+function chosen(name: string, given: unknown, wanted: readonly string[] | undefined): Record<string, unknown> {
+  const all = Object.entries((given ?? {}) as Record<string, unknown>);
+  const names = all.map(([key]) => key);
+  for (const key of wanted ?? []) {
+    if (names.includes(key)) continue;
+    const known = names.length > 0 ? `it has ${names.join(", ")}` : "it has none";
+    throw new LosscError("CONFIG_UNKNOWN", `the loss "${name}" has no metric "${key}"${nearest(key, names)}; ${known}`);
+  }
+  const taken = all.filter(([key, x]) => (wanted ? wanted.includes(key) : typeof x !== "function"));
+  return Object.fromEntries(taken.map(([key, x]) => [key, typeof x === "function" ? x() : x]));
 }
 
 function named(name: string, what: string, given: unknown): Map<string, Expression> {

@@ -160,6 +160,8 @@ class Evaluation {
         return input.logits as Float64Array;
       case "isTarget":
         return this.targets();
+      case "placeInGroup":
+        return this.placesInGroups();
       case "fold":
         return this.fold(x);
       default:
@@ -173,6 +175,10 @@ class Evaluation {
       result[t * this.input.vocab + target] = 1;
     });
     return result;
+  }
+
+  private placesInGroups(): Float64Array {
+    return Float64Array.from((this.input.groups ?? []).flatMap((size) => Array.from({ length: size }, (_, i) => i)));
   }
 
   private fold(x: Expression): Float64Array {
@@ -194,7 +200,7 @@ class Evaluation {
     return result;
   }
 
-  /** What is known of a row: its target's logprob, its logsumexp, its softmax. */
+  /** What is known of a row: its target's logprob, its logsumexp, its softmax and the logarithm of that. */
   private ofRow(x: Expression): Float64Array {
     const { vocab, targetTokens, skipMasked, inputs } = this.input;
     const logits = this.value(x.operands[0] as Expression);
@@ -210,11 +216,11 @@ class Evaluation {
       if (x.op === "targetLogprob") result[t] = (row[target] as number) - greatest - Math.log(sum);
       else if (x.op === "rowLogsumexp") result[t] = greatest + Math.log(sum);
       else if (x.op === "atTarget") result[t] = row[target] as number;
-      else
-        result.set(
-          row.map((z) => Math.exp(z - greatest) / sum),
-          t * vocab,
-        );
+      else {
+        const entry =
+          x.op === "softmax" ? (z: number) => Math.exp(z - greatest) / sum : (z: number) => z - greatest - Math.log(sum);
+        result.set(row.map(entry), t * vocab);
+      }
     }
     return result;
   }

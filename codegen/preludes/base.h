@@ -36,6 +36,13 @@ struct Folds {
   }
 };
 
+// What lanes have folded in float32 is brought together in float64.
+template <class To, int N, class From> LOSSC_FN Values<N, To> converted(const Values<N, From>& v) {
+  Values<N, To> r;
+  for (int i = 0; i < N; ++i) r.v[i] = To(v.v[i]);
+  return r;
+}
+
 // ---- memory: one element at a time, widened ----
 
 template <class T> LOSSC_FN float load(const T* p, index i) { return widen(read(p, i)); }
@@ -60,6 +67,8 @@ LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* s
 
 // ---- elementwise functions that are arithmetic ----
 
+// In float64 and rounded once: a rounding more would show in every ratio of probabilities.
+LOSSC_FN float logprob_(float z, float m, float s) { return float((double(z) - double(m)) - log_(double(s))); }
 LOSSC_FN bool is_finite_(float x) { return x - x == 0.0f; }
 LOSSC_FN float sign_(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
 LOSSC_FN float clamp_(float x, float low, float high) { return min_(max_(x, low), high); }
@@ -67,5 +76,7 @@ LOSSC_FN float sigmoid_(float x) { return 1.0f / (1.0f + exp_(-x)); }
 LOSSC_FN float softplus_(float x) { return max_(x, 0.0f) + log1p_(exp_(-abs_(x))); }
 LOSSC_FN float log_sigmoid_(float x) { return -softplus_(-x); }
 LOSSC_FN float log1mexp_(float x) { return x > -0.693147181f ? log_(-expm1_(x)) : log1p_(-exp_(x)); }
+// A product in vocab space: a factor that is exactly 0 makes it 0.
+template <class A, class B> LOSSC_FN auto absorb_(A a, B b) { return select(a == 0.0f, a * 0.0f, select(b == 0.0f, b * 0.0f, a * b)); }
 // An adjoint that is exactly 0 stays 0, whatever the derivative is.
 template <class G, class T> LOSSC_FN auto chain_(G g, T d) { return select(g == 0.0f, g * 0.0f, g * d); }

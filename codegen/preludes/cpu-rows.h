@@ -31,50 +31,58 @@ template <class T> LOSSC_FN Packet edge_packet(const T* p, index count) {
   return r;
 }
 
-template <class... F, class T, class Map>
-LOSSC_FN auto fold(const Team&, const Row<T>& row, const Map& map) {
+// Folds map(entry, …) over rows that are read together.
+template <class... F, class Map, class First, class... Others>
+LOSSC_FN auto fold(const Team&, const Map& map, const Row<First>& first, const Row<Others>&... others) {
   using All = Folds<F...>;
   constexpr int kChains = 4;  // independent accumulators: they hide latency and keep a long sum accurate
   Values<All::N, Packet> acc[kChains];
   for (auto& a : acc) a = All::template identity<Packet>();
+  const auto at_packet = [&](index i) { return map(widen_packet(first.data + i), widen_packet(others.data + i)...); };
   index i = 0;
-  for (; i + kChains * kLanes <= row.count; i += kChains * kLanes)
-    for (int c = 0; c < kChains; ++c) acc[c] = All::merge(acc[c], map(widen_packet(row.data + i + c * kLanes)));
-  for (; i + kLanes <= row.count; i += kLanes) acc[0] = All::merge(acc[0], map(widen_packet(row.data + i)));
-  auto r = All::template identity<float>();
+  for (; i + kChains * kLanes <= first.count; i += kChains * kLanes)
+    for (int c = 0; c < kChains; ++c) acc[c] = All::merge(acc[c], at_packet(i + c * kLanes));
+  for (; i + kLanes <= first.count; i += kLanes) acc[0] = All::merge(acc[0], at_packet(i));
+  auto r = All::template identity<double>();
   const auto add_lanes = [&](const Values<All::N, Packet>& lanes, index count) {
     for (index l = 0; l < count; ++l) {
-      Values<All::N, float> one;
+      Values<All::N, double> one;
       for (int k = 0; k < All::N; ++k) one.v[k] = lanes.v[k][l];
       r = All::merge(r, one);
     }
   };
   add_lanes(All::merge(All::merge(acc[0], acc[1]), All::merge(acc[2], acc[3])), kLanes);
-  if (i < row.count) add_lanes(map(edge_packet(row.data + i, row.count - i)), row.count - i);
-  return r;
+  const index left = first.count - i;
+  if (left > 0) add_lanes(map(edge_packet(first.data + i, left), edge_packet(others.data + i, left)...), left);
+  return converted<float>(r);
 }
 
-// Stores map(z) for every entry of the row and mend(z) for the target's; where z is -inf, 0. Writes over the row that it reads, if asked to.
-// False where something stored is not finite.
-template <class T, class Map, class Mend>
-LOSSC_FN bool store_row(const Team&, T* out, index t, const Row<T>& row, index target, const Map& map, const Mend& mend) {
-  T* const to = out + t * row.count;
-  const float z_target = at(row, target);
+// Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. Writes over
+// the row that it reads, if asked to. False where something stored is not finite.
+template <class T, class Map, class Mend, class... Others>
+LOSSC_FN bool store_row(const Team&, T* out, index t, index target, const Map& map, const Mend& mend, const Row<T>& logits,
+                        const Row<Others>&... others) {
+  T* const to = out + t * logits.count;
+  const float z_target = at(logits, target);
+  const float mended = z_target == -LOSSC_INFINITY ? 0.0f : mend(z_target, at(others, target)...);
   Packet poison{};  // 0 · finite is 0
-  const auto one = [&](Packet z) { return select(z == -LOSSC_INFINITY, 0.0f, map(z)); };
+  const auto there = [&](Packet z, Packet g) { return select(z == -LOSSC_INFINITY, 0.0f, g); };
   index i = 0;
-  for (; i + kLanes <= row.count; i += kLanes) {
-    narrow_packet(one(widen_packet(row.data + i)), to + i);
+  for (; i + kLanes <= logits.count; i += kLanes) {
+    const Packet z = widen_packet(logits.data + i);
+    narrow_packet(there(z, map(z, widen_packet(others.data + i)...)), to + i);
     poison += widen_packet(to + i) * 0.0f;
   }
-  if (i < row.count) {
-    const Packet g = one(edge_packet(row.data + i, row.count - i));
-    for (index l = 0; i + l < row.count; ++l) {
+  const index left = logits.count - i;
+  if (left > 0) {
+    const Packet z = edge_packet(logits.data + i, left);
+    const Packet g = there(z, map(z, edge_packet(others.data + i, left)...));
+    for (index l = 0; l < left; ++l) {
       store(to, i + l, g[l]);
       poison[0] += load(to, i + l) * 0.0f;
     }
   }
-  store(to, target, z_target == -LOSSC_INFINITY ? 0.0f : mend(z_target));
+  store(to, target, mended);
   poison[0] += load(to, target) * 0.0f;
   float sum = 0.0f;
   for (int l = 0; l < kLanes; ++l) sum += poison[l];

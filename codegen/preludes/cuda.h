@@ -39,6 +39,7 @@ template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P
 
 LOSSC_FN float exp_(float x) { return expf(x); }
 LOSSC_FN float log_(float x) { return logf(x); }
+LOSSC_FN double log_(double x) { return log(x); }
 LOSSC_FN float log1p_(float x) { return log1pf(x); }
 LOSSC_FN float expm1_(float x) { return expm1f(x); }
 LOSSC_FN float sqrt_(float x) { return sqrtf(x); }

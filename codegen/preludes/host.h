@@ -40,6 +40,7 @@ LOSSC_FN void fence() { __atomic_thread_fence(__ATOMIC_ACQ_REL); }
 
 LOSSC_FN float exp_(float x) { return __builtin_expf(x); }
 LOSSC_FN float log_(float x) { return __builtin_logf(x); }
+LOSSC_FN double log_(double x) { return __builtin_log(x); }
 LOSSC_FN float log1p_(float x) { return __builtin_log1pf(x); }
 LOSSC_FN float expm1_(float x) { return __builtin_expm1f(x); }
 LOSSC_FN float sqrt_(float x) { return __builtin_sqrtf(x); }

@@ -71,33 +71,47 @@ struct Row {
 };
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.first, i); }
 
-template <class T> LOSSC_FN Packet<T> gather_packet(const T* p, index e) {
-  Packet<T> r;
-  for (int i = 0; i < kPacket<T>; ++i) r.v[i] = read(p, e + i);
+// W entries of a row from entry e on, widened; in packets where they lie on packet boundaries.
+template <int W> struct Run { float v[W]; };
+template <int W, class T>
+LOSSC_FN Run<W> load_run(const Row<T>& row, int e) {
+  constexpr int P = kPacket<T>;
+  Run<W> r;
+  if (W % P == 0 && (row.skew + e) % P == 0) {
+    for (int k = 0; k < W / P; ++k) {
+      const Packet<T> packet = read_as_packet<Packet<T>>(row.first, e + k * P);
+      for (int i = 0; i < P; ++i) r.v[k * P + i] = widen(packet.v[i]);
+    }
+  } else {
+    for (int i = 0; i < W; ++i) r.v[i] = load(row.first, e + i);
+  }
   return r;
 }
 
-// Folds map(z) over the row. Which lane takes an entry follows from the entry's place in its row, not from the row's place in memory: a row has the
-// same bits wherever it lies.
-template <class... F, class Team, class T, class Map>
-LOSSC_FN auto fold(const Team& team, const Row<T>& row, const Map& map) {
+// Folds map(entry, …) over rows that are read together. Which lane takes an entry follows from the entry's place in its row, not from the row's place
+// in memory: a row has the same bits wherever it lies.
+template <class... F, class Team, class Map, class T, class... Others>
+LOSSC_FN auto fold(const Team& team, const Map& map, const Row<T>& row, const Row<Others>&... others) {
   using All = Folds<F...>;
   constexpr int W = kPacket<T>;
   auto acc = All::template identity<float>();
-  const auto take = [&](const Packet<T>& z) {
-    for (int i = 0; i < W; ++i) acc = All::merge(acc, map(widen(z.v[i])));
+  // The entries of a packet pair by pair: fewer roundings in a row, and no long chain of additions.
+  const auto take = [&](const auto&... run) {
+    Values<All::N, float> part[W];
+    for (int i = 0; i < W; ++i) part[i] = map(run.v[i]...);
+    for (int half = W / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) part[i] = All::merge(part[i], part[i + half]);
+    acc = All::merge(acc, part[0]);
   };
   for (int e = team.lane() * W; e < row.count; e += Team::kLanes * W) {
     if (e + W > row.count) {
       LOSSC_UNROLL(1)
-      for (int i = e; i < row.count; ++i) acc = All::merge(acc, map(load(row.first, i)));
-    } else if (row.skew == 0) {
-      take(read_as_packet<Packet<T>>(row.first, e));
+      for (int i = e; i < row.count; ++i) acc = All::merge(acc, map(load(row.first, i), load(others.first, i)...));
     } else {
-      take(gather_packet(row.first, e));
+      take(load_run<W>(row, e), load_run<W>(others, e)...);
     }
   }
-  return team.template reduce<All>(acc);
+  return converted<float>(team.template reduce<All>(converted<double>(acc)));
 }
 
 // Calls inner(first entry) for the packets of memory that lie wholly in the row and edge(entry) for what sticks out of them.
@@ -114,35 +128,37 @@ LOSSC_FN void each_packet(const Team& team, const Row<T>& row, const Inner& inne
   }
 }
 
-// Stores map(z) for every entry of the row and mend(z) for the target's; where z is -inf, 0. A lane reads what it writes before it writes it, and
-// nothing else, so that the row may be written over. False where this lane stored something that is not finite.
-template <class Team, class T, class Map, class Mend>
-LOSSC_FN bool store_row(const Team& team, T* out, index t, const Row<T>& row, index target, const Map& map, const Mend& mend) {
+// Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. A lane reads what it
+// writes before it writes it, and nothing else, so that the row may be written over. False where this lane stored something that is not finite.
+template <class Team, class T, class Map, class Mend, class... Others>
+LOSSC_FN bool store_row(const Team& team, T* out, index t, index target, const Map& map, const Mend& mend, const Row<T>& row,
+                        const Row<Others>&... others) {
   constexpr int W = kPacket<T>;
   T* const to = out + t * row.count;
   const int hot = int(target);
   float poison = 0.0f;  // 0 · finite is 0
-  const auto one = [&](T raw, const auto& entry) {
-    const float z = widen(raw);
+  const auto one = [&](const auto& entry, float z, auto... rest) {
     T g;
-    narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z), g);
+    narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z, rest...), g);
     return g;
   };
   each_packet(
       team, row,
       [&](int e) {
-        const Packet<T> z = read_as_packet<Packet<T>>(row.first, e);
         Packet<T> g;
-        for (int i = 0; i < W; ++i) g.v[i] = one(z.v[i], map);
-        if (hot >= e && hot < e + W)
-          for (int i = 0; i < W; ++i)
-            if (e + i == hot) g.v[i] = one(z.v[i], mend);
+        const auto take = [&](const auto&... run) {
+          for (int i = 0; i < W; ++i) g.v[i] = one(map, run.v[i]...);
+          if (hot >= e && hot < e + W)
+            for (int i = 0; i < W; ++i)
+              if (e + i == hot) g.v[i] = one(mend, run.v[i]...);
+        };
+        take(load_run<W>(row, e), load_run<W>(others, e)...);
         for (int i = 0; i < W; ++i) poison += widen(g.v[i]) * 0.0f;
         write_as_packet(to, e, g);
       },
       [&](int i) {
-        const T z = read(row.first, i);
-        const T g = i == hot ? one(z, mend) : one(z, map);
+        const float z = load(row.first, i);
+        const T g = i == hot ? one(mend, z, load(others.first, i)...) : one(map, z, load(others.first, i)...);
         poison += widen(g) * 0.0f;
         write(to, i, g);
       });

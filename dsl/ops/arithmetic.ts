@@ -14,6 +14,26 @@ export const chain: Builder<2> = defineOp({
   text: (g, d) => `chain_(${g}, ${d})`,
 });
 
+/** (z − m) − log s, rounded once: the logprob of an entry z of a row with maximum m and s = Σ exp(z − m). What remains after the gradient. */
+export const logprob: Builder<3> = defineOp({
+  name: "logprob",
+  takes: ["number", "number", "number"],
+  gives: "number",
+  evaluate: (z, m, s) => z - m - Math.log(s),
+  gradient: null,
+  text: (z, m, s) => `logprob_(${z}, ${m}, ${s})`,
+});
+
+/** The product in vocab space: a factor that is exactly 0 makes it 0, value and gradient, so that 0 · log 0 is 0. */
+export const absorb: Builder<2> = defineOp({
+  name: "absorb",
+  takes: ["number", "number"],
+  gives: "number",
+  evaluate: (a, b) => (a === 0 || b === 0 ? 0 : a * b),
+  gradient: (g, _self, a, b) => [absorb(g, b), absorb(g, a)],
+  text: (a, b) => `absorb_(${a}, ${b})`,
+});
+
 export const add: Builder<2> = defineOp({
   name: "add",
   takes: ["number", "number"],

@@ -4,7 +4,7 @@
  */
 import { constant, constantValue, Expression } from "../expression.js";
 import type { Space } from "../spaces.js";
-import { and, chain, div, eq, sub, where } from "./arithmetic.js";
+import { absorb, and, chain, div, eq, sub, where } from "./arithmetic.js";
 import type { Built } from "./registry.js";
 
 export type FoldKind = "sum" | "max" | "min";
@@ -47,13 +47,34 @@ export const targetLogprob = (x: Expression): Built => node("targetLogprob", [x]
 /** log Σ exp x over the row. */
 export const rowLogsumexp = (x: Expression): Built => node("rowLogsumexp", [x], "token");
 export const softmax = (x: Expression): Built => node("softmax", [x], "vocab");
+/** x − log Σ exp x over the row. */
+export const logSoftmax = (x: Expression): Built => node("logSoftmax", [x], "vocab");
 /** The target's entry of the row x. */
 export const atTarget = (x: Expression): Built => node("atTarget", [x], "token");
 
-/** What reaches the row of an op that reads one: derivatives of {@link targetLogprob} and {@link rowLogsumexp}. */
+/** The i-th sequence of each group. `picks` marks the fold, so that masks and checks can find it. */
+export const pick = (x: Expression, i: number): Built =>
+  node("fold", [where(eq(placeInGroup, i), x, 0)], "group", { kind: "sum", from: "sequence", picks: i });
+
+/** The number of a sequence within its group, from 0. */
+export const placeInGroup: Built = node("placeInGroup", [], "sequence");
+
+/** What reaches the row of an op that reads one. */
 export function rowGradient(g: Expression, self: Expression): Expression {
   const [x] = self.operands as [Expression];
-  return chain(g, self.op === "targetLogprob" ? sub(isTarget, softmax(x)) : softmax(x));
+  const overRow = (y: Expression) => fold("sum", y, "vocab", "token");
+  switch (self.op) {
+    case "targetLogprob":
+      return chain(g, sub(isTarget, softmax(x)));
+    case "rowLogsumexp":
+      return chain(g, softmax(x));
+    case "atTarget":
+      return chain(g, isTarget);
+    case "softmax":
+      return absorb(self, sub(g, overRow(absorb(g, self))));
+    default: // logSoftmax
+      return sub(g, absorb(softmax(x), overRow(g)));
+  }
 }
 
 export const ONE = constant(1);

@@ -19,7 +19,7 @@ import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
 import type { MakeBuffer } from "./bind.js";
 import { type Call, checkInPlace, checkOptions } from "./call.js";
-import { needsGroups, planOf } from "./plans.js";
+import { groupSizeOf, planOf } from "./plans.js";
 
 /** What a compiled loss needs of its device. */
 export interface LossHost {
@@ -112,7 +112,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
   private check(given: LossInputs, values: ConfigValues | undefined, options: ForwardBackwardOptions): Call {
     const checkedOptions = checkOptions(options);
     const config = checkConfig(this.loss, this.#config, values);
-    const inputs = checkInputs(this.loss, given, this.device, this.needsGroups(config));
+    const inputs = checkInputs(this.loss, given, this.device, this.groupSize(config));
     const dtype = inputs.logits ? this.dtypeOf(inputs.logits) : null;
     if (checkedOptions.inPlace) {
       if (inputs.logits) checkInPlace(inputs.logits, "logits", dtype as LogitsDtype);
@@ -127,8 +127,8 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     };
   }
 
-  private needsGroups(config: CheckedConfig): boolean {
-    return needsGroups(this.loss, planOf(this.loss, this.#dtype, config).plan);
+  private groupSize(config: CheckedConfig): number {
+    return groupSizeOf(this.loss, planOf(this.loss, this.#dtype, config).plan);
   }
 
   /** Numbers without a dtype of their own become what `compile` was told to expect. */

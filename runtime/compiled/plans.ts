@@ -22,12 +22,14 @@ export function planOf(loss: LossDefinition, logits: LogitsDtype | null, { stati
   return compiled;
 }
 
-/** Whether a call must say how its data are grouped. */
-export function needsGroups(loss: LossDefinition, plan: Plan): boolean {
-  if (Object.values(loss.inputs).some((input) => input.space === "group")) return true;
-  if (plan.kernels.some((kernel) => kernel.space === "group")) return true;
-  return plan.buffers.some(({ extent, structure }) => {
-    const spaces = "per" in extent ? [extent.per] : extent.chunksOf;
-    return spaces.includes("group") || structure?.between.includes("group");
-  });
+/** How many data every group of a call must have; 0 where the call need not say how its data are grouped. */
+export function groupSizeOf(loss: LossDefinition, plan: Plan): number {
+  const grouped =
+    Object.values(loss.inputs).some((input) => input.space === "group") ||
+    plan.kernels.some((kernel) => kernel.space === "group") ||
+    plan.buffers.some(({ extent, structure }) => {
+      const spaces = "per" in extent ? [extent.per] : extent.chunksOf;
+      return spaces.includes("group") || structure?.between.includes("group");
+    });
+  return grouped ? Math.max(1, plan.groupSize) : 0;
 }

@@ -24,11 +24,11 @@ const OWN = ["lengths", "groups", "vocab", "logits", "policy_logprobs", "target_
 const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
 
 /**
- * Checks the inputs of one call. `device` is where buffers must live.
+ * Checks the inputs of one call. `device` is where buffers must live; `groupSize` is how many data every group must have, 0 where none are needed.
  *
  * @throws LosscError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_LENGTH`, `INPUT_DTYPE`, `TARGET_OUT_OF_RANGE`, `DISPOSED`.
  */
-export function checkInputs(loss: LossDefinition, from: LossInputs, device: Device, needsGroups: boolean): CheckedInputs {
+export function checkInputs(loss: LossDefinition, from: LossInputs, device: Device, groupSize: number): CheckedInputs {
   if (typeof from !== "object" || from === null) {
     throw new LosscError(
       "INPUT_MISSING",
@@ -50,10 +50,17 @@ export function checkInputs(loss: LossDefinition, from: LossInputs, device: Devi
   const logits = fromRows ? floatSource(need(loss, given, "logits", "; or give policy_logprobs in its place"), "logits") : null;
   const vocab = logits ? checkVocab(given.vocab, logits.length, tokens) : null;
   const shape: BatchShape = { lengths, groups, tokens, vocab: vocab ?? 0 };
-  if (needsGroups && !groups)
+  if (groupSize > 0 && !groups)
     throw new LosscError(
       "INPUT_MISSING",
       `the loss "${loss.name}" compares the data of groups, and the input groups is missing; give the number of data of each group`,
+    );
+
+  const small = groups?.findIndex((size) => size < groupSize) ?? -1;
+  if (groups && small >= 0)
+    throw new LosscError(
+      "INPUT_LENGTH",
+      `groups[${small}] has ${groups[small]} data, but the loss "${loss.name}" picks the datum ${groupSize - 1} (from 0) of every group; give groups of at least ${groupSize}`,
     );
 
   const policyLogprobs = fromRows ? null : floatSource(given.policy_logprobs, "policy_logprobs");

@@ -8,7 +8,7 @@ import { checkConfig } from "../../runtime/inputs/config.js";
 import { crossEntropyInputs, expectError, openOnly, ppoInputs } from "./support.js";
 
 const device: Device = await openDevice("reference");
-const check = (loss: LossDefinition, given: object) => checkInputs(loss, given as LossInputs, device, false);
+const check = (loss: LossDefinition, given: object) => checkInputs(loss, given as LossInputs, device, 0);
 
 /** A loss with an input in every space. */
 const spaces = defineLoss({
@@ -203,11 +203,11 @@ describe("buffers", () => {
 });
 
 test("inputs that are no object", async () => {
-  await expectError("INPUT_MISSING", () => checkInputs(ppo, null as unknown as LossInputs, device, false), "null");
+  await expectError("INPUT_MISSING", () => checkInputs(ppo, null as unknown as LossInputs, device, 0), "null");
 });
 
 test("a loss that compares groups asks for them", async () => {
-  await expectError("INPUT_MISSING", () => checkInputs(cross_entropy, crossEntropyInputs(), device, true), "groups");
+  await expectError("INPUT_MISSING", () => checkInputs(cross_entropy, crossEntropyInputs(), device, 1), "groups");
 });
 
 describe("config", () => {

@@ -1,4 +1,5 @@
-import { defineLoss, exp, mul, neg, sub } from "../dsl/index.js";
+import { defineLoss, exp } from "../dsl/index.js";
+import { ratioMetrics } from "./metrics.loss.js";
 
 /**
  * The policy gradient with an importance ratio, per token: −r·A with r = exp(ℓ − q).
@@ -9,7 +10,7 @@ export const importance_sampling = defineLoss({
   name: "importance_sampling",
   inputs: { logprobs: "token", advantages: "token" },
   loss(policy, inputs) {
-    const ratio = exp(sub(policy.logprobs, inputs.logprobs));
-    return neg(mul(ratio, inputs.advantages));
+    const ratio = exp(policy.logprobs - inputs.logprobs);
+    return { loss: -ratio * inputs.advantages, metrics: ratioMetrics(policy, inputs.logprobs) };
   },
 });

@@ -1,4 +1,5 @@
-import { clamp, defineLoss, exp, min, mul, neg, sub } from "../dsl/index.js";
+import { clamp, defineLoss, exp, min } from "../dsl/index.js";
+import { ratioMetrics, surrogateClipMetrics } from "./metrics.loss.js";
 
 /**
  * Proximal policy optimisation, the clipped surrogate, per token:
@@ -14,8 +15,14 @@ export const ppo = defineLoss({
   inputs: { logprobs: "token", advantages: "token" },
   config: { clip_low_threshold: 0.8, clip_high_threshold: 1.2 },
   loss(policy, inputs, config) {
-    const ratio = exp(sub(policy.logprobs, inputs.logprobs));
+    const ratio = exp(policy.logprobs - inputs.logprobs);
     const clipped = clamp(ratio, config.clip_low_threshold, config.clip_high_threshold);
-    return neg(min(mul(ratio, inputs.advantages), mul(clipped, inputs.advantages)));
+    return {
+      loss: -min(ratio * inputs.advantages, clipped * inputs.advantages),
+      metrics: {
+        ...ratioMetrics(policy, inputs.logprobs),
+        ...surrogateClipMetrics(ratio, inputs.advantages, config.clip_low_threshold, config.clip_high_threshold),
+      },
+    };
   },
 });

@@ -1,4 +1,5 @@
-import { defineLoss, mul, neg, square, sub } from "../dsl/index.js";
+import { defineLoss } from "../dsl/index.js";
+import { ratioMetrics } from "./metrics.loss.js";
 
 /**
  * Direct reward optimisation, per token: −(ℓ·A − ½·beta·(ℓ − q)²).
@@ -13,7 +14,7 @@ export const dro = defineLoss({
   inputs: { logprobs: "token", advantages: "token" },
   config: { beta: 0.05 },
   loss(policy, inputs, config) {
-    const penalty = mul(mul(0.5, config.beta), square(sub(policy.logprobs, inputs.logprobs)));
-    return neg(sub(mul(policy.logprobs, inputs.advantages), penalty));
+    const penalty = 0.5 * config.beta * (policy.logprobs - inputs.logprobs) ** 2;
+    return { loss: -(policy.logprobs * inputs.advantages - penalty), metrics: ratioMetrics(policy, inputs.logprobs) };
   },
 });

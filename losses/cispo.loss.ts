@@ -1,4 +1,5 @@
-import { clamp, defineLoss, exp, mul, neg, stopGradient, sub } from "../dsl/index.js";
+import { clamp, defineLoss, exp, stopGradient } from "../dsl/index.js";
+import { outsideMetrics, ratioMetrics } from "./metrics.loss.js";
 
 /**
  * Clipped importance-sampled policy optimisation, per token: −sg(clip(r))·ℓ·A with r = exp(ℓ − q). The clipped ratio is a constant weight, so that
@@ -14,8 +15,14 @@ export const cispo = defineLoss({
   inputs: { logprobs: "token", advantages: "token" },
   config: { clip_low_threshold: 0.8, clip_high_threshold: 1.2 },
   loss(policy, inputs, config) {
-    const ratio = exp(sub(policy.logprobs, inputs.logprobs));
+    const ratio = exp(policy.logprobs - inputs.logprobs);
     const clipped = clamp(ratio, config.clip_low_threshold, config.clip_high_threshold);
-    return neg(mul(mul(stopGradient(clipped), policy.logprobs), inputs.advantages));
+    return {
+      loss: -stopGradient(clipped) * policy.logprobs * inputs.advantages,
+      metrics: {
+        ...ratioMetrics(policy, inputs.logprobs),
+        ...outsideMetrics(ratio, config.clip_low_threshold, config.clip_high_threshold),
+      },
+    };
   },
 });

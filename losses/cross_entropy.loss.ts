@@ -1,4 +1,5 @@
-import { defineLoss, neg } from "../dsl/index.js";
+import { defineLoss } from "../dsl/index.js";
+import { policyMetrics } from "./metrics.loss.js";
 
 /**
  * Cross entropy with the target tokens, per token: −ℓ.
@@ -7,5 +8,5 @@ import { defineLoss, neg } from "../dsl/index.js";
  */
 export const cross_entropy = defineLoss({
   name: "cross_entropy",
-  loss: (policy) => neg(policy.logprobs),
+  loss: (policy) => ({ loss: -policy.logprobs, metrics: policyMetrics(policy) }),
 });

@@ -1,0 +1,47 @@
+/** Functions of rows (vocab space: one value per token and vocabulary entry) and of groups. */
+import { LosscError } from "./errors.js";
+import { type Expr, type Expression, type Num, toExpression } from "./expression.js";
+import * as folds from "./ops/folds.js";
+import { callerPosition } from "./position.js";
+
+function ofRow(name: string, given: Num, build: (x: Expression) => Expr): Expr {
+  const x = toExpression(given, `${name}()`);
+  if (x.space === "vocab") return build(x);
+  throw new LosscError(
+    "SPACE_MISMATCH",
+    `${name}() takes a value in vocab space, say policy.logits; it was given one in ${x.space} space`,
+    {
+      position: callerPosition(),
+    },
+  );
+}
+
+/** exp x / Σ exp x over each token's row; an entry that is not there has 0. Vocab space. */
+export const softmax = (x: Num): Expr => ofRow("softmax", x, folds.softmax);
+/** x − log Σ exp x over each token's row. Vocab space. */
+export const logSoftmax = (x: Num): Expr => ofRow("logSoftmax", x, folds.logSoftmax);
+/** The entry of x at each token's target. Token space. */
+export const atTarget = (x: Num): Expr => ofRow("atTarget", x, folds.atTarget);
+
+/**
+ * The i-th sequence of each group, counted from 0; masked sequences count. Group space. A group that has no i-th sequence is `INPUT_LENGTH`; one
+ * whose i-th sequence is wholly masked contributes 0.
+ */
+export function pick(given: Num, axis: "sequences", i: number): Expr {
+  const x = toExpression(given, "pick()");
+  const refuse = (code: "SPACE_MISMATCH" | "UNSUPPORTED_SYNTAX", message: string) =>
+    new LosscError(code, message, { position: callerPosition() });
+  if (axis !== "sequences")
+    throw refuse("SPACE_MISMATCH", `pick() takes from the axis "sequences"; it was given "${String(axis)}"`);
+  if (x.space !== "sequence") {
+    const way = x.space === "token" ? ': reduce it first, say sum(x, "tokens")' : "";
+    throw refuse("SPACE_MISMATCH", `pick() takes a value per sequence; it was given one in ${x.space} space${way}`);
+  }
+  if (!Number.isInteger(i) || i < 0) {
+    throw refuse(
+      "UNSUPPORTED_SYNTAX",
+      `pick() wants the number of a sequence within its group, 0, 1, 2, …; it was given ${String(i)}`,
+    );
+  }
+  return folds.pick(x, i);
+}
