@@ -37,7 +37,7 @@ export function resolve(
         ? resolveFile(specifier, context.parentURL)
         : undefined;
       if (url === undefined) throw error;
-      return { url, format: "module", shortCircuit: true };
+      return { url, shortCircuit: true };
     },
   );
 }

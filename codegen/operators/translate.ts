@@ -4,13 +4,13 @@ import type { ts } from "ts-morph";
 import { LosscError, type SourcePosition } from "../../dsl/errors.js";
 import { typescript } from "./typescript.js";
 
-/** A source map, version 3. */
+/** A source map, version 3; its lists are plain arrays, as Vite's types ask. */
 export interface SourceMap {
   readonly version: number;
   readonly file: string;
-  readonly sources: readonly string[];
-  readonly sourcesContent: readonly string[];
-  readonly names: readonly string[];
+  readonly sources: string[];
+  readonly sourcesContent: string[];
+  readonly names: string[];
   readonly mappings: string;
 }
 

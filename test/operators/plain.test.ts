@@ -65,7 +65,7 @@ for (const a of [${all}]) {
   test("operators in a row, as they bind", () => {
     fc.assert(
       fc.property(batch(chain), values, (expressions, initial) => same(expressions, initial)),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 

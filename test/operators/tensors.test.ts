@@ -183,6 +183,6 @@ test("random expressions, written with operators and with functions, are the sam
   );
   fc.assert(
     fc.property(fc.array(whole, { minLength: 20, maxLength: 30, size: "max" }), (pairs) => expectSame(pairs)),
-    { numRuns: 50 },
+    { numRuns: 25 },
   );
 });
