@@ -148,7 +148,7 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
     space,
     dtype = "f32",
     default: otherwise,
-  } = typeof spec === "string" ? { space: spec } : (spec as Exclude<InputSpec, Space>);
+  } = typeof spec === "object" && spec !== null ? spec : { space: spec as Space };
   if (RESERVED.includes(key)) fail("INPUT_UNKNOWN", `an input cannot be called "${key}": that name is lossc's own`);
   if (!SPACES.includes(space))
     fail(
@@ -165,7 +165,7 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
 }
 
 function configDeclaration(key: string, spec: ConfigSpec): ConfigDeclaration {
-  const value = typeof spec === "object" ? spec.value : spec;
+  const value = typeof spec === "object" ? spec?.value : spec;
   if (typeof value === "number" ? !Number.isFinite(value) : typeof value !== "string" && typeof value !== "boolean") {
     fail("CONFIG_INVALID", `the default of the config "${key}" must be a finite number, a string or a boolean`);
   }
