@@ -4,10 +4,26 @@
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { rewriter } from "../dsl/graph.js";
-import { absorb, add, chain, div, exp, type FoldKind, fold, logits, mul, neg, sub, where, ZERO } from "../dsl/ops/index.js";
+import {
+  absorb,
+  add,
+  chain,
+  div,
+  exp,
+  type FoldKind,
+  fold,
+  isTarget,
+  logits,
+  mul,
+  neg,
+  sub,
+  where,
+  ZERO,
+} from "../dsl/ops/index.js";
 import { isFiner, type Space } from "../dsl/spaces.js";
 import { type LossGraph, mapGraph } from "./expand.js";
 import { takenApart, targetEntry } from "./linear.js";
+import { entryAtTarget } from "./lower.js";
 
 export function simplify(graph: LossGraph): LossGraph {
   return mapGraph(graph, simplifier());
@@ -164,6 +180,11 @@ function choice(x: Expression, settle: Settle): Expression {
   return x;
 }
 
+/** The expression as it is at every entry but the target's. */
+function withoutTarget(x: Expression): Expression {
+  return rewriter((y) => (y === isTarget ? ZERO : y))(x);
+}
+
 /** Factors that the fold does not run over leave a sum; so does a sign. */
 function summation(x: Expression, a: Expression, settle: Settle, deep: Settle): Expression {
   if (x.attribute.kind !== "sum") return x;
@@ -175,7 +196,10 @@ function summation(x: Expression, a: Expression, settle: Settle, deep: Settle): 
     if (entry) return deep(entry);
     const parts = takenApart(a, (row) => fold("sum", row, from, x.space));
     if (parts) return deep(parts.reduce((sum, part) => add(sum, part)));
-    return x;
+    const apart = withoutTarget(a);
+    if (apart === a) return x;
+    // What the target's entry adds beside the others is added by itself: within the row no entry knows whether it is the target's.
+    return deep(add(inner(apart), sub(entryAtTarget(a), entryAtTarget(apart))));
   }
   if (a.op === "neg") return settle(neg(inner(a.operands[0] as Expression)));
   if (a.op === "mul" || a.op === "chain") {
