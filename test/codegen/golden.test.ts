@@ -8,7 +8,7 @@ import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK, preludeText } from "../../codegen/emit.js";
 import type { Plan, Target } from "../../codegen/plan.js";
 import { ppo } from "../../losses/index.js";
-import { goldenLosses } from "./golden-losses.js";
+import { coreLosses, goldenLosses } from "./golden-losses.js";
 
 const VOCAB = 131072;
 
@@ -56,7 +56,7 @@ describe.each(Object.entries(goldenLosses))("%s", (name, loss) => {
 });
 
 test("a plan, as data", async () => {
-  const { plan } = compilePlan({ loss: goldenLosses.variance, logits: "bf16" });
+  const { plan } = compilePlan({ loss: coreLosses.variance, logits: "bf16" });
   expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
   const readable = {
     ...plan,

@@ -4,7 +4,7 @@ import { geometryFor } from "../../codegen/geometry.js";
 import { ppo } from "../../losses/index.js";
 import type { Device } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
-import { goldenLosses } from "../codegen/golden-losses.js";
+import { coreLosses } from "../codegen/golden-losses.js";
 import { whyNoGpu } from "../runtime/support.js";
 import { agrees, batchOf, gradientOf, inputsFor } from "./batch.js";
 
@@ -41,7 +41,7 @@ for (const { name, absent } of devices) {
     test.each(["variance", "sequence-policy"] as const)("%s, in every geometry", async (loss) => {
       const device = await opened();
       for (const vocab of [1, 7, 33, 1025, 16385]) {
-        await agrees(device, goldenLosses[loss], batchOf([3, 1, 2], vocab, "bf16", loss === "sequence-policy", vocab));
+        await agrees(device, coreLosses[loss], batchOf([3, 1, 2], vocab, "bf16", loss === "sequence-policy", vocab));
       }
     });
 
