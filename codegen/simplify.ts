@@ -112,15 +112,15 @@ function exponential(x: Expression, a: Expression, settle: Settle): Expression {
   return settle(mul(settle(exp(y)), settle(div(1, shift.operands[0] as Expression))));
 }
 
-/** A product in vocab space; with a factor that does not depend on the entry it is an adjoint's. */
+/** A product in vocab space. It is no `chain`: an entry that is exactly 0 stays 0 also beside a factor that is infinite or NaN. */
 function absorbing(x: Expression, a: Expression, b: Expression, settle: Settle): Expression {
   if (is(a, 0) || is(b, 0)) return ZERO;
   if (is(a, 1)) return b;
   if (is(b, 1)) return a;
   if (a.op === "neg") return settle(neg(settle(absorb(a.operands[0] as Expression, b))));
   if (b.op === "neg") return settle(neg(settle(absorb(a, b.operands[0] as Expression))));
-  // One order for both, so that equal products are the same node.
-  if (a.space === b.space && a.id > b.id) return settle(absorb(b, a));
+  // One order for both, so that equal products are the same node; what does not depend on the entry comes first.
+  if (a.space === b.space ? a.id > b.id : a.space === "vocab") return settle(absorb(b, a));
   for (const [p, q] of [
     [a, b],
     [b, a],
@@ -130,8 +130,6 @@ function absorbing(x: Expression, a: Expression, b: Expression, settle: Settle):
       return settle(where(p.operands[0] as Expression, settle(absorb(p.operands[1] as Expression, q)), 0));
     }
   }
-  if (a.space !== "vocab" && b.space === "vocab") return settle(chain(a, b));
-  if (b.space !== "vocab" && a.space === "vocab") return settle(chain(b, a));
   return x;
 }
 
