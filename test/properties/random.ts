@@ -13,6 +13,7 @@ const VOCABS = [1, 2, 7, 16, 37, 70];
 const KINDS: readonly (Kind & { readonly units: number; readonly flags: string })[] = [
   { smooth: false, from: "logits", groups: false, units: 3, flags: "-O0" },
   { smooth: false, from: "logits", groups: true, units: 1, flags: "" },
+  { smooth: false, from: "logits", groups: true, rows: true, units: 2, flags: "-O0" },
   { smooth: false, from: "policy_logprobs", groups: false, units: 4, flags: "-O0" },
   { smooth: false, from: "policy_logprobs", groups: true, units: 2, flags: "-O0" },
 ];
@@ -23,7 +24,9 @@ export function randomLosses(name: string): void {
   onDevices(
     (device) => {
       for (const kind of KINDS) {
-        it(`from ${kind.from}${kind.groups ? ", with groups" : ""}`, { timeout: 600_000 }, async () => {
+        it(`from ${kind.from}${kind.rows ? ", with expressions of rows" : ""}${kind.groups ? ", with groups" : ""}`, {
+          timeout: 600_000,
+        }, async () => {
           vi.stubEnv("LOSSC_CXXFLAGS", kind.flags);
           const runs = many(name === "emulated" ? Math.ceil(kind.units / 2) : kind.units);
           const tally: Tally = { graphs: 0, tight: 0, loose: 0 };
