@@ -39,8 +39,12 @@ export const core = (logits: LogitsDtype, vocab: number) => together(Object.valu
 export const catalogue = (logits: LogitsDtype, vocab: number) => together(Object.values(goldenLosses), logits, vocab);
 
 /** One loss alone, as the runtime compiles it. */
-export function alone(name: keyof typeof coreLosses, logits: LogitsDtype, vocab: number): KernelText {
-  return emitText(compilePlan({ loss: coreLosses[name], logits }).plan, { target: "cuda", architecture: "sm_90", vocab });
+export function alone(name: string, logits: LogitsDtype, vocab: number): KernelText {
+  return emitText(compilePlan({ loss: goldenLosses[name] as LossDefinition, logits }).plan, {
+    target: "cuda",
+    architecture: "sm_90",
+    vocab,
+  });
 }
 
 /** Steps that are no loss. */
