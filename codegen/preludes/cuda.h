@@ -63,7 +63,7 @@ struct Lane {
   LOSSC_FN void warp_barrier() const { __syncwarp(); }
   LOSSC_FN unsigned shuffle(unsigned v, int source) const { return __shfl_sync(kNone, v, source); }
   LOSSC_FN void* shared() const {
-    __shared__ __align__(16) unsigned words[2048];
+    __shared__ __align__(16) unsigned words[kShared / 4];
     return words;
   }
 };
