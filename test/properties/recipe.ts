@@ -267,7 +267,7 @@ export function lossOf(
           const [reduction, reduce] = reductions[Math.floor(op / 4) % reductions.length] as (typeof REDUCTIONS)[number];
           const { x, text: of } = entries[0];
           const space = spaceOf(x);
-          const whole = space === "batch" || (space !== "vocab" && (b % 2 === 0 || (!kind.groups && space !== "token")));
+          const whole = space === "batch" || b % (space === "vocab" ? 4 : 2) === 0 || (!kind.groups && space === "sequence");
           const axis = whole ? undefined : AXES[space as Reducible];
           put({ x: reduce(x, axis), text: `${reduction}(${of}${axis ? `, "${axis}"` : ""})` });
         } else if (spaceOf(entries[0].x) === "vocab" && op % 4 === 1) {
