@@ -63,18 +63,18 @@ struct K0 {
       r16 = folded.v[5];
     }
     const float v17 = 1.0f / r11;
-    const float v18 = (((v17 * r12) - ((log_(r11) * v17) * r13)) - (v17 * r14)) + ((log_(r15) * v17) * r13);
-    const float v19 = select(x0 != 0.0f, x0 * v18, 0.0f);
+    const float v18 = (absorb_(v17, r12) - absorb_(r13, absorb_(v17, log_(r11)))) + absorb_(absorb_(-1.0f, v17), r14);
+    const float v19 = select(x0 != 0.0f, x0 * (v18 + absorb_(r13, absorb_(v17, log_(r15)))), 0.0f);
     put(team, a.p5, t, v19);
     put(team, a.p6, t, logprob_(r2, r6, r16));
     flag_non_finite(a.p2, 1, t, v19);
-    const float v21 = chain_(-chain_(x0, v17), r13);
-    const float v22 = 1.0f / r15;
+    const float v20 = absorb_(r13, absorb_(x0, v17));
+    const float v21 = 1.0f / r15;
     if (!reads) {
       fill_row(team, a.p7, t, a.vocab, 0.0f);
     } else if (!store_row(team, a.p7, t, target,
-                          [&](auto z, auto z1) { const auto v20 = select(z != -LOSSC_INFINITY, chain_(x0, fast_exp_((z1 * v3) - r4) * v17), 0.0f); return chain_(-v20 - chain_(v21, fast_exp_((z * v3) - r5) * v22), v3); },
-                          [&](auto z, auto z1) { const auto v23 = select(z != -LOSSC_INFINITY, chain_(x0, fast_exp_((z1 * v3) - r4) * v17), 0.0f); return chain_(-v23 - chain_(v21, fast_exp_((z * v3) - r5) * v22), v3); },
+                          [&](auto z, auto z1) { const auto v22 = select(z != -LOSSC_INFINITY, absorb_(x0, fast_exp_((z1 * v3) - r4) * v17), 0.0f); return chain_(absorb_(v20, fast_exp_((z * v3) - r5) * v21) - v22, v3); },
+                          [&](auto z, auto z1) { const auto v23 = select(z != -LOSSC_INFINITY, absorb_(x0, fast_exp_((z1 * v3) - r4) * v17), 0.0f); return chain_(absorb_(v20, fast_exp_((z * v3) - r5) * v21) - v23, v3); },
                           row, row1)) {
       flag(a.p2, 1, t);
     }

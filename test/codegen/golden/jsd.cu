@@ -74,31 +74,30 @@ struct K0 {
     float r31 = 1.0f;  // sum over the row
     float r32 = 1.0f;  // sum over the row
     if (reads) {
-      const auto folded = fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) { const auto b20 = z != -LOSSC_INFINITY; const auto v21 = fast_exp_((z1 * v4) - r5); const auto v24 = fast_exp_((z * v4) - r6); const auto v26 = chain_(x1, v21 * v22) + chain_(v23, v24 * v25); const auto v27 = log_(v26); const auto v28 = 1.0f / v26; return values(select(b20, absorb_(v21, v27), 0.0f), select(b20, absorb_(v24, v27), 0.0f), select(b20, absorb_(v24, absorb_(v24, v28)), 0.0f), select(b20, absorb_(v24, absorb_(v21, v28)), 0.0f)); }, row, row1);
+      const auto folded = fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) { const auto b20 = z != -LOSSC_INFINITY; const auto v21 = fast_exp_((z1 * v4) - r5); const auto v24 = fast_exp_((z * v4) - r6); const auto v26 = absorb_(x1, v21 * v22) + absorb_(v23, v24 * v25); const auto v27 = log_(v26); const auto v28 = 1.0f / v26; return values(select(b20, absorb_(v21, v27), 0.0f), select(b20, absorb_(v24, v27), 0.0f), select(b20, absorb_(v24, absorb_(v24, v28)), 0.0f), select(b20, absorb_(v24, absorb_(v21, v28)), 0.0f)); }, row, row1);
       r29 = folded.v[0];
       r30 = folded.v[1];
       r31 = folded.v[2];
       r32 = folded.v[3];
     }
-    const float v33 = log_(r16);
-    const float v34 = (x1 * (((v22 * r14) - ((log_(r13) * v22) * r15)) - (v22 * r29))) + (v23 * (((v25 * r17) - ((v33 * v25) * r18)) - (v25 * r30)));
-    const float v35 = select(x0 != 0.0f, x0 * v34, 0.0f);
-    put(team, a.p5, t, v35);
+    const float v33 = (absorb_(v22, r14) - absorb_(r15, absorb_(v22, log_(r13)))) + absorb_(absorb_(-1.0f, v22), r29);
+    const float v34 = log_(r16);
+    const float v35 = (absorb_(v25, r17) - absorb_(r18, absorb_(v34, v25))) + absorb_(absorb_(-1.0f, v25), r30);
+    const float v36 = select(x0 != 0.0f, x0 * ((x1 * v33) + (v23 * v35)), 0.0f);
+    put(team, a.p5, t, v36);
     put(team, a.p6, t, logprob_(r3, r7, r19));
-    flag_non_finite(a.p2, 1, t, v35);
-    const float v37 = chain_(x0, v23);
-    const float v41 = chain_(v37, v25);
-    const float v42 = chain_(v41, r18);
-    const float v45 = chain_(x0, x1);
-    const float v47 = -v37;
-    const float v48 = (chain_(v41, r17) + chain_(chain_(chain_(v47, v33), v25), r18)) + chain_(chain_(v47, v25), r30);
-    const float v49 = x1 - 1.0f;
-    const float v50 = (v48 + chain_(chain_(chain_(v49, v41), v25), r31)) + chain_(chain_(chain_(v49, chain_(v45, v22)), v25), r32);
+    flag_non_finite(a.p2, 1, t, v36);
+    const float v38 = chain_(x0, v23);
+    const float v42 = absorb_(v25, v38);
+    const float v43 = absorb_(r18, v42);
+    const float v46 = chain_(x0, x1);
+    const float v48 = (absorb_(r17, v42) - absorb_(r18, absorb_(v25, absorb_(v34, v38)))) + absorb_(r30, absorb_(v25, absorb_(v38, -1.0f)));
+    const float v49 = (v48 - absorb_(absorb_(v25, absorb_(v23, v42)), r31)) - absorb_(absorb_(v25, absorb_(v23, absorb_(v22, v46))), r32);
     if (!reads) {
       fill_row(team, a.p7, t, a.vocab, 0.0f);
     } else if (!store_row(team, a.p7, t, target,
-                          [&](auto z, auto z1) { const auto b36 = z != -LOSSC_INFINITY; const auto v38 = (z * v4) - r6; const auto v39 = fast_exp_(v38) * v25; const auto v40 = select(b36, chain_(v37, v39), 0.0f); const auto v43 = fast_exp_((z1 * v4) - r5) * v22; const auto v44 = chain_(x1, v43) + chain_(v23, v39); const auto v46 = chain_(v23, chain_(-v40 - select(b36, chain_(v45, v43), 0.0f), 1.0f / v44)); const auto v51 = absorb_(v39, (select(b36, chain_(v37, (v38 - v33) - log_(v44)), 0.0f) + v46) - v50); return chain_((v40 - chain_(v42, v39)) + v51, v4); },
-                          [&](auto z, auto z1) { const auto b52 = z != -LOSSC_INFINITY; const auto v53 = (z * v4) - r6; const auto v54 = fast_exp_(v53) * v25; const auto v55 = select(b52, chain_(v37, v54), 0.0f); const auto v56 = fast_exp_((z1 * v4) - r5) * v22; const auto v57 = chain_(x1, v56) + chain_(v23, v54); const auto v58 = chain_(v23, chain_(-v55 - select(b52, chain_(v45, v56), 0.0f), 1.0f / v57)); const auto v59 = absorb_(v54, (select(b52, chain_(v37, (v53 - v33) - log_(v57)), 0.0f) + v58) - v50); return chain_((v55 - chain_(v42, v54)) + v59, v4); },
+                          [&](auto z, auto z1) { const auto b37 = z != -LOSSC_INFINITY; const auto v39 = (z * v4) - r6; const auto v40 = fast_exp_(v39) * v25; const auto v41 = select(b37, absorb_(v38, v40), 0.0f); const auto v44 = fast_exp_((z1 * v4) - r5) * v22; const auto v45 = absorb_(x1, v44) + absorb_(v23, v40); const auto v47 = absorb_(v23, chain_(-v41 - select(b37, absorb_(v46, v44), 0.0f), 1.0f / v45)); const auto v50 = absorb_(v40, (select(b37, absorb_(v38, (v39 - v34) - log_(v45)), 0.0f) + v47) - v49); return chain_((v41 - absorb_(v43, v40)) + v50, v4); },
+                          [&](auto z, auto z1) { const auto b51 = z != -LOSSC_INFINITY; const auto v52 = (z * v4) - r6; const auto v53 = fast_exp_(v52) * v25; const auto v54 = select(b51, absorb_(v38, v53), 0.0f); const auto v55 = fast_exp_((z1 * v4) - r5) * v22; const auto v56 = absorb_(x1, v55) + absorb_(v23, v53); const auto v57 = absorb_(v23, chain_(-v54 - select(b51, absorb_(v46, v55), 0.0f), 1.0f / v56)); const auto v58 = absorb_(v53, (select(b51, absorb_(v38, (v52 - v34) - log_(v56)), 0.0f) + v57) - v49); return chain_((v54 - absorb_(v43, v53)) + v58, v4); },
                           row, row1)) {
       flag(a.p2, 1, t);
     }

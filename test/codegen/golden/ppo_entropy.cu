@@ -56,25 +56,26 @@ struct K0 {
     const float v13 = exp_(v12 - x1);
     const float v14 = v13 * x2;
     const float v15 = clamp_(v13, x3, x4) * x2;
-    const float v16 = log_(r10);
-    const float v17 = 1.0f / r10;
-    const float v18 = select(x0 != 0.0f, x0 * ((-min_(v14, v15)) - (x5 * (((v16 * v17) * r10) - (v17 * r11)))), 0.0f);
-    put(team, a.p6, t, v18);
+    const float v16 = 1.0f / r10;
+    const float v17 = log_(r10);
+    const float v18 = (-min_(v14, v15)) - (x5 * (absorb_(r10, absorb_(v16, v17)) - absorb_(v16, r11)));
+    const float v19 = select(x0 != 0.0f, x0 * v18, 0.0f);
+    put(team, a.p6, t, v19);
     put(team, a.p7, t, v12);
-    flag_non_finite(a.p2, 1, t, v18);
-    const float v19 = -x0;
-    const float v20 = chain_(v19, x5);
-    const float v23 = -chain_(v20, v17);
-    const float v24 = chain_(v23, r10);
-    const float v25 = chain_(v23, r11) + chain_(-chain_(chain_(-v20, v16), v17), r10);
-    const float v27 = chain_(select(v14 == v15, -(x0 * 0.5f), v19), x2);
-    const float v28 = select((v13 >= x3) & (v13 <= x4), select(v15 > v14, 0.0f, v27), 0.0f) + select(v14 > v15, 0.0f, v27);
-    const float v29 = chain_(v28, v13);
+    flag_non_finite(a.p2, 1, t, v19);
+    const float v20 = -x0;
+    const float v21 = chain_(v20, x5);
+    const float v22 = absorb_(v16, v21);
+    const float v23 = absorb_(r10, v22);
+    const float v26 = absorb_(r10, absorb_(v16, absorb_(v17, v21))) - absorb_(r11, v22);
+    const float v28 = chain_(select(v14 == v15, -(x0 * 0.5f), v20), x2);
+    const float v29 = select((v13 >= x3) & (v13 <= x4), select(v15 > v14, 0.0f, v28), 0.0f) + select(v14 > v15, 0.0f, v28);
+    const float v30 = chain_(v29, v13);
     if (!reads) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
     } else if (!store_row(team, a.p8, t, target,
-                          [&](auto z) { const auto v21 = z - r7; const auto v22 = fast_exp_(v21) * v17; const auto v26 = absorb_(v22, select(z != -LOSSC_INFINITY, -chain_(v20, v21 - v16), 0.0f) - v25); return (((-chain_(v20, v22)) - chain_(v24, v22)) + v26) + chain_(-v29, v22); },
-                          [&](auto z) { const auto v30 = z - r7; const auto v31 = fast_exp_(v30) * v17; const auto v32 = absorb_(v31, select(z != -LOSSC_INFINITY, -chain_(v20, v30 - v16), 0.0f) - v25); const auto v33 = (((-chain_(v20, v31)) - chain_(v24, v31)) + v32) + chain_(v29, 1.0f - v31); return v33; },
+                          [&](auto z) { const auto v24 = z - r7; const auto v25 = fast_exp_(v24) * v16; const auto v27 = absorb_(v25, select(z != -LOSSC_INFINITY, -absorb_(v21, v24 - v17), 0.0f) - v26); return ((absorb_(v23, v25) - absorb_(v21, v25)) + v27) + chain_(-v30, v25); },
+                          [&](auto z) { const auto v31 = z - r7; const auto v32 = fast_exp_(v31) * v16; const auto v33 = absorb_(v32, select(z != -LOSSC_INFINITY, -absorb_(v21, v31 - v17), 0.0f) - v26); const auto v34 = ((absorb_(v23, v32) - absorb_(v21, v32)) + v33) + chain_(v30, 1.0f - v32); return v34; },
                           row)) {
       flag(a.p2, 1, t);
     }

@@ -64,22 +64,21 @@ struct K0 {
     }
     const float v17 = 1.0f / r11;
     const float v18 = log_(r11);
-    const float v19 = log_(r15);
-    const float v20 = (((v17 * r12) - ((v18 * v17) * r13)) - (v17 * r14)) + ((v19 * v17) * r13);
-    const float v21 = select(x0 != 0.0f, x0 * v20, 0.0f);
+    const float v19 = (absorb_(v17, r12) - absorb_(r13, absorb_(v18, v17))) + absorb_(absorb_(-1.0f, v17), r14);
+    const float v20 = log_(r15);
+    const float v21 = select(x0 != 0.0f, x0 * (v19 + absorb_(r13, absorb_(v20, v17))), 0.0f);
     put(team, a.p5, t, v21);
     put(team, a.p6, t, logprob_(r2, r6, r16));
     flag_non_finite(a.p2, 1, t, v21);
-    const float v25 = chain_(x0, v17);
-    const float v26 = chain_(v25, r13);
-    const float v27 = -x0;
-    const float v28 = (chain_(v25, r12) + chain_(chain_(chain_(v27, v18), v17), r13)) + chain_(chain_(v27, v17), r14);
-    const float v29 = v28 + chain_(chain_(chain_(x0, v19), v17), r13);
+    const float v25 = absorb_(x0, v17);
+    const float v26 = absorb_(r13, v25);
+    const float v27 = (absorb_(r12, v25) - absorb_(r13, absorb_(v17, absorb_(x0, v18)))) + absorb_(r14, absorb_(v17, absorb_(x0, -1.0f)));
+    const float v28 = v27 + absorb_(r13, absorb_(v17, absorb_(x0, v20)));
     if (!reads) {
       fill_row(team, a.p7, t, a.vocab, 0.0f);
     } else if (!store_row(team, a.p7, t, target,
-                          [&](auto z, auto z1) { const auto b22 = z != -LOSSC_INFINITY; const auto v23 = (z * v3) - r4; const auto v24 = fast_exp_(v23) * v17; const auto v30 = select(b22, chain_(x0, (v23 - v18) - (((z1 * v3) - r5) - v19)), 0.0f) - v29; const auto v31 = (select(b22, chain_(x0, v24), 0.0f) - chain_(v26, v24)) + absorb_(v24, v30); return chain_(v31, v3); },
-                          [&](auto z, auto z1) { const auto b32 = z != -LOSSC_INFINITY; const auto v33 = (z * v3) - r4; const auto v34 = fast_exp_(v33) * v17; const auto v35 = select(b32, chain_(x0, (v33 - v18) - (((z1 * v3) - r5) - v19)), 0.0f) - v29; const auto v36 = (select(b32, chain_(x0, v34), 0.0f) - chain_(v26, v34)) + absorb_(v34, v35); return chain_(v36, v3); },
+                          [&](auto z, auto z1) { const auto b22 = z != -LOSSC_INFINITY; const auto v23 = (z * v3) - r4; const auto v24 = fast_exp_(v23) * v17; const auto v29 = select(b22, absorb_(x0, (v23 - v18) - (((z1 * v3) - r5) - v20)), 0.0f) - v28; const auto v30 = (select(b22, absorb_(x0, v24), 0.0f) - absorb_(v26, v24)) + absorb_(v24, v29); return chain_(v30, v3); },
+                          [&](auto z, auto z1) { const auto b31 = z != -LOSSC_INFINITY; const auto v32 = (z * v3) - r4; const auto v33 = fast_exp_(v32) * v17; const auto v34 = select(b31, absorb_(x0, (v32 - v18) - (((z1 * v3) - r5) - v20)), 0.0f) - v28; const auto v35 = (select(b31, absorb_(x0, v33), 0.0f) - absorb_(v26, v33)) + absorb_(v33, v34); return chain_(v35, v3); },
                           row, row1)) {
       flag(a.p2, 1, t);
     }
