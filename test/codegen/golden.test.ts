@@ -62,7 +62,7 @@ test("a plan, as data", async () => {
     ...plan,
     kernels: plan.kernels.map(({ body, ...kernel }) => ({ ...kernel, lines: body.split("\n").length })),
   };
-  await expect(`${JSON.stringify(readable, null, 2)}\n`).toMatchFileSnapshot("golden/variance.plan.json");
+  await expect(`${JSON.stringify(readable, null, 2)}\n`).toMatchFileSnapshot("golden/variance.plan.txt");
 });
 
 test("from policy_logprobs there are only steps", async () => {
@@ -71,6 +71,6 @@ test("from policy_logprobs there are only steps", async () => {
 });
 
 test("no golden file is left over", () => {
-  const expected = [...Object.keys(goldenLosses).map((name) => `${name}.cu`), "ppo.policy_logprobs.cu", "variance.plan.json"];
+  const expected = [...Object.keys(goldenLosses).map((name) => `${name}.cu`), "ppo.policy_logprobs.cu", "variance.plan.txt"];
   expect(readdirSync(new URL("golden", import.meta.url)).filter((file) => !expected.includes(file))).toEqual([]);
 });
