@@ -18,6 +18,13 @@ export const zLoss = (policy: Policy): Expr => square(policy.logsumexp);
 /** min(exp(a − q), cap) as a constant: how much likelier a token is under a than under the sampler q, with the excess cut off. Per token. */
 export const truncatedImportanceWeight = (a: Expr, q: Expr, cap: Expr): Expr => stopGradient(min(exp(a - q), cap));
 
+/**
+ * A − coefficient·(log q − log ρ): the advantages of a reward that is charged for the distance of the sampler q from a reference model ρ, per token. All
+ * are data, so the penalty carries no gradient of its own; and plain numbers may be given as well, to prepare the advantages of a loss that is built in.
+ */
+export const klPenalised = (advantages: Expr, q: Expr, reference: Expr, coefficient: Expr): Expr =>
+  advantages - coefficient * klK1(reference, q);
+
 /** Chosen minus rejected, of a value per sequence, in groups of two with the chosen sequence first. Per group. */
 export const margin = (x: Expr): Expr => pick(x, "sequences", 0) - pick(x, "sequences", 1);
 
