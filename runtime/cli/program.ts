@@ -100,6 +100,16 @@ function build(): Command {
     .action(async (loss: string | undefined, options) => (await import("./eval.js")).evaluate(loss, options));
 
   program
+    .command("explain")
+    .description("print a loss and its gradient as formulas, what runs for them and why; draw the graph")
+    .argument("<loss>", LOSS_HELP)
+    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(["f32", "bf16", "f16"]).default("bf16"))
+    .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
+    .option("--svg <file>", "draw the graph of the loss and its gradient to a file")
+    .option("--json", "print JSON")
+    .action(async (loss: string, options) => (await import("./explain.js")).explain(loss, options));
+
+  program
     .command("check")
     .description("compare the gradient of a loss with finite differences, and every device with reference")
     .argument("<loss>", LOSS_HELP)
@@ -135,7 +145,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** commander found the mistake: its message, and where to read on. */
 function asUsage(error: CommanderError): unknown {
   if (error.code === "commander.help")
-    return usage("a command is needed, one of devices, emit, eval and check; see lossc --help");
+    return usage("a command is needed, one of devices, emit, eval, explain and check; see lossc --help");
   const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
   return usage(`${message}; see lossc --help`);
 }
