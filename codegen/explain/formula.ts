@@ -7,9 +7,10 @@ import type { Space } from "../../dsl/spaces.js";
 import type { Traced } from "../../dsl/trace.js";
 import { expand, type LossGraph } from "../expand.js";
 import { free, namesOf } from "./names.js";
-import { Notation, SYMBOLS } from "./notation.js";
+import { Notation } from "./notation.js";
 import { fromProduct, productOf, times } from "./products.js";
 import { type RowTerm, rowTerms } from "./rows.js";
+import { SYMBOLS } from "./symbols.js";
 import { tidier } from "./tidy.js";
 
 /** A name and what it stands for. */
@@ -105,6 +106,7 @@ export function formulaOf(definition: LossDefinition, traced: Traced, { terms, r
 function rowText(notation: Notation, { factor, row }: RowTerm): string {
   const { factor: size, powers } = productOf(factor);
   if (powers.size === 0) return notation.text(fromProduct(times(productOf(factor), productOf(row))));
+  if (row.op === "constant") return notation.text(fromProduct(times(productOf(factor), productOf(row))));
   const named = notation.isNamed(factor);
   const before = notation.factor(named ? factor : fromProduct({ factor: Math.abs(size), powers }));
   return `${size < 0 && !named ? "−" : ""}${before}·${notation.factor(row)}`;

@@ -35,14 +35,15 @@ export function explainLoss(loss: LossDefinition, { dtype, vocab }: ExplainOptio
   const { plan, graph } = compilePlan({ loss, logits: dtype });
   const traced = trace(loss, { from: "logits", statics: {} });
   const formulas = tidied(loss, traced, graph);
+  const formula = formulaOf(loss, traced, formulas);
   return {
     loss: loss.name,
     inputs: loss.inputs,
     config: Object.fromEntries(Object.entries(loss.config).map(([name, { value }]) => [name, value])),
     metrics: [...graph.metrics.keys()],
-    formula: formulaOf(loss, traced, formulas),
+    formula,
     execution: executionOf(plan, graph, formulas, takenNames(loss)),
     bytes: { ...plan.bytes, vocab, dtype, token: plan.bytes.perEntry * vocab + plan.bytes.perToken },
-    dot: pictureOf(loss, formulas, plan.sweeps),
+    dot: pictureOf(loss, formulas, plan.sweeps, formula.gradient),
   };
 }

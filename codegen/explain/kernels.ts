@@ -11,6 +11,7 @@ import { type Schedule, type Slot, SWEEP, schedule } from "../schedule.js";
 import { simplifier } from "../simplify.js";
 import { type Traffic, trafficOf } from "../traffic.js";
 import type { Tidied } from "./formula.js";
+import { mean } from "./nodes.js";
 import { Notation } from "./notation.js";
 
 /** A number per token that a sweep folds out of the row. */
@@ -77,6 +78,8 @@ class Scribe {
   private readonly rowNames = new Map<Expression, string>();
   private readonly ranks: Ranks;
   private readonly order: readonly Expression[];
+  /** All that the formula of the gradient is made of. */
+  private readonly formulas: ReadonlySet<Expression>;
 
   constructor(
     private readonly planned: Schedule,
@@ -89,6 +92,7 @@ class Scribe {
     this.order = topological(neededOf(graph));
     this.notation = new Notation(tidied.names, taken);
     this.rows = new Notation(this.rowNames, taken);
+    this.formulas = new Set(topological(tidied.rows.flatMap(({ factor, row }) => [factor, row])));
     this.nameRows();
   }
 
@@ -97,11 +101,14 @@ class Scribe {
     const folds = this.order.filter(isRowFold).sort((a, b) => this.ranks.phase(a) - this.ranks.phase(b));
     const numbers = { m: 0, S: 0 };
     for (const x of folds) {
+      const tidy = this.tidied.tidy(x);
+      // What differs only in how it skips entries that are not there has one name.
+      if (this.rowNames.has(tidy)) continue;
       const letter = x.attribute.kind === "sum" ? "S" : "m";
       let name: string;
       do name = letter + "′".repeat(numbers[letter]++);
       while (this.taken.has(name) || [...this.tidied.names.values()].includes(name));
-      this.rowNames.set(this.tidied.tidy(x), name);
+      this.rowNames.set(tidy, name);
     }
   }
 
@@ -114,7 +121,7 @@ class Scribe {
       space: slot.space,
       phases: sweep === null ? [] : this.phases(sweep),
       gradient: slot.gradient,
-      folds: slot.folds.map((x) => this.foldText(x)),
+      folds: [...new Set(slot.folds.map((x) => this.foldText(x)))],
       bytes: trafficOf(kernel.arguments, plan.buffers),
     };
   }
@@ -124,10 +131,12 @@ class Scribe {
     for (const x of this.order.filter((y) => isRowFold(y) && this.ranks.rank(y) === sweep)) {
       const tidy = this.tidied.tidy(x);
       const inner = topological(x.operands).filter(isRowFold);
+      const name = this.rowNames.get(tidy) as string;
       const phase = this.ranks.phase(x) - 1;
       phases[phase] ??= [];
+      if (phases.flat().some((known) => known.name === name)) continue;
       phases[phase].push({
-        name: this.rowNames.get(tidy) as string,
+        name,
         text: this.rows.text(tidy, { whole: true }),
         needs: [...new Set(inner.map((y) => this.rowNames.get(this.tidied.tidy(y)) as string))],
       });
@@ -140,11 +149,15 @@ class Scribe {
     const summand = this.graph.summands.some((other) => other.x === x.operands[0]);
     if (x === this.graph.loss || (summand && x.space === "batch" && x.attribute.kind === "sum")) return "the loss";
     const metric = [...this.graph.metrics].find(([, y]) => y === x)?.[0];
-    return metric === undefined ? this.text(x) : `the metric ${metric}`;
+    if (metric !== undefined) return `the metric ${metric}`;
+    return this.isCount(x) ? `how many ${PLURAL[x.attribute.from as Space]} count${OF[x.space]}` : this.text(x);
   }
 
-  private text(x: Expression): string {
-    const tidy = this.tidied.tidy(this.original(x));
+  /** `meant`: a sum that the gradient has only as a mean is called that. */
+  private text(x: Expression, meant = false): string {
+    const folded = this.tidied.tidy(this.original(x));
+    const average = meant && folded.attribute.reduction === "sum" ? mean(folded.operands[0] as Expression, folded.space) : folded;
+    const tidy = this.formulas.has(average) && !this.formulas.has(folded) ? average : folded;
     const whole = this.notation.text(tidy, { whole: true });
     return this.notation.isNamed(tidy) ? `${this.notation.text(tidy)} = ${whole}` : whole;
   }
@@ -173,7 +186,7 @@ class Scribe {
     let what = "the gradient uses";
     for (let k = sweeps; k > 1; k--) {
       waiting = this.coarse(waiting, k - 0.5);
-      const names = [...new Set(waiting.map((x) => this.text(x)))];
+      const names = [...new Set(waiting.map((x) => this.text(x, true)))];
       later.unshift(`sweep ${k}: ${what} ${listed(names)}, known only when sweep ${k - 1} has seen ${scope(waiting)}`);
       what = `that which sweep ${k} waits for uses`;
     }
@@ -213,6 +226,21 @@ const ONE_SWEEP =
 function isRowFold(x: Expression): boolean {
   return isRowValue(x) && x.op === "fold";
 }
+
+const PLURAL: Readonly<Record<Space, string>> = {
+  vocab: "entries",
+  token: "tokens",
+  sequence: "sequences",
+  group: "groups",
+  batch: "",
+};
+const OF: Readonly<Record<Space, string>> = {
+  vocab: "",
+  token: "",
+  sequence: " in each sequence",
+  group: " in each group",
+  batch: "",
+};
 
 const SEEN: Readonly<Record<Space, string>> = {
   vocab: "the row",

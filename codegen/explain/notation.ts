@@ -1,17 +1,36 @@
 /** How a tidy expression is written down. */
-import { constantValue, type Expression } from "../../dsl/expression.js";
+import type { Expression } from "../../dsl/expression.js";
 import { logits, logSoftmax, softmax, weights } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
 import { reduced } from "./nodes.js";
-import { factorsOf, fromProduct, isIndicator, isSum, number, type Product, productOf, termsOf, times } from "./products.js";
-
-/** How tightly a text binds, from a sum to a name. */
-const [SUM, QUOTIENT, PRODUCT, NEGATIVE, ATOM] = [0, 1, 2, 3, 4];
-
-interface Written {
-  readonly text: string;
-  readonly level: number;
-}
+import {
+  factorsOf,
+  fromProduct,
+  isIndicator,
+  isSum,
+  isTieShare,
+  number,
+  type Product,
+  productOf,
+  termsOf,
+  times,
+} from "./products.js";
+import {
+  ATOM,
+  atom,
+  COMPARISONS,
+  FUNCTIONS,
+  indexed,
+  NEGATIVE,
+  numberText,
+  PLURAL,
+  PRODUCT,
+  QUOTIENT,
+  raisedText,
+  SUM,
+  SYMBOLS,
+  type Written,
+} from "./symbols.js";
 
 /** Σ p log p, whose negative is the policy's entropy. */
 export const NEGATIVE_ENTROPY = reduced(
@@ -19,31 +38,6 @@ export const NEGATIVE_ENTROPY = reduced(
   fromProduct(times(productOf(softmax(logits)), productOf(logSoftmax(logits)))),
   "token",
 );
-
-/** Letters that stand for what every loss has; legend entries are printed for those that are used. */
-export const SYMBOLS: ReadonlyMap<string, string> = new Map([
-  ["ℓ", "policy.logprobs, log p[y] of each token"],
-  ["w", "weights, per token, 1 where none are given"],
-  ["y", "target_tokens, the token's target"],
-  ["v", "an entry of the vocabulary; u likewise, in sums"],
-  ["z", "policy.logits"],
-  ["p", "softmax(z)"],
-  ["Z", "Σ exp z over the row; log Z is policy.logsumexp"],
-  ["H", "−Σ p log p over the row, policy.entropy"],
-  ["V", "the size of the vocabulary"],
-  ["N", "the count of tokens, those of weight 0 left out; per sequence or group where so marked"],
-]);
-
-const SUPERSCRIPTS = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"];
-const COMPARISONS: Readonly<Record<string, string>> = { eq: "=", ne: "≠", lt: "<", le: "≤", gt: ">", ge: "≥" };
-const FUNCTIONS: Readonly<Record<string, string>> = { sigmoid: "σ", logSigmoid: "log σ", sqrt: "√" };
-const PLURAL: Readonly<Record<Space, string>> = {
-  vocab: "vocab",
-  token: "tokens",
-  sequence: "sequences",
-  group: "groups",
-  batch: "batch",
-};
 
 /** Writes expressions, with the names given to some of them. Remembers which conventions it used. */
 export class Notation {
@@ -107,31 +101,54 @@ export class Notation {
     return [...terms].sort((a, b) => sign(a) - sign(b));
   }
 
-  private isNegative({ factor, powers }: Product): boolean {
+  private isNegative(product: Product): boolean {
+    return this.isBelowZero(product) && !this.turned(product);
+  }
+
+  private isBelowZero({ factor, powers }: Product): boolean {
     return factor < 0 !== ((powers.get(NEGATIVE_ENTROPY) ?? 0) % 2 !== 0);
+  }
+
+  /** The factor that takes a minus sign in: −(a − b) is b − a. */
+  private turned(product: Product): Expression | undefined {
+    if (!this.isBelowZero(product)) return undefined;
+    return [...product.powers].find(([x, n]) => n === 1 && this.turns(x))?.[0];
+  }
+
+  private turns(x: Expression): boolean {
+    if (this.names.has(x) || x === NEGATIVE_ENTROPY) return false;
+    if (isRowSum(x)) return [...productOf(x.operands[0] as Expression).powers].some(([y, n]) => n === 1 && this.turns(y));
+    return x.op === "sub";
+  }
+
+  private negated(x: Expression, index: string): Written {
+    if (isRowSum(x)) return this.rowSum(times(number(-1), productOf(x.operands[0] as Expression)));
+    return this.sum(
+      termsOf(x).map((term) => times(number(-1), term)),
+      index,
+    );
+  }
+
+  private rowSum(product: Product): Written {
+    const inner = this.product(product, "u");
+    return { text: `Σ_u ${inner.level >= QUOTIENT ? inner.text : `(${inner.text})`}`, level: NEGATIVE };
   }
 
   private product(given: Product, index: string): Written {
     const all = factorsOf(given);
     if (all.length === 0) return this.number(given.factor);
-    const [[only, n]] = all as [[Expression, number]];
-    // −(a − b) is b − a.
-    if (all.length === 1 && n === 1 && given.factor === -1 && only.op === "sub" && !this.names.has(only)) {
-      return this.sum(
-        termsOf(only).map((term) => times(number(-1), term)),
-        index,
-      );
-    }
+    const turned = this.turned(given);
+    const write = (x: Expression) => (x === turned ? this.negated(x, index) : this.positive(x, index));
     const negative = this.isNegative(given);
     const size = Math.abs(given.factor);
-    const list = all.filter(([x]) => !this.isTieShare(x, given));
-    const above = list.filter(([, m]) => m > 0).map((factor) => this.power(factor, index, PRODUCT));
-    const below = list.filter(([, m]) => m < 0).map((factor) => this.power(factor, index, NEGATIVE));
+    const list = all.filter(([x]) => !this.isKnownTie(x, given));
+    const above = list.filter(([, m]) => m > 0).map(([x, m]) => raisedText(write(x), m, PRODUCT));
+    const below = list.filter(([, m]) => m < 0).map(([x, m]) => raisedText(write(x), m, NEGATIVE));
     if (size !== 1) above.unshift(numberText(size));
     const alone = above.length === 1 && below.length === 0;
     if (alone && size === 1) {
       const [[x, m]] = list as [[Expression, number]];
-      const written = m === 1 ? this.positive(x, index) : { text: above[0] as string, level: ATOM };
+      const written = m === 1 ? write(x) : { text: above[0] as string, level: ATOM };
       return negative ? { text: `−${written.level >= NEGATIVE ? written.text : `(${written.text})`}`, level: NEGATIVE } : written;
     }
     const numerator = above.length === 0 ? "1" : above.join("·");
@@ -145,26 +162,13 @@ export class Notation {
     return this.names.has(x) ? this.write(x, index) : isSum(x) ? this.sum(termsOf(x), index) : this.single(x, index);
   }
 
-  private power([x, n]: readonly [Expression, number], index: string, level: number): string {
-    const written = this.positive(x, index);
-    const m = Math.abs(n);
-    if (m === 1) return written.level > SUM && written.level >= level ? written.text : `(${written.text})`;
-    const base = written.level === ATOM ? written.text : `(${written.text})`;
-    return `${base}${SUPERSCRIPTS[m] ?? `^${numberText(m)}`}`;
-  }
-
   private number(value: number): Written {
     return { text: `${value < 0 ? "−" : ""}${numberText(Math.abs(value))}`, level: value < 0 ? NEGATIVE : ATOM };
   }
 
   /** Half of an adjoint where min or max has a tie: left to the words beside the formula where the comparison stands there already. */
-  private isTieShare(x: Expression, product: Product): boolean {
-    if (
-      x.op !== "where" ||
-      constantValue(x.operands[1] as Expression) !== 0.5 ||
-      constantValue(x.operands[2] as Expression) !== 1
-    )
-      return false;
+  private isKnownTie(x: Expression, product: Product): boolean {
+    if (!isTieShare(x)) return false;
     const [c] = x.operands as [Expression];
     const sides = new Set(c.operands);
     const compares = (y: Expression): boolean => {
@@ -219,6 +223,11 @@ export class Notation {
       case "where":
         if (isIndicator(x)) return atom(`[${this.condition(a, index)}]`);
         return atom(`(${inside(b)} if ${this.condition(a, index)}, else ${inside(c)})`);
+      case "pow": {
+        const [base, exponent] = [this.write(a, index), this.write(b, index)];
+        const parts = [base, exponent].map(({ text, level }) => (level === ATOM ? text : `(${text})`));
+        return atom(parts.join("^"));
+      }
       case "abs":
         return atom(`|${inside(a)}|`);
       case "floor":
@@ -265,9 +274,8 @@ export class Notation {
   private reduction(x: Expression, y: Expression): Written {
     const { reduction, unbiased } = x.attribute;
     if (y.space === "vocab" && x.space === "token") {
-      const inner = this.write(y, "u");
-      if (reduction === "sum") return { text: `Σ_u ${inner.level >= PRODUCT ? inner.text : `(${inner.text})`}`, level: NEGATIVE };
-      return atom(`${this.reductionName(reduction)}_u(${inner.text})`);
+      if (isRowSum(x)) return this.names.has(y) || isSum(y) ? this.rowSum(single(y)) : this.rowSum(productOf(y));
+      return atom(`${this.reductionName(reduction)}_u(${this.write(y, "u").text})`);
     }
     const axis = x.space === "batch" ? "" : `, ${PLURAL[y.space]}`;
     return atom(`${this.reductionName(reduction)}(${this.write(y, "u").text}${axis}${unbiased ? "" : ", biased"})`);
@@ -289,24 +297,9 @@ export class Notation {
   }
 }
 
-/** A value in vocab space names its entry, but where the whole row is meant. */
-const indexed = (name: string, index: string): string => (index === "" ? name : `${name}[${index}]`);
-
-const atom = (text: string): Written => ({ text, level: ATOM });
-
-function numberText(value: number): string {
-  const fraction = new Map([
-    [0.5, "½"],
-    [0.25, "¼"],
-    [0.75, "¾"],
-  ]).get(value);
-  if (fraction) return fraction;
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : "∞";
-  if (value === 0 || (value >= 1e-4 && value < 1e7)) return String(Number(value.toPrecision(6)));
-  const [digits, exponent] = value.toExponential(5).split("e") as [string, string];
-  const power = `10${exponent
-    .replace("+", "")
-    .replace("-", "⁻")
-    .replaceAll(/\d/g, (digit) => SUPERSCRIPTS[Number(digit)] as string)}`;
-  return Number(digits) === 1 ? power : `${Number(digits)}·${power}`;
+/** Σ over a row of a product. */
+function isRowSum(x: Expression): boolean {
+  return x.op === "reduce" && x.attribute.reduction === "sum" && x.space === "token" && x.operands[0]?.space === "vocab";
 }
+
+const single = (x: Expression): Product => ({ factor: 1, powers: new Map([[x, 1]]) });

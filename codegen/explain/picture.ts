@@ -6,8 +6,7 @@ import type { Space } from "../../dsl/spaces.js";
 import { type Tidied, takenNames } from "./formula.js";
 import { partsOf } from "./names.js";
 import { NEGATIVE_ENTROPY, Notation } from "./notation.js";
-import { isIndicator } from "./products.js";
-import { together } from "./rows.js";
+import { isIndicator, isTieShare } from "./products.js";
 
 const COLOURS: Readonly<Record<Space, readonly [colour: string, title: string]>> = {
   vocab: ["#f8cfa9", "per token and entry"],
@@ -27,24 +26,30 @@ const GIVEN: ReadonlySet<Expression> = new Set<Expression>([
 ]);
 
 /** The graph in graphviz's language. */
-export function pictureOf(loss: LossDefinition, tidied: Tidied, sweeps: number): string {
+export function pictureOf(loss: LossDefinition, tidied: Tidied, sweeps: number, gradient: string): string {
   const drawing = new Drawing(tidied, takenNames(loss));
-  const results = [
-    ...tidied.terms.map((x, i) => ({ x, id: `loss${i}`, label: tidied.terms.length === 1 ? "L" : `L, term ${i + 1}` })),
-    { x: together(tidied.rows), id: "gradient", label: "∂L/∂z[v]" },
-  ];
+  const results = tidied.terms.map((x, i) => ({
+    x,
+    id: `loss${i}`,
+    label: tidied.terms.length === 1 ? "L" : `L, term ${i + 1}`,
+  }));
   for (const { x } of results) drawing.add(x);
+  const parts = tidied.rows.flatMap(({ factor, row }) => [factor, row]);
+  for (const x of parts) drawing.add(x);
   const lines = [
     `digraph ${quoted(loss.name)} {`,
     `  graph [rankdir=TB, fontname="Helvetica", fontsize=20, label=${quoted(loss.name)}, labelloc=t, bgcolor=white, nodesep=0.3, ranksep=0.4, pad=0.3];`,
     '  node [shape=box, style="filled,rounded", color="#00000055", fontname="Helvetica", fontsize=12, height=0.3, margin="0.16,0.07"];',
     '  edge [color="#00000077", arrowsize=0.6];',
-    ...drawing.frames(sweeps),
+    ...drawing.frames(sweeps, gradient),
     ...drawing.edges(),
     ...results.flatMap(({ x, id, label }) => [
       `  ${id} [label=${quoted(label)}, shape=oval, style=filled, fillcolor="#333333", fontcolor=white];`,
       `  ${drawing.id(x)} -> ${id};`,
     ]),
+    ...parts.filter((x) => drawing.id(x) !== "").map((x) => `  ${drawing.id(x)} -> gradient;`),
+    '  result [label="∂L/∂z[v]", shape=oval, style=filled, fillcolor="#333333", fontcolor=white];',
+    "  gradient -> result;",
     ...drawing.key(),
     "}",
   ];
@@ -69,7 +74,7 @@ class Drawing {
 
   /** A node with all that it is made of. */
   add(x: Expression): void {
-    if (this.nodes.has(x)) return;
+    if (this.nodes.has(x) || isPlain(x)) return;
     this.nodes.set(x, `n${this.nodes.size}`);
     for (const operand of this.operandsOf(x)) this.add(operand);
   }
@@ -80,7 +85,7 @@ class Drawing {
     const within = (y: Expression): readonly Expression[] =>
       isIndicator(y) || y.dtype === "bool" ? partsOf(y).flatMap(within) : [y];
     const boxes = partsOf(x).flatMap(within);
-    return [...new Set(boxes)].filter(({ op }) => op !== "constant" && op !== "config" && op !== "placeInGroup");
+    return [...new Set(boxes)].filter((y) => !isPlain(y));
   }
 
   /** When a value is known: 0 before all, k within sweep k, k + ½ between that and the next. */
@@ -93,14 +98,16 @@ class Drawing {
     return rank;
   }
 
-  frames(sweeps: number): string[] {
-    const ranks = [...new Set([...this.nodes.keys()].map((x) => this.rank(x)))].sort((a, b) => a - b);
+  /** The gradient itself stands in the frame of the last sweep. */
+  frames(sweeps: number, gradient: string): string[] {
+    const ranks = [...new Set([sweeps, ...[...this.nodes.keys()].map((x) => this.rank(x))])].sort((a, b) => a - b);
     return ranks.flatMap((rank) => [
       `  subgraph cluster_${String(rank).replace(".", "_")} {`,
       `    label=${quoted(titleOf(rank, sweeps))}; labeljust=l; style="rounded,dashed"; color="#00000044"; fontsize=11; fontcolor="#555555";`,
       ...[...this.nodes]
         .filter(([x]) => this.rank(x) === rank)
         .map(([x, id]) => `    ${id} [label=${quoted(this.label(x))}, fillcolor="${COLOURS[x.space][0]}"];`),
+      ...(rank === sweeps ? [`    gradient [label=${quoted(wrapped(gradient))}, fillcolor="${COLOURS.vocab[0]}"];`] : []),
       "  }",
     ]);
   }
@@ -124,6 +131,11 @@ class Drawing {
     const table = `<table border="0" cellborder="0" cellspacing="6" cellpadding="4"><tr>${cells.join("")}</tr></table>`;
     return [`  key [shape=plain, style="", label=<${table}>];`];
   }
+}
+
+/** Numbers, config and halves of ties are written where they are used. */
+function isPlain(x: Expression): boolean {
+  return x.op === "constant" || x.op === "config" || x.op === "placeInGroup" || isTieShare(x);
 }
 
 /** The rule of `ranks.ts` for expressions that are not lowered. */

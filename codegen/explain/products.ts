@@ -70,6 +70,12 @@ export function isIndicator(x: Expression): boolean {
   return x.op === "where" && x.operands[1] === ONE && x.operands[2] === ZERO;
 }
 
+/** Half where min or max has a tie, else whole. */
+export function isTieShare(x: Expression): boolean {
+  const [, a, b] = x.operands;
+  return x.op === "where" && x.operands[0]?.op === "eq" && constantValue(a as Expression) === 0.5 && b === ONE;
+}
+
 /** A sum over its count is a mean. */
 function withMeans(product: Product): Product {
   for (const [x, n] of product.powers) {
@@ -88,7 +94,17 @@ function withMeans(product: Product): Product {
 /** In which order factors read well: numbers of the author's first, conditions and sums last. */
 function place(x: Expression): number {
   const kind =
-    x.op === "config" ? 0 : x.op === "input" ? (x.attribute.name === "weights" ? 1 : 2) : x.op === "where" ? 4 : isSum(x) ? 5 : 3;
+    x.space === "batch"
+      ? 0
+      : x.op === "input"
+        ? x.attribute.name === "weights"
+          ? 1
+          : 2
+        : x.op === "where"
+          ? 4
+          : isSum(x)
+            ? 5
+            : 3;
   return (x.space === "vocab" ? 10 : 0) + kind;
 }
 

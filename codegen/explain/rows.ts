@@ -32,7 +32,7 @@ export function rowTerms(gradient: Expression): readonly RowTerm[] {
   if (ofTarget) {
     factors.delete(isTarget);
     const ofP = factors.get(P);
-    const rest = ofP && total([...opened(ofP), ...opened(ofTarget)]);
+    const rest = ofP && remainder(ofP, ofTarget);
     // f·1[v = y] + g·p is f·(1[v = y] − p) and (f + g)·p, where that is less to read.
     if (ofP && rest && (isNought(rest) || opened(rest).length < opened(ofP).length)) {
       result.push({ factor: ofTarget, row: total([productOf(isTarget), times(number(-1), productOf(P))]) });
@@ -40,6 +40,12 @@ export function rowTerms(gradient: Expression): readonly RowTerm[] {
     } else result.push({ factor: ofTarget, row: isTarget });
   }
   return [...result, ...grouped(factors)].map(signed);
+}
+
+/** f + g, the sums of the one or of both multiplied out: whichever is shorter. */
+function remainder(g: Expression, f: Expression): Expression {
+  const [one, both] = [total([...opened(g), ...termsOf(f)]), total([...opened(g), ...opened(f)])] as const;
+  return isNought(one) || (!isNought(both) && opened(one).length < opened(both).length) ? one : both;
 }
 
 function isNought(x: Expression): boolean {
@@ -52,6 +58,10 @@ function grouped(factors: ReadonlyMap<Expression, Expression>): RowTerm[] {
   const withP = live.filter(([row]) => productOf(row).powers.get(P) === 1);
   const others = live.filter(([row]) => !withP.some(([other]) => other === row));
   const terms = (list: typeof live) => total(list.map(([row, factor]) => times(productOf(factor), productOf(row))));
+  if (withP.length === 1 && others.length > 0) {
+    const [all] = split(terms(live)) as [RowTerm];
+    if (productOf(all.factor).powers.size > 0) return [all];
+  }
   const first = withP.length > 0 ? split(terms(withP)) : [];
   if (others.length === 0) return first;
   const [whole] = split(terms(others)) as [RowTerm];
