@@ -26,8 +26,10 @@ The text is complete: nvcc -arch=sm_90 -cubin takes it as it is, and a C++ compi
 `;
 
 const CHECK_HELP = `
-Inputs are random and follow from the seed. The gradient on the device \`reference\` (float64) is compared with finite
-differences of the loss there; loss and gradient on each other device with those on \`reference\`.
+Inputs follow from the seed: random ones, ratios at the clip bounds, zero and fractional weights with NaN behind the zeros,
+entries of -inf, sequences of length 0 and 1 or wholly masked, ties. The gradient on the device \`reference\` (float64) is compared
+with finite differences of the loss there, but for kinks, where there is no derivative; loss, logprobs and gradient on each other
+device with those on \`reference\`. The table has the worst of each case on each device, --json all of them.
 Exit code: 0 where everything is within tolerance, 1 where something is not.
 `;
 
