@@ -13,6 +13,7 @@ import { type Traffic, trafficOf } from "../traffic.js";
 import type { Tidied } from "./formula.js";
 import { mean } from "./nodes.js";
 import { Notation } from "./notation.js";
+import { productOf } from "./products.js";
 
 /** A number per token that a sweep folds out of the row. */
 export interface RowFold {
@@ -153,11 +154,16 @@ class Scribe {
     return this.isCount(x) ? `how many ${PLURAL[x.attribute.from as Space]} count${OF[x.space]}` : this.text(x);
   }
 
-  /** `meant`: a sum that the gradient has only as a mean is called that. */
+  /** Of what is folded, the part that stands in the formulas: without factors, and as a mean where it is a mean there. */
+  private meant(folded: Expression): Expression {
+    const parts = [folded, ...productOf(folded).powers.keys()].filter(({ op }) => op === "reduce" || op === "fold");
+    const means = parts.filter((x) => x.attribute.reduction === "sum").map((x) => mean(x.operands[0] as Expression, x.space));
+    return [...parts, ...means].find((x) => this.formulas.has(x)) ?? folded;
+  }
+
   private text(x: Expression, meant = false): string {
     const folded = this.tidied.tidy(this.original(x));
-    const average = meant && folded.attribute.reduction === "sum" ? mean(folded.operands[0] as Expression, folded.space) : folded;
-    const tidy = this.formulas.has(average) && !this.formulas.has(folded) ? average : folded;
+    const tidy = meant ? this.meant(folded) : folded;
     const whole = this.notation.text(tidy, { whole: true });
     return this.notation.isNamed(tidy) ? `${this.notation.text(tidy)} = ${whole}` : whole;
   }

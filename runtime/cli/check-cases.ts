@@ -6,6 +6,8 @@ import { type Batch, f32, generator, isLogprobs, logprobsOf, randomBatch, shapeO
 export interface Case {
   readonly name: string;
   readonly batch: Batch;
+  /** Where a gradient of nothing is left of parts of about this size, what float32 loses of the parts is no mistake. */
+  readonly floor?: number;
 }
 
 export interface CaseOptions {
@@ -31,7 +33,7 @@ export function casesOf(loss: LossDefinition, options: CaseOptions): Case[] {
     teachers(loss, batch(4), seed),
     { name: "sequences of length 0 and 1", batch: counted(batch(5, [1, 0, 2, 1, 1, 3])) },
     { name: "sequences wholly masked", batch: masked(batch(6)) },
-    { name: "ties", batch: tied(loss, batch(7)) },
+    { name: "ties", batch: tied(loss, batch(7)), floor: 0.1 },
   ];
   return cases.filter((x) => x !== null);
 }

@@ -39,6 +39,8 @@ export interface CompareOptions {
   readonly width: number | null;
   /** What values of this kind are like; the greatest that is wanted where it is left out. */
   readonly scale?: number;
+  /** The least that the scale may be. */
+  readonly floor?: number;
   /** Values that are not compared. */
   readonly skip?: (i: number) => boolean;
   readonly note?: string | null;
@@ -50,9 +52,9 @@ export function worst(
   alternatives: readonly ArrayLike<number>[],
   options: CompareOptions,
 ): Comparison {
-  const { tolerance, width, skip = () => false, note = null } = options;
+  const { tolerance, width, floor = 0, skip = () => false, note = null } = options;
   const finite = Array.from(alternatives[0] as ArrayLike<number>, Math.abs).filter(Number.isFinite);
-  const slack = tolerance.ofScale * Math.max(1e-3, options.scale ?? Math.max(0, ...finite));
+  const slack = tolerance.ofScale * Math.max(1e-3, floor, options.scale ?? Math.max(0, ...finite));
   const base = { case: options.case, device: options.device, compared: options.compared, note };
   let found: Comparison | null = null;
   for (let i = 0; i < values.length; i++) {

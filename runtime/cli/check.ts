@@ -7,10 +7,10 @@ import type { CompiledLoss } from "../devices/device.js";
 import { openDevice } from "../devices/index.js";
 import { checkConfig } from "../inputs/config.js";
 import { findLoss } from "../modules/find.js";
-import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
-import { type Case, casesOf } from "./check-cases.js";
+import type { ReferenceResult } from "../reference.js";
+import { casesOf } from "./check-cases.js";
 import { type CompareOptions, type Comparison, type Tolerance, without, worst } from "./check-compare.js";
-import type { Batch } from "./check-inputs.js";
+import { type Expected, expectedOf, referenceInput } from "./check-expected.js";
 import { reportText } from "./check-report.js";
 import { parseConfig } from "./config.js";
 import { findDevices } from "./devices.js";
@@ -27,16 +27,6 @@ export interface CheckOptions {
 /** What is tolerated, relative to the value wanted and to the scale of its kind. Finite differences lose half of float64's digits. */
 const DIFFERENCES: Tolerance = { relative: 1e-6, ofScale: 1e-6 };
 const FLOAT32: Tolerance = { relative: 5e-5, ofScale: 3e-6 };
-/** How far float32 may have moved a logprob: within it a device may stand on the other side of a kink. */
-const NEAR = 4e-6;
-
-/** A case with what `reference` makes of it. */
-interface Expected extends Case {
-  readonly wanted: ReferenceResult;
-  /** Gradients just beside the case: at a kink each is as right as the other. */
-  readonly gradients: readonly Float64Array[];
-}
-
 export async function check(reference: string, options: CheckOptions): Promise<void> {
   const loss = await findLoss(reference);
   const config = checkConfig(loss, parseConfig(options.config));
@@ -74,49 +64,6 @@ async function available(): Promise<string[]> {
   return devices.filter(({ available, device }) => available && device !== "reference").map(({ device }) => device);
 }
 
-function referenceInput(
-  batch: Batch,
-  config: Readonly<Record<string, number>>,
-): ReferenceInput & { readonly logits: Float64Array } {
-  return {
-    lengths: batch.lengths,
-    groups: batch.groups,
-    vocab: batch.vocab,
-    logits: Float64Array.from(batch.logits),
-    targetTokens: Int32Array.from(batch.target_tokens),
-    policyLogprobs: null,
-    inputs: Object.fromEntries(
-      Object.entries(batch.inputs).map(([name, data]) => [
-        name,
-        typeof data === "number" ? Float64Array.of(data) : Float64Array.from(data),
-      ]),
-    ),
-    config,
-    skipMasked: false,
-  };
-}
-
-function expectedOf(graph: LossGraph, { name, batch }: Case, scalars: Readonly<Record<string, number>>): Expected {
-  const input = referenceInput(batch, scalars);
-  const outputs = new Map(graph.summands.map((summand, i) => [`summand ${i}`, summand]));
-  const wanted = evaluateReference({ ...graph, outputs }, input);
-  const shifted = (by: (sequence: number) => number) => {
-    const logits = input.logits.slice();
-    const sequences = batch.lengths.flatMap((length, sequence) => Array.from({ length }, () => sequence));
-    batch.target_tokens.forEach((target, t) => {
-      const i = t * batch.vocab + target;
-      logits[i] = (logits[i] as number) + NEAR * by(sequences[t] as number);
-    });
-    return evaluateReference(graph, { ...input, logits }).gradient;
-  };
-  // All tokens a little up and down, and sequences against each other. Where two meet exactly each side has half.
-  const sides = [() => 1, (sequence: number) => (sequence % 2) * 2 - 1].flatMap((by) => {
-    const [up, down] = [shifted(by), shifted((sequence) => -by(sequence))];
-    return [up, down, up.map((g, i) => (g + (down[i] as number)) / 2)];
-  });
-  return { name, batch, wanted, gradients: [wanted.gradient, ...sides] };
-}
-
 /** The gradient of `reference` against the slope of the loss there. */
 function withDifferences(
   graph: LossGraph,
@@ -136,7 +83,7 @@ function notFinite({ nonFinite }: ReferenceResult): string {
 }
 
 async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Comparison[]> {
-  const { batch, wanted, gradients } = expected;
+  const { batch, wanted, gradients, floor = 0 } = expected;
   const { inputs, ...own } = batch;
   const base = { case: expected.name, device: compiled.device.name, tolerance: FLOAT32 } satisfies Partial<CompareOptions>;
   const given = { ...inputs, ...own, logits: Float32Array.from(batch.logits) };
@@ -158,7 +105,7 @@ async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Com
   return [
     worst([result.loss], [[wanted.loss]], { ...base, compared: "loss with reference", width: null, scale }),
     logprobs,
-    worst(gradient, gradients, { ...base, compared: "gradient with reference", width: batch.vocab }),
+    worst(gradient, gradients, { ...base, compared: "gradient with reference", width: batch.vocab, floor }),
   ];
 }
 
