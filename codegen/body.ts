@@ -399,6 +399,7 @@ function factorsOf(gradient: Expression): Expression[] | null {
       return taken && a.space !== "vocab" ? taken : null;
     }
     case "chain":
+    case "absorb": // whose factor stands first
       return a.space !== "vocab" ? [a] : null;
     default:
       return null;

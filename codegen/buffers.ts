@@ -49,7 +49,7 @@ export class Buffers {
     if (name === "policy_logprobs") return make("f32", { per: "token" });
     const declared = this.inputs[name];
     if (!declared) return make("f32", { per: "token" }, 1); // weights come with every loss
-    return make(declared.dtype, { per: declared.space === "vocab" ? "row" : (declared.space as ElementSpace) }, declared.default);
+    return make(declared.dtype, { per: declared.space === "vocab" ? "row" : declared.space }, declared.default);
   }
 
   structure(kind: Structure["kind"], between: Between): PlanBuffer {

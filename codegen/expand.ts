@@ -113,8 +113,13 @@ function masked(x: Expression, space: Space, otherwise: number, of = x): Express
 function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean): Expression {
   // A scalar is its own only element.
   const from = x.space === "batch" ? null : x.space;
-  const folded = (fold_: "sum" | "max" | "min", y: Expression, otherwise: number) =>
-    from === null ? y : fold(fold_, masked(y, from, otherwise, x), from, to);
+  const folded = (fold_: "sum" | "max" | "min", y: Expression, otherwise: number): Expression => {
+    if (from === null) return y;
+    if (from !== "vocab" || to === "token") return fold(fold_, masked(y, from, otherwise, x), from, to);
+    // Rows are folded to their tokens first: that is what a sweep can do.
+    const perToken = fold(fold_, masked(y, from, otherwise), from, "token");
+    return fold(fold_, masked(perToken, "token", otherwise), "token", to);
+  };
   const number = from === null ? ONE : folded("sum", ONE, 0);
   const average = () => div(folded("sum", x, 0), number);
   const spread = () => div(folded("sum", square(sub(x, stopGradient(average()))), 0), unbiased ? sub(number, 1) : number);

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { codeFrameColumns } from "@babel/code-frame";
 import { LosscError, type SourcePosition } from "../dsl/errors.js";
+import { isRewritten } from "../dsl/rewritten.js";
 
 /** Runs it; a `LosscError` with a position but no frame gets one, and both in its message. */
 export function withFrame<T>(run: () => T): T {
@@ -29,10 +30,15 @@ const CALLS: Readonly<Record<string, string>> = {
   ">": "gt",
 };
 
-/** The call to write in place of the operator that stands at or behind the position. */
+/** The call to write in place of the operator that stands at or behind the position; nothing where it cannot be told. */
 function callFor({ file, line, column }: SourcePosition): string {
-  const rest = linesOf(file)?.[line - 1]?.slice(column - 1) ?? "";
-  const name = CALLS[/\*\*|<=|>=|=>|[-+*/<>]/.exec(rest)?.[0] ?? ""];
+  // There every operator that has a call is one already.
+  if (isRewritten(file)) return "";
+  const text = linesOf(file)?.[line - 1] ?? "";
+  const rest = text.slice(column - 1).replace(/\/\/.*$/, "");
+  const called = text.slice(0, column - 1).endsWith("Math.") ? /^\w+/.exec(rest)?.[0] : undefined;
+  if (called !== undefined) return `; here: ${called}(…) of lossc, where it has one`;
+  const name = /^[`$]/.test(rest) ? undefined : CALLS[/\*\*|<=|>=|=>|[-+*/<>]/.exec(rest)?.[0] ?? ""];
   return name ? `; here: ${name}(…)` : "";
 }
 

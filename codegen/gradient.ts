@@ -26,10 +26,17 @@ export function differentiate(graph: LossGraph): LossGraph {
       const contribution = contributions[i];
       if (!contribution || !live.has(operand)) return;
       // An operand that was broadcast gathers what reached each of its copies.
-      give(operand, isFiner(space, operand.space) ? fold("sum", contribution, space, operand.space) : contribution);
+      give(operand, isFiner(space, operand.space) ? gathered(contribution, space, operand.space) : contribution);
     });
   }
   return { ...graph, gradient: adjoints.get(leaf) ?? (ZERO as Expression) };
+}
+
+/** The sum back over what an operand was broadcast to. A row is folded to its token first: that is what a sweep can do. */
+function gathered(contribution: Expression, from: Space, to: Space): Expression {
+  const perToken = from === "vocab" ? fold("sum", contribution, from, "token") : contribution;
+  const reached = from === "vocab" ? "token" : from;
+  return reached === to ? perToken : fold("sum", perToken, reached, to);
 }
 
 /** Whether any adjoint passes this op. */

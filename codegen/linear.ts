@@ -3,15 +3,13 @@
  * other folds as can be, and its phase is as early as can be.
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { absorb, chain, div, mul, neg, ONE, where } from "../dsl/ops/index.js";
+import { absorb, div, neg, ONE, where } from "../dsl/ops/index.js";
 import { entryAtTarget } from "./lower.js";
 
 /** A product of a factor that the fold does not run over and one that it does. */
 interface Term {
   readonly factor: Expression;
   readonly row: Expression;
-  /** The factor is an adjoint: 0 makes the product 0 whatever the sum is. */
-  readonly adjoint: boolean;
 }
 
 /** More terms than this are left in one loop. */
@@ -19,8 +17,8 @@ const MANY = 6;
 
 /** The terms of a vocabulary expression, one where it does not come apart. */
 function termsOf(x: Expression): readonly Term[] {
-  const whole: readonly Term[] = [{ factor: ONE, row: x, adjoint: false }];
-  if (x.space !== "vocab") return [{ factor: x, row: ONE, adjoint: false }];
+  const whole: readonly Term[] = [{ factor: ONE, row: x }];
+  if (x.space !== "vocab") return [{ factor: x, row: ONE }];
   const [a, b, c] = x.operands as [Expression, Expression, Expression];
   switch (x.op) {
     case "add":
@@ -32,19 +30,21 @@ function termsOf(x: Expression): readonly Term[] {
     case "neg":
       return termsOf(a).map(negated);
     case "div":
-      return b.space === "vocab" ? whole : termsOf(a).map((term) => scaled(term, div(1, b), false));
+      return b.space === "vocab" ? whole : termsOf(a).map((term) => scaled(term, div(1, b)));
     case "chain":
     case "mul":
     case "absorb":
-      if (a.space !== "vocab") return termsOf(b).map((term) => scaled(term, a, x.op !== "mul"));
-      if (b.space !== "vocab") return termsOf(a).map((term) => scaled(term, b, x.op === "absorb"));
+      if (a.space !== "vocab") return termsOf(b).map((term) => scaled(term, a));
+      if (b.space !== "vocab") return termsOf(a).map((term) => scaled(term, b));
       return few(
-        termsOf(a).flatMap((p) => termsOf(b).map((q) => ({ ...scaled(p, q.factor, q.adjoint), row: product(p.row, q.row) }))),
+        termsOf(a).flatMap((p) => termsOf(b).map((q) => ({ ...scaled(p, q.factor), row: product(p.row, q.row) }))),
         whole,
       );
     case "where":
-      if (constantValue(c) === 0) return termsOf(b).map((term) => ({ ...term, row: where(a, term.row, 0) }));
-      return whole;
+      if (constantValue(c) !== 0) return whole;
+      // A condition that does not depend on the entry is one of the factor: a token that does not count hears nothing of its row.
+      if (a.space !== "vocab") return termsOf(b).map(({ factor, row }) => ({ factor: where(a, factor, 0), row }));
+      return termsOf(b).map(({ factor, row }) => ({ factor, row: where(a, row, 0) }));
     default:
       return whole;
   }
@@ -56,10 +56,8 @@ function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
 
 const negated = (term: Term): Term => ({ ...term, factor: neg(term.factor) });
 
-function scaled(term: Term, by: Expression, adjoint: boolean): Term {
-  const factor =
-    term.factor === ONE ? by : by === ONE ? term.factor : adjoint || term.adjoint ? chain(by, term.factor) : mul(by, term.factor);
-  return { ...term, factor, adjoint: adjoint || term.adjoint };
+function scaled({ factor, row }: Term, by: Expression): Term {
+  return { factor: factor === ONE ? by : by === ONE ? factor : absorb(by, factor), row };
 }
 
 function product(p: Expression, q: Expression): Expression {
@@ -71,7 +69,8 @@ function product(p: Expression, q: Expression): Expression {
 export function takenApart(x: Expression, sum: (row: Expression) => Expression): Expression[] | null {
   const terms = termsOf(x);
   if (terms.length === 1 && terms[0]?.factor === ONE) return null;
-  return terms.map(({ factor, row, adjoint }) => (adjoint ? chain(factor, sum(row)) : mul(factor, sum(row))));
+  // A factor of 0, or a sum over no entry, makes the product 0 whatever the other is, as in the row.
+  return terms.map(({ factor, row }) => absorb(factor, sum(row)));
 }
 
 /** The sum over the row of an expression with `isTarget` as a factor is one entry; null where there is no such factor. */

@@ -34,9 +34,15 @@ export function lower(graph: LossGraph): LossGraph {
 }
 
 /** The target's entry of a vocabulary expression: the same expression of the target's entries. */
-export function entryAtTarget(x: Expression): Expression {
-  if (x.space !== "vocab") return x;
-  if (x.op === "isTarget") return ONE;
-  if (x.op === "logits" || x.op === "input") return atTarget(x);
-  return withOperands(x, x.operands.map(entryAtTarget));
+export function entryAtTarget(root: Expression): Expression {
+  const entries = new Map<Expression, Expression>();
+  const entry = (x: Expression): Expression => {
+    if (x.space !== "vocab") return x;
+    if (x.op === "isTarget") return ONE;
+    if (x.op === "logits" || x.op === "input") return atTarget(x);
+    const known = entries.get(x) ?? withOperands(x, x.operands.map(entry));
+    entries.set(x, known);
+    return known;
+  };
+  return entry(root);
 }

@@ -4,10 +4,26 @@
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { rewriter } from "../dsl/graph.js";
-import { absorb, add, chain, div, exp, type FoldKind, fold, logits, mul, neg, sub, where, ZERO } from "../dsl/ops/index.js";
+import {
+  absorb,
+  add,
+  chain,
+  div,
+  exp,
+  type FoldKind,
+  fold,
+  isTarget,
+  logits,
+  mul,
+  neg,
+  sub,
+  where,
+  ZERO,
+} from "../dsl/ops/index.js";
 import { isFiner, type Space } from "../dsl/spaces.js";
 import { type LossGraph, mapGraph } from "./expand.js";
 import { takenApart, targetEntry } from "./linear.js";
+import { entryAtTarget } from "./lower.js";
 
 export function simplify(graph: LossGraph): LossGraph {
   return mapGraph(graph, simplifier());
@@ -96,15 +112,15 @@ function exponential(x: Expression, a: Expression, settle: Settle): Expression {
   return settle(mul(settle(exp(y)), settle(div(1, shift.operands[0] as Expression))));
 }
 
-/** A product in vocab space; with a factor that does not depend on the entry it is an adjoint's. */
+/** A product in vocab space. It is no `chain`: an entry that is exactly 0 stays 0 also beside a factor that is infinite or NaN. */
 function absorbing(x: Expression, a: Expression, b: Expression, settle: Settle): Expression {
   if (is(a, 0) || is(b, 0)) return ZERO;
   if (is(a, 1)) return b;
   if (is(b, 1)) return a;
   if (a.op === "neg") return settle(neg(settle(absorb(a.operands[0] as Expression, b))));
   if (b.op === "neg") return settle(neg(settle(absorb(a, b.operands[0] as Expression))));
-  // One order for both, so that equal products are the same node.
-  if (a.space === b.space && a.id > b.id) return settle(absorb(b, a));
+  // One order for both, so that equal products are the same node; what does not depend on the entry comes first.
+  if (a.space === b.space ? a.id > b.id : a.space === "vocab") return settle(absorb(b, a));
   for (const [p, q] of [
     [a, b],
     [b, a],
@@ -114,8 +130,6 @@ function absorbing(x: Expression, a: Expression, b: Expression, settle: Settle):
       return settle(where(p.operands[0] as Expression, settle(absorb(p.operands[1] as Expression, q)), 0));
     }
   }
-  if (a.space !== "vocab" && b.space === "vocab") return settle(chain(a, b));
-  if (b.space !== "vocab" && a.space === "vocab") return settle(chain(b, a));
   return x;
 }
 
@@ -164,6 +178,11 @@ function choice(x: Expression, settle: Settle): Expression {
   return x;
 }
 
+/** The expression as it is at every entry but the target's. */
+function withoutTarget(x: Expression): Expression {
+  return rewriter((y) => (y === isTarget ? ZERO : y))(x);
+}
+
 /** Factors that the fold does not run over leave a sum; so does a sign. */
 function summation(x: Expression, a: Expression, settle: Settle, deep: Settle): Expression {
   if (x.attribute.kind !== "sum") return x;
@@ -175,7 +194,10 @@ function summation(x: Expression, a: Expression, settle: Settle, deep: Settle): 
     if (entry) return deep(entry);
     const parts = takenApart(a, (row) => fold("sum", row, from, x.space));
     if (parts) return deep(parts.reduce((sum, part) => add(sum, part)));
-    return x;
+    const apart = withoutTarget(a);
+    if (apart === a) return x;
+    // What the target's entry adds beside the others is added by itself: within the row no entry knows whether it is the target's.
+    return deep(add(inner(apart), sub(entryAtTarget(a), entryAtTarget(apart))));
   }
   if (a.op === "neg") return settle(neg(inner(a.operands[0] as Expression)));
   if (a.op === "mul" || a.op === "chain") {

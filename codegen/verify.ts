@@ -59,7 +59,7 @@ function problemOf(x: Expression): string | null {
   }
   if (x.op === "fold") {
     const from = x.attribute.from as Space;
-    if (!isFiner(from, x.space)) return `folds ${from} into ${x.space}`;
+    if (!isFiner(from, x.space) || (from === "vocab" && x.space !== "token")) return `folds ${from} into ${x.space}`;
     return isFiner((x.operands[0] as Expression).space, from) ? `folds an operand finer than ${from}` : null;
   }
   const space = x.op in ROWS ? ROWS[x.op] : LEAVES[x.op];

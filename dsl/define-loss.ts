@@ -1,5 +1,6 @@
 /** `defineLoss`: what the author declares, checked and normalised. */
-import { LosscError } from "./errors.js";
+import { isDefinition, remember } from "./definitions.js";
+import { LosscError, type SourcePosition } from "./errors.js";
 import type { Expr, Num } from "./expression.js";
 import { nearest } from "./nearest.js";
 import { callerPosition } from "./position.js";
@@ -78,11 +79,9 @@ export interface LossDefinition<I extends Inputs = Inputs, C extends Config = Co
   loss(...parameters: Parameters<LossFunction<I, C>>): LossReturn;
 }
 
-const definitions = new WeakSet<object>();
-
 /** Whether a value was made by {@link defineLoss}. */
 export function isLossDefinition(value: unknown): value is LossDefinition {
-  return typeof value === "object" && value !== null && definitions.has(value);
+  return typeof value === "object" && value !== null && isDefinition(value);
 }
 
 const KEYS = ["name", "inputs", "config", "loss"];
@@ -108,7 +107,8 @@ export function defineLoss<
   readonly config?: C;
   readonly loss: LossFunction<I, C>;
 }): LossDefinition<I, C> {
-  refuseUnrewritten();
+  const position = callerPosition();
+  refuseUnrewritten(position);
   for (const key of Object.keys(declaration)) {
     if (!KEYS.includes(key)) fail("CONFIG_UNKNOWN", `defineLoss() knows no "${key}"${nearest(key, KEYS)}`);
   }
@@ -128,13 +128,12 @@ export function defineLoss<
     config: Object.freeze(Object.fromEntries(config)),
     loss,
   }) as unknown as LossDefinition<I, C>;
-  definitions.add(definition);
+  remember(definition, position);
   return definition;
 }
 
 /** JavaScript cannot see a truth test of an expression: a file that relies on operators, and was run without the front end, would be quietly wrong. */
-function refuseUnrewritten(): void {
-  const position = callerPosition();
+function refuseUnrewritten(position: SourcePosition | undefined): void {
   if (position === undefined || !isUnrewritten(position.file)) return;
   throw new LosscError(
     "UNSUPPORTED_SYNTAX",
@@ -153,7 +152,7 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
   if (!SPACES.includes(space))
     fail(
       "SPACE_MISMATCH",
-      `the input "${key}" is declared in "${String(space)}"${nearest(String(space), SPACES)}; the spaces are ${SPACES.join(", ")}`,
+      `the input "${key}" is declared in "${String(space)}"${nearest(String(space), SPACES) || `; the spaces are ${SPACES.join(", ")}`}`,
     );
   if (!DTYPES.includes(dtype))
     fail("INPUT_DTYPE", `the input "${key}" is declared as "${String(dtype)}"; the dtypes are ${DTYPES.join(", ")}`);

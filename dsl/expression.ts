@@ -1,6 +1,7 @@
 /** The one node type: frozen, interned, so that equal expressions are the same object. */
 import { LosscError } from "./errors.js";
 import { callerPosition } from "./position.js";
+import { isRewritten } from "./rewritten.js";
 import { finest, type Space } from "./spaces.js";
 
 declare const brand: unique symbol;
@@ -35,14 +36,12 @@ export class Expression {
     Object.freeze(this);
   }
 
-  /** JavaScript wants a number or a string of this node: an operator met it in a file that was not rewritten. */
+  /** JavaScript wants a number or a string of this node: an operator met it in a file that was not rewritten, or one that has no meaning here. */
   [Symbol.toPrimitive](hint: string): never {
-    const what = hint === "string" ? "a template or a string conversion" : "a native operator";
-    throw new LosscError(
-      "OPERATOR_ON_EXPR",
-      `${what} met an expression of the loss; call the function of the same meaning instead: add(a, b), sub(a, b), mul(a, b), div(a, b), pow(a, b), neg(a), lt(a, b), le(a, b), gt(a, b), ge(a, b)`,
-      { position: callerPosition() },
-    );
+    const position = callerPosition();
+    throw new LosscError("OPERATOR_ON_EXPR", conversion(hint, position !== undefined && isRewritten(position.file)), {
+      position,
+    });
   }
 
   private static next = 0;
@@ -110,7 +109,19 @@ export function finestOf(operands: readonly Expression[]): Space {
   return finest(operands.map((x) => x.space));
 }
 
-function describe(value: unknown): string {
+/** What JavaScript did, and what to write instead. */
+function conversion(hint: string, rewritten: boolean): string {
+  if (hint === "string")
+    return "a template or a string conversion met an expression of the loss, which has no value while the loss is traced: to see its numbers, return it among outputs, or its mean among metrics";
+  if (rewritten)
+    return "%, the bitwise operators, ++, -- and functions of Math that lossc does not have mean nothing on an expression of the loss: write it with + - * / **, comparisons, ? : and the functions of lossc (x += 1 for x++, floor for a remainder)";
+  return "a native operator met an expression of the loss, in a file whose operators are not rewritten: name the file *.loss.ts and run it with node --import lossc/register, the plugin lossc/vite or the command line, or call the function of the same meaning instead: add(a, b), sub(a, b), mul(a, b), div(a, b), pow(a, b), neg(a), lt(a, b), le(a, b), gt(a, b), ge(a, b)";
+}
+
+/** A value in words, for messages. */
+export function describe(value: unknown): string {
+  if (value instanceof Expression) return `an expression in ${value.space} space`;
   if (value === undefined) return "undefined (is the name of the input spelt right?)";
-  return value === null ? "null" : `a ${typeof value}`;
+  if (value === null) return "null";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

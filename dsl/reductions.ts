@@ -5,39 +5,58 @@
  * value's own space counts once, and the result is one scalar. An axis that the value does not have next is `SPACE_MISMATCH`.
  */
 import { LosscError } from "./errors.js";
-import { type Expr, Expression, type Num, toExpression } from "./expression.js";
+import { describe, type Expr, Expression, type Num, toExpression } from "./expression.js";
 import { div, mul, ne, where } from "./functions.js";
+import { nearest } from "./nearest.js";
 import { weights } from "./ops/folds.js";
 import { callerPosition } from "./position.js";
-import { AXES, type Axis, nextCoarser } from "./spaces.js";
+import { AXES, type Axis, isFiner, nextCoarser } from "./spaces.js";
 
 export const REDUCTIONS = ["sum", "mean", "variance", "std", "amax", "amin", "logsumexp", "count"] as const;
 export type Reduction = (typeof REDUCTIONS)[number];
 
 function reduce(reduction: Reduction, given: Num, axis: Axis | undefined, unbiased = true): Expr {
   const x = toExpression(given, `${reduction}()`);
-  if (axis !== undefined && !Object.hasOwn(AXES, axis)) {
-    throw new LosscError(
-      "SPACE_MISMATCH",
-      `${reduction}(): there is no axis "${axis}"; the axes are ${Object.keys(AXES).join(", ")}`,
-      { position: callerPosition() },
-    );
-  }
-  if (axis !== undefined && AXES[axis] !== x.space) {
-    const own = Object.entries(AXES).find(([, space]) => space === x.space)?.[0];
-    const way = own
-      ? `write ${reduction}(x, "${own}")${x.space === "token" ? "" : " or leave the axis out"}`
-      : "it is one scalar already: leave the reduction out";
-    throw new LosscError(
-      "SPACE_MISMATCH",
-      `${reduction}() over "${axis}" was given a value in ${x.space} space, which has no such axis next: ${way}`,
-      {
-        position: callerPosition(),
-      },
-    );
-  }
+  if (axis !== undefined) checkAxis(reduction, x, axis);
   const space = axis === undefined ? "batch" : nextCoarser(AXES[axis]);
   return Expression.intern("reduce", [x], space, "f32", { reduction, unbiased }) as unknown as Expr;
+}
+
+/** Refuses an axis that there is not, or that the value does not have next. */
+function checkAxis(name: Reduction, x: Expression, axis: unknown): void {
+  const refuse = (code: "SPACE_MISMATCH" | "UNSUPPORTED_SYNTAX", message: string) =>
+    new LosscError(code, message, { position: callerPosition() });
+  const axes = Object.keys(AXES) as Axis[];
+  if (typeof axis !== "string") {
+    const meant = axis instanceof Expression ? ": it reduces one value; to join two, write a + b, min(a, b) or max(a, b)" : "";
+    throw refuse(
+      "UNSUPPORTED_SYNTAX",
+      `${name}() takes a value and the name of an axis; in place of the axis it was given ${describe(axis)}${meant}`,
+    );
+  }
+  const folded = axes.find((known) => known === axis);
+  if (folded === undefined)
+    throw refuse(
+      "SPACE_MISMATCH",
+      `${name}(): there is no axis "${axis}"${nearest(axis, axes) || `; the axes are ${axes.join(", ")}`}`,
+    );
+  if (AXES[folded] === x.space) return;
+  throw refuse(
+    "SPACE_MISMATCH",
+    `${name}() over "${folded}" was given a value in ${x.space} space, which has no such axis next: ${wayOut(name, x, folded)}`,
+  );
+}
+
+function wayOut(name: Reduction, x: Expression, axis: Axis): string {
+  const axes = Object.keys(AXES) as Axis[];
+  const own = axes.find((known) => AXES[known] === x.space);
+  if (own === undefined) return "it is one scalar already: leave the reduction out";
+  if (isFiner(AXES[axis], x.space))
+    return `that axis is folded away already; write ${name}(x, "${own}") or leave the axis out for one scalar`;
+  const chain = axes
+    .slice(axes.indexOf(own), axes.indexOf(axis) + 1)
+    .reduce((inner, next) => `${name}(${inner}, "${next}")`, "x");
+  return `write ${name}(x, "${own}"), or one after the other: ${chain}`;
 }
 
 /** Σ x. Weights only mask here: `-l` as a loss is multiplied by the weights, `sum(-l)` is not. */

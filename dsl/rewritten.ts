@@ -12,6 +12,11 @@ export function rewritten(): void {
   if (position !== undefined) files.add(position.file);
 }
 
+/** Whether the operators of the file mean what they mean on expressions. */
+export function isRewritten(file: string): boolean {
+  return files.has(file);
+}
+
 /** Whether the file ought to have been rewritten, and was not. */
 export function isUnrewritten(file: string): boolean {
   return LOSS_FILE.test(file) && !files.has(file);

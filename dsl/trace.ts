@@ -1,7 +1,8 @@
 /** Tracing: the loss is run once on expressions, and what it returns is the graph. */
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
+import { definedAt } from "./definitions.js";
 import { LosscError } from "./errors.js";
-import { type Expr, Expression, toExpression } from "./expression.js";
+import { describe, type Expr, Expression, toExpression } from "./expression.js";
 import { mul, neg } from "./functions.js";
 import { nearest } from "./nearest.js";
 import * as folds from "./ops/folds.js";
@@ -32,30 +33,32 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
   const config = Object.entries(definition.config).map(
     ([name, declared]) => [name, configValue(name, declared, options)] as const,
   );
+  const policy = policyOf(definition, options.from) as unknown as Record<string, Expr>;
   const returned = run(
     definition,
-    policyOf(definition, options.from),
-    refusing(Object.fromEntries(inputs), (key, known) => {
-      return new LosscError(
-        "INPUT_UNKNOWN",
-        `the loss "${definition.name}" reads the input "${key}", which it does not declare${nearest(key, known)}`,
-        {
-          position: callerPosition(),
-        },
-      );
-    }) as Record<string, Expr>,
-    refusing(Object.fromEntries(config), (key, known) => {
-      return new LosscError(
-        "CONFIG_UNKNOWN",
-        `the loss "${definition.name}" reads the config "${key}", which it does not declare${nearest(key, known)}`,
-        {
-          position: callerPosition(),
-        },
-      );
-    }) as Record<string, Expr>,
+    refusing(policy, (key, known) => [
+      "INPUT_UNKNOWN",
+      `the policy gives no "${key}"${nearest(key, known) || `; it gives ${known.join(", ")}`}`,
+    ]),
+    refusing(Object.fromEntries(inputs), (key, known) => [
+      "INPUT_UNKNOWN",
+      `the loss "${definition.name}" reads the input "${key}", which it does not declare${INSTEAD[key] ?? (nearest(key, known) || `; declare it: inputs: { ${key}: "token" }, or its other space`)}`,
+    ]),
+    refusing(Object.fromEntries(config), (key, known) => [
+      "CONFIG_UNKNOWN",
+      `the loss "${definition.name}" reads the config "${key}", which it does not declare${nearest(key, known) || `; declare it with its default: config: { ${key}: 1 }`}`,
+    ]),
   );
-  return normalised(definition.name, returned, options.metrics);
+  return normalised(definition, returned, options.metrics);
 }
+
+/** What is meant by names that no loss declares, or need not. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  weights:
+    '; weights multiply every token loss already; a loss that reads them as well declares them: inputs: { weights: "token" }',
+  target_tokens: "; policy.logprobs are those of the targets already, and atTarget(x) reads the target's entry of a row",
+  logits: "; the rows are policy.logits",
+};
 
 /** Calls the author's function. What it throws that is no mistake of ours to explain is told with its place. */
 function run(definition: LossDefinition, ...args: Parameters<LossDefinition["loss"]>): unknown {
@@ -72,13 +75,17 @@ function run(definition: LossDefinition, ...args: Parameters<LossDefinition["los
 }
 
 /** The record, but a key that it does not hold throws rather than being undefined. */
-function refusing<T>(record: Record<string, T>, refuse: (key: string, known: string[]) => LosscError): Record<string, T> {
+function refusing(
+  record: Record<string, unknown>,
+  refuse: (key: string, known: string[]) => readonly [code: "INPUT_UNKNOWN" | "CONFIG_UNKNOWN", message: string],
+): never {
   return new Proxy(record, {
     get(target, key) {
-      if (typeof key === "string" && !Object.hasOwn(target, key)) throw refuse(key, Object.keys(target));
-      return Reflect.get(target, key) as T;
+      if (typeof key === "string" && !Object.hasOwn(target, key))
+        throw new LosscError(...refuse(key, Object.keys(target)), { position: callerPosition() });
+      return Reflect.get(target, key);
     },
-  });
+  }) as never;
 }
 
 function configValue(name: string, declared: ConfigDeclaration, options: TraceOptions): unknown {
@@ -116,62 +123,80 @@ function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Polic
   };
 }
 
-function normalised(name: string, returned: unknown, wanted: readonly string[] | undefined): Traced {
+/** Refuses what a loss returned, with the place of its definition. */
+type Refuse = (code: "UNSUPPORTED_SYNTAX" | "SPACE_MISMATCH" | "CONFIG_UNKNOWN", message: string) => never;
+
+function normalised(definition: LossDefinition, returned: unknown, wanted: readonly string[] | undefined): Traced {
+  const { name } = definition;
+  const refuse: Refuse = (code, message) => {
+    throw new LosscError(code, message, { position: definedAt(definition) });
+  };
+  if (isRecord(returned) && typeof returned.then === "function")
+    refuse(
+      "UNSUPPORTED_SYNTAX",
+      `the loss "${name}" is async: a loss is traced, and returns at once; wait for data outside of it and declare inputs`,
+    );
   const record = isRecord(returned) ? returned : { loss: returned };
   for (const key of Object.keys(record)) {
-    if (!["loss", "metrics", "outputs"].includes(key)) {
-      throw new LosscError(
-        "UNSUPPORTED_SYNTAX",
-        `the loss "${name}" returned "${key}"${nearest(key, ["loss", "metrics", "outputs"])}; it may return loss, metrics and outputs`,
-      );
-    }
+    if (["loss", "metrics", "outputs"].includes(key)) continue;
+    const meant = nearest(key, ["loss", "metrics", "outputs"]) || "; it may return loss, metrics and outputs";
+    refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned "${key}"${meant}`);
   }
   const losses = Array.isArray(record.loss) ? (record.loss as unknown[]) : [record.loss];
-  const terms = losses.map((loss) => numeric(name, "loss", loss));
-  const metrics = named(name, "metrics", chosen(name, record.metrics, wanted));
-  const outputs = named(name, "outputs", record.outputs);
+  const terms = losses.map((loss) => numeric(name, "loss", loss, refuse));
+  const metrics = named(name, "metrics", chosen(name, record.metrics, wanted, refuse), refuse);
+  const outputs = named(name, "outputs", record.outputs, refuse);
   for (const [key, x] of metrics) {
     if (x.space === "batch") continue;
-    throw new LosscError(
+    refuse(
       "SPACE_MISMATCH",
       `the metric "${key}" of the loss "${name}" lives in ${x.space} space; a metric is one scalar: write mean(x) or sum(x)`,
     );
   }
   for (const [key, x] of outputs) {
     if (x.space === "token" || x.space === "sequence") continue;
-    throw new LosscError(
+    const way = {
+      vocab: ': write sum(x, "vocab") or atTarget(x)',
+      group: ": return its reduction as a metric",
+      batch: ": return it as a metric",
+    };
+    refuse(
       "SPACE_MISMATCH",
-      `the output "${key}" of the loss "${name}" lives in ${x.space} space; outputs come back per token or per sequence`,
+      `the output "${key}" of the loss "${name}" lives in ${x.space} space; outputs come back per token or per sequence${way[x.space]}`,
     );
   }
   return { terms, metrics, outputs };
 }
 
 /** The metrics that are wanted, computed. */
-function chosen(name: string, given: unknown, wanted: readonly string[] | undefined): Record<string, unknown> {
+function chosen(name: string, given: unknown, wanted: readonly string[] | undefined, refuse: Refuse): Record<string, unknown> {
   const all = Object.entries((given ?? {}) as Record<string, unknown>);
   const names = all.map(([key]) => key);
   for (const key of wanted ?? []) {
     if (names.includes(key)) continue;
-    const known = names.length > 0 ? `it has ${names.join(", ")}` : "it has none";
-    throw new LosscError("CONFIG_UNKNOWN", `the loss "${name}" has no metric "${key}"${nearest(key, names)}; ${known}`);
+    const known = names.length > 0 ? `; it has ${names.join(", ")}` : "; it has none";
+    refuse("CONFIG_UNKNOWN", `the loss "${name}" has no metric "${key}"${nearest(key, names) || known}`);
   }
   const taken = all.filter(([key, x]) => (wanted ? wanted.includes(key) : typeof x !== "function"));
   return Object.fromEntries(taken.map(([key, x]) => [key, typeof x === "function" ? x() : x]));
 }
 
-function named(name: string, what: string, given: unknown): Map<string, Expression> {
-  return new Map(
-    Object.entries((given ?? {}) as Record<string, unknown>).map(([key, x]) => [key, numeric(name, `${what}.${key}`, x)]),
-  );
+function named(name: string, what: string, given: unknown, refuse: Refuse): Map<string, Expression> {
+  const all = Object.entries((given ?? {}) as Record<string, unknown>);
+  return new Map(all.map(([key, x]) => [key, numeric(name, `${what}.${key}`, x, refuse)]));
 }
 
-function numeric(name: string, what: string, given: unknown): Expression {
+function numeric(name: string, what: string, given: unknown, refuse: Refuse): Expression {
   if (given === undefined || given === null)
-    throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${name}" returned no ${what}: is a return missing?`);
-  const x = toExpression(given, `the ${what} of "${name}"`);
+    return refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned no ${what}: is a return missing?`);
+  if (!(given instanceof Expression) && typeof given !== "number" && typeof given !== "boolean")
+    return refuse(
+      "UNSUPPORTED_SYNTAX",
+      `the loss "${name}" returned ${describe(given)} as its ${what}, which takes numbers and expressions`,
+    );
+  const x = toExpression(given, what);
   if (x.dtype === "bool")
-    throw new LosscError("UNSUPPORTED_SYNTAX", `the ${what} of "${name}" is true or false, not a number: write where(x, 1, 0)`);
+    return refuse("UNSUPPORTED_SYNTAX", `the ${what} of "${name}" is true or false, not a number: write where(x, 1, 0)`);
   return x;
 }
 

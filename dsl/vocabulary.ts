@@ -1,6 +1,6 @@
 /** Functions of rows (vocab space: one value per token and vocabulary entry) and of groups. */
 import { LosscError } from "./errors.js";
-import { type Expr, type Expression, type Num, toExpression } from "./expression.js";
+import { describe, type Expr, type Expression, type Num, toExpression } from "./expression.js";
 import * as folds from "./ops/folds.js";
 import { callerPosition } from "./position.js";
 
@@ -32,7 +32,10 @@ export function pick(given: Num, axis: "sequences", i: number): Expr {
   const refuse = (code: "SPACE_MISMATCH" | "UNSUPPORTED_SYNTAX", message: string) =>
     new LosscError(code, message, { position: callerPosition() });
   if (axis !== "sequences")
-    throw refuse("SPACE_MISMATCH", `pick() takes from the axis "sequences"; it was given "${String(axis)}"`);
+    throw refuse(
+      "SPACE_MISMATCH",
+      `pick() takes from the axis "sequences", as in pick(x, "sequences", 0); it was given ${typeof axis === "string" ? `"${axis as string}"` : describe(axis)}`,
+    );
   if (x.space !== "sequence") {
     const way = x.space === "token" ? ': reduce it first, say sum(x, "tokens")' : "";
     throw refuse("SPACE_MISMATCH", `pick() takes a value per sequence; it was given one in ${x.space} space${way}`);
@@ -40,7 +43,7 @@ export function pick(given: Num, axis: "sequences", i: number): Expr {
   if (!Number.isInteger(i) || i < 0) {
     throw refuse(
       "UNSUPPORTED_SYNTAX",
-      `pick() wants the number of a sequence within its group, 0, 1, 2, …; it was given ${String(i)}`,
+      `pick() wants the number of a sequence within its group, 0, 1, 2, …; it was given ${typeof i === "number" ? i : describe(i)}`,
     );
   }
   return folds.pick(x, i);

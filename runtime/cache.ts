@@ -35,6 +35,8 @@ export interface CacheEntry {
   readonly source: string;
   /** Whether this call made it. */
   readonly built: boolean;
+  /** What `entry.json` says of it. */
+  readonly about: Readonly<Record<string, unknown>>;
 }
 
 /** A leftover is older than any compiler runs. */
@@ -174,15 +176,19 @@ async function makeRoot(root: string): Promise<string> {
   }
 }
 
-/** The entry, if it is whole and ours. */
-async function readEntry(root: string, request: CacheRequest): Promise<CacheEntry | null> {
+/** The entry, if it is whole and ours; with `anyOwner` it may be somebody else's, as the program itself may be. */
+export async function readEntry(
+  root: string,
+  request: Pick<CacheRequest, "key" | "source" | "binary">,
+  { anyOwner = false } = {},
+): Promise<CacheEntry | null> {
   const folder = join(root, request.key);
   const path = join(folder, request.binary);
   try {
     const owner = (await stat(folder)).uid;
     // A folder that somebody else planted is not loaded as code.
-    if (process.getuid && owner !== process.getuid()) return null;
-    const about = JSON.parse(await readFile(join(folder, "entry.json"), "utf8")) as { sha256?: unknown };
+    if (!anyOwner && process.getuid && owner !== process.getuid()) return null;
+    const about = JSON.parse(await readFile(join(folder, "entry.json"), "utf8")) as Record<string, unknown>;
     const bytes = await readFile(path);
     if (about.sha256 !== digest(bytes)) return null;
     return {
@@ -191,6 +197,7 @@ async function readEntry(root: string, request: CacheRequest): Promise<CacheEntr
       bytes,
       source: join(folder, request.source.file),
       built: false,
+      about,
     };
   } catch {
     return null;
@@ -241,6 +248,6 @@ async function keepFailed(root: string, folder: string, request: CacheRequest, e
   });
 }
 
-function digest(bytes: Uint8Array): string {
+export function digest(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,6 +1,10 @@
 /** The public API of the runtime. */
 export { LosscError } from "../dsl/errors.js";
+export { registerBinaries } from "./ahead/shipped.js";
 export type {
+  BatchInputs,
+  BuiltLoss,
+  CompiledBuiltLoss,
   CompiledLoss,
   CompileOptions,
   ConfigValues,
@@ -11,6 +15,8 @@ export type {
   ForwardBackwardOptions,
   HalfSource,
   LoadedUnit,
+  LogitsInputs,
+  LogprobsInputs,
   LossInputs,
   LossResult,
   StepKernel,

@@ -63,14 +63,14 @@ struct Lane {
   LOSSC_FN void warp_barrier() const { __syncwarp(); }
   LOSSC_FN unsigned shuffle(unsigned v, int source) const { return __shfl_sync(kNone, v, source); }
   LOSSC_FN void* shared() const {
-    __shared__ __align__(16) unsigned words[2048];
+    __shared__ __align__(16) unsigned words[kShared / 4];
     return words;
   }
 };
 
-// 1024 threads of a multiprocessor at once, and so 64 registers each: asked for more threads, the compiler spills.
+// Room for 512 threads on a multiprocessor is enough, and so for 128 registers each: left to itself, the compiler spills to fit more threads.
 #define LOSSC_ENTRY(name, K, threads, visit)                                                            \
-  extern "C" __global__ void __launch_bounds__(threads, 1024 / threads) name(const __grid_constant__ K::Args a) { \
+  extern "C" __global__ void __launch_bounds__(threads, 512 / threads) name(const __grid_constant__ K::Args a) { \
     const index block = blockIdx.x;                                                                     \
     const Lane lane{};                                                                                  \
     visit;                                                                                              \

@@ -21,6 +21,7 @@ struct Team {
   template <class All, class V> LOSSC_FN V reduce(V acc) const {
     for (int mask = 16; mask > 0; mask >>= 1) acc = All::merge(acc, shuffle_xor(acc, mask));
     if (LANES > 32) {
+      static_assert(kWarps * sizeof(V) <= kShared, "a phase folds more values than a block can exchange");
       V* const exchange = static_cast<V*>(self.shared());
       if (lane() % 32 == 0) write(exchange, lane() / 32, acc);
       self.barrier();

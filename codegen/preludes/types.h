@@ -7,5 +7,6 @@ struct f16 { unsigned short bits; };
 
 constexpr unsigned kNone = 0xffffffffu;
 constexpr index kChunk = 1024;  // elements in a leaf of a fold over tokens, sequences or groups
+constexpr int kShared = 8192;   // bytes through which the warps of a block exchange what they fold
 
 #define LOSSC_INFINITY as_float(0x7f800000u)

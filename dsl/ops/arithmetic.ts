@@ -14,13 +14,13 @@ export const chain: Builder<2> = defineOp({
   text: (g, d) => `chain_(${g}, ${d})`,
 });
 
-/** (z − m) − log s, rounded once: the logprob of an entry z of a row with maximum m and s = Σ exp(z − m). What remains after the gradient. */
+/** (z − m) − log s, rounded once: the logprob of an entry z of a row with maximum m and s = Σ exp(z − m). */
 export const logprob: Builder<3> = defineOp({
   name: "logprob",
   takes: ["number", "number", "number"],
   gives: "number",
   evaluate: (z, m, s) => z - m - Math.log(s),
-  gradient: null,
+  gradient: (g, _self, _z, _m, s) => [g, neg(g), neg(chain(g, div(1, s)))],
   text: (z, m, s) => `logprob_(${z}, ${m}, ${s})`,
 });
 

@@ -87,7 +87,7 @@ function coerce(row: OpRow, x: Expression, wanted: "number" | "bool" | "any"): E
     if (value !== undefined) return constant(value !== 0 && !Number.isNaN(value));
     throw new LosscError(
       "UNSUPPORTED_SYNTAX",
-      `${row.name}() asks whether something is true, and a number is neither true nor false: compare first, say gt(x, 0)`,
+      `${row.name}() asks whether something is true, and a number is neither true nor false: compare first, say gt(x, 0) (x > 0 in a *.loss.ts)`,
       {
         position: callerPosition(),
       },

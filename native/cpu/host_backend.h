@@ -14,6 +14,8 @@ class HostBackend : public Backend {
   std::shared_ptr<Allocation> allocate(std::size_t bytes) override;
   std::shared_ptr<Module> load(const Binary& binary) override;
   void run(Program& program, const Interrupt& interrupt) override;
+  /// Threads do not wait for the garbage collector.
+  void close() override { pool_.stop(); }
 
  protected:
   virtual void launch(const Launch& launch, void* kernel, const Interrupt& interrupt) = 0;

@@ -49,7 +49,9 @@ Pool::Pool(int threads) {
   for (int thread = 1; thread < threads; ++thread) helpers_.emplace_back([this, thread] { help(thread); });
 }
 
-Pool::~Pool() {
+Pool::~Pool() { stop(); }
+
+void Pool::stop() {
   {
     const std::lock_guard lock(mutex_);
     quitting_ = true;
@@ -57,6 +59,7 @@ Pool::~Pool() {
   }
   wake_.notify_all();
   for (auto& helper : helpers_) helper.join();
+  helpers_.clear();
 }
 
 void Pool::visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context) {

@@ -21,6 +21,9 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
   ~Pool();
 
+  /// Ends the other threads; the calling one goes on alone.
+  void stop();
+
   int threads() const { return static_cast<int>(helpers_.size()) + 1; }
 
   /// Calls `piece(begin, end, thread)` until [0, total) is covered; every begin is a multiple of the grain. Throws what a piece threw, and ABORTED

@@ -1,5 +1,7 @@
 #include "cuda/nvrtc.h"
 
+#include <dlfcn.h>
+
 #include "core/fault.h"
 
 namespace lossc::cuda {
@@ -51,6 +53,19 @@ Nvrtc& Nvrtc::instance() {
   return nvrtc;
 }
 
+static std::string versionOf(RtcResult (*ask)(int* major, int* minor)) {
+  int major = 0, minor = 0;
+  if (ask == nullptr || ask(&major, &minor) != rtcSuccess) return "";
+  return std::to_string(major) + "." + std::to_string(minor);
+}
+
+/// NVRTC opens its built-ins by their bare name when it compiles, which finds nothing where it lies in a folder that the loader does not know (a pip
+/// wheel, a toolkit under $CUDA_HOME). What is loaded already is found by its name: so they are loaded from beside it, for as long as the process lives.
+static void loadBuiltins(const std::string& nvrtc, const std::string& version) {
+  const auto slash = nvrtc.rfind('/');
+  if (slash != std::string::npos && !version.empty()) dlopen((nvrtc.substr(0, slash + 1) + "libnvrtc-builtins.so." + version).c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
 const Library& Nvrtc::library() {
   const std::lock_guard lock(mutex_);
   if (!library_) {
@@ -64,16 +79,12 @@ const Library& Nvrtc::library() {
     library_.bind(cubinSize_, "nvrtcGetCUBINSize");
     library_.bind(cubin_, "nvrtcGetCUBIN");
     library_.bind(errorString_, "nvrtcGetErrorString");
+    if (library_) loadBuiltins(library_.path(), versionOf(version_));
   }
   return library_;
 }
 
-std::string Nvrtc::version() {
-  if (!library() || version_ == nullptr) return "";
-  int major = 0, minor = 0;
-  if (version_(&major, &minor) != rtcSuccess) return "";
-  return std::to_string(major) + "." + std::to_string(minor);
-}
+std::string Nvrtc::version() { return library() ? versionOf(version_) : ""; }
 
 void Nvrtc::require() {
   const auto& found = library();

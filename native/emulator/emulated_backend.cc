@@ -30,4 +30,9 @@ void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt
   }
 }
 
+void EmulatedBackend::close() {
+  HostBackend::close();
+  blocks_.clear();
+}
+
 }  // namespace lossc

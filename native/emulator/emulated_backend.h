@@ -12,6 +12,9 @@ class EmulatedBackend : public HostBackend {
  public:
   explicit EmulatedBackend(emulator::Order order);
 
+  /// Neither do stacks: a process may only have so many mappings.
+  void close() override;
+
  protected:
   void launch(const Launch& launch, void* kernel, const Interrupt& interrupt) override;
 

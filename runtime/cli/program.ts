@@ -33,6 +33,11 @@ device with those on \`reference\`. The table has the worst of each case on each
 Exit code: 0 where everything is within tolerance, 1 where something is not.
 `;
 
+const BUILD_HELP = `
+Each file becomes a module without the .loss of its name, with typed declarations; modules that it imports by place come along. The binaries lie in
+the folder kernels beside them. Where they are imported, neither NVRTC, nvcc, a C++ compiler nor ts-morph is needed.
+`;
+
 function version(): string {
   const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
   return version;
@@ -50,6 +55,12 @@ function whole(least: number, most: number): (text: string) => number {
 function architecture(text: string): string {
   if (/^sm_[1-9]\d{1,2}[a-z]?$/.test(text)) return text;
   throw new InvalidArgumentError("It must look like sm_90.");
+}
+
+function architectures(text: string): string[] {
+  const list = [...new Set(names(text).map(architecture))];
+  if (list.length === 0) throw new InvalidArgumentError("It must look like sm_80,sm_90.");
+  return list;
 }
 
 function names(text: string): string[] {
@@ -126,7 +137,40 @@ function build(): Command {
     .addHelpText("after", CHECK_HELP)
     .action(async (loss: string, options) => (await import("./check.js")).check(loss, options));
 
+  program
+    .command("build")
+    .description("write losses as modules with typed declarations and binaries, which run without any compiler")
+    .argument("<files...>", "files that export losses: losses/*.loss.ts")
+    .requiredOption("--out <folder>", "where to write")
+    .addOption(
+      new Option("--target <targets>", "with commas between").argParser(several(["cuda", "cpu"])).default(["cuda", "cpu"]),
+    )
+    .addOption(
+      new Option("--arch <archs>", "CUDA architectures, with commas between")
+        .argParser(architectures)
+        .default(["sm_80", "sm_90"]),
+    )
+    .addOption(
+      new Option("--dtype <dtypes>", "how logits will lie in memory, with commas between")
+        .argParser(several(["f32", "bf16", "f16"]))
+        .default(["f32", "bf16"]),
+    )
+    .addOption(new Option("--vocab <size>", "entries of a vocabulary row (default: all sizes)").argParser(whole(1, 2 ** 31 - 1)))
+    .option("--json", "print the summary as JSON")
+    .addHelpText("after", BUILD_HELP)
+    .action(async (files: string[], options) => (await import("./build.js")).buildLosses(files, options, version()));
+
   return program;
+}
+
+/** Some of a few words, with commas between. */
+function several<Word extends string>(words: readonly Word[]): (text: string) => Word[] {
+  return (text) => {
+    const chosen = names(text);
+    const unknown = chosen.find((name) => !words.some((word) => word === name));
+    if (chosen.length === 0 || unknown !== undefined) throw new InvalidArgumentError(`It must be some of ${words.join(", ")}.`);
+    return words.filter((word) => chosen.includes(word));
+  };
 }
 
 /** Runs one command line and gives the exit code. */
@@ -147,7 +191,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** commander found the mistake: its message, and where to read on. */
 function asUsage(error: CommanderError): unknown {
   if (error.code === "commander.help")
-    return usage("a command is needed, one of devices, emit, eval, explain and check; see lossc --help");
+    return usage("a command is needed, one of devices, emit, eval, explain, check and build; see lossc --help");
   const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
   return usage(`${message}; see lossc --help`);
 }

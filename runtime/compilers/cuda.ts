@@ -28,13 +28,13 @@ export async function findNvcc(): Promise<string | null> {
 }
 
 /** A compiler for `architecture` (`sm_90`). `COMPILER_NOT_FOUND` where there is neither NVRTC nor nvcc. */
-export async function openCuda(cache: KernelCache, addon: NativeAddon, architecture: string): Promise<Toolchain> {
-  const { nvrtc } = addon.libraries();
-  if (nvrtc.path !== undefined)
+export async function openCuda(cache: KernelCache, addon: NativeAddon | null, architecture: string): Promise<Toolchain> {
+  const nvrtc = addon?.libraries().nvrtc;
+  if (addon && nvrtc?.path !== undefined)
     return new Nvrtc(cache, architecture, addon, `NVRTC ${nvrtc.version ?? "of unknown version"} (${nvrtc.path})`);
   const nvcc = await findNvcc();
   if (nvcc) return new Nvcc(cache, architecture, nvcc);
-  const problem = nvrtc.problem ?? "libnvrtc is missing";
+  const problem = nvrtc ? (nvrtc.problem ?? "libnvrtc is missing") : "needs the addon";
   throw new LosscError(
     "COMPILER_NOT_FOUND",
     `there is no compiler for CUDA (NVRTC: ${problem}; nvcc: not in $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin): ${CUDA_ADVICE}.`,

@@ -75,13 +75,13 @@ export interface LossResult {
   readonly launches: number;
 }
 
-export interface CompileOptions {
+export interface CompileOptions<C = ConfigValues> {
   /** dtype of the logits that will come (default `"f32"`); others are compiled when they come. */
   readonly dtype?: LogitsDtype | undefined;
   /** V, where known: the kernels are then ready when `compile` returns. Else they are made in the first call. */
   readonly vocab?: number | undefined;
   /** Constants that specialise the loss, and other defaults for its scalars. */
-  readonly config?: ConfigValues | undefined;
+  readonly config?: C | undefined;
 }
 
 /** A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. */
@@ -95,6 +95,47 @@ export interface CompiledLoss {
    * Throws (rejects with) `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `ABORTED`, `DISPOSED`, `COMPILE_FAILED`, `DEVICE_…`.
    */
   forwardBackward(inputs: LossInputs, config?: ConfigValues, options?: ForwardBackwardOptions): Promise<LossResult>;
+}
+
+/** One batch of data, whatever the policy gives. */
+export interface BatchInputs {
+  /** Tokens of each datum. Their sum is T. */
+  readonly lengths: WholeSource;
+  /** Sequences of each group. */
+  readonly groups?: WholeSource | undefined;
+  /** T numbers, 1 where left out. A token of weight 0 contributes exactly 0. */
+  readonly weights?: FloatSource | undefined;
+}
+
+/** A batch for which the policy gives logits. */
+export interface LogitsInputs extends BatchInputs {
+  /** Token × vocabulary, row-major. Row t predicts `target_tokens[t]`. */
+  readonly logits: FloatSource;
+  /** T token ids in 0 … V − 1. */
+  readonly target_tokens: TokenSource;
+  /** V, only needed with no tokens. */
+  readonly vocab?: number | undefined;
+}
+
+/** A batch for which the policy's log-probabilities are known already. */
+export interface LogprobsInputs extends BatchInputs {
+  /** The policy's log-probability of each target, T numbers. */
+  readonly policy_logprobs: FloatSource;
+  readonly target_tokens?: TokenSource | undefined;
+}
+
+/** Carries the types of a built loss; nothing is ever there. */
+declare const BUILT: unique symbol;
+
+/** A loss of a module that `lossc build` wrote: its inputs and config are known to TypeScript. */
+export interface BuiltLoss<I, C> extends LossDefinition {
+  readonly [BUILT]: { readonly inputs: I; readonly config: C };
+}
+
+/** A built loss on a device: a missing input or a misspelt config is an error in the editor already. */
+export interface CompiledBuiltLoss<I, C> extends Omit<CompiledLoss, "forwardBackward"> {
+  /** See {@link CompiledLoss.forwardBackward}. */
+  forwardBackward(inputs: I, config?: C, options?: ForwardBackwardOptions): Promise<LossResult>;
 }
 
 /** Memory of a device. Dispose of it when done; the garbage collector is only the safety net. */
@@ -154,8 +195,9 @@ export interface Device extends AsyncDisposable {
   readonly launches: number;
   /** The addon's device, for building policies; null on `reference`. */
   readonly native: NativeDevice | null;
-  /** Traces a loss and makes it runnable here. `CONFIG_…`, `SPACE_MISMATCH` and the like where the loss is wrong. */
-  compile(loss: LossDefinition, options?: CompileOptions): Promise<CompiledLoss>;
+  /** Traces a loss and makes it runnable here; one of a module that `lossc build` wrote keeps the types of its inputs and config. `CONFIG_…`, `SPACE_MISMATCH` and the like where the loss is wrong. */
+  compile<I, C>(loss: BuiltLoss<I, C>, options?: CompileOptions<NoInfer<C>>): Promise<CompiledBuiltLoss<I, C>>;
+  compile(loss: LossDefinition & { readonly [BUILT]?: never }, options?: CompileOptions): Promise<CompiledLoss>;
   /** Memory with the given content, or zeroed memory of a dtype and a length in elements. `Uint16Array` needs its dtype, `"bf16"` or `"f16"`. */
   buffer(
     source: ArrayBufferView | { readonly dtype: BufferDtype; readonly length: number },

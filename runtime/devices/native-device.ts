@@ -4,7 +4,9 @@ import { stepUnit } from "../../codegen/unit.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { Shared } from "../abort.js";
-import { native as fromNative, wrapNative } from "../addon.js";
+import { native as fromNative, requireAddon, wrapNative } from "../addon.js";
+import { findShipped } from "../ahead/shipped.js";
+import type { CacheEntry } from "../cache.js";
 import { Arenas } from "../compiled/arena.js";
 import { NativeCompiledLoss } from "../compiled/native-loss.js";
 import type { Toolchain } from "../compilers/index.js";
@@ -110,17 +112,30 @@ export class AddonDevice extends BaseDevice {
   }
 
   private async compileAndLoad(text: KernelText, signal: AbortSignal): Promise<NativeModule> {
-    const toolchain = await this.toolchain();
+    const shipped = await findShipped(text, this.architecture, () => requireAddon(this.name).cpuFeatures());
+    if (shipped.entry) return this.loadBinary(shipped.entry);
+    const toolchain = await this.toolchain().catch((error: unknown) => {
+      throw withProblem(error, shipped.problem);
+    });
     const entry = await toolchain.compile(text, signal);
-    const loadable = (found: typeof entry) => (this.target === "cuda" ? found.bytes : found.path);
     try {
-      return await fromNative(() => this.native.load(loadable(entry)));
+      return await this.loadBinary(entry);
     } catch (error) {
       // A whole entry that does not load was made on a machine unlike this one, say over a shared home: make it here.
       if (entry.built || !(error instanceof LosscError) || error.code === "DISPOSED") throw error;
       await toolchain.discard(entry);
       const again = await toolchain.compile(text, signal);
-      return await fromNative(() => this.native.load(loadable(again)));
+      return this.loadBinary(again);
     }
   }
+
+  private loadBinary({ bytes, path }: CacheEntry): Promise<NativeModule> {
+    return fromNative(() => this.native.load(this.target === "cuda" ? bytes : path));
+  }
+}
+
+/** Where there is no compiler, whoever relied on what was built ahead of time wants to know why that does not help. */
+function withProblem(error: unknown, problem: string | null): unknown {
+  if (problem === null || !(error instanceof LosscError) || error.code !== "COMPILER_NOT_FOUND") return error;
+  return new LosscError(error.code, `no binary that lossc build made fits (${problem}), and ${error.message}`, { cause: error });
 }

@@ -2,6 +2,7 @@
 import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 import { loadAddon, requireAddon, wrapNative } from "../addon.js";
+import { shipsFor } from "../ahead/shipped.js";
 import { defaultCache } from "../cache.js";
 import { CUDA_ADVICE, CXX_ADVICE, findCxx, findNvcc, openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { describe } from "../inputs/numbers.js";
@@ -51,15 +52,18 @@ function checkOptions({ threads, order }: DeviceOptions): void {
 
 async function openCpu({ threads = 0 }: DeviceOptions): Promise<Device> {
   const { addon, reason } = loadAddon();
-  const missing = addon ? ((await findCxx()) ? null : `there is no C++ compiler: ${CXX_ADVICE}`) : reason;
+  const compiler = await findCxx();
+  // What was built ahead of time needs no compiler.
+  const missing = addon ? (compiler || shipsFor("cpu") ? null : `there is no C++ compiler: ${CXX_ADVICE}`) : reason;
   if (!addon || missing) {
     warnOnce(`the device cpu falls back to reference (float64 JavaScript, slow), because ${missing}`);
     return new ReferenceDevice();
   }
   const native = open(() => addon.openCpu({ threads }));
-  const toolchain = await openCxx(defaultCache(), "cpu", addon.cpuFeatures());
-  const description = `${native.name}, ${native.architecture}, ${native.threads} ${native.threads === 1 ? "thread" : "threads"}; ${toolchain.description}`;
-  return new AddonDevice("cpu", native, description, async () => toolchain);
+  const toolchain = memoised(() => openCxx(defaultCache(), "cpu", addon.cpuFeatures()));
+  const how = compiler ? (await toolchain()).description : "no C++ compiler, only what lossc build made";
+  const description = `${native.name}, ${native.architecture}, ${native.threads} ${native.threads === 1 ? "thread" : "threads"}; ${how}`;
+  return new AddonDevice("cpu", native, description, toolchain);
 }
 
 async function openEmulated({ order = "forward" }: DeviceOptions): Promise<Device> {
@@ -90,7 +94,7 @@ async function openGpu(ordinal: number): Promise<Device> {
 async function openFirstGpu(): Promise<Device | null> {
   const { addon } = loadAddon();
   if (!addon || !hasGpu(addon)) return null;
-  if (addon.libraries().nvrtc.path === undefined && !(await findNvcc())) {
+  if (addon.libraries().nvrtc.path === undefined && !(await findNvcc()) && !shipsFor("cuda")) {
     warnOnce(`there is a GPU but no compiler for it, so the device is cpu: ${CUDA_ADVICE}`);
     return null;
   }

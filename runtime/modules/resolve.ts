@@ -38,11 +38,24 @@ export function resolveFile(specifier: string, parent: string | undefined): stri
   const path = existing(fileURLToPath(url));
   if (path === undefined || !MODULE_EXTENSIONS.includes(extname(path))) return undefined;
   const resolved = pathToFileURL(realpathSync(path));
+  if (LANGUAGE !== undefined && resolved.href.startsWith(LANGUAGE))
+    return new URL(resolved.href.slice(SOURCES.length).replace(/ts$/, "js"), HERE).href;
   resolved.search = url.search;
   return resolved.href;
 }
 
 const HERE = new URL("../../", import.meta.url);
+/** Where lossc was built from: the losses that ship with it import the language by its place, and mean the one that is running. */
+const SOURCES = HERE.href.replace(/dist\/$/, "");
+const LANGUAGE = HERE.href === SOURCES ? undefined : `${SOURCES}dsl/`;
+/** The folder of the language that is running. */
+const OWN_LANGUAGE = new URL("dsl/", HERE).href;
+
+/** Whether a URL is a module of lossc's own language. */
+export function isLanguage(url: string): boolean {
+  return url.startsWith(OWN_LANGUAGE);
+}
+
 /** What other files may import of this package while they are traced. */
 const OWN: Readonly<Record<string, string>> = {
   lossc: new URL("index.js", HERE).href,

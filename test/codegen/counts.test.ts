@@ -34,9 +34,40 @@ const counts = (loss: LossDefinition, logits: "f32" | null = "f32") => {
   return [sweeps, steps];
 };
 
+/** The losses that ship: one sweep wherever the gradient's factors are the token's own, vocabulary terms included. */
+const CATALOGUE: Readonly<Record<string, readonly [sweeps: number, steps: number, alone: number | undefined]>> = {
+  cross_entropy: [1, 0, 1],
+  importance_sampling: [1, 0, 1],
+  ppo: [1, 0, 1],
+  cispo: [1, 0, 1],
+  dro: [1, 0, 1],
+  reinforce: [1, 0, 1],
+  ppo_dual_clip: [1, 0, 1],
+  ppo_tis: [1, 0, 1],
+  grpo: [1, 0, 1],
+  sapo: [1, 0, 1],
+  dft: [1, 0, 1],
+  focal: [1, 0, 1],
+  unlikelihood: [1, 0, 1],
+  ppo_entropy: [1, 0, undefined],
+  label_smoothing: [1, 0, undefined],
+  cross_entropy_z: [1, 0, undefined],
+  forward_kl: [1, 0, undefined],
+  reverse_kl: [1, 0, undefined],
+  jsd: [1, 0, undefined],
+  // Their factors hold means or sums over a sequence, a pair or the batch.
+  gspo: [2, 0, 2],
+  gmpo: [2, 1, 3],
+  dpo: [2, 2, 4],
+  ipo: [2, 2, 4],
+  simpo: [2, 2, 4],
+  orpo: [2, 2, 4],
+  kto: [2, 2, 4],
+};
+
 /** Sweeps and steps from logits, and steps from policy_logprobs (undefined: not without rows). */
 const LOSSES: readonly (readonly [string, LossDefinition, sweeps: number, steps: number, alone: number | undefined])[] = [
-  ...Object.values(builtins).map((loss) => [loss.name, loss, 1, 0, 1] as const),
+  ...Object.entries(CATALOGUE).map(([name, numbers]) => [name, builtins[name] as LossDefinition, ...numbers] as const),
   ["a sum of squared logprobs", lossOf(({ policy }) => sum(square(policy.logprobs))), 1, 0, 1],
   ["a penalty on logsumexp", lossOf(({ policy }) => square(policy.logsumexp)), 1, 0, undefined],
   // Its factor 1/n is counted before the sweep; the quotient is taken after it.
@@ -79,6 +110,15 @@ const LOSSES: readonly (readonly [string, LossDefinition, sweeps: number, steps:
   ["a loss that nothing reaches", lossOf(({ policy, a }) => mul(a, stopGradient(policy.logprobs))), 1, 0, 1],
 ];
 
+/** The loss of what a loss returned. */
+function summandOf(returned: ReturnType<LossDefinition["loss"]>): Expr {
+  return (typeof returned === "object" && "loss" in returned ? returned.loss : returned) as Expr;
+}
+
+it("knows every loss that ships", () => {
+  expect(Object.keys(CATALOGUE).sort()).toEqual(Object.keys(builtins).sort());
+});
+
 describe("sweeps and steps", () => {
   it.each(LOSSES)("%s", (_, loss, sweeps, steps, alone) => {
     expect(counts(loss)).toEqual([sweeps, steps]);
@@ -106,7 +146,7 @@ describe("metrics and outputs", () => {
         loss(policy, inputs, config) {
           const outputs = { deviation: sub(policy.logprobs, mean(policy.logprobs)), per: std(policy.logprobs, "tokens") };
           return {
-            loss: loss.loss(policy, inputs as never, config as never) as Expr,
+            loss: summandOf(loss.loss(policy, inputs as never, config as never)),
             metrics: metrics(policy.logprobs),
             outputs,
           };

@@ -2,19 +2,21 @@
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, emitTogether, stepUnit } from "../../codegen/emit.js";
 import type { KernelText, LogitsDtype, Plan } from "../../codegen/plan.js";
+import { LosscError } from "../../dsl/errors.js";
+import type { LossDefinition } from "../../dsl/index.js";
 import { TRAINING_KERNELS } from "../../runtime/training/kernels.js";
-import { goldenLosses } from "./golden-losses.js";
+import { coreLosses, goldenLosses } from "./golden-losses.js";
 
 export const ARCHITECTURES = ["sm_80", "sm_90", "sm_100", "sm_120"] as const;
 export const DTYPES = ["bf16", "f16", "f32"] as const;
 /** A warp, a block of eight warps and one of sixteen to a row. */
 export const VOCABS = { warp: 1000, block: 10000, "large block": 131072 } as const;
 
-/** All losses in one unit, from logits and from `policy_logprobs`: a compiler starts once for all of them. */
-export function everything(logits: LogitsDtype, vocab: number): KernelText {
+/** Several losses in one unit, from logits and where they can be from `policy_logprobs`: a compiler starts once for all of them. */
+function together(losses: readonly LossDefinition[], logits: LogitsDtype, vocab: number): KernelText {
   const plans: Plan[] = [];
-  for (const from of [logits, null]) {
-    for (const loss of Object.values(goldenLosses)) {
+  for (const loss of losses) {
+    for (const from of wantsRows(loss) ? [logits] : [logits, null]) {
       const firstKernel = plans.reduce((count, plan) => count + plan.kernels.length, 0);
       plans.push(compilePlan({ loss, logits: from, firstKernel }).plan);
     }
@@ -22,9 +24,27 @@ export function everything(logits: LogitsDtype, vocab: number): KernelText {
   return emitTogether(plans, { target: "cuda", architecture: "sm_90", vocab });
 }
 
+/** Whether a loss asks the row for more than the target's log-probability. */
+function wantsRows(loss: LossDefinition): boolean {
+  try {
+    compilePlan({ loss, logits: null });
+    return false;
+  } catch (error) {
+    if (error instanceof LosscError && error.code === "INPUT_MISSING") return true;
+    throw error;
+  }
+}
+
+export const core = (logits: LogitsDtype, vocab: number) => together(Object.values(coreLosses), logits, vocab);
+export const catalogue = (logits: LogitsDtype, vocab: number) => together(Object.values(goldenLosses), logits, vocab);
+
 /** One loss alone, as the runtime compiles it. */
-export function alone(name: keyof typeof goldenLosses, logits: LogitsDtype, vocab: number): KernelText {
-  return emitText(compilePlan({ loss: goldenLosses[name], logits }).plan, { target: "cuda", architecture: "sm_90", vocab });
+export function alone(name: string, logits: LogitsDtype, vocab: number): KernelText {
+  return emitText(compilePlan({ loss: goldenLosses[name] as LossDefinition, logits }).plan, {
+    target: "cuda",
+    architecture: "sm_90",
+    vocab,
+  });
 }
 
 /** Steps that are no loss. */

@@ -1,6 +1,8 @@
 /** Losses that the tests of kernel text share: the built-ins, and some written as a user would. */
+
+import type { LossDefinition } from "../../dsl/index.js";
 import { clamp, defineLoss, exp, mean, min, mul, neg, square, sub, sum, variance } from "../../dsl/index.js";
-import { builtins } from "../../losses/index.js";
+import * as losses from "../../losses/index.js";
 
 /** A token-local loss of no paper. */
 export const squared = defineLoss({
@@ -26,5 +28,19 @@ export const sequencePolicy = defineLoss({
   },
 });
 
-/** By the names of their golden files. */
-export const goldenLosses = { ...builtins, squared, variance: spread, "sequence-policy": sequencePolicy };
+const { cross_entropy, importance_sampling, ppo, cispo, dro } = losses;
+
+/** Losses from one token's row alone, and such as couple tokens; by the names of their golden files. */
+export const coreLosses = {
+  cross_entropy,
+  importance_sampling,
+  ppo,
+  cispo,
+  dro,
+  squared,
+  variance: spread,
+  "sequence-policy": sequencePolicy,
+} satisfies Readonly<Record<string, LossDefinition>>;
+
+/** Every loss that ships, and the ones above. */
+export const goldenLosses: Readonly<Record<string, LossDefinition>> = { ...losses.builtins, ...coreLosses };

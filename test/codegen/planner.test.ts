@@ -7,11 +7,13 @@ import { emitTogether } from "../../codegen/emit.js";
 import type { Plan } from "../../codegen/plan.js";
 import { trafficOf } from "../../codegen/traffic.js";
 import { defineLoss, eq, type LossDefinition, mean, mul, neg, sum, variance, where } from "../../dsl/index.js";
-import { builtins } from "../../losses/index.js";
+import { cispo, cross_entropy, dro, importance_sampling, ppo } from "../../losses/index.js";
 import { casesOf } from "../properties/compare.js";
 import { recipes } from "../properties/recipe.js";
 import { many, SEED } from "../properties/settings.js";
 import { lossOf } from "./graphs.js";
+
+const FIVE = [cross_entropy, importance_sampling, ppo, cispo, dro] as LossDefinition[];
 
 /** What must hold of every plan. */
 function sound(plan: Plan): void {
@@ -59,7 +61,7 @@ function sound(plan: Plan): void {
 
 describe("plans", () => {
   it("of the built-ins are sound, in every dtype", () => {
-    for (const loss of Object.values(builtins))
+    for (const loss of FIVE)
       for (const logits of ["f32", "bf16", "f16", null] as const) sound(compilePlan({ loss, logits }).plan);
   });
 
@@ -86,9 +88,7 @@ describe("plans", () => {
   });
 
   it("read a row once and write its gradient once: bytes of the built-ins", () => {
-    const bytes = Object.fromEntries(
-      Object.values(builtins).map((loss) => [loss.name, compilePlan({ loss, logits: "bf16" }).plan.bytes]),
-    );
+    const bytes = Object.fromEntries(FIVE.map((loss) => [loss.name, compilePlan({ loss, logits: "bf16" }).plan.bytes]));
     // Beside the row: the target, weights, logprob and summand, and for the others the sampler's logprob and the advantage.
     const local = { perEntry: 4, perToken: 24 };
     expect(bytes).toEqual({

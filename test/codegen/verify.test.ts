@@ -34,6 +34,11 @@ it.each([
     /folds batch into batch/,
   ],
   [
+    "a fold of rows past their tokens",
+    { loss: made("fold", [token], "batch", "f32", { kind: "sum", from: "vocab" }) },
+    /folds vocab into batch/,
+  ],
+  [
     "a fold of what is finer",
     { loss: made("fold", [token], "batch", "f32", { kind: "sum", from: "sequence" }) },
     /folds an operand finer than sequence/,

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText } from "../../codegen/emit.js";
 import { ppo } from "../../losses/index.js";
-import { goldenLosses, sequencePolicy, spread } from "../codegen/golden-losses.js";
+import { coreLosses, sequencePolicy, spread } from "../codegen/golden-losses.js";
 import { agrees, batchOf, inputsFor } from "../emulated/batch.js";
 import { addressOf, expectLaunches, fakeMachine, openFake, type Sizes } from "./machine.js";
 
@@ -21,7 +21,7 @@ const sizes = (vocab: number, more: Partial<Sizes> = {}): Sizes => ({
 });
 
 describe("in place on a buffer of the device, against reference", () => {
-  test.each(Object.entries(goldenLosses))("%s, bf16, a warp to a row", async (_, loss) => {
+  test.each(Object.entries(coreLosses))("%s, bf16, a warp to a row", async (_, loss) => {
     await agrees(await openFake(), loss, batchOf(LENGTHS, 61, "bf16", loss === sequencePolicy));
   });
 

@@ -149,7 +149,8 @@ describe("a native operator that meets an expression", () => {
     expect(code).toBe("OPERATOR_ON_EXPR");
     expect(position).toMatchObject({ file: HERE, line: lineOf(`at ${name}`) });
     expect(message).toContain(`${HERE}:${position?.line}:${position?.column}`);
-    expect(message).toContain("mul(a, b)");
+    // There is no call to write for a text: it says how to see the numbers.
+    expect(message).toMatch(name === "template" || name === "index" ? /return it among outputs|mul\(a, b\)/ : /mul\(/);
     // The frame shows the line itself.
     expect(frame).toContain(`// at ${name}`);
     expect(message).toContain(name === "template" || name === "index" ? "template" : "operator");

@@ -1,22 +1,14 @@
 /** Rows of every length near the borders of packets, warps and geometries, of every dtype, beginning at any alignment, in place. */
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { geometryFor } from "../../codegen/geometry.js";
 import { ppo } from "../../losses/index.js";
-import type { Device } from "../../runtime/devices/device.js";
-import { openDevice } from "../../runtime/index.js";
-import { goldenLosses } from "../codegen/golden-losses.js";
-import { whyNoGpu } from "../runtime/support.js";
+import { coreLosses } from "../codegen/golden-losses.js";
+import { eachDevice } from "../runtime/support.js";
 import { agrees, batchOf, gradientOf, inputsFor } from "./batch.js";
 
 const DTYPES = ["f32", "bf16", "f16"] as const;
 const SHORT = Array.from({ length: 40 }, (_, i) => i + 1);
 const LONG = [255, 256, 257, 1023, 1024, 1025, 4097, 16384, 16385];
-
-const gpu = whyNoGpu();
-const devices = [
-  { name: "emulated", absent: null },
-  { name: "cuda:0", absent: gpu },
-] as const;
 
 test("the lengths go through every geometry", () => {
   const teams = [...SHORT, ...LONG].map((vocab) => geometryFor("cuda", vocab).team);
@@ -24,29 +16,27 @@ test("the lengths go through every geometry", () => {
   for (const vocab of LONG) expect(geometryFor("emulated", vocab)).toEqual(geometryFor("cuda", vocab));
 });
 
-for (const { name, absent } of devices) {
-  describe.skipIf(absent !== null)(absent === null ? name : `${name} is absent (${absent})`, () => {
-    const opened = openDeviceOnce(name);
-
+eachDevice(
+  (open) => {
     test.each(DTYPES)("%s rows of 1 to 40 entries", async (dtype) => {
-      const device = await opened();
+      const device = await open();
       for (const vocab of SHORT) await agrees(device, ppo, batchOf([4, 0, 5], vocab, dtype, false, vocab));
     });
 
     test.each(DTYPES)("%s rows at the borders of packets and geometries", async (dtype) => {
-      const device = await opened();
+      const device = await open();
       for (const vocab of LONG) await agrees(device, ppo, batchOf([1, 2], vocab, dtype, false, vocab));
     });
 
     test.each(["variance", "sequence-policy"] as const)("%s, in every geometry", async (loss) => {
-      const device = await opened();
+      const device = await open();
       for (const vocab of [1, 7, 33, 1025, 16385]) {
-        await agrees(device, goldenLosses[loss], batchOf([3, 1, 2], vocab, "bf16", loss === "sequence-policy", vocab));
+        await agrees(device, coreLosses[loss], batchOf([3, 1, 2], vocab, "bf16", loss === "sequence-policy", vocab));
       }
     });
 
     test.each(DTYPES)("%s: a row has the same bits wherever it begins", async (dtype) => {
-      const device = await opened();
+      const device = await open();
       for (const vocab of [5, 33, 1025]) {
         const one = inputsFor(ppo, batchOf([1], vocab, dtype, false).inputs());
         const copies = 9;
@@ -71,13 +61,6 @@ for (const { name, absent } of devices) {
         expect(gradientOf(together.gradLogits as Uint16Array, dtype).length).toBe(copies * vocab);
       }
     });
-  });
-}
-
-function openDeviceOnce(name: string): () => Promise<Device> {
-  let device: Promise<Device> | undefined;
-  return () => {
-    device ??= openDevice(name);
-    return device;
-  };
-}
+  },
+  ["emulated", "cuda:0"],
+);

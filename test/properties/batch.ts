@@ -18,6 +18,7 @@ export interface BatchOptions {
   readonly from: "logits" | "policy_logprobs";
   readonly groups: boolean;
   readonly vocab: number;
+  readonly rows?: boolean;
   /** Nothing that finite differences cannot see through: no ties, no infinities, no equal numbers. */
   readonly smooth: boolean;
 }
@@ -28,7 +29,7 @@ export interface Batch {
   readonly skipMasked: boolean;
 }
 
-export function batchOf(seed: number, { from, groups: grouped, vocab, smooth }: BatchOptions): Batch {
+export function batchOf(seed: number, { from, groups: grouped, vocab, smooth, rows }: BatchOptions): Batch {
   const random = randomNumbers(seed);
   const below = (n: number) => Math.floor(random() * n);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
@@ -55,6 +56,13 @@ export function batchOf(seed: number, { from, groups: grouped, vocab, smooth }: 
         logits.copyWithin(t * vocab, (t - 1) * vocab, t * vocab);
         targetTokens[t] = targetTokens[t - 1] as number;
       }
+      // What a row without any entry means to its expressions is nobody's business, unless its token has weight 0.
+      const row = logits.subarray(t * vocab, (t + 1) * vocab);
+      if (rows && weights[t] !== 0 && !row.some((z) => z > Number.NEGATIVE_INFINITY)) row.fill(0.5);
+      if (rows && weights[t] !== 0)
+        row.forEach((z, i) => {
+          if (!(z < Number.POSITIVE_INFINITY)) row[i] = 0.5;
+        });
       // A token of weight 0 may hold anything.
       if (withInfinities && weights[t] === 0 && random() < 0.5)
         logits.fill(pick([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]), t * vocab, (t + 1) * vocab);
@@ -67,10 +75,12 @@ export function batchOf(seed: number, { from, groups: grouped, vocab, smooth }: 
     if (!smooth && random() < 0.4) (inputs.a as Float64Array)[t] = x;
   });
   if (grouped) inputs.g = numbers(groups.length);
+  if (rows) inputs.v = numbers(tokens * vocab);
   const giveWeights = weightKind > 0 || random() < 0.5;
   if (giveWeights) inputs.weights = weights;
   if (random() < 0.5) inputs.d = numbers(tokens);
-  const skipMasked = !smooth && random() < 0.2;
+  // What a row tells of a token that is skipped is nobody's business.
+  const skipMasked = !smooth && !rows && random() < 0.2;
   const float = (x: Float64Array) => Float32Array.from(x);
   return {
     input: {

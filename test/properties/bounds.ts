@@ -35,7 +35,7 @@ export const FLOAT64: Arithmetic = {
 };
 
 /** Rounded once and correctly; the other functions are good to some units in the last place. */
-const EXACT = new Set("chain add sub mul div neg sqrt square min max clamp abs sign floor where stopGradient".split(" "));
+const EXACT = new Set("chain absorb add sub mul div neg sqrt square min max clamp abs sign floor where stopGradient".split(" "));
 const UNITS = 8;
 
 const DECISIONS = new Set(["eq", "ne", "lt", "le", "gt", "ge"]);
@@ -121,12 +121,13 @@ export class Bounds {
             Number(input.targetTokens?.[Math.floor(i / input.vocab)] === i % input.vocab),
           ),
         );
-      case "atTarget":
-        return exact(
-          Float64Array.from({ length: n }, (_, t) =>
-            this.skips(t) ? 0 : (input.logits?.[t * input.vocab + (input.targetTokens?.[t] as number)] as number),
-          ),
-        );
+      case "placeInGroup":
+        return exact(Float64Array.from((input.groups ?? []).flatMap((size) => Array.from({ length: size }, (_, i) => i))));
+      case "atTarget": {
+        const { value } = this.in(x.operands[0] as Expression, "vocab");
+        const entry = (t: number) => value[t * input.vocab + (input.targetTokens?.[t] as number)] as number;
+        return exact(Float64Array.from({ length: n }, (_, t) => (this.skips(t) ? 0 : entry(t))));
+      }
       case "fold":
         return this.fold(x);
       default:
@@ -150,6 +151,7 @@ export class Bounds {
     const [first] = operands as [readonly [number, number]];
     const used = op === "where" && first[1] === 0 ? [operands[first[0] ? 1 : 2] as readonly [number, number]] : operands;
     if (op === "chain" && first[0] === 0 && first[1] === 0) return [centre, 0];
+    if (op === "absorb" && operands.some(([v, e]) => v === 0 && e === 0)) return [centre, 0];
     if (used.some(([, e]) => e === Number.POSITIVE_INFINITY)) return [centre, Number.POSITIVE_INFINITY];
     if (used !== operands) return [centre, (used[0] as readonly [number, number])[1]];
     let spread = 0;

@@ -59,12 +59,14 @@ function check(recipe: Recipe, kind: Kind, tally: Tally): void {
 }
 
 const KINDS: readonly Kind[] = (["logits", "policy_logprobs"] as const).flatMap((from) =>
-  [false, true].map((groups) => ({ smooth: true, from, groups })),
+  [false, true].flatMap((groups) =>
+    [false, true].slice(0, from === "logits" ? 2 : 1).map((rows) => ({ smooth: true, from, groups, rows })),
+  ),
 );
 
 describe("the gradient on reference is the slope of the loss", () => {
   for (const kind of KINDS) {
-    it(`from ${kind.from}${kind.groups ? ", with groups" : ""}`, () => {
+    it(`from ${kind.from}${kind.rows ? ", with expressions of rows" : ""}${kind.groups ? ", with groups" : ""}`, () => {
       const tally: Tally = { checked: 0, kinks: 0 };
       fc.assert(
         fc.property(recipes(), (recipe) => check(recipe, kind, tally)),

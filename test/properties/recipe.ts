@@ -6,6 +6,7 @@ import {
   amax,
   amin,
   and,
+  atTarget,
   clamp,
   count,
   defineLoss,
@@ -24,6 +25,7 @@ import {
   log1mexp,
   log1p,
   logSigmoid,
+  logSoftmax,
   logsumexp,
   lt,
   max,
@@ -34,9 +36,11 @@ import {
   neg,
   not,
   or,
+  pick,
   pow,
   sigmoid,
   sign,
+  softmax,
   softplus,
   sqrt,
   square,
@@ -152,7 +156,21 @@ const WILD: readonly Maker[] = [
   ...made("equalBranches", (a, b) => min(add(a, b), add(b, a)), 2),
 ];
 
-const AXES = { token: "tokens", sequence: "sequences", group: "groups" } as const;
+/** Rows of the row: a value per entry. */
+const ROWS: readonly Maker[] = [
+  ...made("add", add, 2),
+  ...made("sub", sub, 2),
+  ...made("mul", mul, 2),
+  ...made("neg", neg, 1),
+  ...made("divBy1PlusSquare", (a, b) => div(a, add(1, square(b))), 2),
+  ...made("half", (a) => mul(0.5, a), 1),
+  ...made("expOfHalf", (a) => exp(mul(0.5, a)), 1),
+  ...made("square", square, 1),
+  ...made("max", max, 2),
+  ...made("whereLt", (a, b, c) => where(lt(a, b), c, a), 3),
+];
+
+const AXES = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups" } as const;
 type Reducible = keyof typeof AXES;
 const spaceOf = (x: Expr) => (x as unknown as Expression).space as Reducible | "batch";
 
@@ -176,6 +194,8 @@ export interface Kind {
   readonly smooth: boolean;
   readonly from: "logits" | "policy_logprobs";
   readonly groups: boolean;
+  /** Expressions of rows. Only from logits. */
+  readonly rows?: boolean;
 }
 
 /** The loss that a recipe says, and its text. */
@@ -195,6 +215,7 @@ export function lossOf(
       e: "batch",
       weights: "token",
       d: { space: "token", default: 0.75 },
+      ...(kind.rows ? { v: "vocab" as const } : {}),
     },
     config: { k: 0.5 },
     loss(policy, inputs, config) {
@@ -214,6 +235,15 @@ export function lossOf(
         { x: inputs.a, text: "a" },
         { x: exp(sub(policy.logprobs, inputs.a)), text: "exp(sub(logprobs, a))" },
         { x: policy.logprobs, text: "logprobs" },
+        ...(kind.rows
+          ? [
+              { x: policy.entropy, text: "entropy" },
+              { x: (inputs as Record<string, Expr>).v as Expr, text: "v" },
+              { x: softmax(policy.logits), text: "softmax(logits)" },
+              { x: logSoftmax(policy.logits), text: "logSoftmax(logits)" },
+              { x: policy.logits, text: "logits" },
+            ]
+          : []),
       ];
       const makers = kind.smooth ? [...SMOOTH, ...SHARP] : [...SMOOTH, ...SHARP, ...WILD];
       const reductions = kind.smooth ? SMOOTH_REDUCTIONS : REDUCTIONS;
@@ -237,15 +267,23 @@ export function lossOf(
           const [reduction, reduce] = reductions[Math.floor(op / 4) % reductions.length] as (typeof REDUCTIONS)[number];
           const { x, text: of } = entries[0];
           const space = spaceOf(x);
-          const axis = space === "batch" || b % 2 === 0 || (!kind.groups && space !== "token") ? undefined : AXES[space];
+          const whole = space === "batch" || b % (space === "vocab" ? 4 : 2) === 0 || (!kind.groups && space === "sequence");
+          const axis = whole ? undefined : AXES[space as Reducible];
           put({ x: reduce(x, axis), text: `${reduction}(${of}${axis ? `, "${axis}"` : ""})` });
+        } else if (spaceOf(entries[0].x) === "vocab" && op % 4 === 1) {
+          put({ x: atTarget(entries[0].x), text: `atTarget(${entries[0].text})` });
+        } else if (entries.some(({ x }) => spaceOf(x) === "vocab"))
+          put((ROWS[Math.floor(op / 4) % ROWS.length] as Maker)(...entries));
+        else if (kind.groups && spaceOf(entries[0].x) === "sequence" && op % 4 === 1) {
+          put({ x: pick(entries[0].x, "sequences", 0), text: `pick(${entries[0].text}, "sequences", 0)` });
         } else put((makers[Math.floor(op / 4) % makers.length] as Maker)(...entries));
       }
       const choose = (i: number) => pool[pool.length - 1 - (i % pool.length)] as Entry;
       const terms = recipe.terms.map((i) => choose(i % 5));
-      const metrics = recipe.metrics
-        .map(choose)
-        .map(({ x, text: of }) => ({ x: spaceOf(x) === "batch" ? x : mean(x), text: of }));
+      const metrics = recipe.metrics.map(choose).map(({ x, text: of }) => ({
+        x: spaceOf(x) === "batch" ? x : mean(spaceOf(x) === "vocab" ? amax(x, "vocab") : x),
+        text: of,
+      }));
       const outputs = recipe.outputs.map(choose).filter(({ x }) => spaceOf(x) === "token" || spaceOf(x) === "sequence");
       const named = (entries: readonly Entry[], prefix: string) =>
         Object.fromEntries(entries.map(({ x }, i) => [`${prefix}${i}`, x]));

@@ -13,12 +13,12 @@ using logit = bf16;
 struct K0 {
   struct Args {
     index n;          // tokens
-    const float* p2;  // weights, 1 where not given
+    const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
+    const int* p0;    // target_tokens
     index vocab;      // entries of a row
-    unsigned* p3;     // status
-    const bf16* p0;   // logits
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
     const float* p4;  // logprobs
     double c0;        // clip_low_threshold
     double c1;        // clip_high_threshold
@@ -31,10 +31,10 @@ struct K0 {
     double* p11;      // loss
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
+    const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p0, t, a.vocab);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = float(a.c0);
     const float x3 = float(a.c1);
@@ -42,23 +42,24 @@ struct K0 {
     float r5 = 0.0f;  // the target's logit
     if (reads) r5 = at(row, target);
     float r6 = 0.0f;  // max over the row
-    if (reads) r6 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    if (reads) r6 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
     float r7 = 1.0f;  // sum over the row
-    if (reads) r7 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r6)); }).v[0];
-    const float v8 = (r5 - r6) - log_(r7);
+    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r6)); }, row).v[0];
+    const float v8 = logprob_(r5, r6, r7);
     const float v9 = clamp_(exp_(v8 - x1), x2, x3);
     const float v10 = select(x0 != 0.0f, -(x0 * ((v9 * v8) * x4)), 0.0f);
     put(team, a.p6, t, v10);
     put(team, a.p7, t, v8);
-    flag_non_finite(a.p3, 1, t, v10);
-    const float v11 = chain_(chain_(-x0, x4), v9);
+    flag_non_finite(a.p2, 1, t, v10);
+    const float v11 = chain_(-chain_(x0, x4), v9);
     const float v12 = 1.0f / r7;
     if (!reads || (v11 == 0.0f)) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, row, target,
+    } else if (!store_row(team, a.p8, t, target,
                           [&](auto z) { return chain_(-v11, fast_exp_(z - r6) * v12); },
-                          [&](auto z) { return chain_(v11, 1.0f - (fast_exp_(z - r6) * v12)); })) {
-      flag(a.p3, 1, t);
+                          [&](auto z) { return chain_(v11, 1.0f - (fast_exp_(z - r6) * v12)); },
+                          row)) {
+      flag(a.p2, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {

@@ -13,12 +13,12 @@ using logit = bf16;
 struct K0 {
   struct Args {
     index n;          // tokens
-    const float* p2;  // weights, 1 where not given
+    const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
+    const int* p0;    // target_tokens
     index vocab;      // entries of a row
-    unsigned* p3;     // status
-    const bf16* p0;   // logits
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
     float* p4;        // a value per token
     float* p5;        // logprobs
     bf16* p6;         // gradient of logits
@@ -27,30 +27,30 @@ struct K0 {
     double* p9;       // loss
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
+    const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p0, t, a.vocab);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
     float r1 = 0.0f;  // the target's logit
     if (reads) r1 = at(row, target);
     float r2 = 0.0f;  // max over the row
-    if (reads) r2 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    if (reads) r2 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
     float r3 = 1.0f;  // sum over the row
-    if (reads) r3 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r2)); }).v[0];
-    const float v4 = log_(r3);
-    const float v5 = r1 - r2;
-    const float v6 = select(x0 != 0.0f, x0 * (v4 - v5), 0.0f);
-    put(team, a.p4, t, v6);
-    put(team, a.p5, t, v5 - v4);
-    flag_non_finite(a.p3, 1, t, v6);
-    const float v7 = -x0;
-    const float v8 = 1.0f / r3;
-    if (!reads || (v7 == 0.0f)) {
+    if (reads) r3 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r2)); }, row).v[0];
+    const float v4 = logprob_(r1, r2, r3);
+    const float v5 = select(x0 != 0.0f, -(x0 * v4), 0.0f);
+    put(team, a.p4, t, v5);
+    put(team, a.p5, t, v4);
+    flag_non_finite(a.p2, 1, t, v5);
+    const float v6 = -x0;
+    const float v7 = 1.0f / r3;
+    if (!reads || (v6 == 0.0f)) {
       fill_row(team, a.p6, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, t, row, target,
-                          [&](auto z) { return chain_(x0, fast_exp_(z - r2) * v8); },
-                          [&](auto z) { return chain_(v7, 1.0f - (fast_exp_(z - r2) * v8)); })) {
-      flag(a.p3, 1, t);
+    } else if (!store_row(team, a.p6, t, target,
+                          [&](auto z) { return chain_(x0, fast_exp_(z - r2) * v7); },
+                          [&](auto z) { return chain_(v6, 1.0f - (fast_exp_(z - r2) * v7)); },
+                          row)) {
+      flag(a.p2, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {

@@ -13,12 +13,12 @@ using logit = bf16;
 struct K0 {
   struct Args {
     index n;          // tokens
-    const float* p2;  // weights, 1 where not given
+    const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
+    const int* p0;    // target_tokens
     index vocab;      // entries of a row
-    unsigned* p3;     // status
-    const bf16* p0;   // logits
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
     const float* p4;  // logprobs
     const float* p5;  // advantages
     float* p6;        // a value per token
@@ -29,32 +29,33 @@ struct K0 {
     double* p11;      // loss
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
+    const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p0, t, a.vocab);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = load(a.p5, t);
     float r3 = 0.0f;  // the target's logit
     if (reads) r3 = at(row, target);
     float r4 = 0.0f;  // max over the row
-    if (reads) r4 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    if (reads) r4 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
     float r5 = 1.0f;  // sum over the row
-    if (reads) r5 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r4)); }).v[0];
-    const float v6 = (r3 - r4) - log_(r5);
+    if (reads) r5 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r4)); }, row).v[0];
+    const float v6 = logprob_(r3, r4, r5);
     const float v7 = exp_(v6 - x1);
     const float v8 = select(x0 != 0.0f, -(x0 * (v7 * x2)), 0.0f);
     put(team, a.p6, t, v8);
     put(team, a.p7, t, v6);
-    flag_non_finite(a.p3, 1, t, v8);
-    const float v9 = chain_(chain_(-x0, x2), v7);
+    flag_non_finite(a.p2, 1, t, v8);
+    const float v9 = chain_(-chain_(x0, x2), v7);
     const float v10 = 1.0f / r5;
     if (!reads || (v9 == 0.0f)) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, row, target,
+    } else if (!store_row(team, a.p8, t, target,
                           [&](auto z) { return chain_(-v9, fast_exp_(z - r4) * v10); },
-                          [&](auto z) { return chain_(v9, 1.0f - (fast_exp_(z - r4) * v10)); })) {
-      flag(a.p3, 1, t);
+                          [&](auto z) { return chain_(v9, 1.0f - (fast_exp_(z - r4) * v10)); },
+                          row)) {
+      flag(a.p2, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {

@@ -13,12 +13,12 @@ using logit = bf16;
 struct K0 {
   struct Args {
     index n;          // tokens
-    const float* p2;  // weights, 1 where not given
+    const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
+    const int* p0;    // target_tokens
     index vocab;      // entries of a row
-    unsigned* p3;     // status
-    const bf16* p0;   // logits
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
     const float* p4;  // logprobs
     const float* p5;  // advantages
     double c0;        // clip_low_threshold
@@ -31,10 +31,10 @@ struct K0 {
     double* p11;      // loss
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
+    const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p0, t, a.vocab);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = load(a.p5, t);
     const float x3 = float(a.c0);
@@ -42,27 +42,28 @@ struct K0 {
     float r5 = 0.0f;  // the target's logit
     if (reads) r5 = at(row, target);
     float r6 = 0.0f;  // max over the row
-    if (reads) r6 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    if (reads) r6 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
     float r7 = 1.0f;  // sum over the row
-    if (reads) r7 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r6)); }).v[0];
-    const float v8 = (r5 - r6) - log_(r7);
+    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r6)); }, row).v[0];
+    const float v8 = logprob_(r5, r6, r7);
     const float v9 = exp_(v8 - x1);
     const float v10 = v9 * x2;
     const float v11 = clamp_(v9, x3, x4) * x2;
     const float v12 = select(x0 != 0.0f, -(x0 * min_(v10, v11)), 0.0f);
     put(team, a.p6, t, v12);
     put(team, a.p7, t, v8);
-    flag_non_finite(a.p3, 1, t, v12);
+    flag_non_finite(a.p2, 1, t, v12);
     const float v13 = chain_(select(v10 == v11, -(x0 * 0.5f), -x0), x2);
     const float v14 = select((v9 >= x3) & (v9 <= x4), select(v11 > v10, 0.0f, v13), 0.0f) + select(v10 > v11, 0.0f, v13);
     const float v15 = chain_(v14, v9);
     const float v16 = 1.0f / r7;
     if (!reads || (v15 == 0.0f)) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, row, target,
+    } else if (!store_row(team, a.p8, t, target,
                           [&](auto z) { return chain_(-v15, fast_exp_(z - r6) * v16); },
-                          [&](auto z) { return chain_(v15, 1.0f - (fast_exp_(z - r6) * v16)); })) {
-      flag(a.p3, 1, t);
+                          [&](auto z) { return chain_(v15, 1.0f - (fast_exp_(z - r6) * v16)); },
+                          row)) {
+      flag(a.p2, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {

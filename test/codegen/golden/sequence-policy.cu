@@ -14,12 +14,12 @@ using logit = bf16;
 struct K0 {
   struct Args {
     index n;          // tokens
-    const float* p2;  // weights, 1 where not given
+    const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
+    const int* p0;    // target_tokens
     index vocab;      // entries of a row
-    unsigned* p3;     // status
-    const bf16* p0;   // logits
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
     const float* p4;  // logprobs
     float* p5;        // a value per token
     float* p6;        // a value per token
@@ -38,20 +38,20 @@ struct K0 {
     double* p18;      // a sum per sequence
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
+    const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p0, t, a.vocab);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
     float r3 = 0.0f;  // max over the row
-    if (reads) r3 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
     float r4 = 1.0f;  // sum over the row
-    if (reads) r4 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r3)); }).v[0];
+    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
     const bool b5 = x0 != 0.0f;
     put(team, a.p5, t, select(b5, 1.0f, 0.0f));
-    const float v6 = (r2 - r3) - log_(r4);
+    const float v6 = logprob_(r2, r3, r4);
     put(team, a.p6, t, select(b5, v6 - x1, 0.0f));
     put(team, a.p7, t, v6);
     put(team, a.p8, t, r3);
@@ -76,7 +76,7 @@ struct K1 {
     float* p20;         // a value per sequence
     const double* p12;  // a sum per sequence
     const double* p18;  // a sum per sequence
-    unsigned* p3;       // status
+    unsigned* p2;       // status
     double* p21;        // a partial fold per chunk
     unsigned* p22;      // arrivals
     double* p23;        // loss
@@ -90,7 +90,7 @@ struct K1 {
     const float v5 = exp_(x4 / x3);
     const float v6 = select(x3 > 0.0f, -min_(v5 * x0, clamp_(v5, x1, x2) * x0), 0.0f);
     store(a.p20, i, v6);
-    flag_non_finite(a.p3, 2, i, v6);
+    flag_non_finite(a.p2, 2, i, v6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p21, a.p22, a.p23);
@@ -104,12 +104,12 @@ LOSSC_STEP(k1, K1)
 struct K2 {
   struct Args {
     index n;            // tokens
-    const float* p2;    // weights, 1 where not given
+    const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p1;      // target_tokens
+    const int* p0;      // target_tokens
     index vocab;        // entries of a row
-    unsigned* p3;       // status
-    const bf16* p0;     // logits
+    unsigned* p2;       // status
+    const bf16* p3;     // logits
     double c0;          // clip_low_threshold
     double c1;          // clip_high_threshold
     const float* p19;   // advantages
@@ -121,10 +121,10 @@ struct K2 {
     const float* p9;    // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
+    const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p0, t, a.vocab);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
     const float x1 = float(a.c0);
     const float x2 = float(a.c1);
     const index i3 = read(a.p13, t);
@@ -144,10 +144,11 @@ struct K2 {
     const float v17 = 1.0f / x16;
     if (!reads || (v13 == 0.0f)) {
       fill_row(team, a.p24, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p24, t, row, target,
+    } else if (!store_row(team, a.p24, t, target,
                           [&](auto z) { return select(b14, chain_(-v13, fast_exp_(z - x15) * v17), 0.0f); },
-                          [&](auto z) { return select(b14, chain_(v13, 1.0f - (fast_exp_(z - x15) * v17)), 0.0f); })) {
-      flag(a.p3, 1, t);
+                          [&](auto z) { return select(b14, chain_(v13, 1.0f - (fast_exp_(z - x15) * v17)), 0.0f); },
+                          row)) {
+      flag(a.p2, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}

@@ -14,12 +14,12 @@ using logit = bf16;
 struct K0 {
   struct Args {
     index n;          // tokens
-    const float* p3;  // weights, 1 where not given
+    const float* p2;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p2;    // target_tokens
+    const int* p1;    // target_tokens
     index vocab;      // entries of a row
-    unsigned* p4;     // status
-    const bf16* p1;   // logits
+    unsigned* p3;     // status
+    const bf16* p4;   // logits
     float* p5;        // a value per token
     float* p6;        // a value per token
     float* p0;        // logprobs
@@ -33,19 +33,19 @@ struct K0 {
     double* p14;      // a sum per batch
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p3, t, 1.0f);
+    const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p2, t, a.vocab, a.p4);
-    const Row<logit> row(a.p1, t, a.vocab);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p4, t, a.vocab);
     float r1 = 0.0f;  // the target's logit
     if (reads) r1 = at(row, target);
     float r2 = 0.0f;  // max over the row
-    if (reads) r2 = fold<Max>(team, row, [&](auto z) { return values(z); }).v[0];
+    if (reads) r2 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
     float r3 = 1.0f;  // sum over the row
-    if (reads) r3 = fold<Sum>(team, row, [&](auto z) { return values(fast_exp_(z - r2)); }).v[0];
+    if (reads) r3 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r2)); }, row).v[0];
     const bool b4 = x0 != 0.0f;
     put(team, a.p5, t, select(b4, 1.0f, 0.0f));
-    const float v5 = (r1 - r2) - log_(r3);
+    const float v5 = logprob_(r1, r2, r3);
     put(team, a.p6, t, select(b4, v5, 0.0f));
     put(team, a.p0, t, v5);
     put(team, a.p7, t, r2);
@@ -64,12 +64,12 @@ LOSSC_SWEEP(k0, K0)
 struct K1 {
   struct Args {
     index n;            // tokens
-    const float* p3;    // weights, 1 where not given
+    const float* p2;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p2;      // target_tokens
+    const int* p1;      // target_tokens
     index vocab;        // entries of a row
-    unsigned* p4;       // status
-    const bf16* p1;     // logits
+    unsigned* p3;       // status
+    const bf16* p4;     // logits
     const float* p0;    // logprobs
     float* p15;         // a value per token
     const double* p14;  // a sum per batch
@@ -82,10 +82,10 @@ struct K1 {
     double* p19;        // a sum per batch
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p3, t, 1.0f);
+    const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p2, t, a.vocab, a.p4);
-    const Row<logit> row(a.p1, t, a.vocab);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p4, t, a.vocab);
     const float x1 = load(a.p0, t);
     const bool b2 = x0 != 0.0f;
     const float x3 = load(a.p14, 0);
@@ -98,10 +98,11 @@ struct K1 {
     const float v9 = 1.0f / x8;
     if (!reads || (v6 == 0.0f)) {
       fill_row(team, a.p16, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p16, t, row, target,
+    } else if (!store_row(team, a.p16, t, target,
                           [&](auto z) { return select(b2, chain_(-v6, fast_exp_(z - x7) * v9), 0.0f); },
-                          [&](auto z) { return select(b2, chain_(v6, 1.0f - (fast_exp_(z - x7) * v9)), 0.0f); })) {
-      flag(a.p4, 1, t);
+                          [&](auto z) { return select(b2, chain_(v6, 1.0f - (fast_exp_(z - x7) * v9)), 0.0f); },
+                          row)) {
+      flag(a.p3, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {

@@ -48,6 +48,31 @@ export const ROWS: Readonly<Record<string, RowCase>> = {
     ],
     smooth: [[1.5, -2]],
   },
+  absorb: {
+    text: "absorb_(a, b)",
+    points: [
+      [[2, 3], 6, [3, 2]],
+      [[0, INF], 0, [INF, 0]],
+      [[INF, 0], 0, [0, INF]],
+      [[0, NAN], 0, [NAN, 0]],
+      [[NAN, 0], 0, [0, NAN]],
+      [[0, -INF], 0, [-INF, 0]],
+      [[2, INF], INF, [INF, 2]],
+      [[NAN, 1], NAN, [1, NAN]],
+    ],
+    smooth: [[1.5, -2]],
+  },
+  logprob: {
+    text: "logprob_(a, b, c)",
+    points: [
+      [[2, 2, 1], 0, [1, -1, -1]],
+      [[-1, 2, 4], -3 - Math.log(4), [1, -1, -0.25]],
+      [[-INF, 2, 4], -INF, [1, -1, -0.25]],
+      [[1, NAN, 4], NAN, [1, -1, -0.25]],
+      [[-INF, -INF, 1], NAN, [1, -1, -1]],
+    ],
+    smooth: [[-1, 2, 3]],
+  },
   add: {
     text: "a + b",
     points: [

@@ -1,0 +1,17 @@
+/** Which objects `defineLoss` has made, and where in the user's source. */
+import type { SourcePosition } from "./errors.js";
+
+const places = new WeakMap<object, SourcePosition | undefined>();
+
+export function remember(definition: object, position: SourcePosition | undefined): void {
+  places.set(definition, position);
+}
+
+export function isDefinition(value: object): boolean {
+  return places.has(value);
+}
+
+/** Where the loss was defined: the place of mistakes in what it returns. */
+export function definedAt(definition: object): SourcePosition | undefined {
+  return places.get(definition);
+}

@@ -1,0 +1,137 @@
+/** Compiling the kernels of losses for machines that have no compiler. */
+import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { emitText } from "../../codegen/emit.js";
+import { geometryFor } from "../../codegen/geometry.js";
+import type { KernelText, LogitsDtype } from "../../codegen/plan.js";
+import { stepUnit } from "../../codegen/unit.js";
+import type { LossDefinition } from "../../dsl/define-loss.js";
+import { loadAddon, requireAddon } from "../addon.js";
+import { type CacheEntry, defaultCache, digest } from "../cache.js";
+import { planOf } from "../compiled/plans.js";
+import { openCuda, openCxx, type Toolchain } from "../compilers/index.js";
+import { checkConfig } from "../inputs/config.js";
+import { TRAINING_KERNELS, TRAINING_UNIT } from "../training/kernels.js";
+import { fromLogprobs } from "./declarations.js";
+import { FILES, HOST, neededFeatures, type ShippedTarget, shippedKey } from "./shipped.js";
+
+export interface BinaryOptions {
+  readonly targets: readonly ShippedTarget[];
+  /** Of GPUs. */
+  readonly architectures: readonly string[];
+  readonly dtypes: readonly LogitsDtype[];
+  /** Entries of the rows that will come; undefined: all. */
+  readonly vocab: number | undefined;
+  /** Of lossc, for people who look into an entry. */
+  readonly version: string;
+}
+
+/** One binary to be made. */
+export interface Job {
+  readonly key: string;
+  readonly architecture: string;
+  readonly text: KernelText;
+  /** What it belongs to, for people: a loss's name. */
+  readonly what: string;
+}
+
+/** Every kernel text that the losses may want, once each. */
+export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOptions): Job[] {
+  const jobs = new Map<string, Job>();
+  const add = (what: string, architecture: string, text: KernelText) => {
+    const key = shippedKey(architecture, text.text);
+    if (!jobs.has(key)) jobs.set(key, { key, architecture, text, what });
+  };
+  for (const target of options.targets) {
+    for (const architecture of target === "cuda" ? options.architectures : [HOST]) {
+      for (const loss of losses) {
+        for (const dtype of [...options.dtypes, ...(fromLogprobs(loss) ? [null] : [])]) {
+          const { plan } = planOf(loss, dtype, checkConfig(loss));
+          for (const vocab of dtype === null ? [0] : vocabularies(target, options.vocab))
+            add(loss.name, architecture, emitText(plan, { target, architecture, vocab }));
+        }
+      }
+      // The training client's own kernels: whoever runs a built loss may well train with it.
+      const unit = { comment: TRAINING_UNIT, kernels: [...TRAINING_KERNELS] };
+      add("the training client", architecture, stepUnit({ target, architecture, ...unit }));
+    }
+  }
+  return [...jobs.values()];
+}
+
+/** Vocabularies that stand for all others: texts differ by geometry alone. */
+function vocabularies(target: ShippedTarget, vocab: number | undefined): number[] {
+  if (vocab !== undefined) return [vocab];
+  const byGeometry = new Map<string, number>();
+  for (let exponent = 30; exponent >= 0; exponent--)
+    byGeometry.set(JSON.stringify(geometryFor(target, 2 ** exponent)), 2 ** exponent);
+  return [...byGeometry.values()];
+}
+
+/** Makes the binaries, several at once, into `folder`. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were written. */
+export async function writeBinaries(
+  jobs: readonly Job[],
+  folder: string,
+  version: string,
+  progress: (job: Job) => void,
+): Promise<number> {
+  await mkdir(folder, { recursive: true });
+  const toolchains = new Map<string, Toolchain>();
+  for (const { text, architecture } of jobs)
+    if (!toolchains.has(architecture))
+      toolchains.set(architecture, await openToolchain(text.target as ShippedTarget, architecture));
+  const queue = [...jobs];
+  const stop = new AbortController();
+  let bytes = 0;
+  const work = async () => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      const entry = await (toolchains.get(job.architecture) as Toolchain).compile(job.text, stop.signal);
+      await writeEntry(folder, job, entry, version);
+      bytes += entry.bytes.length;
+      progress(job);
+    }
+  };
+  // The first failure ends the others, and is the one that is told.
+  const workers = Array.from({ length: availableParallelism() }, () =>
+    work().catch((error: unknown) => {
+      queue.length = 0;
+      if (!stop.signal.aborted) stop.abort(error);
+    }),
+  );
+  await Promise.all(workers);
+  if (stop.signal.aborted) throw stop.signal.reason;
+  return bytes;
+}
+
+async function openToolchain(target: ShippedTarget, architecture: string): Promise<Toolchain> {
+  if (target === "cuda") return openCuda(defaultCache(), loadAddon().addon, architecture);
+  return openCxx(defaultCache(), "cpu", requireAddon("building for the CPU").cpuFeatures());
+}
+
+/** An entry in the cache's format. It may be read by others than who made it, unlike those of the cache. */
+async function writeEntry(folder: string, job: Job, compiled: CacheEntry, version: string): Promise<void> {
+  const target = job.text.target as ShippedTarget;
+  const { source, binary } = FILES[target];
+  const { features, made: _made, ...about } = compiled.about;
+  const entry = {
+    ...about,
+    key: job.key,
+    binary,
+    sha256: digest(compiled.bytes),
+    bytes: compiled.bytes.length,
+    lossc: version,
+    ...(typeof features === "string" && { needs: neededFeatures(features) }),
+  };
+  const temporary = await mkdtemp(join(folder, "tmp-"));
+  try {
+    await chmod(temporary, 0o755);
+    await writeFile(join(temporary, source), job.text.text);
+    await writeFile(join(temporary, binary), compiled.bytes);
+    await writeFile(join(temporary, "entry.json"), `${JSON.stringify(entry, null, 2)}\n`);
+    await rm(join(folder, job.key), { recursive: true, force: true });
+    await rename(temporary, join(folder, job.key));
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}

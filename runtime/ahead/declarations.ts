@@ -1,0 +1,122 @@
+/**
+ * Typed declarations of built modules. TypeScript writes them from the sources, with their comments; the type of each loss is then replaced by one that
+ * spells out its inputs and config.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Project } from "ts-morph";
+import { typescript } from "../../codegen/operators/typescript.js";
+import type { ConfigDeclaration, InputDeclaration, LossDefinition } from "../../dsl/define-loss.js";
+import { LosscError } from "../../dsl/errors.js";
+import { groupSizeOf, planOf } from "../compiled/plans.js";
+import { checkConfig } from "../inputs/config.js";
+import { type Edit, edited, renamed, type SourceModule } from "./modules.js";
+
+const HERE = new URL("../../", import.meta.url);
+
+/** Writes a `.d.ts` beside each module. `UNSUPPORTED_SYNTAX` where TypeScript cannot name the types of what a file exports. */
+export async function writeDeclarations(modules: readonly SourceModule[], out: string): Promise<void> {
+  const project = openProject(modules.map(({ path }) => path));
+  for (const module of modules) {
+    const emitted = project.getSourceFileOrThrow(module.path).getEmitOutput({ emitOnlyDtsFiles: true });
+    const [text] = emitted.getOutputFiles().map((file) => file.getText());
+    if (text === undefined)
+      throw new LosscError(
+        "UNSUPPORTED_SYNTAX",
+        `TypeScript writes no declarations of ${module.path}: give what it exports types that can be named`,
+      );
+    const target = join(out, `${module.output}.d.ts`);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, typedLosses(renamed(text, module, modules), module.losses));
+  }
+}
+
+function openProject(paths: readonly string[]): Project {
+  const { Project } = createRequire(import.meta.url)("ts-morph") as typeof import("ts-morph");
+  const ts = typescript();
+  const own = (name: string) => fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `${name}.ts` : `${name}.d.ts`, HERE));
+  const project = new Project({
+    skipAddingFilesFromTsConfig: true,
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
+      allowImportingTsExtensions: true,
+      allowJs: true,
+      declaration: true,
+      strict: true,
+      skipLibCheck: true,
+      types: [],
+      paths: { lossc: [own("index")], "lossc/operators": [own("dsl/operators")] },
+    },
+  });
+  project.addSourceFilesAtPaths([...paths]);
+  return project;
+}
+
+/** Declarations with the types of losses spelt out. */
+function typedLosses(text: string, losses: Readonly<Record<string, LossDefinition>>): string {
+  const ts = typescript();
+  const file = ts.createSourceFile("module.d.ts", text, ts.ScriptTarget.ES2022, true);
+  const edits: Edit[] = [];
+  for (const statement of file.statements) {
+    if (!ts.isVariableStatement(statement)) continue;
+    for (const { name, type } of statement.declarationList.declarations) {
+      if (!ts.isIdentifier(name) || type === undefined) continue;
+      // TypeScript's own name of what is exported as the default.
+      const key = name.text === "_default" ? "default" : name.text;
+      const loss = Object.hasOwn(losses, key) ? losses[key] : undefined;
+      if (loss) edits.push({ start: type.getStart(file), end: type.end, text: lossType(loss) });
+    }
+  }
+  return edited(text, edits);
+}
+
+/** The type of a built loss, as text. */
+export function lossType(loss: LossDefinition): string {
+  const config = checkConfig(loss);
+  const { plan } = planOf(loss, "f32", config);
+  const batch = fromLogprobs(loss) ? `(${own("LogitsInputs")} | ${own("LogprobsInputs")})` : own("LogitsInputs");
+  const inputs = Object.entries(loss.inputs)
+    .filter(([name, { default: otherwise }]) => name !== "weights" || otherwise === undefined)
+    .map(([name, declared]) => inputField(name, declared));
+  if (groupSizeOf(loss, plan) > 0) inputs.push(`readonly groups: ${own("WholeSource")};`);
+  const fields = Object.entries(loss.config).map(([name, declared]) => configField(name, declared));
+  return `${own("BuiltLoss")}<\n    ${batch} & ${block(inputs)},\n    ${block(fields)}\n>`;
+}
+
+/** Whether the loss can be computed from the policy's log-probabilities alone. */
+export function fromLogprobs(loss: LossDefinition): boolean {
+  try {
+    planOf(loss, null, checkConfig(loss));
+    return true;
+  } catch (error) {
+    if (error instanceof LosscError && error.code === "INPUT_MISSING") return false;
+    throw error;
+  }
+}
+
+const own = (name: string) => `import("lossc").${name}`;
+
+function block(fields: readonly string[]): string {
+  return fields.length === 0 ? "{}" : `{\n${fields.map((field) => `        ${field}\n`).join("")}    }`;
+}
+
+function inputField(name: string, { space, default: otherwise }: InputDeclaration): string {
+  const type = name === "target_tokens" ? own("TokenSource") : space === "batch" ? "number" : own("FloatSource");
+  const per = space === "batch" ? "One number" : space === "vocab" ? "Per token and vocabulary entry" : `Per ${space}`;
+  return otherwise === undefined
+    ? `/** ${per}. */ readonly ${key(name)}: ${type};`
+    : `/** ${per}; ${otherwise} where left out. */ readonly ${key(name)}?: ${type} | undefined;`;
+}
+
+function configField(name: string, { kind, value }: ConfigDeclaration): string {
+  const constant = kind === "static" ? ", a constant: other values are compiled when they come" : "";
+  return `/** ${JSON.stringify(value).replaceAll("*/", "* /")} where left out${constant}. */ readonly ${key(name)}?: ${typeof value} | undefined;`;
+}
+
+function key(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
+}

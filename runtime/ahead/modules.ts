@@ -1,0 +1,136 @@
+/** The modules of a build: the given files, what they import by place, and where each is written. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative, sep } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { isLossFile, rewriteLoss } from "../../codegen/operators/index.js";
+import { translate } from "../../codegen/operators/translate.js";
+import { typescript } from "../../codegen/operators/typescript.js";
+import { isLossDefinition, type LossDefinition } from "../../dsl/define-loss.js";
+import { LosscError } from "../../dsl/errors.js";
+import { loadModule } from "../modules/load.js";
+import { isLanguage, resolveFile } from "../modules/resolve.js";
+
+/** One file of the user's that is built. */
+export interface SourceModule {
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  readonly source: string;
+  /** The losses among its exports, by the names of these. */
+  readonly losses: Readonly<Record<string, LossDefinition>>;
+  /** Where it is written, relative to the folder of the build, with `/`, without an extension. */
+  readonly output: string;
+}
+
+/** Folder of the binaries, relative to the folder of the build. */
+export const KERNELS = "kernels";
+
+/**
+ * Loads the files (absolute paths without symbolic links) and what they import by place. `LOSS_UNKNOWN` where a file cannot be loaded, `USAGE` where
+ * two would be written to one place.
+ */
+export async function collectModules(files: readonly string[]): Promise<SourceModule[]> {
+  const found = new Map<string, Omit<SourceModule, "output">>();
+  const queue = [...files];
+  for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+    if (found.has(path)) continue;
+    const exports = await loadModule(path);
+    const source = await readFile(path, "utf8");
+    const losses = Object.entries(exports).filter((entry): entry is [string, LossDefinition] => isLossDefinition(entry[1]));
+    found.set(path, { path, source, losses: Object.fromEntries(losses) });
+    for (const { url } of specifiers(source, path)) if (!isLanguage(url)) queue.push(fileURLToPath(url));
+  }
+  const root = commonFolder([...found.keys()]);
+  const taken = new Map<string, string>();
+  return [...found.values()].map((module) => {
+    const place = relative(root, module.path).split(sep).join("/");
+    // A file that was asked for loses the `.loss` of its name: it is an ordinary module now.
+    const output = place.replace(files.includes(module.path) ? /(\.loss)?\.m?[jt]s$/ : /\.m?[jt]s$/, "");
+    const other = taken.get(output);
+    if (other !== undefined)
+      throw new LosscError("USAGE", `${other} and ${module.path} would both be written to ${output}.js; rename one of them`);
+    taken.set(output, module.path);
+    return { ...module, output };
+  });
+}
+
+/** Writes the JavaScript of a module and its source map. */
+export async function writeModule(module: SourceModule, all: readonly SourceModule[], out: string): Promise<void> {
+  const { path, source, output, losses } = module;
+  const target = join(out, `${output}.js`);
+  const clash = all.find((other) => other.path === target);
+  if (clash)
+    throw new LosscError("USAGE", `${clash.path} would be overwritten by what is built from ${path}; choose another --out`);
+  const { code, map } = isLossFile(path) ? rewriteLoss(source, path) : translate(source, path);
+  const lines = [renamed(code, module, all).trimEnd()];
+  // At the end, so that the map holds: imports run first wherever they stand.
+  if (Object.keys(losses).length > 0) {
+    let name = "registerBinaries";
+    while (source.includes(name)) name = `_${name}`;
+    const as = name === "registerBinaries" ? name : `registerBinaries as ${name}`;
+    const kernels = `${"../".repeat(output.split("/").length - 1)}${KERNELS}/`;
+    lines.push(`import { ${as} } from "lossc";`, `${name}(new URL(${JSON.stringify(kernels)}, import.meta.url));`);
+  }
+  await mkdir(dirname(target), { recursive: true });
+  if (map) {
+    const sources = [relative(dirname(target), path).split(sep).join("/")];
+    await writeFile(`${target}.map`, JSON.stringify({ ...map, file: basename(target), sources }));
+    lines.push(`//# sourceMappingURL=${encodeURIComponent(basename(target))}.map`);
+  }
+  await writeFile(target, `${lines.join("\n")}\n`);
+}
+
+/** The text of a module or its declarations with every import by place naming the file that is built of it. */
+export function renamed(text: string, from: SourceModule, all: readonly SourceModule[]): string {
+  const places = new Map(all.map(({ path, output }) => [pathToFileURL(path).href, output]));
+  return edited(
+    text,
+    specifiers(text, from.path).flatMap(({ start, end, url }) => {
+      const place = isLanguage(url) ? "lossc" : places.get(url);
+      if (place === undefined) return [];
+      const path = relative(dirname(from.output), place).split(sep).join("/");
+      const name = isLanguage(url) ? place : `${path.startsWith(".") ? "" : "./"}${path}.js`;
+      return [{ start, end, text: name }];
+    }),
+  );
+}
+
+/** A piece of a text and what stands there instead. */
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** The text with pieces replaced. */
+export function edited(text: string, edits: readonly Edit[]): string {
+  let result = text;
+  for (const edit of [...edits].sort((a, b) => b.start - a.start))
+    result = result.slice(0, edit.start) + edit.text + result.slice(edit.end);
+  return result;
+}
+
+interface Specifier {
+  /** Of what stands between the quotes. */
+  readonly start: number;
+  readonly end: number;
+  /** The module that is meant. */
+  readonly url: string;
+}
+
+/** What a file imports by place, of types as well. */
+function specifiers(text: string, path: string): Specifier[] {
+  const parent = pathToFileURL(path).href;
+  return typescript()
+    .preProcessFile(text, true, true)
+    .importedFiles.flatMap(({ fileName, pos }) => {
+      const url = resolveFile(fileName, parent);
+      return url === undefined ? [] : [{ start: pos + 1, end: pos + 1 + fileName.length, url }];
+    });
+}
+
+/** The folder that holds all of the files. */
+function commonFolder(paths: readonly string[]): string {
+  const [first = [], ...others] = paths.map((path) => dirname(path).split(sep));
+  const depth = first.findIndex((part, i) => others.some((parts) => parts[i] !== part));
+  return (depth < 0 ? first : first.slice(0, depth)).join(sep) || sep;
+}

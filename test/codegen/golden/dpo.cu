@@ -1,0 +1,215 @@
+// lossc, cuda: the loss "dpo" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
+// A token moves 6 bytes per vocabulary entry, 56 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+constexpr int kStep = 256;  // threads of a step's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 2 of "dpo", one row of logits per token.
+// It folds the row in 2 phases, folds 2 values per token.
+// Traffic per token: 2 bytes per vocabulary entry, 36 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p1;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p0;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
+    const float* p4;  // reference_logprobs
+    float* p5;        // a value per token
+    float* p6;        // a value per token
+    float* p7;        // logprobs
+    float* p8;        // a value per token
+    float* p9;        // a value per token
+    index sequences;
+    const int* p13;   // the sequence of each token
+    const int* p14;   // the first token of each sequence
+    const int* p15;   // the first chunk of each sequence
+    double* p10;      // a partial fold per chunk
+    unsigned* p11;    // arrivals
+    double* p12;      // a sum per sequence
+    double* p16;      // a partial fold per chunk
+    unsigned* p17;    // arrivals
+    double* p18;      // a sum per sequence
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    const float x1 = load(a.p4, t);
+    float r2 = 0.0f;  // the target's logit
+    if (reads) r2 = at(row, target);
+    float r3 = 0.0f;  // max over the row
+    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
+    float r4 = 1.0f;  // sum over the row
+    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
+    const bool b5 = x0 != 0.0f;
+    put(team, a.p5, t, select(b5, 1.0f, 0.0f));
+    const float v6 = logprob_(r2, r3, r4);
+    put(team, a.p6, t, select(b5, v6 - x1, 0.0f));
+    put(team, a.p7, t, v6);
+    put(team, a.p8, t, r3);
+    put(team, a.p9, t, r4);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p6, a.p16, a.p17, a.p18);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+// k1: a step of "dpo", one sequence at a time.
+// It folds 4 values per sequence.
+// Traffic per token: 0 bytes.
+struct K1 {
+  struct Args {
+    index n;            // sequences
+    const int* p19;     // the first sequence of each group
+    const int* p20;     // the group of each sequence
+    float* p21;         // a value per sequence
+    const double* p12;  // a sum per sequence
+    float* p22;         // a value per sequence
+    float* p23;         // a value per sequence
+    const double* p18;  // a sum per sequence
+    float* p24;         // a value per sequence
+    index groups;
+    const int* p28;     // the first chunk of each group
+    double* p25;        // a partial fold per chunk
+    unsigned* p26;      // arrivals
+    double* p27;        // a sum per group
+    double* p29;        // a partial fold per chunk
+    unsigned* p30;      // arrivals
+    double* p31;        // a sum per group
+    double* p32;        // a partial fold per chunk
+    unsigned* p33;      // arrivals
+    double* p34;        // a sum per group
+    double* p35;        // a partial fold per chunk
+    unsigned* p36;      // arrivals
+    double* p37;        // a sum per group
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const index i0 = read(a.p20, i);
+    const float x1 = float(i - read(a.p19, i0));
+    const bool b2 = x1 == 0.0f;
+    const float x3 = load(a.p12, i);
+    const float v4 = select(x3 > 0.0f, 1.0f, 0.0f);
+    store(a.p21, i, select(b2, v4, 0.0f));
+    const bool b5 = x1 == 1.0f;
+    store(a.p22, i, select(b5, v4, 0.0f));
+    const float x6 = load(a.p18, i);
+    store(a.p23, i, select(b2, x6, 0.0f));
+    store(a.p24, i, select(b5, x6, 0.0f));
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.groups, a.p20, a.p19, a.p28}, first, count, a.p21, a.p25, a.p26, a.p27);
+    fold_tail<Sum>(team, Runs{a.groups, a.p20, a.p19, a.p28}, first, count, a.p22, a.p29, a.p30, a.p31);
+    fold_tail<Sum>(team, Runs{a.groups, a.p20, a.p19, a.p28}, first, count, a.p23, a.p32, a.p33, a.p34);
+    fold_tail<Sum>(team, Runs{a.groups, a.p20, a.p19, a.p28}, first, count, a.p24, a.p35, a.p36, a.p37);
+  }
+};
+LOSSC_STEP(k1, K1)
+
+// k2: a step of "dpo", one group at a time.
+// It folds 1 value per group.
+// Traffic per token: 0 bytes.
+struct K2 {
+  struct Args {
+    index n;            // groups
+    double c0;          // label_smoothing
+    double c1;          // beta
+    float* p38;         // a value per group
+    const double* p27;  // a sum per group
+    const double* p31;  // a sum per group
+    const double* p34;  // a sum per group
+    const double* p37;  // a sum per group
+    unsigned* p2;       // status
+    double* p39;        // a partial fold per chunk
+    unsigned* p40;      // arrivals
+    double* p41;        // loss
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x0 = float(a.c0);
+    const float x1 = float(a.c1);
+    const float x2 = load(a.p27, i);
+    const float x3 = load(a.p31, i);
+    const float x4 = load(a.p34, i);
+    const float x5 = load(a.p37, i);
+    const float v6 = x1 * (x4 - x5);
+    const float v7 = select((x2 > 0.0f) & (x3 > 0.0f), ((x0 - 1.0f) * log_sigmoid_(v6)) - (x0 * log_sigmoid_(-v6)), 0.0f);
+    store(a.p38, i, v7);
+    flag_non_finite(a.p2, 3, i, v7);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p38, a.p39, a.p40, a.p41);
+  }
+};
+LOSSC_STEP(k2, K2)
+
+// k3: sweep 2 of 2 of "dpo", one row of logits per token.
+// It writes the gradient of the logits.
+// Traffic per token: 4 bytes per vocabulary entry, 20 beside.
+struct K3 {
+  struct Args {
+    index n;            // tokens
+    const float* p1;    // weights, 1 where not given
+    index skip;         // not 0: rows of weight 0 are not read
+    const int* p0;      // target_tokens
+    index vocab;        // entries of a row
+    unsigned* p2;       // status
+    const bf16* p3;     // logits
+    const int* p19;     // the first sequence of each group
+    const int* p13;     // the sequence of each token
+    const int* p20;     // the group of each sequence
+    double c0;          // label_smoothing
+    double c1;          // beta
+    bf16* p42;          // gradient of logits
+    const double* p27;  // a sum per group
+    const double* p31;  // a sum per group
+    const double* p34;  // a sum per group
+    const double* p37;  // a sum per group
+    const float* p8;    // a value per token
+    const float* p9;    // a value per token
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    const index i1 = read(a.p13, t);
+    const index i2 = read(a.p20, i1);
+    const float x3 = float(i1 - read(a.p19, i2));
+    const float x4 = float(a.c0);
+    const float x5 = float(a.c1);
+    const float x6 = load(a.p27, i2);
+    const float x7 = load(a.p31, i2);
+    const bool b8 = (x6 > 0.0f) & (x7 > 0.0f);
+    const float x9 = load(a.p34, i2);
+    const float x10 = load(a.p37, i2);
+    const float v11 = x5 * (x9 - x10);
+    const float v12 = select(b8, chain_(x4 - 1.0f, sigmoid_(-v11)), 0.0f) - chain_(chain_(-select(b8, 1.0f, 0.0f), x4), sigmoid_(v11));
+    const float v13 = chain_(v12, x5);
+    const float v14 = select(x3 == 1.0f, -v13, 0.0f) + select(x3 == 0.0f, v13, 0.0f);
+    const bool b15 = x0 != 0.0f;
+    const float x16 = load(a.p8, t);
+    const float x17 = load(a.p9, t);
+    const float v18 = 1.0f / x17;
+    if (!reads || (v14 == 0.0f)) {
+      fill_row(team, a.p42, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p42, t, target,
+                          [&](auto z) { return select(b15, chain_(-v14, fast_exp_(z - x16) * v18), 0.0f); },
+                          [&](auto z) { return select(b15, chain_(v14, 1.0f - (fast_exp_(z - x16) * v18)), 0.0f); },
+                          row)) {
+      flag(a.p2, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
+};
+LOSSC_SWEEP(k3, K3)
+
+}  // namespace lossc

@@ -1,0 +1,174 @@
+// lossc, cuda: the loss "gmpo" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
+// A token moves 6 bytes per vocabulary entry, 76 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+constexpr int kStep = 256;  // threads of a step's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 2 of "gmpo", one row of logits per token.
+// It folds the row in 2 phases, folds 3 values per token.
+// Traffic per token: 2 bytes per vocabulary entry, 44 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p2;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p1;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p3;     // status
+    const bf16* p4;   // logits
+    const float* p5;  // advantages
+    const float* p6;  // logprobs
+    double c0;        // clip_low
+    double c1;        // clip_high
+    float* p7;        // a value per token
+    float* p8;        // a value per token
+    float* p9;        // a value per token
+    float* p0;        // logprobs
+    float* p10;       // a value per token
+    float* p11;       // a value per token
+    index sequences;
+    const int* p15;   // the sequence of each token
+    const int* p16;   // the first token of each sequence
+    const int* p17;   // the first chunk of each sequence
+    double* p12;      // a partial fold per chunk
+    unsigned* p13;    // arrivals
+    double* p14;      // a sum per sequence
+    double* p18;      // a partial fold per chunk
+    unsigned* p19;    // arrivals
+    double* p20;      // a sum per sequence
+    double* p21;      // a partial fold per chunk
+    unsigned* p22;    // arrivals
+    double* p23;      // a sum per sequence
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p2, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p4, t, a.vocab);
+    const float x1 = load(a.p5, t);
+    const float x2 = load(a.p6, t);
+    const float x3 = float(a.c0);
+    const float x4 = float(a.c1);
+    float r5 = 0.0f;  // the target's logit
+    if (reads) r5 = at(row, target);
+    float r6 = 0.0f;  // max over the row
+    if (reads) r6 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
+    float r7 = 1.0f;  // sum over the row
+    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r6)); }, row).v[0];
+    const bool b8 = x0 != 0.0f;
+    put(team, a.p7, t, select(b8, 1.0f, 0.0f));
+    put(team, a.p8, t, select(b8, x1, 0.0f));
+    const float v9 = sign_(x1);
+    const float v10 = logprob_(r5, r6, r7);
+    const float v11 = v10 - x2;
+    put(team, a.p9, t, select(b8, v9 * min_(v9 * v11, v9 * clamp_(v11, -x3, x4)), 0.0f));
+    put(team, a.p0, t, v10);
+    put(team, a.p10, t, r6);
+    put(team, a.p11, t, r7);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.sequences, a.p15, a.p16, a.p17}, first, count, a.p7, a.p12, a.p13, a.p14);
+    fold_tail<Sum>(team, Runs{a.sequences, a.p15, a.p16, a.p17}, first, count, a.p8, a.p18, a.p19, a.p20);
+    fold_tail<Sum>(team, Runs{a.sequences, a.p15, a.p16, a.p17}, first, count, a.p9, a.p21, a.p22, a.p23);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+// k1: a step of "gmpo", one sequence at a time.
+// It folds 1 value per sequence.
+// Traffic per token: 0 bytes.
+struct K1 {
+  struct Args {
+    index n;            // sequences
+    float* p24;         // a value per sequence
+    const double* p14;  // a sum per sequence
+    const double* p20;  // a sum per sequence
+    const double* p23;  // a sum per sequence
+    unsigned* p3;       // status
+    double* p25;        // a partial fold per chunk
+    unsigned* p26;      // arrivals
+    double* p27;        // loss
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x0 = load(a.p14, i);
+    const float x1 = load(a.p20, i);
+    const float x2 = load(a.p23, i);
+    const float v3 = select(x0 > 0.0f, -((x1 / x0) * exp_(x2 / x0)), 0.0f);
+    store(a.p24, i, v3);
+    flag_non_finite(a.p3, 2, i, v3);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p24, a.p25, a.p26, a.p27);
+  }
+};
+LOSSC_STEP(k1, K1)
+
+// k2: sweep 2 of 2 of "gmpo", one row of logits per token.
+// It writes the gradient of the logits.
+// Traffic per token: 4 bytes per vocabulary entry, 32 beside.
+struct K2 {
+  struct Args {
+    index n;            // tokens
+    const float* p2;    // weights, 1 where not given
+    index skip;         // not 0: rows of weight 0 are not read
+    const int* p1;      // target_tokens
+    index vocab;        // entries of a row
+    unsigned* p3;       // status
+    const bf16* p4;     // logits
+    const float* p0;    // logprobs
+    const float* p6;    // logprobs
+    double c0;          // clip_low
+    double c1;          // clip_high
+    const float* p5;    // advantages
+    bf16* p28;          // gradient of logits
+    const double* p14;  // a sum per sequence
+    const int* p15;     // the sequence of each token
+    const double* p20;  // a sum per sequence
+    const double* p23;  // a sum per sequence
+    const float* p10;   // a value per token
+    const float* p11;   // a value per token
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p2, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p4, t, a.vocab);
+    const float x1 = load(a.p0, t);
+    const float x2 = load(a.p6, t);
+    const float x3 = float(a.c0);
+    const float x4 = float(a.c1);
+    const float x5 = load(a.p5, t);
+    const float v6 = x1 - x2;
+    const float v7 = -x3;
+    const float v8 = sign_(x5);
+    const float v9 = v8 * clamp_(v6, v7, x4);
+    const float v10 = v8 * v6;
+    const index i11 = read(a.p15, t);
+    const float x12 = load(a.p14, i11);
+    const float x13 = load(a.p20, i11);
+    const float x14 = load(a.p23, i11);
+    const float v15 = chain_(chain_(-select(x12 > 0.0f, 1.0f, 0.0f), x13 / x12), exp_(x14 / x12));
+    const float v16 = select(x0 != 0.0f, chain_(chain_(v15, 1.0f / x12), v8), 0.0f);
+    const float v17 = chain_(select(v10 == v9, v16 * 0.5f, v16), v8);
+    const float v18 = select((v6 >= v7) & (v6 <= x4), select(v9 > v10, 0.0f, v17), 0.0f) + select(v10 > v9, 0.0f, v17);
+    const float x19 = load(a.p10, t);
+    const float x20 = load(a.p11, t);
+    const float v21 = 1.0f / x20;
+    if (!reads || (v18 == 0.0f)) {
+      fill_row(team, a.p28, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p28, t, target,
+                          [&](auto z) { return chain_(-v18, fast_exp_(z - x19) * v21); },
+                          [&](auto z) { return chain_(v18, 1.0f - (fast_exp_(z - x19) * v21)); },
+                          row)) {
+      flag(a.p3, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
+};
+LOSSC_SWEEP(k2, K2)
+
+}  // namespace lossc

@@ -1,0 +1,132 @@
+// lossc, cuda: the loss "gspo" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 0 steps.
+// A token moves 6 bytes per vocabulary entry, 68 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 2 of "gspo", one row of logits per token.
+// It folds the row in 2 phases, folds 2 values per token.
+// Traffic per token: 2 bytes per vocabulary entry, 36 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p2;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p1;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p3;     // status
+    const bf16* p4;   // logits
+    const float* p5;  // logprobs
+    float* p6;        // a value per token
+    float* p7;        // a value per token
+    float* p0;        // logprobs
+    float* p8;        // a value per token
+    float* p9;        // a value per token
+    index sequences;
+    const int* p13;   // the sequence of each token
+    const int* p14;   // the first token of each sequence
+    const int* p15;   // the first chunk of each sequence
+    double* p10;      // a partial fold per chunk
+    unsigned* p11;    // arrivals
+    double* p12;      // a sum per sequence
+    double* p16;      // a partial fold per chunk
+    unsigned* p17;    // arrivals
+    double* p18;      // a sum per sequence
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p2, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p4, t, a.vocab);
+    const float x1 = load(a.p5, t);
+    float r2 = 0.0f;  // the target's logit
+    if (reads) r2 = at(row, target);
+    float r3 = 0.0f;  // max over the row
+    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
+    float r4 = 1.0f;  // sum over the row
+    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
+    const bool b5 = x0 != 0.0f;
+    const float v6 = logprob_(r2, r3, r4);
+    put(team, a.p6, t, select(b5, v6 - x1, 0.0f));
+    put(team, a.p7, t, select(b5, 1.0f, 0.0f));
+    put(team, a.p0, t, v6);
+    put(team, a.p8, t, r3);
+    put(team, a.p9, t, r4);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p6, a.p10, a.p11, a.p12);
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p7, a.p16, a.p17, a.p18);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+// k1: sweep 2 of 2 of "gspo", one row of logits per token.
+// It writes the gradient of the logits, folds 1 value per token.
+// Traffic per token: 4 bytes per vocabulary entry, 32 beside.
+struct K1 {
+  struct Args {
+    index n;            // tokens
+    const float* p2;    // weights, 1 where not given
+    index skip;         // not 0: rows of weight 0 are not read
+    const int* p1;      // target_tokens
+    index vocab;        // entries of a row
+    unsigned* p3;       // status
+    const bf16* p4;     // logits
+    const float* p0;    // logprobs
+    const float* p19;   // advantages
+    double c0;          // clip_low_threshold
+    double c1;          // clip_high_threshold
+    float* p20;         // a value per token
+    const double* p12;  // a sum per sequence
+    const int* p13;     // the sequence of each token
+    const double* p18;  // a sum per sequence
+    bf16* p21;          // gradient of logits
+    const float* p8;    // a value per token
+    const float* p9;    // a value per token
+    double* p22;        // a partial fold per chunk
+    unsigned* p23;      // arrivals
+    double* p24;        // loss
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p2, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p1, t, a.vocab, a.p3);
+    const Row<logit> row(a.p4, t, a.vocab);
+    const float x1 = load(a.p0, t);
+    const float x2 = load(a.p19, t);
+    const float x3 = float(a.c0);
+    const float x4 = float(a.c1);
+    const index i5 = read(a.p13, t);
+    const float x6 = load(a.p12, i5);
+    const float x7 = load(a.p18, i5);
+    const float v8 = exp_((x1 - x1) + (x6 / x7));
+    const float v9 = v8 * x2;
+    const float v10 = clamp_(v8, x3, x4) * x2;
+    const float v11 = select(x0 != 0.0f, -(x0 * min_(v9, v10)), 0.0f);
+    put(team, a.p20, t, v11);
+    flag_non_finite(a.p3, 1, t, v11);
+    const float v12 = chain_(select(v9 == v10, -(x0 * 0.5f), -x0), x2);
+    const float v13 = select((v8 >= x3) & (v8 <= x4), select(v10 > v9, 0.0f, v12), 0.0f) + select(v9 > v10, 0.0f, v12);
+    const float v14 = chain_(v13, v8);
+    const float x15 = load(a.p8, t);
+    const float x16 = load(a.p9, t);
+    const float v17 = 1.0f / x16;
+    if (!reads || (v14 == 0.0f)) {
+      fill_row(team, a.p21, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p21, t, target,
+                          [&](auto z) { return chain_(-v14, fast_exp_(z - x15) * v17); },
+                          [&](auto z) { return chain_(v14, 1.0f - (fast_exp_(z - x15) * v17)); },
+                          row)) {
+      flag(a.p3, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p22, a.p23, a.p24);
+  }
+};
+LOSSC_SWEEP(k1, K1)
+
+}  // namespace lossc

@@ -1,0 +1,206 @@
+// lossc, cuda: the loss "kto" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
+// A token moves 6 bytes per vocabulary entry, 56 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+constexpr int kStep = 256;  // threads of a step's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 2 of "kto", one row of logits per token.
+// It folds the row in 2 phases, folds 2 values per token.
+// Traffic per token: 2 bytes per vocabulary entry, 36 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p1;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p0;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
+    const float* p4;  // reference_logprobs
+    float* p5;        // a value per token
+    float* p6;        // a value per token
+    float* p7;        // logprobs
+    float* p8;        // a value per token
+    float* p9;        // a value per token
+    index sequences;
+    const int* p13;   // the sequence of each token
+    const int* p14;   // the first token of each sequence
+    const int* p15;   // the first chunk of each sequence
+    double* p10;      // a partial fold per chunk
+    unsigned* p11;    // arrivals
+    double* p12;      // a sum per sequence
+    double* p16;      // a partial fold per chunk
+    unsigned* p17;    // arrivals
+    double* p18;      // a sum per sequence
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    const float x1 = load(a.p4, t);
+    float r2 = 0.0f;  // the target's logit
+    if (reads) r2 = at(row, target);
+    float r3 = 0.0f;  // max over the row
+    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
+    float r4 = 1.0f;  // sum over the row
+    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
+    const bool b5 = x0 != 0.0f;
+    put(team, a.p5, t, select(b5, 1.0f, 0.0f));
+    const float v6 = logprob_(r2, r3, r4);
+    put(team, a.p6, t, select(b5, v6 - x1, 0.0f));
+    put(team, a.p7, t, v6);
+    put(team, a.p8, t, r3);
+    put(team, a.p9, t, r4);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);
+    fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p6, a.p16, a.p17, a.p18);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+// k1: a step of "kto", one sequence at a time.
+// It folds 2 values per sequence.
+// Traffic per token: 0 bytes.
+struct K1 {
+  struct Args {
+    index n;            // sequences
+    float* p19;         // a value per sequence
+    const double* p12;  // a sum per sequence
+    const double* p18;  // a sum per sequence
+    float* p20;         // a value per sequence
+    double* p21;        // a partial fold per chunk
+    unsigned* p22;      // arrivals
+    double* p23;        // a sum per batch
+    double* p24;        // a partial fold per chunk
+    unsigned* p25;      // arrivals
+    double* p26;        // a sum per batch
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x0 = load(a.p12, i);
+    const bool b1 = x0 > 0.0f;
+    const float x2 = load(a.p18, i);
+    store(a.p19, i, select(b1, x2, 0.0f));
+    store(a.p20, i, select(b1, 1.0f, 0.0f));
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p19, a.p21, a.p22, a.p23);
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p24, a.p25, a.p26);
+  }
+};
+LOSSC_STEP(k1, K1)
+
+// k2: a step of "kto", one sequence at a time.
+// It folds 1 value per sequence.
+// Traffic per token: 0 bytes.
+struct K2 {
+  struct Args {
+    index n;            // sequences
+    const float* p27;   // desirable
+    double c0;          // desirable_weight
+    double c1;          // beta
+    double c2;          // undesirable_weight
+    float* p28;         // a value per sequence
+    const double* p12;  // a sum per sequence
+    const double* p18;  // a sum per sequence
+    const double* p23;  // a sum per batch
+    const double* p26;  // a sum per batch
+    unsigned* p2;       // status
+    double* p29;        // a partial fold per chunk
+    unsigned* p30;      // arrivals
+    double* p31;        // loss
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x0 = load(a.p27, i);
+    const float x1 = float(a.c0);
+    const float x2 = float(a.c1);
+    const float x3 = float(a.c2);
+    const float x4 = load(a.p12, i);
+    const float x5 = load(a.p18, i);
+    const float x6 = load(a.p23, 0);
+    const float x7 = load(a.p26, 0);
+    const float v8 = max_(0.0f, x6 / x7);
+    const float v9 = select(x0 > 0.0f, x1 * (1.0f - sigmoid_(x2 * (x5 - v8))), x3 * (1.0f - sigmoid_(x2 * (v8 - x5))));
+    const float v10 = select(x4 > 0.0f, v9, 0.0f);
+    store(a.p28, i, v10);
+    flag_non_finite(a.p2, 2, i, v10);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p28, a.p29, a.p30, a.p31);
+  }
+};
+LOSSC_STEP(k2, K2)
+
+// k3: sweep 2 of 2 of "kto", one row of logits per token.
+// It writes the gradient of the logits.
+// Traffic per token: 4 bytes per vocabulary entry, 20 beside.
+struct K3 {
+  struct Args {
+    index n;            // tokens
+    const float* p1;    // weights, 1 where not given
+    index skip;         // not 0: rows of weight 0 are not read
+    const int* p0;      // target_tokens
+    index vocab;        // entries of a row
+    unsigned* p2;       // status
+    const bf16* p3;     // logits
+    const float* p27;   // desirable
+    const int* p13;     // the sequence of each token
+    double c0;          // desirable_weight
+    double c1;          // beta
+    double c2;          // undesirable_weight
+    bf16* p32;          // gradient of logits
+    const double* p12;  // a sum per sequence
+    const double* p18;  // a sum per sequence
+    const double* p23;  // a sum per batch
+    const double* p26;  // a sum per batch
+    const float* p8;    // a value per token
+    const float* p9;    // a value per token
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    const index i1 = read(a.p13, t);
+    const float x2 = load(a.p27, i1);
+    const float x3 = float(a.c0);
+    const float x4 = float(a.c1);
+    const float x5 = float(a.c2);
+    const bool b6 = x2 > 0.0f;
+    const float x7 = load(a.p12, i1);
+    const bool b8 = x7 > 0.0f;
+    const float x9 = load(a.p18, i1);
+    const float x10 = load(a.p23, 0);
+    const float x11 = load(a.p26, 0);
+    const float v12 = max_(0.0f, x10 / x11);
+    const float v13 = x4 * (x9 - v12);
+    const float v14 = chain_(-select(b6, select(b8, x3, 0.0f), 0.0f), sigmoid_(v13) * sigmoid_(-v13));
+    const float v15 = chain_(v14, x4);
+    const float v16 = x4 * (v12 - x9);
+    const float v17 = chain_(-select(b6, 0.0f, select(b8, x5, 0.0f)), sigmoid_(v16) * sigmoid_(-v16));
+    const float v18 = chain_(v17, x4);
+    const float v19 = v15 - v18;
+    const bool b20 = x0 != 0.0f;
+    const float v21 = v18 - v15;
+    const float x22 = load(a.p8, t);
+    const float x23 = load(a.p9, t);
+    const float v24 = 1.0f / x23;
+    if (!reads || (v19 == 0.0f)) {
+      fill_row(team, a.p32, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p32, t, target,
+                          [&](auto z) { return select(b20, chain_(v21, fast_exp_(z - x22) * v24), 0.0f); },
+                          [&](auto z) { return select(b20, chain_(v19, 1.0f - (fast_exp_(z - x22) * v24)), 0.0f); },
+                          row)) {
+      flag(a.p2, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
+};
+LOSSC_SWEEP(k3, K3)
+
+}  // namespace lossc

@@ -1,0 +1,74 @@
+// lossc, cuda: the loss "label_smoothing" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
+// A token moves 4 bytes per vocabulary entry, 16 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 1 of "label_smoothing", one row of logits per token.
+// It folds the row in 2 phases, writes the gradient of the logits, folds 1 value per token.
+// Traffic per token: 4 bytes per vocabulary entry, 16 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p1;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p0;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
+    double c0;        // epsilon
+    float* p4;        // a value per token
+    float* p5;        // logprobs
+    bf16* p6;         // gradient of logits
+    double* p7;       // a partial fold per chunk
+    unsigned* p8;     // arrivals
+    double* p9;       // loss
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    const float x1 = float(a.c0);
+    float r2 = 0.0f;  // the target's logit
+    if (reads) r2 = at(row, target);
+    float r4 = 0.0f;  // max over the row
+    float r5 = 1.0f;  // sum over the row
+    float r6 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto folded = fold<Max, Sum, Sum>(team, [&](auto z) { const auto b3 = z != -LOSSC_INFINITY; return values(z, select(b3, z, 0.0f), select(b3, 1.0f, 0.0f)); }, row);
+      r4 = folded.v[0];
+      r5 = folded.v[1];
+      r6 = folded.v[2];
+    }
+    float r7 = 1.0f;  // sum over the row
+    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r4)); }, row).v[0];
+    const float v8 = x1 - 1.0f;
+    const float v9 = logprob_(r2, r4, r7);
+    const float v10 = select(x0 != 0.0f, x0 * ((v8 * v9) + (x1 * ((r4 + log_(r7)) - (r5 / r6)))), 0.0f);
+    put(team, a.p4, t, v10);
+    put(team, a.p5, t, v9);
+    flag_non_finite(a.p2, 1, t, v10);
+    const float v11 = chain_(x0, x1);
+    const float v12 = chain_(-v11, 1.0f / r6);
+    const float v13 = 1.0f / r7;
+    const float v15 = chain_(x0, v8);
+    if (!reads) {
+      fill_row(team, a.p6, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p6, t, target,
+                          [&](auto z) { const auto v14 = fast_exp_(z - r4) * v13; const auto v16 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v14)) + chain_(-v15, v14); return v16; },
+                          [&](auto z) { const auto v17 = fast_exp_(z - r4) * v13; const auto v18 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v17)) + chain_(v15, 1.0f - v17); return v18; },
+                          row)) {
+      flag(a.p2, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+}  // namespace lossc

@@ -1,0 +1,223 @@
+// lossc, cuda: the loss "orpo" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
+// A token moves 6 bytes per vocabulary entry, 52 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+constexpr int kStep = 256;  // threads of a step's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 2 of "orpo", one row of logits per token.
+// It folds the row in 2 phases, folds 2 values per token.
+// Traffic per token: 2 bytes per vocabulary entry, 32 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p1;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p0;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
+    float* p4;        // a value per token
+    float* p5;        // a value per token
+    float* p6;        // logprobs
+    float* p7;        // a value per token
+    float* p8;        // a value per token
+    index sequences;
+    const int* p12;   // the sequence of each token
+    const int* p13;   // the first token of each sequence
+    const int* p14;   // the first chunk of each sequence
+    double* p9;       // a partial fold per chunk
+    unsigned* p10;    // arrivals
+    double* p11;      // a sum per sequence
+    double* p15;      // a partial fold per chunk
+    unsigned* p16;    // arrivals
+    double* p17;      // a sum per sequence
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    float r1 = 0.0f;  // the target's logit
+    if (reads) r1 = at(row, target);
+    float r2 = 0.0f;  // max over the row
+    if (reads) r2 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
+    float r3 = 1.0f;  // sum over the row
+    if (reads) r3 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r2)); }, row).v[0];
+    const bool b4 = x0 != 0.0f;
+    put(team, a.p4, t, select(b4, 1.0f, 0.0f));
+    const float v5 = logprob_(r1, r2, r3);
+    put(team, a.p5, t, select(b4, v5, 0.0f));
+    put(team, a.p6, t, v5);
+    put(team, a.p7, t, r2);
+    put(team, a.p8, t, r3);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.sequences, a.p12, a.p13, a.p14}, first, count, a.p4, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Runs{a.sequences, a.p12, a.p13, a.p14}, first, count, a.p5, a.p15, a.p16, a.p17);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+// k1: a step of "orpo", one sequence at a time.
+// It folds 5 values per sequence.
+// Traffic per token: 0 bytes.
+struct K1 {
+  struct Args {
+    index n;            // sequences
+    const int* p18;     // the first sequence of each group
+    const int* p19;     // the group of each sequence
+    float* p20;         // a value per sequence
+    const double* p11;  // a sum per sequence
+    float* p21;         // a value per sequence
+    float* p22;         // a value per sequence
+    const double* p17;  // a sum per sequence
+    float* p23;         // a value per sequence
+    float* p24;         // a value per sequence
+    index groups;
+    const int* p28;     // the first chunk of each group
+    double* p25;        // a partial fold per chunk
+    unsigned* p26;      // arrivals
+    double* p27;        // a sum per group
+    double* p29;        // a partial fold per chunk
+    unsigned* p30;      // arrivals
+    double* p31;        // a sum per group
+    double* p32;        // a partial fold per chunk
+    unsigned* p33;      // arrivals
+    double* p34;        // a sum per group
+    double* p35;        // a partial fold per chunk
+    unsigned* p36;      // arrivals
+    double* p37;        // a sum per group
+    double* p38;        // a partial fold per chunk
+    unsigned* p39;      // arrivals
+    double* p40;        // a sum per group
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const index i0 = read(a.p19, i);
+    const float x1 = float(i - read(a.p18, i0));
+    const bool b2 = x1 == 0.0f;
+    const float x3 = load(a.p11, i);
+    const float v4 = select(x3 > 0.0f, 1.0f, 0.0f);
+    store(a.p20, i, select(b2, v4, 0.0f));
+    const bool b5 = x1 == 1.0f;
+    store(a.p21, i, select(b5, v4, 0.0f));
+    const float x6 = load(a.p17, i);
+    const float v7 = x6 / x3;
+    store(a.p22, i, select(b2, v7, 0.0f));
+    const float v8 = v7 - log1mexp_(v7);
+    store(a.p23, i, select(b2, v8, 0.0f));
+    store(a.p24, i, select(b5, v8, 0.0f));
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Runs{a.groups, a.p19, a.p18, a.p28}, first, count, a.p20, a.p25, a.p26, a.p27);
+    fold_tail<Sum>(team, Runs{a.groups, a.p19, a.p18, a.p28}, first, count, a.p21, a.p29, a.p30, a.p31);
+    fold_tail<Sum>(team, Runs{a.groups, a.p19, a.p18, a.p28}, first, count, a.p22, a.p32, a.p33, a.p34);
+    fold_tail<Sum>(team, Runs{a.groups, a.p19, a.p18, a.p28}, first, count, a.p23, a.p35, a.p36, a.p37);
+    fold_tail<Sum>(team, Runs{a.groups, a.p19, a.p18, a.p28}, first, count, a.p24, a.p38, a.p39, a.p40);
+  }
+};
+LOSSC_STEP(k1, K1)
+
+// k2: a step of "orpo", one group at a time.
+// It folds 1 value per group.
+// Traffic per token: 0 bytes.
+struct K2 {
+  struct Args {
+    index n;            // groups
+    double c0;          // beta
+    float* p41;         // a value per group
+    const double* p27;  // a sum per group
+    const double* p31;  // a sum per group
+    const double* p34;  // a sum per group
+    const double* p37;  // a sum per group
+    const double* p40;  // a sum per group
+    unsigned* p2;       // status
+    double* p42;        // a partial fold per chunk
+    unsigned* p43;      // arrivals
+    double* p44;        // loss
+  };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x0 = float(a.c0);
+    const float x1 = load(a.p27, i);
+    const float x2 = load(a.p31, i);
+    const float x3 = load(a.p34, i);
+    const float x4 = load(a.p37, i);
+    const float x5 = load(a.p40, i);
+    const float v6 = select((x1 > 0.0f) & (x2 > 0.0f), -x3 - (x0 * log_sigmoid_(x4 - x5)), 0.0f);
+    store(a.p41, i, v6);
+    flag_non_finite(a.p2, 3, i, v6);
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p41, a.p42, a.p43, a.p44);
+  }
+};
+LOSSC_STEP(k2, K2)
+
+// k3: sweep 2 of 2 of "orpo", one row of logits per token.
+// It writes the gradient of the logits.
+// Traffic per token: 4 bytes per vocabulary entry, 20 beside.
+struct K3 {
+  struct Args {
+    index n;            // tokens
+    const float* p1;    // weights, 1 where not given
+    index skip;         // not 0: rows of weight 0 are not read
+    const int* p0;      // target_tokens
+    index vocab;        // entries of a row
+    unsigned* p2;       // status
+    const bf16* p3;     // logits
+    const int* p18;     // the first sequence of each group
+    const int* p12;     // the sequence of each token
+    const int* p19;     // the group of each sequence
+    double c0;          // beta
+    bf16* p45;          // gradient of logits
+    const double* p27;  // a sum per group
+    const double* p31;  // a sum per group
+    const double* p40;  // a sum per group
+    const double* p37;  // a sum per group
+    const double* p17;  // a sum per sequence
+    const double* p11;  // a sum per sequence
+    const float* p7;    // a value per token
+    const float* p8;    // a value per token
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    const index i1 = read(a.p12, t);
+    const index i2 = read(a.p19, i1);
+    const float x3 = float(i1 - read(a.p18, i2));
+    const float x4 = float(a.c0);
+    const float x5 = load(a.p27, i2);
+    const float x6 = load(a.p31, i2);
+    const float v7 = -select((x5 > 0.0f) & (x6 > 0.0f), 1.0f, 0.0f);
+    const float x8 = load(a.p40, i2);
+    const float x9 = load(a.p37, i2);
+    const float v10 = chain_(chain_(v7, x4), sigmoid_(x8 - x9));
+    const bool b11 = x3 == 0.0f;
+    const float v12 = select(x3 == 1.0f, -v10, 0.0f) + select(b11, v10, 0.0f);
+    const float x13 = load(a.p17, i1);
+    const float x14 = load(a.p11, i1);
+    const float v15 = (v12 + chain_(-v12, -1.0f / expm1_(-(x13 / x14)))) + select(b11, v7, 0.0f);
+    const float v16 = chain_(v15, 1.0f / x14);
+    const bool b17 = x0 != 0.0f;
+    const float x18 = load(a.p7, t);
+    const float x19 = load(a.p8, t);
+    const float v20 = 1.0f / x19;
+    if (!reads || (v16 == 0.0f)) {
+      fill_row(team, a.p45, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p45, t, target,
+                          [&](auto z) { return select(b17, chain_(-v16, fast_exp_(z - x18) * v20), 0.0f); },
+                          [&](auto z) { return select(b17, chain_(v16, 1.0f - (fast_exp_(z - x18) * v20)), 0.0f); },
+                          row)) {
+      flag(a.p2, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
+};
+LOSSC_SWEEP(k3, K3)
+
+}  // namespace lossc

@@ -1,0 +1,64 @@
+// lossc, cuda: the loss "reinforce" and its gradient.
+// bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
+// A token moves 4 bytes per vocabulary entry, 20 bytes beside.
+constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
+// ---- prelude ----
+
+// ---- kernels ----
+using logit = bf16;
+
+// k0: sweep 1 of 1 of "reinforce", one row of logits per token.
+// It folds the row in 2 phases, writes the gradient of the logits, folds 1 value per token.
+// Traffic per token: 4 bytes per vocabulary entry, 20 beside.
+struct K0 {
+  struct Args {
+    index n;          // tokens
+    const float* p1;  // weights, 1 where not given
+    index skip;       // not 0: rows of weight 0 are not read
+    const int* p0;    // target_tokens
+    index vocab;      // entries of a row
+    unsigned* p2;     // status
+    const bf16* p3;   // logits
+    const float* p4;  // advantages
+    float* p5;        // a value per token
+    float* p6;        // logprobs
+    bf16* p7;         // gradient of logits
+    double* p8;       // a partial fold per chunk
+    unsigned* p9;     // arrivals
+    double* p10;      // loss
+  };
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
+    const float x0 = load_or(a.p1, t, 1.0f);
+    const bool reads = !(a.skip != 0 && x0 == 0.0f);
+    const index target = load_target(a.p0, t, a.vocab, a.p2);
+    const Row<logit> row(a.p3, t, a.vocab);
+    const float x1 = load(a.p4, t);
+    float r2 = 0.0f;  // the target's logit
+    if (reads) r2 = at(row, target);
+    float r3 = 0.0f;  // max over the row
+    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
+    float r4 = 1.0f;  // sum over the row
+    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
+    const float v5 = logprob_(r2, r3, r4);
+    const float v6 = select(x0 != 0.0f, -(x0 * (x1 * v5)), 0.0f);
+    put(team, a.p5, t, v6);
+    put(team, a.p6, t, v5);
+    flag_non_finite(a.p2, 1, t, v6);
+    const float v7 = chain_(-x0, x1);
+    const float v8 = 1.0f / r4;
+    if (!reads || (v7 == 0.0f)) {
+      fill_row(team, a.p7, t, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p7, t, target,
+                          [&](auto z) { return chain_(-v7, fast_exp_(z - r3) * v8); },
+                          [&](auto z) { return chain_(v7, 1.0f - (fast_exp_(z - r3) * v8)); },
+                          row)) {
+      flag(a.p2, 1, t);
+    }
+  }
+  template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
+    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p5, a.p8, a.p9, a.p10);
+  }
+};
+LOSSC_SWEEP(k0, K0)
+
+}  // namespace lossc
