@@ -84,7 +84,7 @@ class Drawing {
     if (GIVEN.has(x)) return [];
     const within = (y: Expression): readonly Expression[] =>
       isIndicator(y) || y.dtype === "bool" ? partsOf(y).flatMap(within) : [y];
-    const boxes = partsOf(x).flatMap(within);
+    const boxes = partsOf(plainly(x)).flatMap(within);
     return [...new Set(boxes)].filter((y) => !isPlain(y));
   }
 
@@ -113,6 +113,7 @@ class Drawing {
   }
 
   private label(x: Expression): string {
+    if (x === NEGATIVE_ENTROPY) return "H";
     const whole = this.notation.text(x, { whole: true });
     const name = this.tidied.names.get(x);
     return wrapped(name === undefined ? whole : `${name} = ${whole}`);
@@ -131,6 +132,12 @@ class Drawing {
     const table = `<table border="0" cellborder="0" cellspacing="6" cellpadding="4"><tr>${cells.join("")}</tr></table>`;
     return [`  key [shape=plain, style="", label=<${table}>];`];
   }
+}
+
+/** −(a − b) is drawn as b − a. */
+function plainly(x: Expression): Expression {
+  const [only] = x.operands;
+  return x.op === "neg" && only?.op === "sub" ? only : x;
 }
 
 /** Numbers, config and halves of ties are written where they are used. */
