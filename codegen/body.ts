@@ -1,14 +1,14 @@
 /** Writes the body of one kernel: the same text for every target. */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { rewriter, topological } from "../dsl/graph.js";
-import { isTarget, logits, ONE, weights, ZERO } from "../dsl/ops/index.js";
+import { topological } from "../dsl/graph.js";
+import { logits, weights } from "../dsl/ops/index.js";
 import { Arguments } from "./arguments.js";
 import type { Buffers } from "./buffers.js";
+import { type GradientParts, gradientParts } from "./entries.js";
 import type { LossGraph } from "./expand.js";
 import { type ElementSpace, type PlanKernel, STATUS } from "./plan.js";
 import { isRowValue } from "./ranks.js";
 import { type Schedule, type Slot, SWEEP } from "./schedule.js";
-import { simplifier } from "./simplify.js";
 import { commentText, floatText, Printer } from "./text.js";
 import { trafficOf } from "./traffic.js";
 
@@ -97,7 +97,7 @@ class Body {
       `    const index target = load_target(${this.args.buffer(targets)}, t, ${this.args.size("vocab")}, ${this.status()});`,
     );
     for (const x of [logits, ...this.rowsIn(this.rowRoots())]) this.openRow(x);
-    const gradient = slot.gradient ? this.gradientParts() : null;
+    const gradient = slot.gradient ? gradientParts(this.options.graph.gradient as Expression) : null;
     const rows = [
       ...this.rowValues().map((x) => x.operands[0] as Expression),
       ...(gradient ? [gradient.apart, gradient.target] : []),
@@ -145,7 +145,8 @@ class Body {
 
   private rowRoots(): Expression[] {
     const { slot, kept, graph } = this.options;
-    return [...slot.stores, ...slot.summands, ...kept, ...(slot.gradient ? [graph.gradient as Expression] : [])];
+    const parts = slot.gradient ? gradientParts(graph.gradient as Expression) : null;
+    return [...slot.stores, ...slot.summands, ...kept, ...(parts ? [parts.apart, parts.target, ...parts.factors] : [])];
   }
 
   /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
@@ -227,19 +228,6 @@ class Body {
     const text = (result: string) =>
       `[&](${entries.map((z) => `auto ${z}`).join(", ")}) { ${[...lines, `return ${result};`].join(" ")} }`;
     return { texts, rows: rows.map((row) => this.row(row).name), text };
-  }
-
-  /** The gradient apart from the target, at the target, and the factors whose being 0 makes both 0. */
-  private gradientParts(): GradientParts {
-    const gradient = this.options.graph.gradient as Expression;
-    const at = (value: Expression) => {
-      const simplify = simplifier();
-      return simplify(rewriter((x) => (x === isTarget ? value : x))(gradient));
-    };
-    const apart = at(ZERO);
-    const target = at(ONE);
-    const factors = factorsOf(gradient);
-    return { apart, target, factors: factors ?? [] };
   }
 
   private storeGradient({ apart, target, factors }: GradientParts): void {
@@ -367,12 +355,6 @@ function readsRow(x: Expression, row: Expression): boolean {
   return x === row || (x.space === "vocab" && x.operands.some((operand) => readsRow(operand, row)));
 }
 
-interface GradientParts {
-  readonly apart: Expression;
-  readonly target: Expression;
-  readonly factors: readonly Expression[];
-}
-
 /** The largest parts of a vocabulary expression that do not depend on the entry. */
 function tokenPartsOf(root: Expression): Expression[] {
   const found = new Set<Expression>();
@@ -380,28 +362,4 @@ function tokenPartsOf(root: Expression): Expression[] {
     for (const y of x.space === "vocab" && x.op !== "fold" ? x.operands : []) if (y.space !== "vocab") found.add(y);
   }
   return [...found].filter((x) => constantValue(x) === undefined);
-}
-
-/** The token-level factors of a gradient that is a sum of products with one each; null where it is no such sum. */
-function factorsOf(gradient: Expression): Expression[] | null {
-  const [a, b] = gradient.operands as [Expression, Expression];
-  switch (gradient.op) {
-    case "add":
-    case "sub": {
-      const [left, right] = [factorsOf(a), factorsOf(b)];
-      return left && right && [...left, ...right];
-    }
-    case "neg":
-      return factorsOf(a);
-    case "where": {
-      const [, x, y] = gradient.operands as [Expression, Expression, Expression];
-      const taken = constantValue(y) === 0 ? factorsOf(x) : constantValue(x) === 0 ? factorsOf(y) : null;
-      return taken && a.space !== "vocab" ? taken : null;
-    }
-    case "chain":
-    case "absorb": // whose factor stands first
-      return a.space !== "vocab" ? [a] : null;
-    default:
-      return null;
-  }
 }

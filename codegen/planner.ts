@@ -3,6 +3,7 @@ import type { LossDefinition } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
 import { writeKernel } from "./body.js";
 import { Buffers } from "./buffers.js";
+import { gradientParts } from "./entries.js";
 import { type LossGraph, neededOf, picksIn } from "./expand.js";
 import type { LogitsDtype, Plan } from "./plan.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
@@ -75,7 +76,9 @@ function keptRowValues(graph: LossGraph, { slots, ranks }: Schedule, buffers: Bu
       x.operands.forEach(visit);
     };
     for (const root of [...slot.stores, ...slot.summands, ...(kept.get(slot) ?? [])]) visit(root);
-    if (slot.gradient) visit(graph.gradient as Expression);
+    if (!slot.gradient) continue;
+    const { apart, target, factors } = gradientParts(graph.gradient as Expression);
+    for (const part of [apart, target, ...factors]) visit(part);
   }
   return kept;
 }

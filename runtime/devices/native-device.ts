@@ -113,9 +113,18 @@ export class AddonDevice extends BaseDevice {
 
   private async compileAndLoad(text: KernelText, signal: AbortSignal): Promise<NativeModule> {
     const shipped = await findShipped(text, this.architecture, () => requireAddon(this.name).cpuFeatures());
-    if (shipped.entry) return this.loadBinary(shipped.entry);
+    let { problem } = shipped;
+    if (shipped.entry) {
+      try {
+        return await this.loadBinary(shipped.entry);
+      } catch (error) {
+        // Whole, but made for another system, say another C library: a compiler may still help.
+        if (!(error instanceof LosscError) || error.code === "DISPOSED") throw error;
+        problem = `${shipped.entry.path} does not load: ${error.message}`;
+      }
+    }
     const toolchain = await this.toolchain().catch((error: unknown) => {
-      throw withProblem(error, shipped.problem);
+      throw withProblem(error, problem);
     });
     const entry = await toolchain.compile(text, signal);
     try {

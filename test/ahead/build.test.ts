@@ -1,4 +1,5 @@
 /** `lossc build` for the CPU: what it writes runs where there is no compiler, and says why where it cannot. */
+import { createHash } from "node:crypto";
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -100,6 +101,20 @@ describe("without a compiler, ts-morph or a home", () => {
     const { PATH, CXX } = process.env;
     expect(production(other, { PATH, CXX }).launches).toBeGreaterThan(1);
   });
+});
+
+test("a binary that is whole but does not load is COMPILER_NOT_FOUND, and its path told", () => {
+  const other = copy();
+  const bytes = Buffer.from("no shared object");
+  for (const entry of entries(other)) {
+    writeFileSync(join(entry, "kernel.so"), bytes);
+    const about = JSON.parse(readFileSync(join(entry, "entry.json"), "utf8")) as object;
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    writeFileSync(join(entry, "entry.json"), JSON.stringify({ ...about, sha256 }));
+  }
+  const got = production(other);
+  expect(got.code).toBe("COMPILER_NOT_FOUND");
+  expect(got.message).toMatch(/kernel\.so does not load: /);
 });
 
 test("the command line takes built modules too", async () => {

@@ -6,7 +6,23 @@ import { compilePlan } from "../../codegen/compile.js";
 import { emitTogether } from "../../codegen/emit.js";
 import type { Plan } from "../../codegen/plan.js";
 import { trafficOf } from "../../codegen/traffic.js";
-import { defineLoss, eq, type LossDefinition, mean, mul, neg, sum, variance, where } from "../../dsl/index.js";
+import {
+  add,
+  atTarget,
+  defineLoss,
+  type Expr,
+  eq,
+  type LossDefinition,
+  lt,
+  mean,
+  mul,
+  neg,
+  softmax,
+  std,
+  sum,
+  variance,
+  where,
+} from "../../dsl/index.js";
 import { cispo, cross_entropy, dro, importance_sampling, ppo } from "../../losses/index.js";
 import { casesOf } from "../properties/compare.js";
 import { recipes } from "../properties/recipe.js";
@@ -128,6 +144,13 @@ describe("plans", () => {
     const other = compilePlan({ loss, logits: "f32", statics: { mode: "b", power: 3 } }).plan;
     expect(other.kernels[0]?.body).not.toBe(plan.kernels[0]?.body);
     expect(other.config).toEqual({ beta: 0.25 });
+  });
+
+  it("can be written where the gradient at the target is made of other values than the gradient is", () => {
+    const given = (f: (logits: Expr) => Expr) =>
+      compilePlan({ loss: lossOf(({ policy }) => f(policy.logits)), logits: "f32" }).plan;
+    sound(given((z) => add(sum(atTarget(softmax(z))), std(z))));
+    sound(given((z) => softmax(where(lt(atTarget(softmax(z)), z), mul(z, atTarget(z)), softmax(z)))));
   });
 
   it("do a reduction of inputs before the sweep that needs it, and one that only metrics need within it", () => {
