@@ -8,3 +8,8 @@ export function reduced(reduction: Reduction, x: Expression, to: Space, unbiased
 }
 
 export const mean = (x: Expression, to: Space): Expression => reduced("mean", x, to);
+
+/** Σ over a row. */
+export function isRowSum(x: Expression): boolean {
+  return x.op === "reduce" && x.attribute.reduction === "sum" && x.space === "token" && x.operands[0]?.space === "vocab";
+}

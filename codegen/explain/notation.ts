@@ -2,7 +2,7 @@
 import type { Expression } from "../../dsl/expression.js";
 import { logits, logSoftmax, softmax, weights } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
-import { reduced } from "./nodes.js";
+import { isRowSum, reduced } from "./nodes.js";
 import {
   factorsOf,
   fromProduct,
@@ -295,11 +295,6 @@ export class Notation {
       !SYMBOLS.has(name) && !this.taken.has(name) && ![...this.names.values()].includes(name) && name !== "u" && name !== "L"
     );
   }
-}
-
-/** Σ over a row of a product. */
-function isRowSum(x: Expression): boolean {
-  return x.op === "reduce" && x.attribute.reduction === "sum" && x.space === "token" && x.operands[0]?.space === "vocab";
 }
 
 const single = (x: Expression): Product => ({ factor: 1, powers: new Map([[x, 1]]) });
