@@ -1,4 +1,4 @@
-/** Random inputs for `lossc check`, from a seed. */
+/** Inputs for `lossc check`, from a seed: random ones, and with them the shapes that the nasty cases start from. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
 
 /** One batch, in the form in which `forwardBackward` takes it. */
@@ -12,14 +12,24 @@ export interface Batch {
   readonly inputs: Readonly<Record<string, readonly number[] | number>>;
 }
 
-/** Small enough for finite differences of every logit, with every shape that matters: several sequences to a group, an odd vocabulary, masked tokens. */
-const LENGTHS = [4, 3, 5, 2];
-const GROUPS = [2, 2];
-const VOCAB = 17;
-const TOKENS = LENGTHS.reduce((sum, length) => sum + length, 0);
+export interface Shape {
+  readonly lengths: readonly number[];
+  readonly groups: readonly number[];
+  readonly vocab: number;
+}
+
+/** Small enough for finite differences of every logit, with every shape that matters: several sequences to a group, an odd vocabulary. */
+export function shapeOf(groupSize: number, lengths: readonly number[] = [4, 3, 5, 2], vocab = 17): Shape {
+  const size = Math.max(2, groupSize);
+  return {
+    lengths: Array.from({ length: 2 * size }, (_, i) => lengths[i % lengths.length] as number),
+    groups: [size, size],
+    vocab,
+  };
+}
 
 /** Numbers from a 32-bit seed: a counter that is hashed. */
-function generator(seed: number): { uniform(): number; normal(): number } {
+export function generator(seed: number): { uniform(): number; normal(): number } {
   let state = seed >>> 0;
   const uniform = () => {
     state = (state + 0x9e3779b9) >>> 0;
@@ -32,19 +42,22 @@ function generator(seed: number): { uniform(): number; normal(): number } {
 }
 
 /** A number that float32 holds, so that every device is given the same. */
-const f32 = Math.fround;
+export const f32 = Math.fround;
 
-export function randomBatch(loss: LossDefinition, seed: number): Batch {
+/** A batch of numbers that are none of them special; two tokens have the weight 0. */
+export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = shapeOf(0)): Batch {
   const { uniform, normal } = generator(seed);
-  const logits = Array.from({ length: TOKENS * VOCAB }, () => f32(2 * normal()));
-  const target_tokens = Array.from({ length: TOKENS }, () => Math.floor(uniform() * VOCAB));
-  const logprobs = target_tokens.map((target, t) => logprob(logits.slice(t * VOCAB, (t + 1) * VOCAB), target));
+  const { lengths, groups, vocab } = shape;
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const logits = Array.from({ length: tokens * vocab }, () => f32(2 * normal()));
+  const target_tokens = Array.from({ length: tokens }, () => Math.floor(uniform() * vocab));
+  const logprobs = logprobsOf({ logits, target_tokens, vocab });
   const weights = logprobs.map((_, t) => (t === 1 || t === 9 ? 0 : f32(0.5 + uniform())));
-  const counts = { vocab: TOKENS * VOCAB, token: TOKENS, sequence: LENGTHS.length, group: GROUPS.length, batch: 1 };
+  const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, batch: 1 };
   const inputs = Object.entries(loss.inputs).map(([name, { space }]) => {
     if (space === "batch") return [name, f32(normal())] as const;
     // What is called logprobs is near the policy's, as it is in use: ratios far from 1 would check nothing but clipping.
-    const near = space === "token" && name.endsWith("logprobs");
+    const near = isLogprobs(name, space);
     return [
       name,
       Array.from({ length: counts[space] }, (_, i) =>
@@ -52,17 +65,19 @@ export function randomBatch(loss: LossDefinition, seed: number): Batch {
       ),
     ] as const;
   });
-  return {
-    lengths: LENGTHS,
-    groups: GROUPS,
-    vocab: VOCAB,
-    logits,
-    target_tokens,
-    inputs: { ...Object.fromEntries(inputs), weights },
-  };
+  return { ...shape, logits, target_tokens, inputs: { ...Object.fromEntries(inputs), weights } };
 }
 
-function logprob(row: readonly number[], target: number): number {
-  const greatest = Math.max(...row);
-  return (row[target] as number) - greatest - Math.log(row.reduce((sum, z) => sum + Math.exp(z - greatest), 0));
+/** Whether an input holds log-probabilities of the same tokens, by its name. */
+export function isLogprobs(name: string, space: string): boolean {
+  return space === "token" && name.endsWith("logprobs");
+}
+
+/** log p(target) of each token. */
+export function logprobsOf({ logits, target_tokens, vocab }: Pick<Batch, "logits" | "target_tokens" | "vocab">): number[] {
+  return target_tokens.map((target, t) => {
+    const row = logits.slice(t * vocab, (t + 1) * vocab);
+    const greatest = Math.max(...row);
+    return (row[target] as number) - greatest - Math.log(row.reduce((sum, z) => sum + Math.exp(z - greatest), 0));
+  });
 }

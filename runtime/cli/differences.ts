@@ -6,14 +6,20 @@ import { topological, withOperands } from "../../dsl/graph.js";
 import { input as inputNode, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput } from "../reference.js";
 
-/** Steps of a logit: a second, smaller one for the rare entry that has a kink within the first. */
-const STEPS = [1e-5, 1e-7];
+/** Steps of a logit: smaller ones for what the first cannot tell, a slope that bends from one that breaks. */
+const [STEP, SMALLER, SMALLEST] = [1e-5, 1e-6, 1e-7];
+/** A difference of the two one-sided slopes that matters, of the greatest slope. */
+const MATTERS = 1e-6;
 
-/** Central differences of the loss by each logit, for each of the steps. */
-export function finiteDifferences(
-  graph: LossGraph,
-  input: ReferenceInput & { readonly logits: Float64Array },
-): readonly Float64Array[] {
+export interface Differences {
+  /** Central differences of the loss by each logit, with each step. */
+  readonly values: readonly Float64Array[];
+  /** Entries at a kink: the slopes to the left and to the right differ, however small the step. They have no derivative to compare with. */
+  readonly kinks: ReadonlySet<number>;
+}
+
+/** The slope of the loss along each logit that is there, with what stands under `stopGradient` held still. */
+export function finiteDifferences(graph: LossGraph, input: ReferenceInput & { readonly logits: Float64Array }): Differences {
   const still = held(graph, input);
   const logits = input.logits.slice();
   const given = { ...input, logits, inputs: { ...input.inputs, ...still.values } };
@@ -24,8 +30,29 @@ export function finiteDifferences(
     logits[index] = before;
     return loss;
   };
-  return STEPS.map((step) => logits.map((z, i) => (lossAt(i, z + step) - lossAt(i, z - step)) / (2 * step)));
+  const { loss: here } = evaluateReference(still.graph, given);
+  const slopes = (i: number, step: number): Slopes => {
+    const z = logits[i] as number;
+    return [(here - lossAt(i, z - step)) / step, (lossAt(i, z + step) - here) / step];
+  };
+  const at = Array.from(logits, (z, i) => (Number.isFinite(z) ? slopes(i, STEP) : ([0, 0] satisfies Slopes)));
+  const greatest = Math.max(1e-3, ...at.flat().map(Math.abs));
+  const values = [STEP, SMALLER, SMALLEST].map(() => Float64Array.from(at, centre));
+  const kinks = new Set<number>();
+  at.forEach((slope, i) => {
+    if (gapOf(slope) <= MATTERS * greatest) return;
+    const [near, nearest] = [slopes(i, SMALLER), slopes(i, SMALLEST)];
+    (values[1] as Float64Array)[i] = centre(near);
+    (values[2] as Float64Array)[i] = centre(nearest);
+    // Where the slope bends the gap is a tenth with a tenth of the step; where it breaks it is more.
+    if (gapOf(near) > 0.12 * gapOf(slope) && gapOf(near) > MATTERS * greatest) kinks.add(i);
+  });
+  return { values, kinks };
 }
+
+type Slopes = readonly [left: number, right: number];
+const centre = ([left, right]: Slopes): number => (left + right) / 2;
+const gapOf = ([left, right]: Slopes): number => Math.abs(right - left);
 
 /** The graph with nothing but its loss, each `stopGradient` an input with the value that it has now. */
 function held(

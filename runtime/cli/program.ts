@@ -26,8 +26,10 @@ The text is complete: nvcc -arch=sm_90 -cubin takes it as it is, and a C++ compi
 `;
 
 const CHECK_HELP = `
-Inputs are random and follow from the seed. The gradient on the device \`reference\` (float64) is compared with finite
-differences of the loss there; loss and gradient on each other device with those on \`reference\`.
+Inputs follow from the seed: random ones, ratios at the clip bounds, zero and fractional weights with NaN behind the zeros,
+entries of -inf, sequences of length 0 and 1 or wholly masked, ties. The gradient on the device \`reference\` (float64) is compared
+with finite differences of the loss there, but for kinks, where there is no derivative; loss, logprobs and gradient on each other
+device with those on \`reference\`. The table has the worst of each case on each device, --json all of them.
 Exit code: 0 where everything is within tolerance, 1 where something is not.
 `;
 
@@ -111,6 +113,16 @@ function build(): Command {
     .action(async (loss: string | undefined, options) => (await import("./eval.js")).evaluate(loss, options));
 
   program
+    .command("explain")
+    .description("print a loss and its gradient as formulas, what runs for them and why; draw the graph")
+    .argument("<loss>", LOSS_HELP)
+    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(["f32", "bf16", "f16"]).default("bf16"))
+    .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
+    .option("--svg <file>", "draw the graph of the loss and its gradient to a file")
+    .option("--json", "print JSON")
+    .action(async (loss: string, options) => (await import("./explain.js")).explain(loss, options));
+
+  program
     .command("check")
     .description("compare the gradient of a loss with finite differences, and every device with reference")
     .argument("<loss>", LOSS_HELP)
@@ -179,7 +191,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** commander found the mistake: its message, and where to read on. */
 function asUsage(error: CommanderError): unknown {
   if (error.code === "commander.help")
-    return usage("a command is needed, one of devices, emit, eval, check and build; see lossc --help");
+    return usage("a command is needed, one of devices, emit, eval, explain, check and build; see lossc --help");
   const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
   return usage(`${message}; see lossc --help`);
 }

@@ -7,6 +7,8 @@ interface Report {
   readonly seed: number;
   readonly ok: boolean;
   readonly comparisons: readonly {
+    readonly case: string;
+    readonly note: string | null;
     readonly device: string;
     readonly compared: string;
     readonly error: number;
@@ -61,9 +63,46 @@ describe("lossc check", () => {
     const { code, stdout, stderr } = await lossc(["check", "loss.ts#fickle", "--seed", "1", "--device", "cpu"], { cwd: root });
     expect([code, stderr]).toEqual([1, ""]);
     expect(stdout).toContain("NOT everything is within tolerance");
-    expect(stdout).toMatch(/ok {5}reference .*\n {2}WRONG {2}cpu +loss with reference/);
+    expect(stdout).toMatch(/ok {5}random inputs +reference .*\n {2}WRONG {2}random inputs +cpu +/);
     const json = await lossc(["check", "loss.ts#fickle", "--json", "--device", "cpu"], { cwd: root });
     expect([json.code, (JSON.parse(json.stdout) as Report).ok]).toEqual([1, false]);
+  });
+
+  test("tries what losses go wrong on, as far as the loss takes it", async () => {
+    const cases = async (loss: string) => {
+      const { comparisons, ok } = await result<Report>(["check", loss, "--json", "--seed", "3", "--device", "cpu"]);
+      expect(ok).toBe(true);
+      return [...new Set(comparisons.map((comparison) => comparison.case))];
+    };
+    const always = [
+      "random inputs",
+      "zero, fractional and negative weights",
+      "logits of -inf",
+      "sequences of length 0 and 1",
+      "sequences wholly masked",
+      "ties",
+    ];
+    expect((await cases("cross_entropy")).sort()).toEqual([...always].sort());
+    expect((await cases("dpo")).sort()).toEqual([...always, "ratios at the clip bounds"].sort());
+    expect((await cases("forward_kl")).sort()).toEqual([...always, "teacher_logits of -inf"].sort());
+  });
+
+  test("leaves out kinks, and says so", async () => {
+    const { stdout } = await lossc(["check", "ppo", "--seed", "7", "--device", "cpu"]);
+    expect(stdout).toMatch(
+      /ratios at the clip bounds, finite differences: \d+ of 70 logits stand at a kink: no derivative to compare with/,
+    );
+  });
+
+  test("says where a loss has no finite value, and that devices agree", async () => {
+    const { comparisons, ok } = await result<Report>(["check", "reverse_kl", "--json", "--seed", "1", "--device", "cpu"]);
+    const notes = comparisons.filter((x) => x.case === "teacher_logits of -inf").map(({ device, note }) => [device, note]);
+    expect(ok).toBe(true);
+    expect(notes).toContainEqual([
+      "reference",
+      expect.stringMatching(/^the loss or its gradient is not finite at token \d+, and cannot be$/),
+    ]);
+    expect(notes).toContainEqual(["cpu", expect.stringMatching(/so it is here$/)]);
   });
 
   test("answers mistakes as the other commands do", async () => {

@@ -1,0 +1,300 @@
+/** How a tidy expression is written down. */
+import type { Expression } from "../../dsl/expression.js";
+import { logits, logSoftmax, softmax, weights } from "../../dsl/ops/index.js";
+import type { Space } from "../../dsl/spaces.js";
+import { isRowSum, reduced } from "./nodes.js";
+import {
+  factorsOf,
+  fromProduct,
+  isIndicator,
+  isSum,
+  isTieShare,
+  number,
+  type Product,
+  productOf,
+  termsOf,
+  times,
+} from "./products.js";
+import {
+  ATOM,
+  atom,
+  COMPARISONS,
+  FUNCTIONS,
+  indexed,
+  NEGATIVE,
+  numberText,
+  PLURAL,
+  PRODUCT,
+  QUOTIENT,
+  raisedText,
+  SUM,
+  SYMBOLS,
+  type Written,
+} from "./symbols.js";
+
+/** Σ p log p, whose negative is the policy's entropy. */
+export const NEGATIVE_ENTROPY = reduced(
+  "sum",
+  fromProduct(times(productOf(softmax(logits)), productOf(logSoftmax(logits)))),
+  "token",
+);
+
+/** Writes expressions, with the names given to some of them. Remembers which conventions it used. */
+export class Notation {
+  /** Whether a tie of min or max was written as a plain comparison. */
+  ties = false;
+  readonly used = new Set<string>();
+
+  constructor(
+    private readonly names: ReadonlyMap<Expression, string>,
+    /** Names that inputs and config have already. */
+    private readonly taken: ReadonlySet<string> = new Set(),
+  ) {}
+
+  /** `index`: which entry of the vocabulary is meant. `whole`: the definition of a name rather than the name. */
+  text(x: Expression, { index = "v", whole = false }: { readonly index?: string; readonly whole?: boolean } = {}): string {
+    return (whole ? this.spelled(x, index) : this.write(x, index)).text;
+  }
+
+  /** As a factor of something else. */
+  factor(x: Expression): string {
+    const written = this.write(x, "v");
+    return written.level >= PRODUCT ? written.text : `(${written.text})`;
+  }
+
+  private write(x: Expression, index: string): Written {
+    const name = this.names.get(x);
+    return name === undefined ? this.spelled(x, index) : atom(indexed(name, x.space === "vocab" ? index : ""));
+  }
+
+  private symbol(letter: string, index = ""): Written {
+    this.used.add(letter);
+    return atom(indexed(letter, index));
+  }
+
+  private user(name: string, where: string, index = ""): Written {
+    return atom(indexed(SYMBOLS.has(name) ? `${where}.${name}` : name, index));
+  }
+
+  private spelled(x: Expression, index: string): Written {
+    if (isSum(x)) return this.sum(termsOf(x), index);
+    if (x === NEGATIVE_ENTROPY) return { text: `−${this.symbol("H").text}`, level: NEGATIVE };
+    const product = productOf(x);
+    if (product.factor !== 1 || product.powers.size !== 1 || product.powers.get(x) !== 1) return this.product(product, index);
+    return this.single(x, index);
+  }
+
+  private sum(terms: readonly Product[], index: string): Written {
+    let text = "";
+    for (const term of this.ordered(terms)) {
+      const written = this.product(term, index);
+      const negative = written.text.startsWith("−");
+      const size = negative ? written.text.slice(1) : written.text;
+      text += text === "" ? written.text : ` ${negative ? "−" : "+"} ${size}`;
+    }
+    return { text, level: SUM };
+  }
+
+  /** A sum starts with a term that is not subtracted, if there is one. */
+  private ordered(terms: readonly Product[]): readonly Product[] {
+    const sign = (term: Product) => (this.isNegative(term) ? 1 : 0);
+    return [...terms].sort((a, b) => sign(a) - sign(b));
+  }
+
+  private isNegative(product: Product): boolean {
+    return this.isBelowZero(product) && !this.turned(product);
+  }
+
+  private isBelowZero({ factor, powers }: Product): boolean {
+    return factor < 0 !== ((powers.get(NEGATIVE_ENTROPY) ?? 0) % 2 !== 0);
+  }
+
+  /** The factor that takes a minus sign in: −(a − b) is b − a. */
+  private turned(product: Product): Expression | undefined {
+    if (!this.isBelowZero(product)) return undefined;
+    return [...product.powers].find(([x, n]) => n === 1 && this.turns(x))?.[0];
+  }
+
+  private turns(x: Expression): boolean {
+    if (this.names.has(x) || x === NEGATIVE_ENTROPY) return false;
+    if (isRowSum(x)) return [...productOf(x.operands[0] as Expression).powers].some(([y, n]) => n === 1 && this.turns(y));
+    return x.op === "sub";
+  }
+
+  private negated(x: Expression, index: string): Written {
+    if (isRowSum(x)) return this.rowSum(times(number(-1), productOf(x.operands[0] as Expression)));
+    return this.sum(
+      termsOf(x).map((term) => times(number(-1), term)),
+      index,
+    );
+  }
+
+  private rowSum(product: Product): Written {
+    const inner = this.product(product, "u");
+    return { text: `Σ_u ${inner.level >= QUOTIENT ? inner.text : `(${inner.text})`}`, level: NEGATIVE };
+  }
+
+  private product(given: Product, index: string): Written {
+    const all = factorsOf(given);
+    if (all.length === 0) return this.number(given.factor);
+    const turned = this.turned(given);
+    const write = (x: Expression) => (x === turned ? this.negated(x, index) : this.positive(x, index));
+    const negative = this.isNegative(given);
+    const size = Math.abs(given.factor);
+    const list = all.filter(([x]) => !this.isKnownTie(x, given));
+    const above = list.filter(([, m]) => m > 0).map(([x, m]) => raisedText(write(x), m, PRODUCT));
+    const below = list.filter(([, m]) => m < 0).map(([x, m]) => raisedText(write(x), m, NEGATIVE));
+    if (size !== 1) above.unshift(numberText(size));
+    const alone = above.length === 1 && below.length === 0;
+    if (alone && size === 1) {
+      const [[x, m]] = list as [[Expression, number]];
+      const written = m === 1 ? write(x) : { text: above[0] as string, level: ATOM };
+      return negative ? { text: `−${written.level >= NEGATIVE ? written.text : `(${written.text})`}`, level: NEGATIVE } : written;
+    }
+    const numerator = above.length === 0 ? "1" : above.join("·");
+    const text = below.length === 0 ? numerator : `${numerator} / ${below.length === 1 ? below[0] : `(${below.join("·")})`}`;
+    return { text: negative ? `−${text}` : text, level: below.length === 0 ? PRODUCT : QUOTIENT };
+  }
+
+  /** A factor without the sign that stands before the product. */
+  private positive(x: Expression, index: string): Written {
+    if (x === NEGATIVE_ENTROPY) return this.symbol("H");
+    return this.names.has(x) ? this.write(x, index) : isSum(x) ? this.sum(termsOf(x), index) : this.single(x, index);
+  }
+
+  private number(value: number): Written {
+    return { text: `${value < 0 ? "−" : ""}${numberText(Math.abs(value))}`, level: value < 0 ? NEGATIVE : ATOM };
+  }
+
+  /** Half of an adjoint where min or max has a tie: left to the words beside the formula where the comparison stands there already. */
+  private isKnownTie(x: Expression, product: Product): boolean {
+    if (!isTieShare(x)) return false;
+    const [c] = x.operands as [Expression];
+    const sides = new Set(c.operands);
+    const compares = (y: Expression): boolean => {
+      if (isSum(y)) return termsOf(y).some(({ powers }) => [...powers.keys()].some(compares));
+      const [comparison] = y.operands as [Expression];
+      return isIndicator(y) && ["le", "ge"].includes(comparison.op) && comparison.operands.every((side) => sides.has(side));
+    };
+    const tie = [...product.powers.keys()].some(compares);
+    if (tie) this.ties = true;
+    return tie;
+  }
+
+  private single(x: Expression, index: string): Written {
+    const list = x.operands;
+    const [a, b, c] = list as [Expression, Expression, Expression];
+    const inside = (y: Expression, at = index) => this.write(y, at).text;
+    switch (x.op) {
+      case "constant":
+        return x.dtype === "bool" ? atom(x.attribute.value ? "true" : "false") : this.number(x.attribute.value as number);
+      case "config":
+        return this.user(x.attribute.name as string, "config");
+      case "input":
+        return x === weights
+          ? this.symbol("w")
+          : this.user(x.attribute.name as string, "inputs", x.space === "vocab" ? index : "");
+      case "policyLogprobs":
+        return this.symbol("ℓ");
+      case "logits":
+        return this.symbol("z", index);
+      case "isTarget":
+        this.used.add("y");
+        return atom(`1[${index} = y]`);
+      case "placeInGroup":
+        return atom("place in group");
+      case "targetLogprob":
+        return a === logits ? this.symbol("ℓ") : atom(`log softmax(${inside(a, "")})[y]`);
+      case "rowLogsumexp":
+        return a === logits ? { text: `log ${this.symbol("Z").text}`, level: NEGATIVE } : atom(`logsumexp(${inside(a, "")})`);
+      case "softmax":
+        return a === logits ? this.symbol("p", index) : atom(`softmax(${inside(a, "")})${indexed("", index)}`);
+      case "logSoftmax":
+        return a === logits
+          ? { text: `log ${this.symbol("p", index).text}`, level: NEGATIVE }
+          : atom(`log softmax(${inside(a, "")})${indexed("", index)}`);
+      case "atTarget":
+        this.used.add("y");
+        return this.write(a, "y");
+      case "fold":
+        return this.fold(x, a, index);
+      case "reduce":
+        return this.reduction(x, a);
+      case "where":
+        if (isIndicator(x)) return atom(`[${this.condition(a, index)}]`);
+        return atom(`(${inside(b)} if ${this.condition(a, index)}, else ${inside(c)})`);
+      case "pow": {
+        const [base, exponent] = [this.write(a, index), this.write(b, index)];
+        const parts = [base, exponent].map(({ text, level }) => (level === ATOM ? text : `(${text})`));
+        return atom(parts.join("^"));
+      }
+      case "abs":
+        return atom(`|${inside(a)}|`);
+      case "floor":
+        return atom(`⌊${inside(a)}⌋`);
+      case "stopGradient":
+        return atom(`stop(${inside(a)})`);
+      default:
+        if (x.dtype === "bool") return { text: this.condition(x, index), level: SUM };
+        return atom(`${FUNCTIONS[x.op] ?? x.op}(${list.map((y) => inside(y)).join(", ")})`);
+    }
+  }
+
+  private condition(x: Expression, index: string): string {
+    const [a, b] = x.operands as [Expression, Expression];
+    const side = (y: Expression) => this.write(y, index).text;
+    if (x.op === "eq" && a.op === "placeInGroup") return `sequence ${side(b)} of its group`;
+    const sign = COMPARISONS[x.op];
+    if (sign) return `${side(a)} ${sign} ${side(b)}`;
+    if (x.op === "and" && a.op === "ge" && b.op === "le" && a.operands[0] === b.operands[0]) {
+      return `${side(a.operands[1] as Expression)} ≤ ${side(a.operands[0] as Expression)} ≤ ${side(b.operands[1] as Expression)}`;
+    }
+    if (x.op === "and" || x.op === "or") return `${this.nested(a, index)} ${x.op} ${this.nested(b, index)}`;
+    return x.op === "not" ? `not ${this.nested(a, index)}` : this.single(x, index).text;
+  }
+
+  private nested(x: Expression, index: string): string {
+    return x.op === "and" || x.op === "or" ? `(${this.condition(x, index)})` : this.condition(x, index);
+  }
+
+  private fold(x: Expression, y: Expression, index: string): Written {
+    const { picks, from } = x.attribute;
+    if (typeof picks === "number") return atom(`pick(${this.write(y.operands[1] as Expression, index).text}, ${picks})`);
+    if (y.op === "constant" && y.attribute.value === 1) return this.count(from as Space, x.space);
+    return atom(`Σ(${this.write(y, index).text} over ${PLURAL[from as Space]})`);
+  }
+
+  private count(from: Space, to: Space): Written {
+    if (from === "vocab") return this.symbol("V");
+    const of = to === "batch" ? "" : ` of the ${to}`;
+    if (from === "token") return to === "batch" ? this.symbol("N") : atom(`#tokens${of}`);
+    return atom(`#${PLURAL[from]}${of}`);
+  }
+
+  private reduction(x: Expression, y: Expression): Written {
+    const { reduction, unbiased } = x.attribute;
+    if (y.space === "vocab" && x.space === "token") {
+      if (isRowSum(x)) return this.names.has(y) || isSum(y) ? this.rowSum(single(y)) : this.rowSum(productOf(y));
+      return atom(`${this.reductionName(reduction)}_u(${this.write(y, "u").text})`);
+    }
+    const axis = x.space === "batch" ? "" : `, ${PLURAL[y.space]}`;
+    return atom(`${this.reductionName(reduction)}(${this.write(y, "u").text}${axis}${unbiased ? "" : ", biased"})`);
+  }
+
+  private reductionName(reduction: unknown): string {
+    return { amax: "max", amin: "min" }[reduction as string] ?? String(reduction);
+  }
+
+  isNamed(x: Expression): boolean {
+    return this.names.has(x);
+  }
+
+  /** Whether a name is free for something that has none yet. */
+  isFree(name: string): boolean {
+    return (
+      !SYMBOLS.has(name) && !this.taken.has(name) && ![...this.names.values()].includes(name) && name !== "u" && name !== "L"
+    );
+  }
+}
+
+const single = (x: Expression): Product => ({ factor: 1, powers: new Map([[x, 1]]) });

@@ -1,0 +1,206 @@
+/**
+ * From the compiler's expressions to the ones that a person reads. The value stays the same wherever every token counts and every number is finite: what
+ * masks tokens of weight 0 and entries that are not there is left out here and said in words beside the formula.
+ */
+import { constantValue, type Expression } from "../../dsl/expression.js";
+import { topological, withOperands } from "../../dsl/graph.js";
+import * as ops from "../../dsl/ops/index.js";
+import { atTarget, exp, fold, isTarget, not, ONE, pick, softmax, targetLogprob, where, ZERO } from "../../dsl/ops/index.js";
+import type { Builder } from "../../dsl/ops/registry.js";
+import type { Reduction } from "../../dsl/reductions.js";
+import type { Space } from "../../dsl/spaces.js";
+import { reduced } from "./nodes.js";
+import { apart, fromProduct, multipliedOut, number, type Product, productOf, raised, termsOf, times, total } from "./products.js";
+
+export interface TidyOptions {
+  /** What the author wrote for what the compiler spelt out. */
+  readonly origin?: ReadonlyMap<Expression, Expression>;
+  /** Whether `stopGradient` is shown; in a gradient it has done its work. */
+  readonly stops?: boolean;
+}
+
+/** One tidier for several expressions: what they share stays shared. */
+export function tidier({ origin = new Map(), stops = false }: TidyOptions = {}): (root: Expression) => Expression {
+  const done = new Map<Expression, Expression>();
+  const tidy = (root: Expression): Expression => {
+    for (const x of topological([root])) {
+      if (done.has(x)) continue;
+      const written = origin.get(x);
+      if (written) {
+        done.set(x, tidy(written));
+        continue;
+      }
+      const operands = x.operands.map((operand) => done.get(operand) as Expression);
+      done.set(x, rule(x, operands, stops));
+    }
+    return done.get(root) as Expression;
+  };
+  return tidy;
+}
+
+function rule(x: Expression, operands: readonly Expression[], stops: boolean): Expression {
+  const [a, b, c] = operands as [Expression, Expression, Expression];
+  switch (x.op) {
+    case "add":
+      return total([...termsOf(a), ...termsOf(b)]);
+    case "sub":
+      return total([...termsOf(a), ...termsOf(b).map((term) => times(number(-1), term))]);
+    case "neg":
+      return fromProduct(times(number(-1), productOf(a)));
+    case "mul":
+    case "chain":
+    case "absorb":
+      return fromProduct(times(productOf(a), productOf(b)));
+    case "div":
+      return fromProduct(times(productOf(a), raised(productOf(b), -1)));
+    case "square":
+      return fromProduct(raised(productOf(a), 2));
+    case "pow":
+      return constantValue(b) === undefined
+        ? withOperands(x, operands)
+        : fromProduct(raised(productOf(a), constantValue(b) as number));
+    case "where":
+      return choice(a, b, c);
+    case "not":
+      return negation(a);
+    case "stopGradient":
+      return stops ? withOperands(x, operands) : a;
+    case "exp":
+      return a.op === "logSoftmax" ? softmax(a.operands[0] as Expression) : withOperands(x, operands);
+    case "sqrt":
+      return a.op === "reduce" && a.attribute.reduction === "variance"
+        ? reduced("std", a.operands[0] as Expression, a.space, a.attribute.unbiased as boolean)
+        : withOperands(x, operands);
+    case "atTarget":
+      return entry(productOf(a));
+    case "fold":
+      return folded(x, a);
+    case "reduce":
+      return reduction(x, a);
+    default:
+      return withOperands(x, operands);
+  }
+}
+
+const REVERSED: Readonly<Record<string, Builder<2>>> = { lt: ops.ge, le: ops.gt, gt: ops.le, ge: ops.lt, eq: ops.ne, ne: ops.eq };
+
+function negation(c: Expression): Expression {
+  const reversed = REVERSED[c.op];
+  if (reversed) return reversed(...(c.operands as [Expression, Expression]));
+  return c.op === "not" ? (c.operands[0] as Expression) : not(c);
+}
+
+const indicator = (c: Expression): Expression => where(c, ONE, ZERO);
+
+function choice(c: Expression, a: Expression, b: Expression): Expression {
+  if (a === b || isMask(c)) return a;
+  if (c.op === "isFinite" && c.operands[0] === a) return a;
+  if (a.dtype === "bool") return where(c, a, b);
+  if (b === ZERO) return fromProduct(times(productOf(indicator(c)), productOf(a)));
+  if (a === ZERO) return fromProduct(times(productOf(indicator(negation(c))), productOf(b)));
+  // What both branches have stands before them.
+  const [left, right] = [productOf(a), productOf(b)];
+  const shared = new Map([...left.powers].filter(([x, n]) => right.powers.get(x) === n));
+  // So does a number where the branches are that and a part of it.
+  const numbers = left.powers.size === shared.size && right.powers.size === shared.size;
+  const front: Product = { factor: numbers ? right.factor : left.factor < 0 && right.factor < 0 ? -1 : 1, powers: shared };
+  const rest = raised(front, -1);
+  return fromProduct(times(front, productOf(where(c, fromProduct(times(left, rest)), fromProduct(times(right, rest))))));
+}
+
+/** Whether a condition only asks if an element counts. */
+function isMask(c: Expression): boolean {
+  const [a, b] = c.operands as [Expression, Expression];
+  if (c.op === "ne")
+    return (a === ops.weights && b === ZERO) || (a === ops.logits && constantValue(b) === Number.NEGATIVE_INFINITY);
+  if (c.op === "and") return isMask(a) && isMask(b);
+  return c.op === "gt" && b === ZERO && a.op === "fold" && a.operands[0] === ONE;
+}
+
+function reduction(x: Expression, y: Expression): Expression {
+  const kind = x.attribute.reduction as Reduction;
+  const from = y.space;
+  if (from === "batch" || kind === "sum")
+    return kind === "sum" ? sumOf(y, x.operands[0]?.space as Space, x.space) : withOperands(x, [y]);
+  if (kind === "count") return fold("sum", ONE, x.operands[0]?.space as Space, x.space);
+  if (kind === "mean") {
+    const given = x.operands[0]?.space as Space;
+    return fromProduct(times(productOf(sumOf(y, given, x.space)), raised(productOf(fold("sum", ONE, given, x.space)), -1)));
+  }
+  return withOperands(x, [y]);
+}
+
+function folded(x: Expression, y: Expression): Expression {
+  const from = x.attribute.from as Space;
+  const { picks, kind } = x.attribute;
+  if (typeof picks === "number") return picked(y, picks);
+  if (kind === "sum") return sumOf(y, from, x.space);
+  return y.space === from ? reduced(kind === "max" ? "amax" : "amin", y, x.space) : y;
+}
+
+/** pick(a·x) is a·pick(x) where a is the group's. */
+function picked(y: Expression, i: number): Expression {
+  const mark = indicator(ops.eq(ops.placeInGroup, i));
+  const [outer, inner] = apart(productOf(y), "group");
+  const rest = new Map(inner.powers);
+  rest.delete(mark);
+  // How many sequences a group has of that number: one.
+  if (rest.size === 0)
+    return fromProduct(outer.powers.size === 0 && outer.factor === 1 ? productOf(fold("sum", ONE, "sequence", "group")) : outer);
+  return fromProduct(times(outer, productOf(pick(fromProduct({ factor: 1, powers: rest }), i))));
+}
+
+function sumOf(y: Expression, from: Space, to: Space): Expression {
+  if (from === "batch") return y;
+  if (from === "vocab") return to === "token" ? overRow(y) : reduced("sum", y, to);
+  const [outer, inner] = apart(productOf(y), to);
+  return fromProduct(times(outer, productOf(plainSum(fromProduct(inner), from, to))));
+}
+
+function plainSum(x: Expression, from: Space, to: Space): Expression {
+  return x.space === from ? reduced("sum", x, to) : fold("sum", x, from, to);
+}
+
+/** Σ over the row. Sums that are known leave it: of a softmax, and of what only the target's entry has. */
+function overRow(y: Expression): Expression {
+  const known: Product[] = [];
+  const rest: Product[] = [];
+  for (const term of multipliedOut(y)) {
+    const [outer, inner] = apart(term, "token");
+    const value = knownSum(inner);
+    if (value) known.push(times(outer, productOf(value)));
+    else rest.push(term);
+  }
+  if (known.length === 0) return unsplit(y);
+  return total([...known, ...(rest.length > 0 ? termsOf(unsplit(total(rest))) : [])]);
+}
+
+function unsplit(y: Expression): Expression {
+  const [outer, inner] = apart(productOf(y), "token");
+  return fromProduct(times(outer, productOf(plainSum(fromProduct(inner), "vocab", "token"))));
+}
+
+function knownSum(inner: Product): Expression | null {
+  const [only] = inner.powers;
+  if (!only) return fold("sum", ONE, "vocab", "token");
+  if (inner.powers.size === 1 && only[0].op === "softmax" && only[1] === 1) return ONE;
+  if (!inner.powers.has(isTarget)) return null;
+  const powers = new Map(inner.powers);
+  powers.delete(isTarget);
+  return entry({ factor: 1, powers });
+}
+
+/** The target's entry of a product. */
+function entry({ factor, powers }: Product): Expression {
+  const entries = [...powers].map(([x, n]) => raised(productOf(entryOf(x)), n));
+  return fromProduct(times(number(factor), ...entries));
+}
+
+function entryOf(x: Expression): Expression {
+  const [z] = x.operands as [Expression];
+  if (x.space !== "vocab") return x;
+  if (x === isTarget) return ONE;
+  if (x.op === "logSoftmax") return targetLogprob(z);
+  if (x.op === "softmax") return exp(targetLogprob(z));
+  return atTarget(x);
+}

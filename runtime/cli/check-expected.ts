@@ -1,0 +1,79 @@
+/** What `reference` makes of a case, and what is as right where float32 stands on the other side of a kink. */
+import type { LossGraph } from "../../codegen/expand.js";
+import type { Expression } from "../../dsl/expression.js";
+import { rewriter, topological } from "../../dsl/graph.js";
+import { abs, add, and, le, mul, not, sub } from "../../dsl/ops/index.js";
+import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
+import type { Case } from "./check-cases.js";
+import type { Batch } from "./check-inputs.js";
+
+/** How far float32 may have moved a logprob, or one of two numbers that meet. */
+const NEAR = 4e-6;
+
+/** A case with what `reference` makes of it. */
+export interface Expected extends Case {
+  readonly wanted: ReferenceResult;
+  /** The gradient, and those just beside the case: at a kink each is as right as the other. */
+  readonly gradients: readonly Float64Array[];
+}
+
+export function referenceInput(
+  batch: Batch,
+  config: Readonly<Record<string, number>>,
+): ReferenceInput & { readonly logits: Float64Array } {
+  return {
+    lengths: batch.lengths,
+    groups: batch.groups,
+    vocab: batch.vocab,
+    logits: Float64Array.from(batch.logits),
+    targetTokens: Int32Array.from(batch.target_tokens),
+    policyLogprobs: null,
+    inputs: Object.fromEntries(
+      Object.entries(batch.inputs).map(([name, data]) => [
+        name,
+        typeof data === "number" ? Float64Array.of(data) : Float64Array.from(data),
+      ]),
+    ),
+    config,
+    skipMasked: false,
+  };
+}
+
+export function expectedOf(graph: LossGraph, given: Case, scalars: Readonly<Record<string, number>>): Expected {
+  const { batch } = given;
+  const input = referenceInput(batch, scalars);
+  const outputs = new Map(graph.summands.map((summand, i) => [`summand ${i}`, summand]));
+  const wanted = evaluateReference({ ...graph, outputs }, input);
+  const sequences = batch.lengths.flatMap((length, sequence) => Array.from({ length }, () => sequence));
+  const shifted = (of: LossGraph, by: (sequence: number) => number) => {
+    const logits = input.logits.slice();
+    batch.target_tokens.forEach((target, t) => {
+      const i = t * batch.vocab + target;
+      logits[i] = (logits[i] as number) + NEAR * by(sequences[t] as number);
+    });
+    return evaluateReference(of, { ...input, logits }).gradient;
+  };
+  // All tokens a little up and down, and sequences against each other; with ties where numbers are equal, and where they nearly are.
+  const apart = (sequence: number) => (sequence % 2) * 2 - 1;
+  const sides = [() => 0, () => 1, () => -1, apart, (sequence: number) => -apart(sequence)];
+  const beside = [graph, nearlyTied(graph)].flatMap((of) => sides.map((by) => shifted(of, by)));
+  return { ...given, wanted, gradients: [wanted.gradient, ...beside] };
+}
+
+/** The graph with a gradient that takes numbers for equal where float32 may have made them so. */
+function nearlyTied(graph: LossGraph): LossGraph {
+  const gradient = graph.gradient as Expression;
+  const pair = (x: Expression) => x.operands.map(({ id }) => id).join();
+  const tied = new Set(
+    topological([gradient]).flatMap((x) => (x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [])),
+  );
+  const close = ([a, b]: readonly Expression[]): Expression =>
+    le(abs(sub(a as Expression, b as Expression)), mul(NEAR, add(abs(a as Expression), abs(b as Expression))));
+  const numeric = (x: Expression) => x.operands[0]?.op !== "placeInGroup" && x.operands.every(({ space }) => space !== "vocab");
+  const change = rewriter((x) => {
+    if (x.op === "eq" && numeric(x)) return close(x.operands);
+    const strict = (x.op === "gt" || x.op === "lt") && tied.has(pair(x));
+    return strict && numeric(x) ? and(x, not(close(x.operands))) : x;
+  });
+  return { ...graph, gradient: change(gradient) };
+}

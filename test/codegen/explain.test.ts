@@ -1,0 +1,172 @@
+/** The formulas of `lossc explain` are equal in value to what the compiler runs, and read as people write. */
+import { describe, expect, test } from "vitest";
+import { compilePlan } from "../../codegen/compile.js";
+import { expand } from "../../codegen/expand.js";
+import { tidied } from "../../codegen/explain/formula.js";
+import { explainLoss } from "../../codegen/explain/index.js";
+import { together } from "../../codegen/explain/rows.js";
+import { explanationText } from "../../codegen/explain/text.js";
+import type { ElementSpace } from "../../codegen/plan.js";
+import * as lossc from "../../dsl/index.js";
+import { defineLoss, type LossDefinition } from "../../dsl/index.js";
+import { trace } from "../../dsl/trace.js";
+import { builtins } from "../../losses/index.js";
+import { randomBatch } from "../../runtime/cli/check-inputs.js";
+import { evaluateReference } from "../../runtime/reference.js";
+
+const { add, amax, amin, div, exp, logsumexp, mean, mul, neg, std, stopGradient, sub, sum, variance, where, gt, pow } = lossc;
+
+const OWN: readonly LossDefinition[] = [
+  defineLoss({ name: "variance", loss: (policy) => variance(policy.logprobs) }),
+  defineLoss({ name: "std per sequence", loss: (policy) => std(policy.logprobs, "tokens", { unbiased: false }) }),
+  defineLoss({ name: "entropy by its maximum", loss: (policy) => div(policy.entropy, amax(policy.entropy)) }),
+  defineLoss({
+    name: "logsumexp of logprobs",
+    loss: (policy) => sub(logsumexp(policy.logprobs, "tokens"), amin(policy.logprobs, "tokens")),
+  }),
+  defineLoss({
+    name: "score function",
+    inputs: { reward: "sequence" },
+    config: { epsilon: 1e-6 },
+    loss(policy, inputs, config) {
+      const spread = add(std(inputs.reward, "sequences"), config.epsilon);
+      return neg(mul(div(sub(inputs.reward, mean(inputs.reward, "sequences")), spread), mean(policy.logprobs, "tokens")));
+    },
+  }),
+  defineLoss({
+    name: "branches",
+    inputs: { a: "token" },
+    loss: (policy, inputs) =>
+      where(gt(inputs.a, 0), mul(policy.logprobs, inputs.a), mul(stopGradient(exp(policy.logprobs)), pow(policy.logprobs, 3))),
+  }),
+  defineLoss({ name: "row statistics", loss: (policy) => add(variance(policy.logits, "vocab"), amax(policy.logits, "vocab")) }),
+  defineLoss({
+    name: "several terms",
+    loss: (policy) => [neg(policy.logprobs), mul(0.01, variance(policy.logprobs)), sum(policy.entropy, "tokens")],
+  }),
+] as readonly unknown[] as LossDefinition[];
+
+const ALL = [...Object.values(builtins), ...OWN].map((loss) => [loss.name, loss] as const);
+
+/** Values of tidy expressions and of what they stand for, on random inputs in which every token counts. */
+function values(loss: LossDefinition) {
+  const { graph } = compilePlan({ loss, logits: "f32" });
+  const traced = trace(loss, { from: "logits", statics: {} });
+  const { terms, rows } = tidied(loss, traced, graph);
+  const written = new Map([["gradient", together(rows)], ...terms.map((x, i) => [`term ${i}`, x] as const)]);
+  const spelled = expand(loss.name, "logits", { terms: [], metrics: new Map(), outputs: written }).outputs;
+  const spaces = new Map<string, ElementSpace | "vocab">([
+    ["gradient", "vocab"],
+    ...traced.terms.map(({ space }, i) => [`term ${i}`, space] as const),
+  ]);
+  const outputs = new Map([...spelled].map(([key, { x }]) => [key, { space: spaces.get(key) as ElementSpace, x }]));
+  const batch = randomBatch(loss, 5);
+  const result = evaluateReference(
+    { ...graph, outputs },
+    {
+      ...batch,
+      logits: Float64Array.from(batch.logits),
+      targetTokens: Int32Array.from(batch.target_tokens),
+      policyLogprobs: null,
+      inputs: Object.fromEntries(
+        Object.entries(batch.inputs).map(([name, data]) => [
+          name,
+          Float64Array.from(typeof data === "number" ? [data] : data).map((x) => (name === "weights" ? x || 0.75 : x)),
+        ]),
+      ),
+      config: Object.fromEntries(Object.entries(loss.config).map(([name, { value }]) => [name, value as number])),
+      skipMasked: false,
+    },
+  );
+  const { gradient, ...losses } = result.outputs;
+  const total = Object.values(losses).reduce((all, list) => all + list.reduce((a, b) => a + b, 0), 0);
+  return { result, gradient: gradient as Float64Array, total };
+}
+
+describe("formulas", () => {
+  test.each(ALL)("of %s have the value of what is run", (_name, loss) => {
+    const { result, gradient, total } = values(loss);
+    expect(total).toBeCloseTo(result.loss, 9);
+    const greatest = Math.max(...result.gradient.map(Math.abs));
+    result.gradient.forEach((wanted, i) => {
+      expect(Math.abs((gradient[i] as number) - wanted)).toBeLessThanOrEqual(1e-12 + 1e-10 * greatest);
+    });
+  });
+
+  test.each(ALL)("of %s: sweeps and reasons agree, and every name is explained", (_name, loss) => {
+    const { execution, formula } = explainLoss(loss, { dtype: "bf16", vocab: 1000 });
+    expect(execution.why.filter((reason) => reason.startsWith("sweep "))).toHaveLength(
+      execution.sweeps === 1 ? 0 : execution.sweeps,
+    );
+    for (const reason of execution.why) expect(reason).not.toMatch(/uses ,|undefined/);
+    const all = [...formula.loss, formula.gradient, ...formula.definitions.map(({ text }) => text)].join("\n");
+    expect(all).not.toMatch(/undefined|null|reduce|NaN|·1\b(?!\[)/);
+    expect(new Set(formula.definitions.map(({ name }) => name)).size).toBe(formula.definitions.length);
+  });
+});
+
+describe("explainLoss", () => {
+  const formula = (name: string) => {
+    const { loss, gradient, definitions } = explainLoss(builtins[name] as LossDefinition, { dtype: "bf16", vocab: 1000 }).formula;
+    return { loss, gradient, definitions: Object.fromEntries(definitions.map((x) => [x.name, x.text])) };
+  };
+
+  test("writes ppo as its paper does", () => {
+    expect(formula("ppo")).toEqual({
+      loss: ["sum over tokens of −w·min(advantages·r, advantages·c)"],
+      gradient: "f·(1[v = y] − p[v])",
+      definitions: {
+        r: "exp(ℓ − logprobs)",
+        c: "clamp(r, clip_low_threshold, clip_high_threshold)",
+        f: "−w·advantages·r·([advantages·c ≤ advantages·r]·[clip_low_threshold ≤ r ≤ clip_high_threshold] + [advantages·r ≤ advantages·c])",
+      },
+    });
+  });
+
+  test("finds 1[v = y] − p[v], p[v]·(log p[v] + H) and the difference of two rows", () => {
+    expect(formula("cross_entropy").gradient).toBe("−w·(1[v = y] − p[v])");
+    expect(formula("ppo_entropy").gradient).toMatch(/^f·\(1\[v = y\] − p\[v\]\) \+ .*·p\[v\]·\(log p\[v\] \+ H\)$/);
+    expect(formula("forward_kl")).toMatchObject({
+      gradient: "f·(softmax(z / temperature)[v] − q[v])",
+      definitions: { f: "w / temperature" },
+    });
+  });
+
+  test("says what each kernel folds, and which fold needs which", () => {
+    const { kernels } = explainLoss(builtins.ppo_entropy as LossDefinition, { dtype: "bf16", vocab: 1000 }).execution;
+    expect(kernels[0]).toMatchObject({ kind: "sweep", sweep: 1, gradient: true, bytes: { perEntry: 4 } });
+    expect(kernels[0]?.phases.map((phase) => phase.map(({ needs }) => needs))).toEqual([[[]], expect.arrayContaining([["m"]])]);
+  });
+
+  test("names what forces the second sweep, and what needs none", () => {
+    const why = (loss: LossDefinition) => explainLoss(loss, { dtype: "bf16", vocab: 1000 }).execution.why;
+    expect(why(OWN[0] as LossDefinition)[1]).toBe(
+      "sweep 2: the gradient uses mean(ℓ), known only when sweep 1 has seen every token of the batch",
+    );
+    expect(why(OWN[4] as LossDefinition)).toEqual([
+      expect.stringMatching(/^every factor/),
+      expect.stringMatching(/^known before any row is read, because only inputs are in it: .*reward/),
+    ]);
+  });
+
+  test("counts the bytes of every row that is read", () => {
+    const { bytes } = explainLoss(builtins.forward_kl as LossDefinition, { dtype: "bf16", vocab: 1000 });
+    expect(bytes.perEntry).toBe(2 + 4 + 2); // logits, the teacher's in float32, the gradient
+    expect(bytes.token).toBe(8 * 1000 + bytes.perToken);
+  });
+
+  test("names of inputs never mean two things", () => {
+    const loss = defineLoss({
+      name: "names",
+      inputs: { p: "token", r: "token", w: "token" },
+      loss: (policy, inputs) => {
+        const ratio = exp(sub(policy.logprobs, inputs.p));
+        return mul(mul(ratio, ratio), mul(inputs.w, exp(neg(mul(ratio, inputs.r)))));
+      },
+    }) as unknown as LossDefinition;
+    const text = explanationText(explainLoss(loss, { dtype: "f32", vocab: 10 }));
+    expect(text).toContain("exp(ℓ − inputs.p)");
+    expect(text).toContain("inputs.w");
+    expect(text).not.toMatch(/^\s+r = /m);
+  });
+});
