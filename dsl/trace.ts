@@ -124,7 +124,7 @@ function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Polic
 }
 
 /** Refuses what a loss returned, with the place of its definition. */
-type Refuse = (code: "UNSUPPORTED_SYNTAX" | "SPACE_MISMATCH" | "CONFIG_UNKNOWN", message: string) => never;
+type Refuse = (code: "UNSUPPORTED_SYNTAX" | "SPACE_MISMATCH" | "CONFIG_UNKNOWN" | "USAGE", message: string) => never;
 
 function normalised(definition: LossDefinition, returned: unknown, wanted: readonly string[] | undefined): Traced {
   const { name } = definition;
@@ -175,7 +175,7 @@ function chosen(name: string, given: unknown, wanted: readonly string[] | undefi
   for (const key of wanted ?? []) {
     if (names.includes(key)) continue;
     const known = names.length > 0 ? `; it has ${names.join(", ")}` : "; it has none";
-    refuse("CONFIG_UNKNOWN", `the loss "${name}" has no metric "${key}"${nearest(key, names) || known}`);
+    refuse("USAGE", `the loss "${name}" has no metric "${key}"${nearest(key, names) || known}`);
   }
   const taken = all.filter(([key, x]) => (wanted ? wanted.includes(key) : typeof x !== "function"));
   return Object.fromEntries(taken.map(([key, x]) => [key, typeof x === "function" ? x() : x]));

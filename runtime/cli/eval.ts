@@ -1,7 +1,6 @@
 /** `lossc eval`: a loss, a case, its value and gradient. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
-import { nearest } from "../../dsl/nearest.js";
-import type { CompiledLoss, ConfigValues, Device, LossInputs, LossResult } from "../devices/device.js";
+import type { CompiledLoss, ConfigValues, Device, LossInputs } from "../devices/device.js";
 import { openDevice } from "../devices/index.js";
 import { findLoss } from "../modules/find.js";
 import { type Case, isRecord, readCase } from "./case.js";
@@ -70,7 +69,7 @@ class Evaluator {
   async run(loss: LossDefinition, config: ConfigValues | undefined, values: Case): Promise<object> {
     const compiled = this.#compiled.get(loss) ?? this.device.compile(loss);
     this.#compiled.set(loss, compiled);
-    const result = await (await compiled).forwardBackward(values as unknown as LossInputs, config);
+    const result = await (await compiled).forwardBackward(values as unknown as LossInputs, config, { metrics: this.metrics });
     return {
       device: this.device.name,
       sweeps: result.sweeps,
@@ -78,21 +77,8 @@ class Evaluator {
       logprobs: result.logprobs ?? values.policy_logprobs,
       grad_logits: result.gradLogits,
       grad_logprobs: result.gradLogprobs,
-      metrics: this.#chosen(loss, result.metrics),
+      metrics: result.metrics,
       outputs: result.outputs,
     };
-  }
-
-  /** The metrics asked for; the sum of the loss is always among them. */
-  #chosen(loss: LossDefinition, metrics: LossResult["metrics"]): LossResult["metrics"] {
-    if (this.metrics === undefined) return metrics;
-    const names = Object.keys(metrics);
-    for (const name of this.metrics) {
-      if (!names.includes(name))
-        throw usage(
-          `the loss "${loss.name}" has no metric "${name}"${nearest(name, names) || `; its metrics are ${names.join(", ")}`}`,
-        );
-    }
-    return Object.fromEntries(Object.entries(metrics).filter(([name]) => name === "loss:sum" || this.metrics?.includes(name)));
   }
 }

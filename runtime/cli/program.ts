@@ -106,7 +106,10 @@ function build(): Command {
     .option("--config <json>", "values of the loss's configuration, as a JSON object")
     .option("--device <name>", "cuda:N, cpu, emulated or reference (default: cuda:0 where there is one, else cpu)")
     .addOption(
-      new Option("--metrics <names>", "metrics of the loss to print, with commas between (default: all)").argParser(names),
+      new Option(
+        "--metrics <names>",
+        "metrics to compute and print, with commas between (default: those that the loss gives unasked)",
+      ).argParser(names),
     )
     .option("--cases", "stdin is an array of cases")
     .addHelpText("after", EVAL_HELP)

@@ -12,6 +12,8 @@ export interface CallOptions {
   readonly propagate: boolean;
   readonly skipMasked: boolean;
   readonly signal: AbortSignal | undefined;
+  /** Names of the metrics wanted, each once; undefined: those that the loss gives unasked. */
+  readonly metrics: readonly string[] | undefined;
 }
 
 export interface Call {
@@ -22,7 +24,7 @@ export interface Call {
   readonly options: CallOptions;
 }
 
-const OPTIONS = ["inPlace", "signal", "nonFinite", "skipMasked"];
+const OPTIONS = ["inPlace", "signal", "nonFinite", "skipMasked", "metrics"];
 
 /** Checks the options of a call. `USAGE`. */
 export function checkOptions(options: ForwardBackwardOptions): CallOptions {
@@ -32,7 +34,7 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
     if (!OPTIONS.includes(name))
       throw new LosscError("USAGE", `forwardBackward has no option "${name}"; its options are ${OPTIONS.join(", ")}`);
   }
-  const { inPlace = false, nonFinite = "error", skipMasked = false, signal } = options;
+  const { inPlace = false, nonFinite = "error", skipMasked = false, signal, metrics } = options;
   if (nonFinite !== "error" && nonFinite !== "propagate") {
     throw new LosscError("USAGE", `the option nonFinite is ${describe(nonFinite)}; it is "error" or "propagate"`);
   }
@@ -42,7 +44,11 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
   }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new LosscError("USAGE", `the option signal is ${describe(signal)}; give an AbortSignal`);
-  return { inPlace, propagate: nonFinite === "propagate", skipMasked, signal };
+  if (metrics !== undefined && !(Array.isArray(metrics) && metrics.every((name) => typeof name === "string")))
+    throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
+  // "loss:sum" always comes back.
+  const wanted = metrics && [...new Set(metrics)].filter((name) => name !== "loss:sum");
+  return { inPlace, propagate: nonFinite === "propagate", skipMasked, signal, metrics: wanted };
 }
 
 /** In place needs memory of the caller's that can hold the gradient. */

@@ -112,14 +112,14 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
   private check(given: LossInputs, values: ConfigValues | undefined, options: ForwardBackwardOptions): Call {
     const checkedOptions = checkOptions(options);
     const config = checkConfig(this.loss, this.#config, values);
-    const inputs = checkInputs(this.loss, given, this.device, this.groupSize(config));
+    const inputs = checkInputs(this.loss, given, this.device, this.groupSize(config, checkedOptions.metrics));
     const dtype = inputs.logits ? this.dtypeOf(inputs.logits) : null;
     if (checkedOptions.inPlace) {
       if (inputs.logits) checkInPlace(inputs.logits, "logits", dtype as LogitsDtype);
       else if (inputs.policyLogprobs) checkInPlace(inputs.policyLogprobs, "policy_logprobs", "f32");
     }
     return {
-      compiled: planOf(this.loss, dtype, config),
+      compiled: planOf(this.loss, dtype, config, checkedOptions.metrics),
       shape: inputs.shape,
       inputs,
       config,
@@ -127,8 +127,8 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     };
   }
 
-  private groupSize(config: CheckedConfig): number {
-    return groupSizeOf(this.loss, planOf(this.loss, this.#dtype, config).plan);
+  private groupSize(config: CheckedConfig, metrics: readonly string[] | undefined): number {
+    return groupSizeOf(this.loss, planOf(this.loss, this.#dtype, config, metrics).plan);
   }
 
   /** Numbers without a dtype of their own become what `compile` was told to expect. */

@@ -6,17 +6,25 @@ import type { CheckedConfig } from "../inputs/config.js";
 
 const plans = new WeakMap<LossDefinition, Map<string, CompiledPlan>>();
 
-/** The plan of a loss from logits of a dtype, or (null) from `policy_logprobs`. Throws what tracing and planning throw. */
-export function planOf(loss: LossDefinition, logits: LogitsDtype | null, { statics, staticsKey }: CheckedConfig): CompiledPlan {
+/**
+ * The plan of a loss from logits of a dtype, or (null) from `policy_logprobs`, with the metrics that were asked for (left out: those that the loss gives
+ * unasked). Throws what tracing and planning throw.
+ */
+export function planOf(
+  loss: LossDefinition,
+  logits: LogitsDtype | null,
+  { statics, staticsKey }: CheckedConfig,
+  metrics?: readonly string[],
+): CompiledPlan {
   let known = plans.get(loss);
   if (!known) {
     known = new Map();
     plans.set(loss, known);
   }
-  const key = `${logits}|${staticsKey}`;
+  const key = JSON.stringify([logits, staticsKey, metrics]);
   let compiled = known.get(key);
   if (!compiled) {
-    compiled = compilePlan({ loss, logits, statics });
+    compiled = compilePlan({ loss, logits, statics, metrics });
     known.set(key, compiled);
   }
   return compiled;

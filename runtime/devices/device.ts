@@ -53,6 +53,8 @@ export interface ForwardBackwardOptions {
   readonly nonFinite?: "error" | "propagate" | undefined;
   /** Rows of weight 0 are not read, and their logprob is reported as 0. */
   readonly skipMasked?: boolean | undefined;
+  /** Names of the metrics to compute beside `"loss:sum"`; left out: those that the loss gives unasked. One that it does not have is `USAGE`. */
+  readonly metrics?: readonly string[] | undefined;
 }
 
 /** What `forwardBackward` gives. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */

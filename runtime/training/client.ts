@@ -16,7 +16,7 @@ export type LossConfig = Readonly<Record<string, number | string | boolean>>;
 export interface TrainingOptions {
   /** Sizes of the groups that the data fall into, in order. */
   readonly groups?: readonly number[];
-  /** The metrics of the loss that are wanted, beside `"loss:sum"`; all where left out. */
+  /** The metrics that are wanted beside `"loss:sum"`; left out: those that the loss gives unasked. */
   readonly metrics?: readonly string[];
   /** Ends the call with `ABORTED`; what has gathered is left as it was. */
   readonly signal?: AbortSignal;
@@ -135,10 +135,9 @@ export class TrainingClient {
   }
 
   async #run({ loss, packed, scalars, statics, options }: Request, backward: boolean): Promise<TrainingResult> {
-    const { signal, groups, nonFinite, skipMasked } = options;
+    const { signal, groups, nonFinite, skipMasked, metrics } = options;
     const { batch, targets, inputs } = packed;
     const compiled = await this.#compile(loss, statics);
-    const chosen = chosenMetrics(compiled, options.metrics);
     const empty = batch.tokens.length === 0;
     const rows = empty ? { logits: new Float32Array(0), vocab: 1 } : await this.policy.forward(batch, signal ? { signal } : {});
     throwIfAborted(signal, loss.name);
@@ -150,14 +149,14 @@ export class TrainingClient {
         ...(signal && { signal }),
         ...(nonFinite && { nonFinite }),
         ...(skipMasked !== undefined && { skipMasked }),
+        ...(metrics && { metrics }),
       },
     );
     const lossFnOutputs = outputsOf(result, compiled, batch.lengths);
     // Nothing has changed until here, and from here on nothing is given up half-way.
     throwIfAborted(signal, loss.name);
     if (backward && !empty && result.gradLogits) await this.policy.backward(result.gradLogits);
-    const metrics = Object.fromEntries(Object.entries(result.metrics).filter(([name]) => chosen(name)));
-    return { loss: result.loss, metrics, lossFnOutputs };
+    return { loss: result.loss, metrics: result.metrics, lossFnOutputs };
   }
 
   #compile(loss: LossDefinition, statics: LossConfig): Promise<CompiledLoss> {
@@ -186,18 +185,6 @@ function namedLoss(lossFn: string | LossDefinition): LossDefinition {
     "LOSS_UNKNOWN",
     `there is no loss "${lossFn}"${nearest(lossFn, names)}; lossc brings ${names.join(", ")}, and defineLoss makes others`,
   );
-}
-
-/** Whether a metric is among those asked for. A name that the loss does not have is refused before anything runs. */
-function chosenMetrics(compiled: CompiledLoss, asked: readonly string[] | undefined): (name: string) => boolean {
-  if (asked === undefined) return () => true;
-  const names = ["loss:sum", ...compiled.plan().results.metrics.map(({ key }) => key)];
-  const unknown = asked.find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    const help = nearest(unknown, names) || `; its metrics are ${names.join(", ")}`;
-    throw new LosscError("USAGE", `the loss "${compiled.loss.name}" has no metric "${unknown}"${help}`);
-  }
-  return (name) => name === "loss:sum" || asked.includes(name);
 }
 
 /** Whether the gradient can be written over the logits, which saves its memory. */
