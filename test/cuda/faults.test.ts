@@ -28,7 +28,13 @@ async function setting(): Promise<Setting> {
   const inputs = inputsFor(sequencePolicy, batchOf([3, 2], VOCAB, "f32", true).inputs());
   const logits = await device.buffer(inputs.logits as Float32Array);
   const { gradLogits } = await compiled.forwardBackward({ ...inputs, logits });
-  return { device, compiled, inputs: { ...inputs, logits }, logits, gathered: gradLogits as DeviceBuffer };
+  const gathered = gradLogits as DeviceBuffer;
+  // What the collector frees later would be counted against a later test.
+  onTestFinished(() => {
+    logits.dispose();
+    gathered.dispose();
+  });
+  return { device, compiled, inputs: { ...inputs, logits }, logits, gathered };
 }
 
 /** Everything that a call gives. */
