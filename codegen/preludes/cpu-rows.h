@@ -65,13 +65,14 @@ LOSSC_FN bool store_row(const Team&, T* out, index t, index target, const Map& m
   T* const to = out + t * logits.count;
   const float z_target = at(logits, target);
   const float mended = z_target == -LOSSC_INFINITY ? 0.0f : mend(z_target, at(others, target)...);
-  Packet poison{};  // 0 · finite is 0
+  Packet poison{};  // 0 · finite is 0; the target's packet is looked at when it has been mended
+  const index hot = target / kLanes * kLanes;
   const auto there = [&](Packet z, Packet g) { return select(z == -LOSSC_INFINITY, 0.0f, g); };
   index i = 0;
   for (; i + kLanes <= logits.count; i += kLanes) {
     const Packet z = widen_packet(logits.data + i);
     narrow_packet(there(z, map(z, widen_packet(others.data + i)...)), to + i);
-    poison += widen_packet(to + i) * 0.0f;
+    if (i != hot) poison += widen_packet(to + i) * 0.0f;
   }
   const index left = logits.count - i;
   if (left > 0) {
@@ -79,11 +80,12 @@ LOSSC_FN bool store_row(const Team&, T* out, index t, index target, const Map& m
     const Packet g = there(z, map(z, edge_packet(others.data + i, left)...));
     for (index l = 0; l < left; ++l) {
       store(to, i + l, g[l]);
-      poison[0] += load(to, i + l) * 0.0f;
+      if (i + l != target) poison[0] += load(to, i + l) * 0.0f;
     }
   }
   store(to, target, mended);
-  poison[0] += load(to, target) * 0.0f;
+  if (hot < i) poison += widen_packet(to + hot) * 0.0f;
+  else poison[0] += load(to, target) * 0.0f;
   float sum = 0.0f;
   for (int l = 0; l < kLanes; ++l) sum += poison[l];
   return sum == 0.0f;
