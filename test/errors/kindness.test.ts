@@ -136,7 +136,7 @@ const MISTAKES: readonly Mistake[] = [
         logits: "f32",
         metrics: ["ratios"],
       }),
-    code: "CONFIG_UNKNOWN",
+    code: "USAGE",
     message: 'the loss "x" has no metric "ratios"; did you mean "ratio"?',
   },
   {
