@@ -132,6 +132,10 @@ export interface Launch {
   readonly kernel: string;
   /** Threads of a block (cuda, emulated). */
   readonly block: number;
-  /** Elements that a block works on (cuda, emulated), or the least that a thread takes at once (cpu). */
+  /** Elements that a cluster works on (cuda, emulated), or the least that a thread takes at once (cpu). */
   readonly perBlock: number;
+  /** Blocks of a cluster: 1 where every block works by itself. */
+  readonly cluster: number;
+  /** Bytes of shared memory that a block gets (cuda, emulated). */
+  readonly shared: number;
 }

@@ -42,6 +42,8 @@ export function unitText({ target, header, geometry, logit, kernels }: Unit): Ke
     kernel: id,
     block: entry === "sweep" ? block : step,
     perBlock: entry === "sweep" ? (target === "cpu" ? 1 : block / team) : step,
+    cluster: 1,
+    shared: 0,
   }));
   return { target, text, launches };
 }

@@ -21,10 +21,14 @@ export type Command =
       readonly module: NativeModule;
       /** Entry point, say `k0`. */
       readonly kernel: string;
-      /** Elements to visit; at least 1. cuda and emulated launch ceil(elements / perBlock) blocks of `block` threads. */
+      /** Elements to visit; at least 1. cuda and emulated launch ceil(elements / perBlock) clusters of `cluster` blocks of `block` threads. */
       readonly elements: number;
       readonly block: number;
       readonly perBlock: number;
+      /** 1 to 16. The kernel says the same of itself. */
+      readonly cluster: number;
+      /** Bytes of shared memory for each block. */
+      readonly shared: number;
       /** The argument struct: eight bytes a field. Copied when the program is submitted. */
       readonly arguments: ArrayBuffer;
       /** Fields that are addresses: index of the field (not byte), memory, byte offset into it. Null pointers are left 0. */

@@ -38,10 +38,14 @@ struct Launch {
   std::int64_t elements;
   std::int64_t perBlock;
   int block;
+  /// Blocks that work on the same elements.
+  int cluster;
+  /// Bytes of shared memory for each block.
+  int shared;
   /// The argument struct, addresses filled in.
   std::vector<std::uint64_t> arguments;
 
-  std::int64_t blocks() const { return elements / perBlock + (elements % perBlock != 0); }
+  std::int64_t blocks() const { return (elements / perBlock + (elements % perBlock != 0)) * cluster; }
 };
 
 struct Write {

@@ -57,7 +57,7 @@ void CudaBackend::submit(const Launch& launch, const Interrupt&) {
   void* extra[] = {launchParamBufferPointer, arguments, launchParamBufferSize, &bytes, launchParamEnd};
   const auto blocks = static_cast<unsigned>(launch.blocks());
   const auto threads = static_cast<unsigned>(launch.block);
-  gpu_->check(gpu_->driver.launchKernel(function, blocks, 1, 1, threads, 1, 1, 0, gpu_->stream, nullptr, bytes == 0 ? nullptr : extra),
+  gpu_->check(gpu_->driver.launchKernel(function, blocks, 1, 1, threads, 1, 1, static_cast<unsigned>(launch.shared), gpu_->stream, nullptr, bytes == 0 ? nullptr : extra),
               "launching kernel " + launch.kernel);
   launches.fetch_add(1, std::memory_order_relaxed);
 }

@@ -11,6 +11,8 @@ namespace lossc {
 namespace {
 
 constexpr int maxBlock = 1024;
+constexpr int maxCluster = 16;
+constexpr int maxShared = 1 << 20;
 constexpr std::int64_t maxGrid = 2147483647;
 
 /// A stretch of memory that a command names.
@@ -41,7 +43,9 @@ class Parser {
   Launch launch(const Napi::Object& command) {
     Launch launch{ModuleHandle::of(command.Get("module"), owner_, "module"), toString(command.Get("kernel"), "kernel"), toInteger(command.Get("elements"), "elements", 1, maxSafeInteger),
                   toInteger(command.Get("perBlock"), "perBlock", 1, maxSafeInteger),
-                  static_cast<int>(toInteger(command.Get("block"), "block", 1, maxBlock)), {}};
+                  static_cast<int>(toInteger(command.Get("block"), "block", 1, maxBlock)),
+                  static_cast<int>(toInteger(command.Get("cluster"), "cluster", 1, maxCluster)),
+                  static_cast<int>(toInteger(command.Get("shared"), "shared", 0, maxShared)), {}};
     if (launch.blocks() > maxGrid) throw Fault(Code::range, std::to_string(launch.blocks()) + " blocks are more than a launch can have");
     const auto bytes = command.Get("arguments");
     if (!bytes.IsArrayBuffer()) throw Fault(Code::usage, "arguments must be an ArrayBuffer");

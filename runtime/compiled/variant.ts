@@ -70,6 +70,8 @@ export class Variant {
       elements,
       block: launch.block,
       perBlock: launch.perBlock,
+      cluster: launch.cluster,
+      shared: launch.shared,
       arguments: bytes,
       pointers,
     };

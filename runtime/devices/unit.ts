@@ -35,6 +35,8 @@ export function loadedUnit(text: KernelText, module: NativeModule): LoadedUnit {
         elements,
         block: launch.block,
         perBlock: launch.perBlock,
+        cluster: launch.cluster,
+        shared: launch.shared,
         arguments: bytes,
         pointers,
       };

@@ -40,7 +40,7 @@ describe("a unit", () => {
     });
     expect(text).toContain("LOSSC_MAP(k0, K0)");
     expect(text.split("\n")[0]).toMatch(/^\/\/ ones .*[^\\]$/);
-    expect(launches).toEqual([{ kernel: "k0", block: 256, perBlock: 256 }]);
+    expect(launches).toEqual([{ kernel: "k0", block: 256, perBlock: 256, cluster: 1, shared: 0 }]);
   });
 });
 
@@ -61,7 +61,7 @@ describe("geometry", () => {
     for (const vocab of [64, 5000, 131072]) {
       const { launches } = emitText(plan, { target: "emulated", architecture: "sm_90", vocab });
       const { team, block } = geometryFor("emulated", vocab);
-      expect(launches).toEqual([{ kernel: "k0", block, perBlock: block / team }]);
+      expect(launches).toEqual([{ kernel: "k0", block, perBlock: block / team, cluster: 1, shared: 0 }]);
     }
   });
 });

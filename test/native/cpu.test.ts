@@ -206,7 +206,7 @@ describe("the end of a device", () => {
     `const addon = require(${JSON.stringify(addonPath)}); const kernels = ${JSON.stringify(kernels)}; ${body}`;
   const slow = `const module = await device.load(kernels);
     const args = new ArrayBuffer(8), count = new Int32Array(1);
-    const program = [{ kind: "launch", module, kernel: "slow", elements: 20000, block: 1, perBlock: 1, arguments: args, pointers: [[0, count, 0]] }];`;
+    const program = [{ kind: "launch", module, kernel: "slow", elements: 20000, block: 1, perBlock: 1, cluster: 1, shared: 0, arguments: args, pointers: [[0, count, 0]] }];`;
 
   test.each([
     ["an idle device lets the process end", "addon.openCpu({ threads: 2 });", 0],

@@ -75,6 +75,8 @@ describe("errors", () => {
       elements: 16,
       block: 32,
       perBlock: 32,
+      cluster: 1,
+      shared: 0,
     });
     const program: Command[] = [
       { kind: "fill", to: buffer, offset: 0, bytes: 64, value: 1 },

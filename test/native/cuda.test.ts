@@ -98,6 +98,8 @@ describe("the GPU", () => {
         elements: 90,
         block: 32,
         perBlock: 32,
+        cluster: 1,
+        shared: 0,
       }),
       { kind: "read", from: buffer, offset: 0, to: out },
     ]);

@@ -40,6 +40,8 @@ export interface LaunchShape {
   readonly elements: number;
   readonly block?: number;
   readonly perBlock?: number;
+  readonly cluster?: number;
+  readonly shared?: number;
 }
 
 export function launch(module: NativeModule, kernel: string, fields: readonly Field[], shape: LaunchShape): Command {
@@ -58,6 +60,8 @@ export function launch(module: NativeModule, kernel: string, fields: readonly Fi
     elements: shape.elements,
     block: shape.block ?? 1,
     perBlock: shape.perBlock ?? 1,
+    cluster: shape.cluster ?? 1,
+    shared: shape.shared ?? 0,
     arguments: bytes,
     pointers,
   };
