@@ -1,18 +1,19 @@
 /** Writes the body of one kernel: the same text for every target. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { logits, weights } from "../dsl/ops/index.js";
+import { logits, neg, weights } from "../dsl/ops/index.js";
 import { Arguments } from "./arguments.js";
 import type { Buffers } from "./buffers.js";
 import { type GradientParts, gradientParts } from "./entries.js";
 import type { LossGraph } from "./expand.js";
 import { type ElementSpace, type PlanKernel, STATUS } from "./plan.js";
 import { isRowValue } from "./ranks.js";
+import { type Rebased, rebased } from "./rebase.js";
+import { Rows } from "./rows.js";
 import { type Schedule, type Slot, SWEEP } from "./schedule.js";
 import { commentText, floatText, Printer } from "./text.js";
 import { trafficOf } from "./traffic.js";
 
-const ROW_TYPES: Readonly<Record<string, string>> = { f32: "float", bf16: "bf16", f16: "f16" };
 const FOLDS: Readonly<Record<string, string>> = { sum: "Sum", max: "Max", min: "Min" };
 
 export interface BodyOptions {
@@ -41,7 +42,7 @@ export function writeKernel(options: BodyOptions): PlanKernel {
     ...tails,
     "};",
   ].join("\n");
-  return { id, kind, space: slot.space, arguments: writer.args.list, body };
+  return { id, kind, space: slot.space, arguments: writer.args.list, exchanged: writer.exchanged, body };
 }
 
 class Body {
@@ -50,8 +51,9 @@ class Body {
   private readonly printer: Printer;
   private readonly indices = new Map<ElementSpace, string>();
   private names = 0;
-  /** Rows that this sweep reads, with the names of row and entry. */
-  private readonly rows = new Map<Expression, { readonly name: string; readonly entry: string }>();
+  /** See {@link PlanKernel.exchanged}. */
+  exchanged = 0;
+  private readonly rows: Rows;
   /** Row values that this sweep has folded. */
   private readonly done = new Map<Expression, string>();
   private readonly sweepNumber: number;
@@ -62,6 +64,7 @@ class Body {
     this.indices.set(space, space === "token" ? "t" : "i");
     this.sweepNumber = options.slot.time / SWEEP;
     this.printer = new Printer(this.lines, "    ", (x) => this.leaf(x), this.fresh);
+    this.rows = new Rows(this.printer, this.fresh);
   }
 
   private readonly fresh = (prefix: string) => `${prefix}${this.names++}`;
@@ -166,12 +169,20 @@ class Body {
         "0.0f",
         row === logits ? "the target's logit" : `the target's entry of ${commentText(row.attribute.name as string)}`,
       );
-      this.lines.push(`    if (reads) ${this.done.get(x)} = at(${this.row(row).name}, target);`);
+      this.lines.push(`    if (reads) ${this.done.get(x)} = at(${this.rows.name(row)}, target);`);
     }
     const folds = values.filter(({ op }) => op === "fold");
     const { phase } = this.options.schedule.ranks;
-    for (const number of [...new Set(folds.map(phase))].sort((a, b) => a - b))
-      this.phase(folds.filter((x) => phase(x) === number));
+    const numbers = [...new Set(folds.map(phase))].sort((a, b) => a - b);
+    const phases = numbers.map((number) => folds.filter((x) => phase(x) === number));
+    for (let i = 0; i < phases.length; i++) {
+      const [first, second] = phases.slice(i) as [Expression[], Expression[] | undefined];
+      const together = second && rebased(first, second);
+      if (together) {
+        this.met(together);
+        i++;
+      } else this.phase(first);
+    }
   }
 
   private declare(x: Expression, otherwise: string, comment: string): void {
@@ -180,21 +191,62 @@ class Body {
     this.lines.push(`    float ${name} = ${otherwise};  // ${comment}`);
   }
 
-  /** Folds that share one loop over the row. */
-  private phase(folds: readonly Expression[]): void {
-    const lambda = this.rowLambda(folds.map((x) => x.operands[0] as Expression));
+  private declareFolds(folds: readonly Expression[]): void {
     for (const x of folds)
       this.declare(x, x.attribute.kind === "sum" ? "1.0f" : "0.0f", `${x.attribute.kind as string} over the row`);
+    this.exchanged = Math.max(this.exchanged, folds.length);
+  }
+
+  /** The call that folds, in one loop over the row. */
+  private foldCall(
+    how: "fold" | "fold_part",
+    folds: readonly Expression[],
+    indent: string,
+    names?: ReadonlyMap<Expression, string>,
+  ): string {
+    const lambda = this.rows.lambda(
+      folds.map((x) => x.operands[0] as Expression),
+      names && { names },
+    );
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
-    const call = `fold<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`)}, ${lambda.rows.join(", ")})`;
-    if (folds.length === 1) this.lines.push(`    if (reads) ${this.done.get(folds[0] as Expression)} = ${call}.v[0];`);
+    return `${how}<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`, indent)}, ${lambda.rows.join(", ")})`;
+  }
+
+  private assign(folds: readonly Expression[], from: string): void {
+    folds.forEach((x, i) => {
+      this.lines.push(`      ${this.done.get(x)} = ${from}.v[${i}];`);
+    });
+  }
+
+  /** Folds that share one loop over the row. */
+  private phase(folds: readonly Expression[]): void {
+    const single = folds.length === 1;
+    const call = this.foldCall("fold", folds, single ? "    " : "      ");
+    this.declareFolds(folds);
+    if (single) this.lines.push(`    if (reads) ${this.done.get(folds[0] as Expression)} = ${call}.v[0];`);
     else {
       this.lines.push("    if (reads) {", `      const auto folded = ${call};`);
-      folds.forEach((x, i) => {
-        this.lines.push(`      ${this.done.get(x)} = folded.v[${i}];`);
-      });
+      this.assign(folds, "folded");
       this.lines.push("    }");
     }
+  }
+
+  /** Maxima and the sums that need them: every part of the row takes its sums from its own maxima. */
+  private met({ maxima, sums, rules }: Rebased): void {
+    const own = new Map(maxima.map((x) => [x, this.fresh("m")]));
+    const first = this.foldCall("fold_part", maxima, "      ");
+    const second = this.foldCall("fold_part", sums, "      ", own);
+    this.declareFolds([...maxima, ...sums]);
+    this.lines.push("    if (reads) {", `      const auto maxima = ${first};`);
+    maxima.forEach((x, i) => {
+      this.lines.push(`      const float ${own.get(x)} = base_(team, maxima.v[${i}]);`);
+    });
+    this.lines.push(
+      `      const auto sums = ${second};`,
+      `      const auto whole = meet<${rules.join(", ")}>(team, maxima, sums);`,
+    );
+    this.assign([...maxima, ...sums], "whole");
+    this.lines.push("    }");
   }
 
   /** The rows that an expression reads, entry by entry. */
@@ -203,31 +255,8 @@ class Body {
   }
 
   private openRow(x: Expression): void {
-    const number = this.rows.size === 0 ? "" : String(this.rows.size);
     const buffer = this.options.buffers.input(x === logits ? "logits" : (x.attribute.name as string));
-    const type = x === logits ? "logit" : ROW_TYPES[buffer.dtype];
-    this.rows.set(x, { name: `row${number}`, entry: `z${number}` });
-    this.lines.push(`    const Row<${type}> row${number}(${this.args.buffer(buffer)}, t, ${this.args.size("vocab")});`);
-  }
-
-  private row(x: Expression): { readonly name: string; readonly entry: string } {
-    return this.rows.get(x) as { name: string; entry: string };
-  }
-
-  /** The function of one entry of the rows that gives the roots. */
-  private rowLambda(roots: readonly Expression[], among?: readonly Expression[]): RowLambda {
-    const lines: string[] = [];
-    const printer = new Printer(lines, "", (x) => this.rows.get(x)?.entry ?? null, this.fresh, true, this.printer);
-    printer.expect(roots);
-    const used = among ?? [...this.rows.keys()].filter((row) => roots.some((root) => readsRow(root, row)));
-    const rows = used.length > 0 ? used : [logits as Expression];
-    const entries = rows.map((row) => this.row(row).entry);
-    const texts = roots.map((x) =>
-      x.space === "vocab" ? printer.print(x) : `splat<decltype(${entries[0]})>(${printer.print(x)})`,
-    );
-    const text = (result: string) =>
-      `[&](${entries.map((z) => `auto ${z}`).join(", ")}) { ${[...lines, `return ${result};`].join(" ")} }`;
-    return { texts, rows: rows.map((row) => this.row(row).name), text };
+    this.lines.push(this.rows.open(x, this.args.buffer(buffer), this.args.size("vocab")));
   }
 
   private storeGradient({ apart, target, factors }: GradientParts): void {
@@ -239,16 +268,19 @@ class Body {
       this.lines.push(`    ${fill}`);
       return;
     }
-    const used = [...this.rows.keys()].filter((row) => row === logits || [apart, target].some((root) => readsRow(root, row)));
-    const map = this.rowLambda([apart], used);
-    const mend = this.rowLambda([target], used);
+    const among = this.rows.withLogits([apart, target]);
+    const single = factors.length === 1 ? (factors[0] as Expression) : null;
+    const nonZero = new Set(single ? [single, neg(single) as Expression] : []);
+    const map = this.rows.lambda([apart], { among, nonZero });
+    const mend = this.rows.lambda([target], { among, nonZero });
+    const indent = " ".repeat(26);
     this.lines.push(
       `    if (!reads${zero === "" ? "" : ` || (${zero})`}) {`,
       `      ${fill}`,
-      `    } else if (!store_row(team, ${out}, t, target,`,
-      `                          ${map.text(map.texts[0] as string)},`,
-      `                          ${mend.text(mend.texts[0] as string)},`,
-      `                          ${map.rows.join(", ")})) {`,
+      `    } else if (!store_row(team, ${out}, t, ${this.args.size("vocab")}, target,`,
+      `${indent}${map.text(map.texts[0] as string, indent)},`,
+      `${indent}${mend.text(mend.texts[0] as string, indent)},`,
+      `${indent}${map.rows.join(", ")})) {`,
       `      flag(${this.status()}, ${STATUS.token}, t);`,
       "    }",
     );
@@ -339,20 +371,6 @@ class Body {
   private status(): string {
     return this.args.buffer(this.options.buffers.status(), true);
   }
-}
-
-interface RowLambda {
-  /** What the roots are, entry by entry. */
-  readonly texts: readonly string[];
-  /** The rows that it is called with. */
-  readonly rows: readonly string[];
-  /** The function that returns a result made of the texts. */
-  readonly text: (result: string) => string;
-}
-
-/** Whether computing x entry by entry reads the row; folds are done by then. */
-function readsRow(x: Expression, row: Expression): boolean {
-  return x === row || (x.space === "vocab" && x.operands.some((operand) => readsRow(operand, row)));
 }
 
 /** The largest parts of a vocabulary expression that do not depend on the entry. */

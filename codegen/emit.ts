@@ -1,19 +1,20 @@
 /** A plan as the text of its kernels for one target. */
-import { geometryFor } from "./geometry.js";
-import type { KernelText, LogitsDtype, Plan, Target } from "./plan.js";
+import { spreadOf } from "./geometry.js";
+import type { KernelText, LogitsDtype, Plan, PlanKernel, Target } from "./plan.js";
 import { commentText } from "./text.js";
+import { rowBytesOf } from "./traffic.js";
 import { unitText } from "./unit.js";
 
 export { preludeText } from "./preludes.js";
-export { KERNELS_MARK, PRELUDE_MARK, stepUnit } from "./unit.js";
+export { ENTRIES_MARK, KERNELS_MARK, PRELUDE_MARK, stepUnit } from "./unit.js";
 
 const LOGIT: Record<LogitsDtype, string> = { f32: "float", bf16: "bf16", f16: "f16" };
 
 export interface EmitOptions {
   readonly target: Target;
-  /** `sm_90` and the like for cuda; the text is the same for all, so far. */
+  /** `sm_90` and the like for cuda; with the vocabulary it chooses the geometry. The emulated device has that of `sm_90`. */
   readonly architecture: string;
-  /** Entries of a row; chooses the geometry. */
+  /** Entries of a row. */
   readonly vocab: number;
 }
 
@@ -23,14 +24,25 @@ export function emitText(plan: Plan, options: EmitOptions): KernelText {
 }
 
 /** Several plans of one logits dtype in one translation unit; their kernels are numbered apart (`firstKernel`). */
-export function emitTogether(plans: readonly Plan[], { target, vocab }: EmitOptions): KernelText {
+export function emitTogether(plans: readonly Plan[], options: EmitOptions): KernelText {
+  const { target } = options;
   return unitText({
     target,
     header: plans.flatMap((plan) => headerOf(plan, target)),
-    geometry: geometryFor(target, vocab),
     logit: LOGIT[plans[0]?.logits ?? "f32"],
-    kernels: plans.flatMap(({ kernels }) => kernels.map(({ id, body, kind }) => ({ id, body, entry: kind }))),
+    kernels: plans.flatMap((plan) => plan.kernels.map((kernel) => unitKernel(plan, kernel, options))),
   });
+}
+
+function unitKernel(
+  plan: Plan,
+  { id, body, kind, arguments: list, exchanged }: PlanKernel,
+  { target, architecture, vocab }: EmitOptions,
+) {
+  const kernel = { id, body, entry: kind };
+  if (kind !== "sweep" || target === "cpu") return kernel;
+  const shape = { vocab, entryBytes: rowBytesOf(list, plan.buffers), values: exchanged };
+  return { ...kernel, values: exchanged, spread: spreadOf(target === "emulated" ? "sm_90" : architecture, shape) };
 }
 
 function headerOf(plan: Plan, target: Target): string[] {

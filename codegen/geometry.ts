@@ -1,32 +1,115 @@
 /**
- * How kernels are spread over threads, as data. Geometry follows from target and vocabulary alone, never from the number of tokens: a token's
- * numbers have the same bits in every batch.
+ * How kernels are spread over threads, as data. Geometry follows from target, architecture, vocabulary and the bytes of an entry alone, never from the
+ * number of tokens: a token's numbers have the same bits in every batch.
  */
 import type { Target } from "./plan.js";
 
-export interface Geometry {
-  /** Lanes that share a row. */
-  readonly team: number;
-  /** Threads of a sweep's block. */
-  readonly block: number;
-  /** Threads of a step's block, one element each. */
-  readonly step: number;
+/** Threads of a step's block, one element each; on the CPU the elements that a thread takes at least. */
+export const STEP: Readonly<Record<Target, number>> = { cuda: 256, emulated: 256, cpu: 1024 };
+
+/** How the rows of one sweep are spread. */
+export interface Spread {
+  /** Threads of a block. */
+  readonly threads: number;
+  /** Lanes of a block that share a row: up to 32 of them, or all. */
+  readonly lanes: number;
+  /** Blocks that share a row. */
+  readonly cluster: number;
+  /** Whether the row is copied to shared memory when it is opened; else every phase reads it again, through the second-level cache. */
+  readonly resident: boolean;
+  /** Bytes of shared memory of a block. */
+  readonly shared: number;
 }
 
-/** Rows of up to `entries` entries get this geometry; the row is read again through the cache in every phase. */
-const SIMT: readonly { readonly entries: number; readonly geometry: Geometry }[] = [
-  // A short row fits a warp's registers a few times over; four rows share a block, so that blocks are not too many.
-  { entries: 1024, geometry: { team: 32, block: 128, step: 256 } },
-  // Eight warps reach memory bandwidth on rows of this size, and many blocks fit a multiprocessor.
-  { entries: 16384, geometry: { team: 256, block: 256, step: 256 } },
-  // Long rows: more loads in flight per row, so that fewer rows compete for the cache that their later phases read from.
-  { entries: Number.POSITIVE_INFINITY, geometry: { team: 512, block: 512, step: 256 } },
+/** What of a sweep its geometry depends on. */
+export interface RowShape {
+  readonly vocab: number;
+  /** Bytes of one entry of each row that is read, the logits first. */
+  readonly entryBytes: readonly number[];
+  /** Values that the parts of a row exchange at once, at most. */
+  readonly values: number;
+}
+
+interface Chip {
+  /** Shared memory that a block can have, after what the system keeps for itself. */
+  readonly sharedBytes: number;
+  readonly largestCluster: number;
+}
+
+/** By the least architecture that it holds for. Consumer chips have the cores of their generation without its shared memory, and no clusters worth the name. */
+const CHIPS: readonly { readonly from: number; readonly chip: Chip }[] = [
+  { from: 120, chip: { sharedBytes: 99 * 1024, largestCluster: 1 } },
+  { from: 90, chip: { sharedBytes: 227 * 1024, largestCluster: 8 } },
+  { from: 86, chip: { sharedBytes: 99 * 1024, largestCluster: 1 } },
+  { from: 80, chip: { sharedBytes: 163 * 1024, largestCluster: 1 } },
 ];
 
-/** One thread works on whole rows; steps are handed out by the chunk. */
-const CPU: Geometry = { team: 1, block: 1, step: 1024 };
+/** Short rows: so many lanes of a warp share one of up to so many packets. A lane has two packets or more, so that what is done once per row is not done by more lanes than needed. */
+const SHORT: readonly { readonly packets: number; readonly lanes: number }[] = [
+  { packets: 16, lanes: 4 },
+  { packets: 64, lanes: 8 },
+  // Up to 16 packets a lane: a warp folds without any barrier, and many warps fit a multiprocessor.
+  { packets: 512, lanes: 32 },
+];
 
-export function geometryFor(target: Target, vocab: number): Geometry {
-  if (target === "cpu") return CPU;
-  return (SIMT.find(({ entries }) => vocab <= entries) as (typeof SIMT)[number]).geometry;
+/**
+ * Long rows: bytes that a block keeps, and its threads. A multiprocessor has room for about 200 KiB and should hold several blocks, so that one reads or
+ * writes while another folds; with fewer of them, each needs more threads to do it.
+ */
+const LONG: readonly { readonly bytes: number; readonly threads: number }[] = [
+  { bytes: 36 * 1024, threads: 256 },
+  { bytes: 100 * 1024, threads: 512 },
+  { bytes: 227 * 1024, threads: 512 },
+];
+/** A row that fits nowhere is read again through the cache: by few, large blocks, so that what they read between two phases stays there. */
+const STREAMED_THREADS = 512;
+/** Threads of a block of short rows. */
+const SHORT_THREADS = 256;
+
+const PACKET = 16;
+
+export function chipOf(architecture: string): Chip {
+  const number = Number(/^sm_(\d+)/.exec(architecture)?.[1] ?? 80);
+  return (CHIPS.find(({ from }) => number >= from) ?? (CHIPS.at(-1) as (typeof CHIPS)[number])).chip;
+}
+
+/** The geometry of a sweep for cuda and the emulated device. */
+export function spreadOf(architecture: string, shape: RowShape): Spread {
+  const { sharedBytes, largestCluster } = chipOf(architecture);
+  const packets = Math.ceil(shape.vocab / widthOf(shape)) + 1;
+  const short = SHORT.find((entry) => packets <= entry.packets);
+  if (short) {
+    const spread = sized({ threads: SHORT_THREADS, lanes: short.lanes, cluster: 1, resident: true }, shape);
+    if (spread.shared <= sharedBytes) return spread;
+  }
+  for (const { bytes, threads } of LONG) {
+    for (let cluster = 1; cluster <= largestCluster; cluster *= 2) {
+      const spread = sized({ threads, lanes: threads, cluster, resident: true }, shape);
+      if (spread.shared <= Math.min(bytes, sharedBytes)) return spread;
+    }
+  }
+  return sized({ threads: STREAMED_THREADS, lanes: STREAMED_THREADS, cluster: largestCluster, resident: false }, shape);
+}
+
+/** Entries of a packet: 16 bytes of logits. */
+function widthOf({ entryBytes }: RowShape): number {
+  return PACKET / (entryBytes[0] as number);
+}
+
+/** With the shared memory that `Team` and `open` of the prelude cut up; both must agree. */
+export function sized({ threads, lanes, cluster, resident }: Omit<Spread, "shared">, shape: RowShape): Spread {
+  const width = widthOf(shape);
+  const part = Math.min(lanes, 32);
+  const parts = (cluster * lanes) / part;
+  // Two places for what the parts of a row exchange; the tails use them, too.
+  const exchange = Math.max(parts > 1 ? 2 * parts * shape.values * 8 : 0, stepShared(threads));
+  const share = Math.ceil(Math.ceil(shape.vocab / parts) / width) * width;
+  const rounds = Math.ceil((share + (shape.vocab % width === 0 ? 0 : width)) / (part * width));
+  const rows = (threads / part) * rounds * part * width * shape.entryBytes.reduce((sum, bytes) => sum + bytes, 0);
+  return { threads, lanes, cluster, resident, shared: exchange + (resident ? rows : 0) };
+}
+
+/** Shared memory of a step's block: what its warps exchange. */
+export function stepShared(threads: number): number {
+  return (threads / 32) * 8;
 }

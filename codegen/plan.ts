@@ -68,6 +68,8 @@ export interface PlanKernel {
   readonly kind: "sweep" | "step";
   readonly space: ElementSpace;
   readonly arguments: readonly PlanArgument[];
+  /** Values that the lanes of a row exchange at once, at most; 0 for a step. */
+  readonly exchanged: number;
   /** The kernel's text for every target: a struct of the same number in upper case, written in the prelude's primitives. */
   readonly body: string;
 }

@@ -30,6 +30,13 @@ export function commentText(name: string): string {
 
 const LONG = 72;
 
+export interface RowScope {
+  /** The scope around, for what does not depend on the row. */
+  readonly outer: Printer;
+  /** Values of the scope around that are known not to be 0. */
+  readonly nonZero?: ReadonlySet<Expression>;
+}
+
 /**
  * Prints expressions into lines of one scope. `leaf` gives the text of what is not computed here (loads, folds that are done); within it the printer
  * may be called again.
@@ -43,12 +50,20 @@ export class Printer {
     private readonly indent: string,
     /** Text for a node that is not computed from its operands in this scope, or null. */
     private readonly leaf: (x: Expression) => string | null,
-    /** Names of new values; `row` scopes hold packets and print vocabulary forms. */
+    /** Names of new values. */
     private readonly fresh: (prefix: string) => string,
-    private readonly row = false,
-    /** The scope around, for what does not depend on the row. */
-    private readonly outer: Printer | null = null,
+    /** Of a scope that holds entries of rows, and so packets: it prints vocabulary forms. */
+    private readonly row: RowScope | null = null,
   ) {}
+
+  private get outer(): Printer | null {
+    return this.row?.outer ?? null;
+  }
+
+  /** Says what stands for x. */
+  know(x: Expression, text: string): void {
+    this.texts.set(x, text);
+  }
 
   /** Says that these will be printed, so that what they share gets a name. */
   expect(roots: readonly Expression[]): void {
@@ -91,20 +106,30 @@ export class Printer {
     if (value !== undefined) return this.remember(x, x.dtype === "bool" ? String(value !== 0) : floatText(value));
     const leaf = this.leaf(x);
     if (leaf !== null) return this.remember(x, leaf);
-    const row = opRow(x.op);
-    if (!row) throw new Error(`no text for ${x.op}`);
-    const form = (this.row && row.rowText) || row.text;
+    const { form, of } = this.form(x);
     const call = isCall(form("a", "b", "c"));
-    const operands = x.operands.map((operand) => (call ? this.print(operand) : this.operand(operand)));
+    const operands = of.map((operand) => (call ? this.print(operand) : this.operand(operand)));
     // An operand that stands twice in the text wants a name.
     const named = operands.map((text, i) =>
-      form("\u0001", "\u0001", "\u0001").split("\u0001").length - 1 > x.operands.length && !/^\w+$/.test(text)
-        ? this.name(x.operands[i] as Expression, text)
+      form("\u0001", "\u0001", "\u0001").split("\u0001").length - 1 > of.length && !/^\w+$/.test(text)
+        ? this.name(of[i] as Expression, text)
         : text,
     );
     const text = form(...named);
     if ((this.uses.get(x) ?? 1) > 1 || text.length > LONG) return this.name(x, text);
     return text;
+  }
+
+  /** How x is written, and of what. */
+  private form(x: Expression): { readonly form: (...operands: string[]) => string; readonly of: readonly Expression[] } {
+    const row = opRow(x.op);
+    if (!row) throw new Error(`no text for ${x.op}`);
+    const [a] = x.operands as [Expression];
+    // The distance from a maximum is never a number of its own.
+    if (this.row && x.op === "exp" && a.op === "sub" && isMaximum(a.operands[1] as Expression))
+      return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
+    if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
+    return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }
 
   /** Gives x a line of its own. */
@@ -121,6 +146,11 @@ export class Printer {
     this.texts.set(x, text);
     return text;
   }
+}
+
+/** A maximum over the row. */
+function isMaximum(x: Expression): boolean {
+  return x.op === "fold" && x.attribute.from === "vocab" && x.attribute.kind === "max";
 }
 
 /** Whether the text is one call from end to end. */

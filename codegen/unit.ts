@@ -1,6 +1,6 @@
 /** One translation unit: header, geometry, prelude, kernels, entry points. */
-import type { Geometry } from "./geometry.js";
-import type { KernelText, Target } from "./plan.js";
+import { type Spread, STEP, stepShared } from "./geometry.js";
+import type { KernelText, Launch, Target } from "./plan.js";
 import { preludeText } from "./preludes.js";
 import { commentText } from "./text.js";
 
@@ -9,12 +9,15 @@ export interface UnitKernel {
   readonly body: string;
   /** `map` is a step without folds. */
   readonly entry: "sweep" | "step" | "map";
+  /** Of a sweep on cuda or emulated. */
+  readonly spread?: Spread;
+  /** Values that the parts of a row exchange at once, at most. */
+  readonly values?: number;
 }
 
 export interface Unit {
   readonly target: Target;
   readonly header: readonly string[];
-  readonly geometry: Geometry;
   /** C++ type of the logits. */
   readonly logit: string;
   readonly kernels: readonly UnitKernel[];
@@ -23,39 +26,52 @@ export interface Unit {
 /** Lines that part the text; tools that swap the prelude look for them. */
 export const PRELUDE_MARK = "// ---- prelude ----";
 export const KERNELS_MARK = "// ---- kernels ----";
+/** Behind it is what a target's geometry makes of the kernels; before it they are the same on every target. */
+export const ENTRIES_MARK = "// ---- entry points ----";
 
-export function unitText({ target, header, geometry, logit, kernels }: Unit): KernelText {
-  const { team, block, step } = geometry;
+export function unitText({ target, header, logit, kernels }: Unit): KernelText {
   const text = [
     ...header.map((line) => `// ${line}`),
-    ...constants(target, geometry, kernels),
     PRELUDE_MARK,
     preludeText(target),
     KERNELS_MARK,
     `using logit = ${logit};`,
-    ...kernels.flatMap(({ id, body, entry }) => ["", body, `LOSSC_${entry.toUpperCase()}(${id}, ${id.toUpperCase()})`]),
+    ...kernels.flatMap(({ body }) => ["", body]),
+    "",
+    ENTRIES_MARK,
+    ...kernels.flatMap((kernel) => entryText(target, kernel)),
     "",
     "}  // namespace lossc",
     "",
   ].join("\n");
-  const launches = kernels.map(({ id, entry }) => ({
-    kernel: id,
-    block: entry === "sweep" ? block : step,
-    perBlock: entry === "sweep" ? (target === "cpu" ? 1 : block / team) : step,
-    cluster: 1,
-    shared: 0,
-  }));
-  return { target, text, launches };
+  return { target, text, launches: kernels.map((kernel) => launchOf(target, kernel)) };
 }
 
-/** The geometry as text: what its kernels use of it. A thread of the CPU takes what it gets. */
-function constants(target: Target, { team, block, step }: Geometry, kernels: readonly UnitKernel[]): string[] {
-  const sweeps = target !== "cpu" && kernels.some(({ entry }) => entry === "sweep");
-  const steps = target !== "cpu" && kernels.some(({ entry }) => entry !== "sweep");
+/** The entry point: what the addon launches. A thread of the CPU takes what it gets. */
+function entryText(target: Target, { id, entry, spread, values = 0 }: UnitKernel): string[] {
+  const name = `LOSSC_${entry.toUpperCase()}(${id}, ${id.toUpperCase()}`;
+  if (target === "cpu") return [`${name})`];
+  if (!spread) return [`${name}, ${STEP[target]})`];
+  const { threads, lanes, cluster, resident } = spread;
+  const share =
+    lanes < threads
+      ? `${lanes} of ${threads} threads`
+      : cluster > 1
+        ? `${cluster} blocks of ${threads} threads`
+        : `${threads} threads`;
+  const stays = resident ? "which stays in shared memory" : "which every phase reads again";
   return [
-    ...(sweeps ? [`constexpr int kTeam = ${team}, kBlock = ${block};  // lanes of a row, threads of a sweep's block`] : []),
-    ...(steps ? [`constexpr int kStep = ${step};  // threads of a step's block`] : []),
+    `// ${id}: ${share} share a row, ${stays}.`,
+    `${name}, ${threads}, ${lanes}, ${cluster}, ${resident}, ${Math.max(values, 1)})`,
   ];
+}
+
+function launchOf(target: Target, { id, entry, spread }: UnitKernel): Launch {
+  const step = STEP[target];
+  if (target === "cpu") return { kernel: id, block: 1, perBlock: entry === "sweep" ? 1 : step, cluster: 1, shared: 0 };
+  if (!spread) return { kernel: id, block: step, perBlock: step, cluster: 1, shared: stepShared(step) };
+  const { threads, lanes, cluster, shared } = spread;
+  return { kernel: id, block: threads, perBlock: threads / lanes, cluster, shared };
 }
 
 /** Hand-written kernels over elements, in the primitives of the preludes; for optimisers and policies. */
@@ -66,11 +82,9 @@ export function stepUnit(options: {
   readonly kernels: readonly { readonly id: string; readonly body: string }[];
 }): KernelText {
   const { target, comment, kernels } = options;
-  const geometry: Geometry = { team: 1, block: 1, step: target === "cpu" ? 1024 : 256 };
   return unitText({
     target,
     header: [commentText(comment)],
-    geometry: target === "cpu" ? geometry : { ...geometry, team: 32, block: 128 },
     logit: "float",
     kernels: kernels.map(({ id, body }) => ({ id, body, entry: "map" })),
   });

@@ -1,8 +1,5 @@
 // ---- values and folds: what a row, or a run of tokens, is reduced to ----
 
-template <int N, class T>
-struct Values { T v[N]; };
-
 template <class T, class... Rest>
 LOSSC_FN Values<1 + sizeof...(Rest), T> values(T first, Rest... rest) {
   return {{first, rest...}};
@@ -12,14 +9,17 @@ template <class T> LOSSC_FN T max_(T a, T b) { return select(either(a != a, a > 
 template <class T> LOSSC_FN T min_(T a, T b) { return select(either(a != a, a < b), a, b); }
 
 struct Sum {
+  static constexpr bool kOrdered = true;  // whether the result depends on the order
   template <class T> static LOSSC_FN T identity() { return splat<T>(0.0f); }
   template <class T> static LOSSC_FN T merge(T a, T b) { return a + b; }
 };
 struct Max {
+  static constexpr bool kOrdered = false;
   template <class T> static LOSSC_FN T identity() { return splat<T>(-LOSSC_INFINITY); }
   template <class T> static LOSSC_FN T merge(T a, T b) { return max_(a, b); }
 };
 struct Min {
+  static constexpr bool kOrdered = false;
   template <class T> static LOSSC_FN T identity() { return splat<T>(LOSSC_INFINITY); }
   template <class T> static LOSSC_FN T merge(T a, T b) { return min_(a, b); }
 };
@@ -27,6 +27,7 @@ struct Min {
 template <class... F>
 struct Folds {
   static constexpr int N = sizeof...(F);
+  static constexpr bool kOrdered = (F::kOrdered || ...);
   template <class T> static LOSSC_FN Values<N, T> identity() { return {{F::template identity<T>()...}}; }
   template <class T> static LOSSC_FN Values<N, T> merge(const Values<N, T>& a, const Values<N, T>& b) {
     Values<N, T> r;
@@ -34,6 +35,23 @@ struct Folds {
     ((r.v[i] = F::merge(a.v[i], b.v[i]), ++i), ...);
     return r;
   }
+};
+
+template <int N, class F>
+struct AllOf {
+  template <class T> static LOSSC_FN Values<N, T> merge(const Values<N, T>& a, const Values<N, T>& b) {
+    Values<N, T> r;
+    for (int i = 0; i < N; ++i) r.v[i] = F::merge(a.v[i], b.v[i]);
+    return r;
+  }
+};
+
+// How sums that parts of a row have taken from their own maxima are brought to common ones.
+template <int MAX> struct Scaled {  // a sum of e · h, e = exp(x - maximum MAX)
+  static constexpr int kMax = MAX, kOther = 0, kSum = -1;
+};
+template <int MAX, int OTHER, int SUM> struct Shifted {  // a sum of e · (y - maximum OTHER); SUM is the sum of the same e
+  static constexpr int kMax = MAX, kOther = OTHER, kSum = SUM;
 };
 
 // What lanes have folded in float32 is brought together in float64.
@@ -67,8 +85,12 @@ LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* s
 
 // ---- elementwise functions that are arithmetic ----
 
-// In float64 and rounded once: a rounding more would show in every ratio of probabilities.
-LOSSC_FN float logprob_(float z, float m, float s) { return float((double(z) - double(m)) - log_(double(s))); }
+// In float64 and rounded once: a rounding more would show in every ratio of probabilities. What exp_from_ does not give exactly may make the sum less than
+// the 1 that its maximum alone contributes; a logprob is never above 0 all the same.
+LOSSC_FN float logprob_(float z, float m, float s) {
+  const double l = (double(z) - double(m)) - (log_(double(s)) - excess_(m));
+  return l > 0.0 ? 0.0f : float(l);
+}
 LOSSC_FN bool is_finite_(float x) { return x - x == 0.0f; }
 LOSSC_FN float sign_(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
 LOSSC_FN float clamp_(float x, float low, float high) { return min_(max_(x, low), high); }

@@ -20,8 +20,10 @@ template <class T>
 struct Row {
   const T* data;
   index count;
-  LOSSC_FN Row(const T* logits, index t, index vocab) : data(logits + t * vocab), count(vocab) {}
 };
+// Opens the row of a token; the logits first, the others with those that are open already.
+template <class T, class... Open>
+LOSSC_FN Row<T> open(const Team&, bool, const T* p, index t, index vocab, const Open&...) { return {p + t * vocab, vocab}; }
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, i); }
 
 // The last packet of a row, filled up with zeros.
@@ -57,10 +59,22 @@ LOSSC_FN auto fold(const Team&, const Map& map, const Row<First>& first, const R
   return converted<float>(r);
 }
 
+// A thread has the whole row, so that its part is all there is, and its maxima are the row's.
+template <class... F, class Map, class... Rows>
+LOSSC_FN auto fold_part(const Team& team, const Map& map, const Rows&... rows) { return fold<F...>(team, map, rows...); }
+LOSSC_FN float base_(const Team&, float maximum) { return maximum; }
+template <class... Rules, int N, int K>
+LOSSC_FN Values<N + K, float> meet(const Team&, const Values<N, float>& maxima, const Values<K, float>& sums) {
+  Values<N + K, float> r;
+  for (int i = 0; i < N; ++i) r.v[i] = maxima.v[i];
+  for (int i = 0; i < K; ++i) r.v[N + i] = sums.v[i];
+  return r;
+}
+
 // Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. Writes over
 // the row that it reads, if asked to. False where something stored is not finite.
 template <class T, class Map, class Mend, class... Others>
-LOSSC_FN bool store_row(const Team&, T* out, index t, index target, const Map& map, const Mend& mend, const Row<T>& logits,
+LOSSC_FN bool store_row(const Team&, T* out, index t, index, index target, const Map& map, const Mend& mend, const Row<T>& logits,
                         const Row<Others>&... others) {
   T* const to = out + t * logits.count;
   const float z_target = at(logits, target);

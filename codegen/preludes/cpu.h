@@ -37,6 +37,7 @@ LOSSC_FN Packet exp_(Packet x) {
 }
 
 LOSSC_FN Packet fast_exp_(Packet x) { return exp_(x); }
+LOSSC_FN Packet exp_from_(Packet x, float m) { return exp_(x - m); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 
 LOSSC_FN Packet widen_packet(const float* p) { Packet r; __builtin_memcpy(&r, p, sizeof r); return r; }

@@ -5,6 +5,7 @@
 #define LOSSC_UNROLL(times) LOSSC_PRAGMA(unroll (times))
 
 LOSSC_FN float as_float(unsigned bits) { return __uint_as_float(bits); }
+LOSSC_FN unsigned as_bits(float x) { return __float_as_uint(x); }
 
 LOSSC_FN float widen(float x) { return x; }
 LOSSC_FN float widen(double x) { return float(x); }
@@ -35,7 +36,15 @@ LOSSC_FN void atomic_min(unsigned* p, unsigned v) { atomicMin(p, v); }
 LOSSC_FN unsigned atomic_add(unsigned* p, unsigned v) { return atomicAdd(p, v); }
 LOSSC_FN void fence() { __threadfence(); }
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) { return *reinterpret_cast<const P*>(p + e); }
-template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) { *reinterpret_cast<P*>(p + e) = v; }
+// Nobody reads it again during this kernel: it is the first to leave the cache.
+template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) {
+  const auto words = __builtin_bit_cast(Values<sizeof(P) / 4, unsigned>, v);
+  const auto to = __cvta_generic_to_global(p + e);
+  if constexpr (sizeof(P) == 16)
+    asm volatile("st.global.cs.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(words.v[0]), "r"(words.v[1]), "r"(words.v[2]), "r"(words.v[3]) : "memory");
+  else
+    *reinterpret_cast<P*>(p + e) = v;
+}
 
 LOSSC_FN float exp_(float x) { return expf(x); }
 LOSSC_FN float log_(float x) { return logf(x); }
@@ -47,9 +56,41 @@ LOSSC_FN float tanh_(float x) { return tanhf(x); }
 LOSSC_FN float pow_(float x, float y) { return powf(x, y); }
 LOSSC_FN float floor_(float x) { return floorf(x); }
 LOSSC_FN float abs_(float x) { return fabsf(x); }
-LOSSC_FN float fast_exp_(float x) {
+LOSSC_FN float fma_(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+LOSSC_FN float exp2_(float x) {
   float r;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x * 1.44269504f));
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return r;
+}
+LOSSC_FN float fast_exp_(float x) { return exp2_(x * kLog2e); }
+// exp(x - m) in one multiply-add and one exp2. What rounding takes from m · log2 e scales every entry of the row alike: it leaves no trace in a ratio of
+// two such numbers, and `excess_` says how much there is in the logarithm of one.
+LOSSC_FN float exp_from_(float x, float m) { return exp2_(fma_(x, kLog2e, -(m * kLog2e))); }
+LOSSC_FN double excess_(float m) { return double(fma_(m, kLog2e, -(m * kLog2e))) * 0.69314718055994531; }
+// What takes a sum of exp_from_(x, from) to one of exp_from_(x, to).
+LOSSC_FN float rebase_(float from, float to) { return exp2_(from * kLog2e - to * kLog2e); }
+LOSSC_FN float max_(float a, float b) {
+  float r;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+}
+LOSSC_FN float min_(float a, float b) {
+  float r;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+}
+
+// A word of stored entries is looked at by a product with 0, two entries at a time where they are halves: 0 · finite is 0.
+template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);
+template <> LOSSC_FN unsigned look<float>(unsigned word, unsigned poison) { return __float_as_uint(fma_(as_float(word), 0.0f, as_float(poison))); }
+template <> LOSSC_FN unsigned look<bf16>(unsigned word, unsigned poison) {
+  unsigned r;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(word), "r"(0u), "r"(poison));
+  return r;
+}
+template <> LOSSC_FN unsigned look<f16>(unsigned word, unsigned poison) {
+  unsigned r;
+  asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(word), "r"(0u), "r"(poison));
   return r;
 }
 
@@ -59,19 +100,48 @@ template <class T> LOSSC_FN T select(bool c, T a, T b) { return c ? a : b; }
 
 struct Lane {
   LOSSC_FN int thread() const { return int(threadIdx.x); }
+  LOSSC_FN int rank() const {
+    unsigned r;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(r));
+    return int(r);
+  }
   LOSSC_FN void barrier() const { __syncthreads(); }
-  LOSSC_FN void warp_barrier() const { __syncwarp(); }
-  LOSSC_FN unsigned shuffle(unsigned v, int source) const { return __shfl_sync(kNone, v, source); }
+  // Among aligned groups of so many lanes.
+  template <int LANES> LOSSC_FN unsigned shuffle(unsigned v, int source) const {
+    const unsigned group = LANES == 32 ? kNone : ((1u << (LANES % 32)) - 1u) << (threadIdx.x % 32 / LANES * LANES);
+    return __shfl_sync(group, v, source);
+  }
   LOSSC_FN void* shared() const {
-    __shared__ __align__(16) unsigned words[kShared / 4];
+    extern __shared__ __align__(16) unsigned char words[];
     return words;
   }
+  LOSSC_FN void cluster_arrive() const { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+  LOSSC_FN void cluster_wait() const { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+  LOSSC_FN void write_remote(double* mine, int rank, double v) const {
+    unsigned there;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(unsigned(__cvta_generic_to_shared(mine))), "r"(rank));
+    asm volatile("st.shared::cluster.f64 [%0], %1;" ::"r"(there), "d"(v) : "memory");
+  }
+  template <int BYTES> LOSSC_FN void copy(void* shared, const void* global) const {
+    const auto to = unsigned(__cvta_generic_to_shared(shared));
+    const auto from = __cvta_generic_to_global(global);
+    if constexpr (BYTES == 16)
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+    else
+      asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(from), "n"(BYTES) : "memory");
+  }
+  LOSSC_FN void copies_done() const { asm volatile("cp.async.wait_all;" ::: "memory"); }
 };
 
+#define LOSSC_CLUSTER_1
+#define LOSSC_CLUSTER_2 __attribute__((cluster_dims(2, 1, 1)))
+#define LOSSC_CLUSTER_4 __attribute__((cluster_dims(4, 1, 1)))
+#define LOSSC_CLUSTER_8 __attribute__((cluster_dims(8, 1, 1)))
+
 // Room for 512 threads on a multiprocessor is enough, and so for 128 registers each: left to itself, the compiler spills to fit more threads.
-#define LOSSC_ENTRY(name, K, threads, visit)                                                            \
-  extern "C" __global__ void __launch_bounds__(threads, 512 / threads) name(const __grid_constant__ K::Args a) { \
-    const index block = blockIdx.x;                                                                     \
-    const Lane lane{};                                                                                  \
-    visit;                                                                                              \
+#define LOSSC_ENTRY(name, K, threads, cluster, visit)                                                                 \
+  extern "C" __global__ void LOSSC_CLUSTER_##cluster __launch_bounds__(threads, 512 / threads) name(const __grid_constant__ K::Args a) { \
+    const index block = blockIdx.x;                                                                                   \
+    const Lane lane{};                                                                                                \
+    visit;                                                                                                            \
   }

@@ -2,10 +2,15 @@
 
 struct LosscLane {
   long long block;
-  int thread, threads;
+  int thread, threads, rank;
   void* shared;
   void (*barrier)(const LosscLane*);
-  unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
+  unsigned (*shuffle)(const LosscLane*, unsigned value, int source, int lanes);
+  void (*arrive)(const LosscLane*);
+  void (*wait)(const LosscLane*);
+  void* (*remote)(const LosscLane*, void* mine, int rank);
+  void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);
+  void (*copied)(const LosscLane*);
 };
 
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) {
@@ -18,17 +23,31 @@ template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P
 #define LOSSC_UNROLL(times)
 
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
+LOSSC_FN float rebase_(float from, float to) { return exp_(from - to); }
+
+// Remembers in `poison` whether an entry of a word is not finite.
+template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);
+template <> LOSSC_FN unsigned look<float>(unsigned word, unsigned poison) { return poison | ((word & 0x7f800000u) == 0x7f800000u); }
+LOSSC_FN unsigned look_halves(unsigned word, unsigned exponent) { return (word & exponent) == exponent || (word >> 16 & exponent) == exponent; }
+template <> LOSSC_FN unsigned look<bf16>(unsigned word, unsigned poison) { return poison | look_halves(word, 0x7f80u); }
+template <> LOSSC_FN unsigned look<f16>(unsigned word, unsigned poison) { return poison | look_halves(word, 0x7c00u); }
 
 struct Lane {
   const LosscLane* lane;
   LOSSC_FN int thread() const { return lane->thread; }
+  LOSSC_FN int rank() const { return lane->rank; }
   LOSSC_FN void barrier() const { lane->barrier(lane); }
-  LOSSC_FN void warp_barrier() const { lane->shuffle(lane, 0, lane->thread % 32); }
-  LOSSC_FN unsigned shuffle(unsigned v, int source) const { return lane->shuffle(lane, v, source); }
+  template <int LANES> LOSSC_FN unsigned shuffle(unsigned v, int source) const { return lane->shuffle(lane, v, source, LANES); }
   LOSSC_FN void* shared() const { return lane->shared; }
+  LOSSC_FN void cluster_arrive() const { lane->arrive(lane); }
+  LOSSC_FN void cluster_wait() const { lane->wait(lane); }
+  LOSSC_FN void write_remote(double* mine, int rank, double v) const { write(static_cast<double*>(lane->remote(lane, mine, rank)), 0, v); }
+  template <int BYTES> LOSSC_FN void copy(void* shared, const void* global) const { lane->copy(lane, shared, global, BYTES); }
+  LOSSC_FN void copies_done() const { lane->copied(lane); }
 };
 
-#define LOSSC_ENTRY(name, K, threads, visit)                                            \
+#define LOSSC_ENTRY(name, K, threads, cluster, visit)                                   \
+  extern "C" const int name##_cluster = cluster;                                        \
   extern "C" void name(const void* arguments, const LosscLane* self) {                  \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                         \
     const index block = self->block;                                                    \

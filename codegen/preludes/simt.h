@@ -1,40 +1,39 @@
-// Teams of lanes: a warp or less, or a block of several warps. The same text runs on a GPU and, lane by lane, on the emulated device.
+// Teams of lanes: a few lanes of a warp, a block, or the blocks of a cluster. The same text runs on a GPU and, lane by lane, on the emulated device.
 
-template <int LANES>
-struct Team {
+// The lanes [0, LANES) around a lane: every one gives a value and gets the fold of all, in the same tree and so with the same bits.
+template <class All, int LANES, class V> LOSSC_FN V fold_lanes(const Lane& self, V acc) {
+  constexpr int kWords = sizeof(V) / 4;
+  LOSSC_UNROLL(8)
+  for (int mask = LANES / 2; mask > 0; mask >>= 1) {
+    auto words = __builtin_bit_cast(Values<kWords, unsigned>, acc);
+    for (int i = 0; i < kWords; ++i) words.v[i] = self.shuffle<LANES>(words.v[i], (self.thread() % 32) ^ mask);
+    acc = All::merge(acc, __builtin_bit_cast(V, words));
+  }
+  return acc;
+}
+
+// The threads of a block, for what is folded over tokens and coarser.
+template <int THREADS>
+struct Block {
   Lane self;
-  static constexpr int kLanes = LANES, kWarps = LANES / 32;
-  LOSSC_FN int lane() const { return self.thread() % LANES; }
+  static constexpr int kLanes = THREADS, kWarps = THREADS / 32;
+  LOSSC_FN int lane() const { return self.thread(); }
   LOSSC_FN bool leads() const { return lane() == 0; }
-  LOSSC_FN void sync() const {
-    if (LANES > 32) self.barrier(); else self.warp_barrier();
-  }
 
-  template <class T> LOSSC_FN T shuffle_xor(T v, int mask) const {
-    constexpr int kWords = sizeof(T) / 4;
-    Values<kWords, unsigned> words = __builtin_bit_cast(Values<kWords, unsigned>, v);
-    for (int i = 0; i < kWords; ++i) words.v[i] = self.shuffle(words.v[i], (self.thread() % 32) ^ mask);
-    return __builtin_bit_cast(T, words);
-  }
-
-  // Every lane gives a value and gets the fold of all, in the same tree and so with the same bits.
   template <class All, class V> LOSSC_FN V reduce(V acc) const {
-    for (int mask = 16; mask > 0; mask >>= 1) acc = All::merge(acc, shuffle_xor(acc, mask));
-    if (LANES > 32) {
-      static_assert(kWarps * sizeof(V) <= kShared, "a phase folds more values than a block can exchange");
-      V* const exchange = static_cast<V*>(self.shared());
-      if (lane() % 32 == 0) write(exchange, lane() / 32, acc);
-      self.barrier();
-      acc = read(exchange, 0);
-      for (int w = 1; w < kWarps; ++w) acc = All::merge(acc, read(exchange, w));
-      self.barrier();  // the exchange is free again
-    }
+    acc = fold_lanes<All, 32>(self, acc);
+    V* const exchange = static_cast<V*>(self.shared());
+    if (lane() % 32 == 0) write(exchange, lane() / 32, acc);
+    self.barrier();
+    acc = read(exchange, 0);
+    for (int w = 1; w < kWarps; ++w) acc = All::merge(acc, read(exchange, w));
+    self.barrier();  // the exchange is free again
     return acc;
   }
 
-  // Counts `count` arrivals; true for the team that completes `members`, which then sees what the others wrote.
+  // Counts `count` arrivals; true for the block that completes `members`, which then sees what the others wrote.
   LOSSC_FN bool arrive(unsigned* counter, index count, index members) const {
-    sync();
+    self.barrier();
     unsigned last = 0;
     if (leads()) {
       fence();
@@ -47,8 +46,8 @@ struct Team {
 
   template <class F, class T> LOSSC_FN double fold_run(const T* values, index begin, index end) const {
     auto acc = Folds<F>::template identity<double>();
-    LOSSC_UNROLL(LANES > 32 ? 1 : 4)  // a chunk is a few values per lane of a block, but many per lane of a warp
-    for (index i = begin + lane(); i < end; i += LANES) acc.v[0] = F::merge(acc.v[0], double(read_fresh(values, i)));
+    LOSSC_UNROLL(1)
+    for (index i = begin + lane(); i < end; i += THREADS) acc.v[0] = F::merge(acc.v[0], double(read_fresh(values, i)));
     return reduce<Folds<F>>(acc).v[0];
   }
 
@@ -57,120 +56,287 @@ struct Team {
   };
 };
 
-// ---- rows, in packets of 16 bytes that are aligned to the global element index ----
+// The lanes of a row: LANES of a block, in each of CLUSTER blocks. They stand in parts of up to a warp, and every part has a run of the row's entries to
+// itself. RESIDENT: the row is copied to shared memory when it is opened. VALUES: the most that the parts exchange at once.
+template <int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUES>
+struct Team {
+  Lane self;
+  static constexpr int kPart = LANES < 32 ? LANES : 32;
+  static constexpr int kParts = CLUSTER * LANES / kPart;
+  static constexpr int kPartsHere = THREADS / kPart;
+  static constexpr int kRows = THREADS / LANES;
+  static constexpr bool kResident = RESIDENT;
+  static constexpr int kExchange = kParts > 1 ? 2 * kParts * VALUES * int(sizeof(double)) : 0;
+  mutable int turn = 0;
+
+  LOSSC_FN int lane() const { return self.thread() % kPart; }
+  LOSSC_FN int part() const {
+    if constexpr (kParts == 1) return 0;
+    else if constexpr (CLUSTER == 1) return self.thread() / kPart;
+    else return self.rank() * kPartsHere + self.thread() / kPart;
+  }
+  LOSSC_FN bool leads() const { return lane() == 0 && part() == 0; }
+  LOSSC_FN unsigned char* rows() const { return static_cast<unsigned char*>(self.shared()) + kExchange; }
+
+  // Every part gives its values to all parts: one barrier, for the next exchange has places of its own. Where the values of all parts lie then.
+  template <class V> LOSSC_FN const V* exchange(const V& mine) const {
+    static_assert(sizeof(V) <= VALUES * sizeof(double), "the parts of a row exchange more than was planned");
+    V* const all = reinterpret_cast<V*>(static_cast<unsigned char*>(self.shared()) + turn % 2 * (kExchange / 2));
+    if constexpr (CLUSTER > 1) {
+      if (turn == 0) self.cluster_wait();  // the other blocks are there
+      if (lane() < CLUSTER)
+        for (unsigned i = 0; i < sizeof(V) / sizeof(double); ++i) self.write_remote(&all[part()].v[i], lane(), mine.v[i]);
+      self.cluster_arrive();
+      self.cluster_wait();
+    } else {
+      if (lane() == 0) write(all, part(), mine);
+      self.barrier();
+    }
+    ++turn;
+    return all;
+  }
+};
+
+// ---- rows, in packets that are aligned to the global element index ----
 
 template <class T> constexpr int kPacket = 16 / sizeof(T);
-template <class T> struct alignas(16) Packet { T v[kPacket<T>]; };
+template <class T, int W> struct alignas(W * sizeof(T) < 16 ? W * sizeof(T) : 16) Packet { T v[W]; };
 
-// A row of logits. Within it, entries are counted by int, which takes half the registers of an index.
-template <class T>
+// A part's run of a row's entries, in packets of W. Entries are counted by int, which takes half the registers of an index.
+template <class T, int W, bool LOGITS>
 struct Row {
-  const T* first;
-  int count;
-  int skew;  // entries between the packet boundary before the row and the row
-  LOSSC_FN Row(const T* logits, index t, index vocab) : first(logits + t * vocab), count(int(vocab)), skew(int(t * vocab % kPacket<T>)) {}
+  static constexpr int kWidth = W;
+  static constexpr bool kLogits = LOGITS;  // entries beyond the run read as -inf, which no fold sees
+  const T* first;  // entry 0 of the row
+  int begin, end;  // the part's run
+  int skew;        // entries of the run's first packet that come before it
+  int rounds;      // packets of a lane, at most
+  Packet<T, W>* kept;
+
+  LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end; }
+  LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
+  LOSSC_FN Packet<T, W> gather(int e) const {
+    Packet<T, W> p;
+    for (int i = 0; i < W; ++i) {
+      narrow(LOGITS ? -LOSSC_INFINITY : 0.0f, p.v[i]);
+      if (holds(e + i)) p.v[i] = read(first, e + i);
+    }
+    return p;
+  }
 };
-template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.first, i); }
+template <class T, int W, bool LOGITS> LOSSC_FN float at(const Row<T, W, LOGITS>& row, index i) { return load(row.first, i); }
 
-// W entries of a row from entry e on, widened; in packets where they lie on packet boundaries.
-template <int W> struct Run { float v[W]; };
-template <int W, class T>
-LOSSC_FN Run<W> load_run(const Row<T>& row, int e) {
-  constexpr int P = kPacket<T>;
-  Run<W> r;
-  if (W % P == 0 && (row.skew + e) % P == 0) {
-    for (int k = 0; k < W / P; ++k) {
-      const Packet<T> packet = read_as_packet<Packet<T>>(row.first, e + k * P);
-      for (int i = 0; i < P; ++i) r.v[k * P + i] = widen(packet.v[i]);
-    }
-  } else {
-    for (int i = 0; i < W; ++i) r.v[i] = load(row.first, e + i);
-  }
-  return r;
+template <class Team, int W, bool LOGITS, class T>
+LOSSC_FN auto run_of(const Team& team, const T* p, index t, index vocab) {
+  const int count = int(vocab), share = ((count + Team::kParts - 1) / Team::kParts + W - 1) / W * W;
+  Row<T, W, LOGITS> row;
+  row.first = p + t * vocab;
+  row.begin = share * team.part() < count ? share * team.part() : count;
+  row.end = row.begin + share < count ? row.begin + share : count;
+  row.skew = int(t * vocab % W);
+  row.rounds = (share + (count % W ? W : 0) + Team::kPart * W - 1) / (Team::kPart * W);
+  return row;
 }
 
-// Folds map(entry, …) over rows that are read together. Which lane takes an entry follows from the entry's place in its row, not from the row's place
-// in memory: a row has the same bits wherever it lies.
-template <class... F, class Team, class Map, class T, class... Others>
-LOSSC_FN auto fold(const Team& team, const Map& map, const Row<T>& row, const Row<Others>&... others) {
+// Calls visit(first entry, number) for a lane's packets.
+template <class Team, class Row, class Visit> LOSSC_FN void each_packet(const Team& team, const Row& row, const Visit& visit) {
+  constexpr int W = Row::kWidth;
+  int e = row.begin - row.skew + team.lane() * W;
+  LOSSC_UNROLL(1)
+  for (int k = 0; e < row.end; ++k, e += Team::kPart * W) visit(e, k);
+}
+
+// A packet that stays in shared memory lies beside those that the other lanes read at the same time.
+template <class Team, class T, int W, bool LOGITS>
+LOSSC_FN Packet<T, W>* place(const Team& team, const Row<T, W, LOGITS>& row, int k) {
+  return row.kept + (team.self.thread() / Team::kPart * row.rounds + k) * Team::kPart + team.lane();
+}
+
+// Opens the row of a token; the logits first, the others with those that are open already. What is read of it is on its way from here on.
+template <class Team, class T, class... Open>
+LOSSC_FN auto open(const Team& team, bool reads, const T* p, index t, index vocab, const Open&... before) {
+  constexpr int W = [] {
+    int widths[] = {Open::kWidth..., kPacket<T>};
+    return widths[0];
+  }();
+  auto row = run_of<Team, W, sizeof...(Open) == 0>(team, p, t, vocab);
+  const int lanes = Team::kPartsHere * row.rounds * Team::kPart;
+  row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (lanes * int(sizeof(*before.kept)))));
+  if (Team::kResident && reads) {
+    constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
+    each_packet(team, row, [&](int e, int k) {
+      if (!row.whole(e)) {
+        write(place(team, row, k), 0, row.gather(e));
+        return;
+      }
+      for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
+        team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(place(team, row, k)) + piece,
+                                        reinterpret_cast<const unsigned char*>(row.first + e) + piece);
+    });
+  }
+  return row;
+}
+
+template <class Team, class T, int W, bool LOGITS>
+LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int e, int k) {
+  if (Team::kResident) return read(place(team, row, k), 0);
+  return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.gather(e);
+}
+
+// The sum over the packet's places of what lanes have folded place by place. Which lane and place an entry falls to depends on where its row lies in memory;
+// turned back by that skew, the same entries come together wherever it lies, and so the same bits.
+template <class Team, class All, int W>
+LOSSC_FN Values<All::N, float> fold_places(const Team& team, Values<All::N, float> (&acc)[W], int skew) {
+  if (All::kOrdered && skew != 0) {
+    const int next = team.self.thread() / Team::kPart * Team::kPart + (team.lane() + 1) % Team::kPart;
+    for (int k = 0; k < All::N; ++k) {
+      float both[2 * W];
+      for (int i = 0; i < W; ++i) {
+        both[i] = acc[i].v[k];
+        both[W + i] = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), next % 32));
+      }
+      for (int bit = 1; bit < W; bit *= 2)
+        if (skew & bit)
+          for (int i = 0; i + bit < 2 * W; ++i) both[i] = both[i + bit];
+      for (int i = 0; i < W; ++i) acc[i].v[k] = both[i];
+    }
+  }
+  // Pair by pair: fewer roundings in a row.
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) acc[i] = All::merge(acc[i], acc[i + half]);
+  return acc[0];
+}
+
+// Folds map(entry, …) over this part's run of rows that are read together; every lane of the part gets the result.
+template <class... F, class Team, class Map, class First, class... Others>
+LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, const Others&... others) {
   using All = Folds<F...>;
-  constexpr int W = kPacket<T>;
-  auto acc = All::template identity<float>();
-  // The entries of a packet pair by pair: fewer roundings in a row, and no long chain of additions.
-  const auto take = [&](const auto&... run) {
-    Values<All::N, float> part[W];
-    for (int i = 0; i < W; ++i) part[i] = map(run.v[i]...);
-    for (int half = W / 2; half > 0; half /= 2)
-      for (int i = 0; i < half; ++i) part[i] = All::merge(part[i], part[i + half]);
-    acc = All::merge(acc, part[0]);
-  };
-  for (int e = team.lane() * W; e < row.count; e += Team::kLanes * W) {
-    if (e + W > row.count) {
-      LOSSC_UNROLL(1)
-      for (int i = e; i < row.count; ++i) acc = All::merge(acc, map(load(row.first, i), load(others.first, i)...));
-    } else {
-      take(load_run<W>(row, e), load_run<W>(others, e)...);
-    }
-  }
-  return converted<float>(team.template reduce<All>(converted<double>(acc)));
+  constexpr int W = First::kWidth;
+  constexpr bool kPadded = First::kLogits && sizeof...(Others) == 0;
+  if (Team::kResident) team.self.copies_done();
+  Values<All::N, float> acc[W];
+  for (int i = 0; i < W; ++i) acc[i] = All::template identity<float>();
+  each_packet(team, row, [&](int e, int k) {
+    const auto take = [&](const auto&... packets) {
+      unsigned inside = kNone;
+      if (!kPadded && !row.whole(e)) {
+        inside = 0;
+        for (int i = 0; i < W; ++i) inside |= unsigned(row.holds(e + i)) << i;
+      }
+      for (int i = 0; i < W; ++i)
+        if (kPadded || (inside >> i & 1u)) acc[i] = All::merge(acc[i], map(widen(packets.v[i])...));
+    };
+    take(packet(team, row, e, k), packet(team, others, e, k)...);
+  });
+  return fold_lanes<All, Team::kPart>(team.self, converted<double>(fold_places<Team, All, W>(team, acc, row.skew)));
 }
 
-// Calls inner(first entry) for the packets of memory that lie wholly in the row and edge(entry) for what sticks out of them.
-template <class Team, class T, class Inner, class Edge>
-LOSSC_FN void each_packet(const Team& team, const Row<T>& row, const Inner& inner, const Edge& edge) {
-  constexpr int W = kPacket<T>;
-  for (int e = team.lane() * W - row.skew; e < row.count; e += Team::kLanes * W) {
-    if (e >= 0 && e + W <= row.count) {
-      inner(e);
-    } else {
-      LOSSC_UNROLL(1)
-      for (int i = e < 0 ? 0 : e; i < e + W && i < row.count; ++i) edge(i);
-    }
+// What a part's exponents are taken from: its maximum, or 0 where it has no entry though other parts may have some.
+template <class Team> LOSSC_FN float base_(const Team&, double maximum) {
+  return Team::kParts > 1 && maximum == -double(LOSSC_INFINITY) ? 0.0f : float(maximum);
+}
+
+// Folds map(entry, …) over the whole row.
+template <class... F, class Team, class Map, class... Rows>
+LOSSC_FN auto fold(const Team& team, const Map& map, const Rows&... rows) {
+  using All = Folds<F...>;
+  auto folded = fold_part<F...>(team, map, rows...);
+  if constexpr (Team::kParts > 1) {
+    const auto* const all = team.exchange(folded);
+    folded = All::template identity<double>();
+    for (int i = team.lane(); i < Team::kParts; i += Team::kPart) folded = All::merge(folded, read(all, i));
+    folded = fold_lanes<All, Team::kPart>(team.self, folded);
   }
+  return converted<float>(folded);
+}
+
+// The maxima of the whole row, and sums that every part has taken from its own maxima, brought to these: one exchange for both.
+template <class... Rules, class Team, int N, int K>
+LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& maxima, const Values<K, double>& sums) {
+  static_assert(sizeof...(Rules) == K);
+  Values<N + K, float> result;
+  if constexpr (Team::kParts == 1) {
+    for (int i = 0; i < N; ++i) result.v[i] = float(maxima.v[i]);
+    for (int i = 0; i < K; ++i) result.v[N + i] = float(sums.v[i]);
+  } else {
+    Values<N + K, double> mine;
+    for (int i = 0; i < N; ++i) mine.v[i] = maxima.v[i];
+    for (int i = 0; i < K; ++i) mine.v[N + i] = sums.v[i];
+    const auto* const all = team.exchange(mine);
+    Values<N, float> whole;
+    for (int i = 0; i < N; ++i) whole.v[i] = -LOSSC_INFINITY;
+    for (int p = team.lane(); p < Team::kParts; p += Team::kPart) {
+      const auto other = read(all, p);
+      for (int i = 0; i < N; ++i) whole.v[i] = max_(whole.v[i], float(other.v[i]));
+    }
+    whole = fold_lanes<AllOf<N, Max>, Team::kPart>(team.self, whole);
+    Values<K, double> total;
+    for (int i = 0; i < K; ++i) total.v[i] = 0.0;
+    for (int p = team.lane(); p < Team::kParts; p += Team::kPart) {
+      const auto other = read(all, p);
+      constexpr int kMax[] = {Rules::kMax...}, kOther[] = {Rules::kOther...}, kSum[] = {Rules::kSum...};
+      for (int i = 0; i < K; ++i) {
+        double s = other.v[N + i];
+        if (kSum[i] >= 0) s += (double(base_(team, other.v[kOther[i]])) - double(whole.v[kOther[i]])) * other.v[N + (kSum[i] >= 0 ? kSum[i] : 0)];
+        total.v[i] += s * double(rebase_(float(other.v[kMax[i]]), whole.v[kMax[i]]));
+      }
+    }
+    total = fold_lanes<AllOf<K, Sum>, Team::kPart>(team.self, total);
+    for (int i = 0; i < N; ++i) result.v[i] = whole.v[i];
+    for (int i = 0; i < K; ++i) result.v[N + i] = float(total.v[i]);
+  }
+  return result;
 }
 
 // Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. A lane reads what it
 // writes before it writes it, and nothing else, so that the row may be written over. False where this lane stored something that is not finite.
-template <class Team, class T, class Map, class Mend, class... Others>
-LOSSC_FN bool store_row(const Team& team, T* out, index t, index target, const Map& map, const Mend& mend, const Row<T>& row,
-                        const Row<Others>&... others) {
-  constexpr int W = kPacket<T>;
-  T* const to = out + t * row.count;
+template <class Team, class T, class Map, class Mend, class First, class... Others>
+LOSSC_FN bool store_row(const Team& team, T* out, index t, index vocab, index target, const Map& map, const Mend& mend, const First& row,
+                        const Others&... others) {
+  constexpr int W = First::kWidth;
+  T* const to = out + t * vocab;
   const int hot = int(target);
-  float poison = 0.0f;  // 0 · finite is 0
-  const auto one = [&](const auto& entry, float z, auto... rest) {
-    T g;
-    narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z, rest...), g);
-    return g;
-  };
-  each_packet(
-      team, row,
-      [&](int e) {
-        Packet<T> g;
-        const auto take = [&](const auto&... run) {
-          for (int i = 0; i < W; ++i) g.v[i] = one(map, run.v[i]...);
-          if (hot >= e && hot < e + W)
-            for (int i = 0; i < W; ++i)
-              if (e + i == hot) g.v[i] = one(mend, run.v[i]...);
-        };
-        take(load_run<W>(row, e), load_run<W>(others, e)...);
-        for (int i = 0; i < W; ++i) poison += widen(g.v[i]) * 0.0f;
-        write_as_packet(to, e, g);
-      },
-      [&](int i) {
-        const float z = load(row.first, i);
-        const T g = i == hot ? one(mend, z, load(others.first, i)...) : one(map, z, load(others.first, i)...);
-        poison += widen(g) * 0.0f;
-        write(to, i, g);
-      });
-  return poison == 0.0f;
+  unsigned poison = 0;
+  if (Team::kResident) team.self.copies_done();
+  each_packet(team, row, [&](int e, int k) {
+    Packet<T, W> g;
+    const auto take = [&](const auto& logits, const auto&... rest) {
+      const auto one = [&](const auto& entry, int i) { narrow(widen(logits.v[i]) == -LOSSC_INFINITY ? 0.0f : entry(widen(logits.v[i]), widen(rest.v[i])...), g.v[i]); };
+      for (int i = 0; i < W; ++i) one(map, i);
+      if (hot >= e && hot < e + W) {
+        LOSSC_UNROLL(8)
+        for (int i = 0; i < W; ++i)
+          if (e + i == hot) one(mend, i);
+      }
+    };
+    take(packet(team, row, e, k), packet(team, others, e, k)...);
+    if (row.whole(e)) {
+      write_as_packet(to, e, g);
+    } else {
+      for (int i = 0; i < W; ++i) {
+        if (row.holds(e + i)) write(to, e + i, g.v[i]);
+        else narrow(0.0f, g.v[i]);
+      }
+    }
+    const auto words = __builtin_bit_cast(Values<W * sizeof(T) / 4, unsigned>, g);
+    for (unsigned i = 0; i < W * sizeof(T) / 4; ++i) poison = look<T>(words.v[i], poison);
+  });
+  return (poison & 0x7fff7fffu) == 0;
 }
 
 template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index t, index vocab, float v) {
-  T* const to = out + t * vocab;
-  Packet<T> full;
+  const auto row = run_of<Team, kPacket<T>, true>(team, out, t, vocab);
+  Packet<T, kPacket<T>> full;
   for (int i = 0; i < kPacket<T>; ++i) narrow(v, full.v[i]);
-  each_packet(team, Row<T>(out, t, vocab), [&](int e) { write_as_packet(to, e, full); }, [&](int i) { write(to, i, full.v[0]); });
+  T* const to = out + t * vocab;
+  each_packet(team, row, [&](int e, int) {
+    if (row.whole(e)) {
+      write_as_packet(to, e, full);
+      return;
+    }
+    for (int i = 0; i < kPacket<T>; ++i)
+      if (row.holds(e + i)) write(to, e + i, full.v[i]);
+  });
 }
 
 // A value per token that the whole team holds.
@@ -181,19 +347,26 @@ template <class Team> LOSSC_FN void put(const Team& team, double* p, index i, do
   if (team.leads()) store(p, i, v);
 }
 
-template <class K, class Team> LOSSC_FN void visit_row(const typename K::Args& a, const Team& team, index t) {
-  if (t >= a.n) return;
-  K::row(a, team, t);
-  K::tails(a, team, t, 1);
+// The rows of a block, or of the blocks of a cluster, and then what is folded of their tokens.
+template <class K, int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUES>
+LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index block) {
+  const Team<THREADS, LANES, CLUSTER, RESIDENT, VALUES> team{lane};
+  constexpr index kRows = THREADS / LANES;
+  const index first = block / CLUSTER * kRows, t = first + lane.thread() / LANES;
+  if constexpr (CLUSTER > 1) lane.cluster_arrive();
+  if (t < a.n) K::row(a, team, t);
+  if constexpr (CLUSTER > 1)
+    if (lane.rank() != 0) return;
+  K::tails(a, Block<THREADS>{lane}, first, first + kRows < a.n ? kRows : a.n - first);
 }
-template <class K, class Team> LOSSC_FN void visit_elements(const typename K::Args& a, const Team& team, index first) {
-  const index i = first + team.lane();
+template <class K, int THREADS> LOSSC_FN void visit_elements(const typename K::Args& a, const Lane& lane, index block) {
+  const index first = block * THREADS, i = first + lane.thread();
   if (i < a.n) K::element(a, i);
-  K::tails(a, team, first, first + Team::kLanes < a.n ? Team::kLanes : a.n - first);
+  K::tails(a, Block<THREADS>{lane}, first, first + THREADS < a.n ? THREADS : a.n - first);
 }
 
-#define LOSSC_SWEEP(name, K) \
-  LOSSC_ENTRY(name, K, kBlock, (visit_row<K>(a, Team<kTeam>{lane}, block * (kBlock / kTeam) + lane.thread() / kTeam)))
-#define LOSSC_STEP(name, K) LOSSC_ENTRY(name, K, kStep, (visit_elements<K>(a, Team<kStep>{lane}, block * kStep)))
-#define LOSSC_MAP(name, K) \
-  LOSSC_ENTRY(name, K, kStep, if (block * kStep + lane.thread() < a.n) K::element(a, block * kStep + lane.thread()))
+#define LOSSC_SWEEP(name, K, threads, lanes, cluster, resident, values) \
+  LOSSC_ENTRY(name, K, threads, cluster, (visit_rows<K, threads, lanes, cluster, resident, values>(a, lane, block)))
+#define LOSSC_STEP(name, K, threads) LOSSC_ENTRY(name, K, threads, 1, (visit_elements<K, threads>(a, lane, block)))
+#define LOSSC_MAP(name, K, threads) \
+  LOSSC_ENTRY(name, K, threads, 1, if (block * threads + lane.thread() < a.n) K::element(a, block * threads + lane.thread()))

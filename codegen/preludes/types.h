@@ -7,6 +7,9 @@ struct f16 { unsigned short bits; };
 
 constexpr unsigned kNone = 0xffffffffu;
 constexpr index kChunk = 1024;  // elements in a leaf of a fold over tokens, sequences or groups
-constexpr int kShared = 8192;   // bytes through which the warps of a block exchange what they fold
+constexpr float kLog2e = 1.44269504f;
+
+template <int N, class T>
+struct Values { T v[N]; };
 
 #define LOSSC_INFINITY as_float(0x7f800000u)

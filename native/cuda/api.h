@@ -44,6 +44,8 @@ enum : Result {
 
 enum Attribute : int { multiprocessorCount = 16, computeCapabilityMajor = 75, computeCapabilityMinor = 76 };
 
+enum FunctionAttribute : int { maxDynamicSharedBytes = 8 };
+
 enum StreamFlag : unsigned { streamNonBlocking = 1 };
 
 // `extra` of a launch: the argument struct by address and size, so that the driver can tell a struct of the wrong size.

@@ -51,7 +51,7 @@ void CudaBackend::run(Program& program, const Interrupt& interrupt) {
 }
 
 void CudaBackend::submit(const Launch& launch, const Interrupt&) {
-  auto* function = static_cast<GpuModule&>(*launch.module).kernel(launch.kernel);
+  auto* function = static_cast<GpuModule&>(*launch.module).kernel(launch.kernel, launch.shared);
   auto bytes = launch.arguments.size() * sizeof(launch.arguments[0]);
   auto* arguments = const_cast<std::uint64_t*>(launch.arguments.data());
   void* extra[] = {launchParamBufferPointer, arguments, launchParamBufferSize, &bytes, launchParamEnd};

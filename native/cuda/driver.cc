@@ -78,6 +78,7 @@ Driver::Driver(const Library& library) {
   bind(moduleLoadData, "cuModuleLoadData");
   bind(moduleUnload, "cuModuleUnload");
   bind(moduleGetFunction, "cuModuleGetFunction");
+  bind(funcSetAttribute, "cuFuncSetAttribute");
   bind(launchKernel, "cuLaunchKernel");
   bind(getErrorName, "cuGetErrorName");
   bind(getErrorString, "cuGetErrorString");

@@ -48,6 +48,7 @@ class Driver {
   Result (*moduleLoadData)(ModuleHandle* module, const void* image) = nullptr;
   Result (*moduleUnload)(ModuleHandle module) = nullptr;
   Result (*moduleGetFunction)(Function* function, ModuleHandle module, const char* name) = nullptr;
+  Result (*funcSetAttribute)(Function function, FunctionAttribute attribute, int value) = nullptr;
   Result (*launchKernel)(Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
                          unsigned sharedBytes, Stream stream, void** parameters, void** extra) = nullptr;
   Result (*getErrorName)(Result result, const char** name) = nullptr;

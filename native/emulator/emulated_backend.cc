@@ -5,7 +5,7 @@
 namespace lossc {
 namespace {
 
-/// Every thread keeps the stacks of a block, and a process may only have so many mappings.
+/// Every thread keeps the stacks of a cluster, and a process may only have so many mappings.
 constexpr int maxPool = 16;
 
 int threads() { return std::min(maxPool, host::cores()); }
@@ -14,15 +14,16 @@ int threads() { return std::min(maxPool, host::cores()); }
 
 EmulatedBackend::EmulatedBackend(emulator::Order order)
     : HostBackend({"emulated", "CUDA geometry on " + host::processorName(), host::architecture(), true, threads()}, threads()) {
-  for (int i = 0; i < threads(); ++i) blocks_.emplace_back(order);
+  for (int i = 0; i < threads(); ++i) clusters_.emplace_back(order);
 }
 
 void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt& interrupt) {
   auto* entry = reinterpret_cast<emulator::Kernel*>(kernel);
   try {
-    pool_.visit(launch.blocks(), 1, interrupt, [&](std::int64_t begin, std::int64_t end, int thread) {
-      for (auto block = begin; block < end && !interrupt.raised(); ++block)
-        blocks_[static_cast<std::size_t>(thread)].run(entry, launch.arguments.data(), block, launch.block);
+    const emulator::Shape shape{launch.block, launch.cluster, launch.shared};
+    pool_.visit(launch.blocks() / launch.cluster, 1, interrupt, [&](std::int64_t begin, std::int64_t end, int thread) {
+      for (auto cluster = begin; cluster < end && !interrupt.raised(); ++cluster)
+        clusters_[static_cast<std::size_t>(thread)].run(entry, launch.arguments.data(), cluster * launch.cluster, shape);
     });
     interrupt.check();
   } catch (const emulator::LaneFault& fault) {
@@ -32,7 +33,7 @@ void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt
 
 void EmulatedBackend::close() {
   HostBackend::close();
-  blocks_.clear();
+  clusters_.clear();
 }
 
 }  // namespace lossc

@@ -1,10 +1,10 @@
-// The emulated device: kernels of the emulated prelude in the geometry of a GPU, block by block on the pool's threads.
+// The emulated device: kernels of the emulated prelude in the geometry of a GPU, cluster by cluster on the pool's threads.
 #pragma once
 
 #include <deque>
 
 #include "cpu/host_backend.h"
-#include "emulator/block.h"
+#include "emulator/cluster.h"
 
 namespace lossc {
 
@@ -20,7 +20,7 @@ class EmulatedBackend : public HostBackend {
 
  private:
   /// One for each thread of the pool; stacks are made when first needed and kept.
-  std::deque<emulator::Block> blocks_;
+  std::deque<emulator::Cluster> clusters_;
 };
 
 }  // namespace lossc

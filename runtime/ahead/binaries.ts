@@ -3,7 +3,6 @@ import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { emitText } from "../../codegen/emit.js";
-import { geometryFor } from "../../codegen/geometry.js";
 import type { KernelText, LogitsDtype } from "../../codegen/plan.js";
 import { stepUnit } from "../../codegen/unit.js";
 import type { LossDefinition } from "../../dsl/define-loss.js";
@@ -60,14 +59,15 @@ export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOpt
   return [...jobs.values()];
 }
 
-/** Vocabularies that stand for all others: texts differ by geometry alone. */
+/** Vocabularies among which there is one of every geometry: texts differ by geometry alone, and a key is made once. */
 function vocabularies(target: ShippedTarget, vocab: number | undefined): number[] {
   if (vocab !== undefined) return [vocab];
-  const byGeometry = new Map<string, number>();
-  for (let exponent = 30; exponent >= 0; exponent--)
-    byGeometry.set(JSON.stringify(geometryFor(target, 2 ** exponent)), 2 ** exponent);
-  return [...byGeometry.values()];
+  if (target === "cpu") return [1];
+  return Array.from({ length: 4 * LARGEST }, (_, i) => Math.floor(2 ** (LARGEST - i / 4)));
 }
+
+/** Exponent of a vocabulary beyond all that are in use. */
+const LARGEST = 22;
 
 /** Makes the binaries, several at once, into `folder`. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were written. */
 export async function writeBinaries(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK, PRELUDE_MARK, preludeText, stepUnit } from "../../codegen/emit.js";
-import { geometryFor } from "../../codegen/geometry.js";
+import { chipOf, spreadOf } from "../../codegen/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 
@@ -21,7 +21,7 @@ describe("a unit", () => {
       expect(prelude).toBe(`${preludeText(target)}\n`);
       expect(kernels).toMatch(/^using logit = bf16;\n/);
       expect(kernels).toMatch(/\/\/ k0: sweep 1 of 1 of "ppo".*\n(\/\/ .*\n)*struct K0 \{/);
-      expect(kernels).toMatch(/\nLOSSC_SWEEP\(k0, K0\)\n/);
+      expect(kernels).toMatch(/\nLOSSC_SWEEP\(k0, K0[^)]*\)\n/);
     },
   );
 
@@ -38,30 +38,54 @@ describe("a unit", () => {
       comment: "ones */ \\",
       kernels: [{ id: "k0", body }],
     });
-    expect(text).toContain("LOSSC_MAP(k0, K0)");
+    expect(text).toContain("LOSSC_MAP(k0, K0, 256)");
     expect(text.split("\n")[0]).toMatch(/^\/\/ ones .*[^\\]$/);
-    expect(launches).toEqual([{ kernel: "k0", block: 256, perBlock: 256, cluster: 1, shared: 0 }]);
+    expect(launches).toEqual([{ kernel: "k0", block: 256, perBlock: 256, cluster: 1, shared: 64 }]);
   });
 });
 
 describe("geometry", () => {
-  it("follows from target and vocabulary alone", () => {
-    expect(geometryFor("cpu", 7)).toEqual(geometryFor("cpu", 1e6));
-    for (const target of ["cuda", "emulated"] as const) {
-      for (const vocab of [1, 1024, 1025, 16384, 16385, 262144]) {
-        const { team, block, step } = geometryFor(target, vocab);
-        expect([block % team, team % 32, step % 32]).toEqual([0, 0, 0]);
-        expect(geometryFor("cuda", vocab)).toEqual(geometryFor("emulated", vocab));
+  const rows = { bf16: [2], f32: [4], "bf16 and f32": [2, 4], "two of f32": [4, 4] };
+  const VOCABS = [
+    1, 2, 64, 127, 128, 129, 1000, 4088, 4089, 16384, 16385, 32000, 50257, 128256, 128257, 131072, 152064, 262144, 300000,
+  ];
+
+  it.each(Object.entries(rows))("of %s fits every chip, and no row is spread over nobody", (_, entryBytes) => {
+    for (const architecture of ["sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]) {
+      const chip = chipOf(architecture);
+      for (const vocab of VOCABS) {
+        const { threads, lanes, cluster, shared } = spreadOf(architecture, { vocab, entryBytes, values: 4 });
+        expect(threads % 32).toBe(0);
+        expect(threads % lanes).toBe(0);
+        expect(lanes <= 32 || lanes === threads).toBe(true);
+        expect(cluster).toBeLessThanOrEqual(chip.largestCluster);
+        expect(shared).toBeLessThanOrEqual(chip.sharedBytes);
       }
-      expect(geometryFor(target, 1024)).not.toEqual(geometryFor(target, 1025));
     }
   });
 
-  it("gives blocks that hold whole teams", () => {
+  it("keeps the rows of today's models on the chip: up to 300,000 entries of bf16 on sm_90, in blocks of which several fit a multiprocessor", () => {
+    for (const vocab of VOCABS)
+      expect(spreadOf("sm_90", { vocab, entryBytes: [2], values: 2 }).resident, String(vocab)).toBe(true);
+    expect(spreadOf("sm_90", { vocab: 128256, entryBytes: [2], values: 2 })).toMatchObject({
+      threads: 256,
+      lanes: 256,
+      cluster: 8,
+    });
+    expect(spreadOf("sm_90", { vocab: 128257, entryBytes: [2], values: 2 })).toMatchObject({
+      threads: 256,
+      lanes: 256,
+      cluster: 8,
+    });
+    expect(spreadOf("sm_90", { vocab: 300000, entryBytes: [2], values: 2 }).shared).toBeLessThanOrEqual(100 * 1024);
+    expect(spreadOf("sm_80", { vocab: 128256, entryBytes: [2], values: 2 }).resident).toBe(false);
+  });
+
+  it("is what a launch says", () => {
     for (const vocab of [64, 5000, 131072]) {
-      const { launches } = emitText(plan, { target: "emulated", architecture: "sm_90", vocab });
-      const { team, block } = geometryFor("emulated", vocab);
-      expect(launches).toEqual([{ kernel: "k0", block, perBlock: block / team, cluster: 1, shared: 0 }]);
+      const { launches } = emitText(plan, { target: "emulated", architecture: "x86_64", vocab });
+      const { threads, lanes, cluster, shared } = spreadOf("sm_90", { vocab, entryBytes: [2], values: 2 });
+      expect(launches).toEqual([{ kernel: "k0", block: threads, perBlock: threads / lanes, cluster, shared }]);
     }
   });
 });

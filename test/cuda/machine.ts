@@ -53,7 +53,8 @@ export function expectLaunches(launches: readonly Launched[], plan: Plan, text: 
   launches.forEach((launch, i) => {
     const kernel = plan.kernels[i] as Plan["kernels"][number];
     const shape = text.launches.find((entry) => entry.kernel === kernel.id) as KernelText["launches"][number];
-    expect(launch.grid).toBe(Math.ceil(elements[kernel.space] / shape.perBlock));
+    expect(launch.grid).toBe(Math.ceil(elements[kernel.space] / shape.perBlock) * shape.cluster);
+    expect(launch.shared).toBe(shape.shared);
     expect(launch.block).toBe(shape.block);
     expect(launch.arguments.length).toBe(kernel.arguments.length);
     kernel.arguments.forEach((argument, field) => {

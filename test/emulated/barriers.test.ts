@@ -5,16 +5,16 @@
 import { describe, expect, test } from "vitest";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { ppo } from "../../losses/index.js";
+import { label_smoothing, ppo } from "../../losses/index.js";
 import { sequencePolicy, spread } from "../codegen/golden-losses.js";
 import { expectError } from "../runtime/support.js";
 import { batchOf, inputsFor } from "./batch.js";
 import { type Mistake, ORDERS, type Order, openPlanted } from "./planted.js";
 
-/** A row of eight warps, of sixteen, and one of a single warp. */
-const BLOCK = 1031;
-const LARGE_BLOCK = 16399;
-const WARP = 61;
+/** A row of a block's eight warps, of the sixteen of a cluster of two blocks, and one of eight lanes. */
+const BLOCK = 4099;
+const CLUSTER = 16399;
+const SHORT = 61;
 
 /** Everything that a call gives, as bits; what it failed with where it failed. */
 async function bitsOf(loss: LossDefinition, vocab: number, order: Order, mistake: Mistake | null): Promise<string> {
@@ -34,12 +34,13 @@ async function bitsOf(loss: LossDefinition, vocab: number, order: Order, mistake
 
 describe("the text as it is gives the same bits in every order of lanes", () => {
   test.each([
-    { loss: ppo, vocab: WARP },
+    { loss: ppo, vocab: SHORT },
     { loss: ppo, vocab: BLOCK },
-    { loss: ppo, vocab: LARGE_BLOCK },
+    { loss: ppo, vocab: CLUSTER },
+    { loss: label_smoothing, vocab: CLUSTER },
     { loss: spread, vocab: BLOCK },
-    { loss: sequencePolicy, vocab: WARP },
-    { loss: sequencePolicy, vocab: BLOCK },
+    { loss: sequencePolicy, vocab: SHORT },
+    { loss: sequencePolicy, vocab: CLUSTER },
   ])("$loss.name, V $vocab", async ({ loss, vocab }) => {
     const results = [];
     for (const order of ORDERS) results.push(await bitsOf(loss, vocab, order, null));
@@ -48,73 +49,79 @@ describe("the text as it is gives the same bits in every order of lanes", () => 
   });
 });
 
-const WRITE = "if (lane() % 32 == 0) write(exchange, lane() / 32, acc);\n";
-const BEFORE = `${WRITE}      self.barrier();\n`;
-const AFTER = "      self.barrier();  // the exchange is free again\n";
-/** The barrier stays in the folds that lanes agree by: without it there they part ways, and the device faults before it gives a wrong number. */
-const elsewhere = "      if (__is_same(V, Values<1, unsigned>)) self.barrier();\n";
+const WRITE = "if (lane() == 0) write(all, part(), mine);\n";
+const GIVEN = `${WRITE}      self.barrier();\n`;
+const FOLDED = "if (lane() % 32 == 0) write(exchange, lane() / 32, acc);\n    self.barrier();\n";
 
 const MISTAKES: readonly {
   readonly name: string;
   readonly mistake: Mistake;
   readonly vocab: number;
-  /** Whether all that it does is to make numbers wrong. */
-  readonly numbers: boolean;
+  readonly loss?: LossDefinition;
 }[] = [
-  { name: "no barrier before the exchange is read", mistake: { from: BEFORE, to: WRITE }, vocab: BLOCK, numbers: false },
-  { name: "no barrier after the exchange is read", mistake: { from: AFTER, to: "" }, vocab: BLOCK, numbers: false },
+  { name: "no barrier before the parts' values are read", mistake: { from: GIVEN, to: WRITE }, vocab: BLOCK },
   {
-    name: "no barrier before the exchange of a row's fold is read",
-    mistake: { from: BEFORE, to: `${WRITE}${elsewhere}` },
-    vocab: BLOCK,
-    numbers: true,
+    name: "no barrier of the cluster before the parts' values are read",
+    mistake: { from: "      self.cluster_arrive();\n      self.cluster_wait();\n", to: "" },
+    vocab: CLUSTER,
   },
   {
-    name: "no barrier before the exchange of a row's fold is read, sixteen warps",
-    mistake: { from: BEFORE, to: `${WRITE}${elsewhere}` },
-    vocab: LARGE_BLOCK,
-    numbers: true,
+    name: "one place for all exchanges",
+    mistake: { from: "turn % 2 * (kExchange / 2)", to: "0" },
+    vocab: BLOCK,
+    loss: label_smoothing,
   },
   {
-    name: "no barrier after the exchange of a row's fold is read",
-    mistake: { from: AFTER, to: elsewhere },
+    name: "values are given to the own block alone",
+    mistake: {
+      from: "self.write_remote(&all[part()].v[i], lane(), mine.v[i])",
+      to: "self.write_remote(&all[part()].v[i], self.rank(), mine.v[i])",
+    },
+    vocab: CLUSTER,
+  },
+  {
+    name: "nobody waits for the copies of the row",
+    mistake: {
+      from: "sizeof...(Others) == 0;\n  if (Team::kResident) team.self.copies_done();\n",
+      to: "sizeof...(Others) == 0;\n",
+    },
     vocab: BLOCK,
-    numbers: true,
+  },
+  {
+    name: "no barrier before the exchange of a block is read",
+    mistake: { from: FOLDED, to: FOLDED.replace(/ {4}self.barrier.*\n$/, "") },
+    vocab: BLOCK,
   },
   {
     name: "no shuffle: every lane keeps what it has",
-    mistake: { from: "words.v[i] = self.shuffle(words.v[i], (self.thread() % 32) ^ mask);", to: "words.v[i] = words.v[i];" },
-    vocab: WARP,
-    numbers: true,
+    mistake: {
+      from: "words.v[i] = self.shuffle<LANES>(words.v[i], (self.thread() % 32) ^ mask);",
+      to: "words.v[i] = words.v[i];",
+    },
+    vocab: SHORT,
   },
   {
     name: "a shuffle with the wrong lane",
     mistake: { from: "(self.thread() % 32) ^ mask)", to: "(self.thread() % 32) & ~mask)" },
-    vocab: WARP,
-    numbers: true,
+    vocab: SHORT,
   },
   {
     name: "one round of shuffles too few",
-    mistake: { from: "for (int mask = 16;", to: "for (int mask = 8;" },
-    vocab: WARP,
-    numbers: false,
+    mistake: { from: "for (int mask = LANES / 2;", to: "for (int mask = LANES / 4;" },
+    vocab: SHORT,
   },
 ];
 
-test.each(MISTAKES)("$name: seen in more than one order", async ({ mistake, vocab, numbers }) => {
-  const right = await bitsOf(ppo, vocab, "forward", null);
+test.each(MISTAKES)("$name: seen in more than one order", async ({ mistake, vocab, loss = ppo }) => {
+  const right = await bitsOf(loss, vocab, "forward", null);
   const wrong: Order[] = [];
-  for (const order of ORDERS) {
-    const got = await bitsOf(ppo, vocab, order, mistake);
-    if (numbers) expect(got, `in the order ${order}`).toMatch(/^\["/);
-    if (got !== right) wrong.push(order);
-  }
+  for (const order of ORDERS) if ((await bitsOf(loss, vocab, order, mistake)) !== right) wrong.push(order);
   expect(wrong.length, `wrong in the orders ${wrong.join(", ")}`).toBeGreaterThanOrEqual(2);
 });
 
 test("shared memory that nobody has written is poison, and reaches the result", async () => {
   // Forward, the first warp reads before the others have written, and it is the one that reports.
-  const device = await openPlanted("forward", { from: BEFORE, to: `${WRITE}${elsewhere}` });
+  const device = await openPlanted("forward", { from: GIVEN, to: WRITE });
   const compiled = await device.compile(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
   const { logprobs } = await compiled.forwardBackward(inputs, {}, { nonFinite: "propagate" });
@@ -123,10 +130,7 @@ test("shared memory that nobody has written is poison, and reaches the result", 
 });
 
 test("a barrier that only some lanes reach is a fault that says so", async () => {
-  const device = await openPlanted("forward", {
-    from: BEFORE,
-    to: `${WRITE}      if (lane() < 200) self.barrier();\n`,
-  });
+  const device = await openPlanted("forward", { from: GIVEN, to: `${WRITE}      if (self.thread() < 200) self.barrier();\n` });
   const compiled = await device.compile(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
   const told = /thread \d+ of block 0 waits at a .* that thread \d+ never reaches/;

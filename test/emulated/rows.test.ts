@@ -1,6 +1,6 @@
 /** Rows of every length near the borders of packets, warps and geometries, of every dtype, beginning at any alignment, in place. */
 import { expect, test } from "vitest";
-import { geometryFor } from "../../codegen/geometry.js";
+import { spreadOf } from "../../codegen/geometry.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses } from "../codegen/golden-losses.js";
 import { eachDevice } from "../runtime/support.js";
@@ -8,12 +8,13 @@ import { agrees, batchOf, gradientOf, inputsFor } from "./batch.js";
 
 const DTYPES = ["f32", "bf16", "f16"] as const;
 const SHORT = Array.from({ length: 40 }, (_, i) => i + 1);
-const LONG = [255, 256, 257, 1023, 1024, 1025, 4097, 16384, 16385];
+/** Around where lanes, blocks and clusters take over from one another, and of no alignment at all. */
+const LONG = [60, 61, 63, 252, 253, 255, 257, 504, 505, 1023, 2044, 2045, 4097, 8192, 8193, 16385, 32771, 65537];
 
-test("the lengths go through every geometry", () => {
-  const teams = [...SHORT, ...LONG].map((vocab) => geometryFor("cuda", vocab).team);
-  expect([...new Set(teams)]).toEqual([32, 256, 512]);
-  for (const vocab of LONG) expect(geometryFor("emulated", vocab)).toEqual(geometryFor("cuda", vocab));
+test("the lengths go through every geometry of rows that stay on the chip", () => {
+  const spreads = [...SHORT, ...LONG].map((vocab) => spreadOf("sm_90", { vocab, entryBytes: [4], values: 2 }));
+  expect([...new Set(spreads.map(({ lanes }) => lanes))]).toEqual([4, 8, 32, 256, 512]);
+  expect([...new Set(spreads.map(({ cluster }) => cluster))]).toEqual([1, 2, 4, 8]);
 });
 
 eachDevice(

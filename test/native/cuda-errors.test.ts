@@ -76,7 +76,7 @@ describe("errors", () => {
       block: 32,
       perBlock: 32,
       cluster: 1,
-      shared: 0,
+      shared: 1024,
     });
     const program: Command[] = [
       { kind: "fill", to: buffer, offset: 0, bytes: 64, value: 1 },

@@ -99,7 +99,7 @@ describe("the GPU", () => {
         block: 32,
         perBlock: 32,
         cluster: 1,
-        shared: 0,
+        shared: 1024,
       }),
       { kind: "read", from: buffer, offset: 0, to: out },
     ]);
@@ -113,6 +113,7 @@ describe("the GPU", () => {
         kernel: "scale",
         grid: 3,
         block: 32,
+        shared: 1024,
         arguments: [`${BigInt(String(address)) + 40n}`, "90", `${float}`],
       },
     ]);
@@ -125,10 +126,25 @@ describe("the GPU", () => {
     const out = new Float32Array(64);
     await it.device.run([
       { kind: "write", to: buffer, offset: 0, from: Float32Array.from({ length: 64 }, (_, i) => i) },
-      launch(it.module, "reversed", [{ pointer: buffer }], { elements: 1, block: 64 }),
+      launch(it.module, "reversed", [{ pointer: buffer }], { elements: 1, block: 64, shared: 256 }),
       { kind: "read", from: buffer, offset: 0, to: out },
     ]);
     expect([...out]).toEqual(Array.from({ length: 64 }, (_, i) => 63 - i));
+  });
+
+  test("shared memory beyond what every kernel may have is asked for, once", async () => {
+    await using it = await open();
+    const buffer = it.device.allocate(256);
+    const run = (shared: number) => launch(it.module, "reversed", [{ pointer: buffer }], { elements: 1, block: 64, shared });
+    machine.take();
+    await it.device.run([run(49152), run(100000), run(99999), run(200000)]);
+    const asked = machine.take().entries.filter((entry) => entry.call === "cuFuncSetAttribute");
+    expect(asked.map((entry) => entry.shared)).toEqual([100000, 200000]);
+    await expectCode(
+      "DEVICE_FAULT",
+      () => it.device.run([run(300000)]),
+      /asking for 300000 bytes of shared memory for kernel reversed/,
+    );
   });
 
   test("an abort is heard between launches, and nothing is under way afterwards", async () => {

@@ -3,16 +3,21 @@ import { addon, compileKernels, expectCode, launch } from "./support.js";
 
 const kernels = compileKernels(`
 struct LosscLane {
-  long long block; int thread; int threads; void* shared;
+  long long block; int thread, threads, rank; void* shared;
   void (*barrier)(const LosscLane*);
-  unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
+  unsigned (*shuffle)(const LosscLane*, unsigned value, int source, int lanes);
+  void (*arrive)(const LosscLane*);
+  void (*wait)(const LosscLane*);
+  void* (*remote)(const LosscLane*, void* mine, int rank);
+  void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);
+  void (*copied)(const LosscLane*);
 };
 struct Sum { const float* in; float* out; long long n; };
 
 static float shuffled(const LosscLane* lane, float value, int source) {
   unsigned bits;
   __builtin_memcpy(&bits, &value, 4);
-  bits = lane->shuffle(lane, bits, source);
+  bits = lane->shuffle(lane, bits, source, 32);
   __builtin_memcpy(&value, &bits, 4);
   return value;
 }
@@ -63,8 +68,8 @@ extern "C" void partial(const void* p, const LosscLane* lane) {
 }
 
 extern "C" void returns(const void*, const LosscLane* lane) { if (lane->thread != 37) lane->barrier(lane); }
-extern "C" void torn(const void*, const LosscLane* lane) { if (lane->thread == 3) lane->barrier(lane); else lane->shuffle(lane, 0, 0); }
-extern "C" void outside(const void*, const LosscLane* lane) { lane->shuffle(lane, 0, 32); }
+extern "C" void torn(const void*, const LosscLane* lane) { if (lane->thread == 3) lane->barrier(lane); else lane->shuffle(lane, 0, 0, 32); }
+extern "C" void outside(const void*, const LosscLane* lane) { lane->shuffle(lane, 0, 32, 32); }
 extern "C" void deep(const void* p, const LosscLane* lane) {
   volatile char frame[100000];
   frame[0] = frame[99999] = static_cast<char>(lane->thread);
@@ -94,7 +99,7 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
     const values = Float32Array.from({ length: rows * n }, (_, i) => i % 7);
     const out = new Float32Array(rows);
     await it.device.run([
-      launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: n }], { elements: rows, block }),
+      launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: n }], { elements: rows, block, shared: 4096 }),
     ]);
     const expected = Array.from(out, (_, row) => values.subarray(row * n, (row + 1) * n).reduce((a, b) => a + b, 0));
     expect([...out]).toEqual(expected);
@@ -111,7 +116,7 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
   test("a missing barrier is seen by somebody", async () => {
     await using it = await open();
     const out = new Float32Array(2);
-    await it.device.run([launch(it.module, "raced", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64 })]);
+    await it.device.run([launch(it.module, "raced", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64, shared: 256 })]);
     // Who runs first reads what nobody has written yet: that is poison.
     expect([...out].some(Number.isNaN)).toBe(true);
   });
@@ -119,7 +124,7 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
   test("shared memory of a new block is poison", async () => {
     await using it = await open();
     const out = new Float32Array(64).fill(1);
-    const run = launch(it.module, "poisoned", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64 });
+    const run = launch(it.module, "poisoned", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64, shared: 65536 });
     await it.device.run([run, run]);
     expect(out.every((count) => count === 0)).toBe(true);
   });
@@ -144,7 +149,7 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
       () => run("torn"),
       /waits at a shuffle of its warp that thread 3 never reaches: it waits at a barrier/,
     );
-    await expectCode("DEVICE_FAULT", () => run("outside"), /shuffles from lane 32, which its warp of 32 lanes does not have/);
+    await expectCode("DEVICE_FAULT", () => run("outside"), /shuffles from lane 32, which is none of the 32 lanes from 0 on/);
     const out = new Float32Array(256);
     await it.device.run([launch(it.module, "deep", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64 })]);
     expect(out[63]).toBe(126);
@@ -156,7 +161,11 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
     const out = new Float32Array(1 << 16);
     const abort = new Int32Array(new SharedArrayBuffer(4));
     const program = new Array(1000).fill(
-      launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: 1 }], { elements: 1 << 16, block: 64 }),
+      launch(it.module, "sum", [{ pointer: values }, { pointer: out }, { int: 1 }], {
+        elements: 1 << 16,
+        block: 64,
+        shared: 256,
+      }),
     );
     setTimeout(() => Atomics.store(abort, 0, 1), 20);
     await expectCode("ABORTED", () => it.device.run(program, abort));
@@ -185,7 +194,9 @@ test("a missing barrier hides from one end in one order, and from the other in t
   const seen = async (order: "forward" | "reverse") => {
     const device = addon.openEmulated({ order });
     const out = new Float32Array(2);
-    await device.run([launch(await device.load(kernels), "raced", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64 })]);
+    await device.run([
+      launch(await device.load(kernels), "raced", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64, shared: 256 }),
+    ]);
     await device.dispose();
     return [...out];
   };

@@ -13,6 +13,7 @@ const include = folders.find((folder) => existsSync(join(folder, "cuda.h")));
 /** What native/cuda/api.h says of a number, and what NVIDIA's header calls it. */
 const numbers: Readonly<Record<string, string>> = {
   success: "CUDA_SUCCESS",
+  maxDynamicSharedBytes: "CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES",
   invalidValue: "CUDA_ERROR_INVALID_VALUE",
   outOfMemory: "CUDA_ERROR_OUT_OF_MEMORY",
   deinitialized: "CUDA_ERROR_DEINITIALIZED",
@@ -68,6 +69,7 @@ const functions: Readonly<Record<string, string>> = {
   moduleLoadData: "cuModuleLoadData",
   moduleUnload: "cuModuleUnload",
   moduleGetFunction: "cuModuleGetFunction",
+  funcSetAttribute: "cuFuncSetAttribute",
   launchKernel: "cuLaunchKernel",
   getErrorName: "cuGetErrorName",
   getErrorString: "cuGetErrorString",

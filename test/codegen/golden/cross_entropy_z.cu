@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "cross_entropy_z" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 16 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -31,28 +30,40 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = float(a.c0);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
-    float r3 = 0.0f;  // max over the row
-    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r4 = 1.0f;  // sum over the row
-    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
-    const float v5 = r3 + log_(r4);
-    const float v6 = logprob_(r2, r3, r4);
-    const float v7 = select(x0 != 0.0f, x0 * ((x1 * (v5 * v5)) - v6), 0.0f);
-    put(team, a.p4, t, v7);
-    put(team, a.p5, t, v6);
-    flag_non_finite(a.p2, 1, t, v7);
-    const float v8 = chain_(chain_(x0, x1), 2.0f * v5);
-    const float v9 = -x0;
-    const float v10 = 1.0f / r4;
-    if (!reads || (v8 == 0.0f && v9 == 0.0f)) {
+    float r4 = 0.0f;  // max over the row
+    float r5 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m3 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r4 = whole.v[0];
+      r5 = whole.v[1];
+    }
+    const float v6 = r4 + log_(r5);
+    const float v7 = logprob_(r2, r4, r5);
+    const float v8 = select(x0 != 0.0f, x0 * ((x1 * (v6 * v6)) - v7), 0.0f);
+    put(team, a.p4, t, v8);
+    put(team, a.p5, t, v7);
+    flag_non_finite(a.p2, 1, t, v8);
+    const float v9 = chain_(chain_(x0, x1), 2.0f * v6);
+    const float v10 = -x0;
+    const float v11 = 1.0f / r5;
+    if (!reads || (v9 == 0.0f && v10 == 0.0f)) {
       fill_row(team, a.p6, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, t, target,
-                          [&](auto z) { const auto v11 = fast_exp_(z - r3) * v10; return chain_(v8, v11) + chain_(x0, v11); },
-                          [&](auto z) { const auto v12 = fast_exp_(z - r3) * v10; return chain_(v8, v12) + chain_(v9, 1.0f - v12); },
+    } else if (!store_row(team, a.p6, t, a.vocab, target,
+                          [&](auto z) {
+                            const auto v12 = exp_from_(z, r4) * v11;
+                            return chain_(v9, v12) + chain_(x0, v12);
+                          },
+                          [&](auto z) {
+                            const auto v13 = exp_from_(z, r4) * v11;
+                            return chain_(v9, v13) + chain_(v10, 1.0f - v13);
+                          },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -61,6 +72,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 
 }  // namespace lossc

@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "dft" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 16 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -30,26 +29,32 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     float r1 = 0.0f;  // the target's logit
     if (reads) r1 = at(row, target);
-    float r2 = 0.0f;  // max over the row
-    if (reads) r2 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r3 = 1.0f;  // sum over the row
-    if (reads) r3 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r2)); }, row).v[0];
-    const float v4 = logprob_(r1, r2, r3);
-    const float v5 = exp_(v4);
-    const float v6 = select(x0 != 0.0f, -(x0 * (v5 * v4)), 0.0f);
-    put(team, a.p4, t, v6);
-    put(team, a.p5, t, v4);
-    flag_non_finite(a.p2, 1, t, v6);
-    const float v7 = chain_(-x0, v5);
-    const float v8 = 1.0f / r3;
-    if (!reads || (v7 == 0.0f)) {
+    float r3 = 0.0f;  // max over the row
+    float r4 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m2 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r3 = whole.v[0];
+      r4 = whole.v[1];
+    }
+    const float v5 = logprob_(r1, r3, r4);
+    const float v6 = exp_(v5);
+    const float v7 = select(x0 != 0.0f, -(x0 * (v6 * v5)), 0.0f);
+    put(team, a.p4, t, v7);
+    put(team, a.p5, t, v5);
+    flag_non_finite(a.p2, 1, t, v7);
+    const float v8 = chain_(-x0, v6);
+    const float v9 = 1.0f / r4;
+    if (!reads || (v8 == 0.0f)) {
       fill_row(team, a.p6, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, t, target,
-                          [&](auto z) { return chain_(-v7, fast_exp_(z - r2) * v8); },
-                          [&](auto z) { return chain_(v7, 1.0f - (fast_exp_(z - r2) * v8)); },
+    } else if (!store_row(team, a.p6, t, a.vocab, target,
+                          [&](auto z) { return -v8 * (exp_from_(z, r3) * v9); },
+                          [&](auto z) { return v8 * (1.0f - (exp_from_(z, r3) * v9)); },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -58,6 +63,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 
 }  // namespace lossc

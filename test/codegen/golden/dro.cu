@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "dro" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 24 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -33,30 +32,36 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = float(a.c0);
     const float x2 = load(a.p4, t);
     const float x3 = load(a.p5, t);
     float r4 = 0.0f;  // the target's logit
     if (reads) r4 = at(row, target);
-    float r5 = 0.0f;  // max over the row
-    if (reads) r5 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r6 = 1.0f;  // sum over the row
-    if (reads) r6 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r5)); }, row).v[0];
-    const float v7 = 0.5f * x1;
-    const float v8 = logprob_(r4, r5, r6);
-    const float v9 = v8 - x2;
-    const float v10 = select(x0 != 0.0f, x0 * ((v7 * pow_(v9, 2.0f)) - (v8 * x3)), 0.0f);
-    put(team, a.p6, t, v10);
-    put(team, a.p7, t, v8);
-    flag_non_finite(a.p2, 1, t, v10);
-    const float v11 = chain_(chain_(x0, v7), 2.0f * pow_(v9, 1.0f)) + chain_(-x0, x3);
-    const float v12 = 1.0f / r6;
-    if (!reads || (v11 == 0.0f)) {
+    float r6 = 0.0f;  // max over the row
+    float r7 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m5 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m5)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r6 = whole.v[0];
+      r7 = whole.v[1];
+    }
+    const float v8 = 0.5f * x1;
+    const float v9 = logprob_(r4, r6, r7);
+    const float v10 = v9 - x2;
+    const float v11 = select(x0 != 0.0f, x0 * ((v8 * pow_(v10, 2.0f)) - (v9 * x3)), 0.0f);
+    put(team, a.p6, t, v11);
+    put(team, a.p7, t, v9);
+    flag_non_finite(a.p2, 1, t, v11);
+    const float v12 = chain_(chain_(x0, v8), 2.0f * pow_(v10, 1.0f)) + chain_(-x0, x3);
+    const float v13 = 1.0f / r7;
+    if (!reads || (v12 == 0.0f)) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, target,
-                          [&](auto z) { return chain_(-v11, fast_exp_(z - r5) * v12); },
-                          [&](auto z) { return chain_(v11, 1.0f - (fast_exp_(z - r5) * v12)); },
+    } else if (!store_row(team, a.p8, t, a.vocab, target,
+                          [&](auto z) { return -v12 * (exp_from_(z, r6) * v13); },
+                          [&](auto z) { return v12 * (1.0f - (exp_from_(z, r6) * v13)); },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -65,6 +70,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p6, a.p9, a.p10, a.p11);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 
 }  // namespace lossc

@@ -1,8 +1,6 @@
 // lossc, cuda: the loss "gmpo" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
 // A token moves 6 bytes per vocabulary entry, 76 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
-constexpr int kStep = 256;  // threads of a step's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -48,27 +46,33 @@ struct K0 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p4, t, a.vocab);
+    const auto row = open(team, reads, a.p4, t, a.vocab);
     const float x1 = load(a.p5, t);
     const float x2 = load(a.p6, t);
     const float x3 = float(a.c0);
     const float x4 = float(a.c1);
     float r5 = 0.0f;  // the target's logit
     if (reads) r5 = at(row, target);
-    float r6 = 0.0f;  // max over the row
-    if (reads) r6 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r7 = 1.0f;  // sum over the row
-    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r6)); }, row).v[0];
-    const bool b8 = x0 != 0.0f;
-    put(team, a.p7, t, select(b8, 1.0f, 0.0f));
-    put(team, a.p8, t, select(b8, x1, 0.0f));
-    const float v9 = sign_(x1);
-    const float v10 = logprob_(r5, r6, r7);
-    const float v11 = v10 - x2;
-    put(team, a.p9, t, select(b8, v9 * min_(v9 * v11, v9 * clamp_(v11, -x3, x4)), 0.0f));
-    put(team, a.p0, t, v10);
-    put(team, a.p10, t, r6);
-    put(team, a.p11, t, r7);
+    float r7 = 0.0f;  // max over the row
+    float r8 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m6 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r7 = whole.v[0];
+      r8 = whole.v[1];
+    }
+    const bool b9 = x0 != 0.0f;
+    put(team, a.p7, t, select(b9, 1.0f, 0.0f));
+    put(team, a.p8, t, select(b9, x1, 0.0f));
+    const float v10 = sign_(x1);
+    const float v11 = logprob_(r5, r7, r8);
+    const float v12 = v11 - x2;
+    put(team, a.p9, t, select(b9, v10 * min_(v10 * v12, v10 * clamp_(v12, -x3, x4)), 0.0f));
+    put(team, a.p0, t, v11);
+    put(team, a.p10, t, r7);
+    put(team, a.p11, t, r8);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p15, a.p16, a.p17}, first, count, a.p7, a.p12, a.p13, a.p14);
@@ -76,7 +80,6 @@ struct K0 {
     fold_tail<Sum>(team, Runs{a.sequences, a.p15, a.p16, a.p17}, first, count, a.p9, a.p21, a.p22, a.p23);
   }
 };
-LOSSC_SWEEP(k0, K0)
 
 // k1: a step of "gmpo", one sequence at a time.
 // It folds 1 value per sequence.
@@ -105,7 +108,6 @@ struct K1 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p24, a.p25, a.p26, a.p27);
   }
 };
-LOSSC_STEP(k1, K1)
 
 // k2: sweep 2 of 2 of "gmpo", one row of logits per token.
 // It writes the gradient of the logits.
@@ -136,7 +138,7 @@ struct K2 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p4, t, a.vocab);
+    const auto row = open(team, reads, a.p4, t, a.vocab);
     const float x1 = load(a.p0, t);
     const float x2 = load(a.p6, t);
     const float x3 = float(a.c0);
@@ -160,15 +162,21 @@ struct K2 {
     const float v21 = 1.0f / x20;
     if (!reads || (v18 == 0.0f)) {
       fill_row(team, a.p28, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p28, t, target,
-                          [&](auto z) { return chain_(-v18, fast_exp_(z - x19) * v21); },
-                          [&](auto z) { return chain_(v18, 1.0f - (fast_exp_(z - x19) * v21)); },
+    } else if (!store_row(team, a.p28, t, a.vocab, target,
+                          [&](auto z) { return -v18 * (exp_from_(z, x19) * v21); },
+                          [&](auto z) { return v18 * (1.0f - (exp_from_(z, x19) * v21)); },
                           row)) {
       flag(a.p3, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };
-LOSSC_SWEEP(k2, K2)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
+LOSSC_STEP(k1, K1, 256)
+// k2: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k2, K2, 256, 256, 8, true, 1)
 
 }  // namespace lossc

@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "gspo" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 0 steps.
 // A token moves 6 bytes per vocabulary entry, 68 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -40,28 +39,33 @@ struct K0 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p4, t, a.vocab);
+    const auto row = open(team, reads, a.p4, t, a.vocab);
     const float x1 = load(a.p5, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
-    float r3 = 0.0f;  // max over the row
-    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r4 = 1.0f;  // sum over the row
-    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
-    const bool b5 = x0 != 0.0f;
-    const float v6 = logprob_(r2, r3, r4);
-    put(team, a.p6, t, select(b5, v6 - x1, 0.0f));
-    put(team, a.p7, t, select(b5, 1.0f, 0.0f));
-    put(team, a.p0, t, v6);
-    put(team, a.p8, t, r3);
-    put(team, a.p9, t, r4);
+    float r4 = 0.0f;  // max over the row
+    float r5 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m3 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r4 = whole.v[0];
+      r5 = whole.v[1];
+    }
+    const bool b6 = x0 != 0.0f;
+    const float v7 = logprob_(r2, r4, r5);
+    put(team, a.p6, t, select(b6, v7 - x1, 0.0f));
+    put(team, a.p7, t, select(b6, 1.0f, 0.0f));
+    put(team, a.p0, t, v7);
+    put(team, a.p8, t, r4);
+    put(team, a.p9, t, r5);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p6, a.p10, a.p11, a.p12);
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p7, a.p16, a.p17, a.p18);
   }
 };
-LOSSC_SWEEP(k0, K0)
 
 // k1: sweep 2 of 2 of "gspo", one row of logits per token.
 // It writes the gradient of the logits, folds 1 value per token.
@@ -94,7 +98,7 @@ struct K1 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const Row<logit> row(a.p4, t, a.vocab);
+    const auto row = open(team, reads, a.p4, t, a.vocab);
     const float x1 = load(a.p0, t);
     const float x2 = load(a.p19, t);
     const float x3 = float(a.c0);
@@ -116,9 +120,9 @@ struct K1 {
     const float v17 = 1.0f / x16;
     if (!reads || (v14 == 0.0f)) {
       fill_row(team, a.p21, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p21, t, target,
-                          [&](auto z) { return chain_(-v14, fast_exp_(z - x15) * v17); },
-                          [&](auto z) { return chain_(v14, 1.0f - (fast_exp_(z - x15) * v17)); },
+    } else if (!store_row(team, a.p21, t, a.vocab, target,
+                          [&](auto z) { return -v14 * (exp_from_(z, x15) * v17); },
+                          [&](auto z) { return v14 * (1.0f - (exp_from_(z, x15) * v17)); },
                           row)) {
       flag(a.p3, 1, t);
     }
@@ -127,6 +131,11 @@ struct K1 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p22, a.p23, a.p24);
   }
 };
-LOSSC_SWEEP(k1, K1)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
+// k1: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 1)
 
 }  // namespace lossc

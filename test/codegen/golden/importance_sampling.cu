@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "importance_sampling" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 24 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -32,28 +31,34 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = load(a.p5, t);
     float r3 = 0.0f;  // the target's logit
     if (reads) r3 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    if (reads) r4 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r5 = 1.0f;  // sum over the row
-    if (reads) r5 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r4)); }, row).v[0];
-    const float v6 = logprob_(r3, r4, r5);
-    const float v7 = exp_(v6 - x1);
-    const float v8 = select(x0 != 0.0f, -(x0 * (v7 * x2)), 0.0f);
-    put(team, a.p6, t, v8);
-    put(team, a.p7, t, v6);
-    flag_non_finite(a.p2, 1, t, v8);
-    const float v9 = chain_(-chain_(x0, x2), v7);
-    const float v10 = 1.0f / r5;
-    if (!reads || (v9 == 0.0f)) {
+    float r5 = 0.0f;  // max over the row
+    float r6 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m4 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m4)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r5 = whole.v[0];
+      r6 = whole.v[1];
+    }
+    const float v7 = logprob_(r3, r5, r6);
+    const float v8 = exp_(v7 - x1);
+    const float v9 = select(x0 != 0.0f, -(x0 * (v8 * x2)), 0.0f);
+    put(team, a.p6, t, v9);
+    put(team, a.p7, t, v7);
+    flag_non_finite(a.p2, 1, t, v9);
+    const float v10 = chain_(-chain_(x0, x2), v8);
+    const float v11 = 1.0f / r6;
+    if (!reads || (v10 == 0.0f)) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, target,
-                          [&](auto z) { return chain_(-v9, fast_exp_(z - r4) * v10); },
-                          [&](auto z) { return chain_(v9, 1.0f - (fast_exp_(z - r4) * v10)); },
+    } else if (!store_row(team, a.p8, t, a.vocab, target,
+                          [&](auto z) { return -v10 * (exp_from_(z, r5) * v11); },
+                          [&](auto z) { return v10 * (1.0f - (exp_from_(z, r5) * v11)); },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -62,6 +67,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p6, a.p9, a.p10, a.p11);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 
 }  // namespace lossc

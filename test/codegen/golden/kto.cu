@@ -1,8 +1,6 @@
 // lossc, cuda: the loss "kto" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
 // A token moves 6 bytes per vocabulary entry, 56 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
-constexpr int kStep = 256;  // threads of a step's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -41,28 +39,33 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
-    float r3 = 0.0f;  // max over the row
-    if (reads) r3 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r4 = 1.0f;  // sum over the row
-    if (reads) r4 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r3)); }, row).v[0];
-    const bool b5 = x0 != 0.0f;
-    put(team, a.p5, t, select(b5, 1.0f, 0.0f));
-    const float v6 = logprob_(r2, r3, r4);
-    put(team, a.p6, t, select(b5, v6 - x1, 0.0f));
-    put(team, a.p7, t, v6);
-    put(team, a.p8, t, r3);
-    put(team, a.p9, t, r4);
+    float r4 = 0.0f;  // max over the row
+    float r5 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m3 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r4 = whole.v[0];
+      r5 = whole.v[1];
+    }
+    const bool b6 = x0 != 0.0f;
+    put(team, a.p5, t, select(b6, 1.0f, 0.0f));
+    const float v7 = logprob_(r2, r4, r5);
+    put(team, a.p6, t, select(b6, v7 - x1, 0.0f));
+    put(team, a.p7, t, v7);
+    put(team, a.p8, t, r4);
+    put(team, a.p9, t, r5);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p6, a.p16, a.p17, a.p18);
   }
 };
-LOSSC_SWEEP(k0, K0)
 
 // k1: a step of "kto", one sequence at a time.
 // It folds 2 values per sequence.
@@ -93,7 +96,6 @@ struct K1 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p24, a.p25, a.p26);
   }
 };
-LOSSC_STEP(k1, K1)
 
 // k2: a step of "kto", one sequence at a time.
 // It folds 1 value per sequence.
@@ -134,7 +136,6 @@ struct K2 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p28, a.p29, a.p30, a.p31);
   }
 };
-LOSSC_STEP(k2, K2)
 
 // k3: sweep 2 of 2 of "kto", one row of logits per token.
 // It writes the gradient of the logits.
@@ -165,7 +166,7 @@ struct K3 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const index i1 = read(a.p13, t);
     const float x2 = load(a.p27, i1);
     const float x3 = float(a.c0);
@@ -192,15 +193,22 @@ struct K3 {
     const float v24 = 1.0f / x23;
     if (!reads || (v19 == 0.0f)) {
       fill_row(team, a.p32, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p32, t, target,
-                          [&](auto z) { return select(b20, chain_(v21, fast_exp_(z - x22) * v24), 0.0f); },
-                          [&](auto z) { return select(b20, chain_(v19, 1.0f - (fast_exp_(z - x22) * v24)), 0.0f); },
+    } else if (!store_row(team, a.p32, t, a.vocab, target,
+                          [&](auto z) { return select(b20, chain_(v21, exp_from_(z, x22) * v24), 0.0f); },
+                          [&](auto z) { return select(b20, v19 * (1.0f - (exp_from_(z, x22) * v24)), 0.0f); },
                           row)) {
       flag(a.p2, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };
-LOSSC_SWEEP(k3, K3)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
+LOSSC_STEP(k1, K1, 256)
+LOSSC_STEP(k2, K2, 256)
+// k3: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 1)
 
 }  // namespace lossc

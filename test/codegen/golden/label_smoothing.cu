@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "label_smoothing" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 16 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -31,7 +30,7 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = float(a.c0);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
@@ -39,13 +38,16 @@ struct K0 {
     float r5 = 1.0f;  // sum over the row
     float r6 = 1.0f;  // sum over the row
     if (reads) {
-      const auto folded = fold<Max, Sum, Sum>(team, [&](auto z) { const auto b3 = z != -LOSSC_INFINITY; return values(z, select(b3, z, 0.0f), select(b3, 1.0f, 0.0f)); }, row);
+      const auto folded = fold<Max, Sum, Sum>(team, [&](auto z) {
+        const auto b3 = z != -LOSSC_INFINITY;
+        return values(z, select(b3, z, 0.0f), select(b3, 1.0f, 0.0f));
+      }, row);
       r4 = folded.v[0];
       r5 = folded.v[1];
       r6 = folded.v[2];
     }
     float r7 = 1.0f;  // sum over the row
-    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r4)); }, row).v[0];
+    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(exp_from_(z, r4)); }, row).v[0];
     const float v8 = x1 - 1.0f;
     const float v9 = logprob_(r2, r4, r7);
     const float v10 = select(x0 != 0.0f, x0 * ((v8 * v9) + (x1 * ((r4 + log_(r7)) - (r5 / r6)))), 0.0f);
@@ -58,9 +60,17 @@ struct K0 {
     const float v15 = chain_(x0, v8);
     if (!reads) {
       fill_row(team, a.p6, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, t, target,
-                          [&](auto z) { const auto v14 = fast_exp_(z - r4) * v13; const auto v16 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v14)) + chain_(-v15, v14); return v16; },
-                          [&](auto z) { const auto v17 = fast_exp_(z - r4) * v13; const auto v18 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v17)) + chain_(v15, 1.0f - v17); return v18; },
+    } else if (!store_row(team, a.p6, t, a.vocab, target,
+                          [&](auto z) {
+                            const auto v14 = exp_from_(z, r4) * v13;
+                            const auto v16 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v14)) + chain_(-v15, v14);
+                            return v16;
+                          },
+                          [&](auto z) {
+                            const auto v17 = exp_from_(z, r4) * v13;
+                            const auto v18 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v17)) + chain_(v15, 1.0f - v17);
+                            return v18;
+                          },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -69,6 +79,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 3)
 
 }  // namespace lossc

@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "ppo" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 24 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -34,34 +33,40 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = load(a.p5, t);
     const float x3 = float(a.c0);
     const float x4 = float(a.c1);
     float r5 = 0.0f;  // the target's logit
     if (reads) r5 = at(row, target);
-    float r6 = 0.0f;  // max over the row
-    if (reads) r6 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r7 = 1.0f;  // sum over the row
-    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r6)); }, row).v[0];
-    const float v8 = logprob_(r5, r6, r7);
-    const float v9 = exp_(v8 - x1);
-    const float v10 = v9 * x2;
-    const float v11 = clamp_(v9, x3, x4) * x2;
-    const float v12 = select(x0 != 0.0f, -(x0 * min_(v10, v11)), 0.0f);
-    put(team, a.p6, t, v12);
-    put(team, a.p7, t, v8);
-    flag_non_finite(a.p2, 1, t, v12);
-    const float v13 = chain_(select(v10 == v11, -(x0 * 0.5f), -x0), x2);
-    const float v14 = select((v9 >= x3) & (v9 <= x4), select(v11 > v10, 0.0f, v13), 0.0f) + select(v10 > v11, 0.0f, v13);
-    const float v15 = chain_(v14, v9);
-    const float v16 = 1.0f / r7;
-    if (!reads || (v15 == 0.0f)) {
+    float r7 = 0.0f;  // max over the row
+    float r8 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m6 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r7 = whole.v[0];
+      r8 = whole.v[1];
+    }
+    const float v9 = logprob_(r5, r7, r8);
+    const float v10 = exp_(v9 - x1);
+    const float v11 = v10 * x2;
+    const float v12 = clamp_(v10, x3, x4) * x2;
+    const float v13 = select(x0 != 0.0f, -(x0 * min_(v11, v12)), 0.0f);
+    put(team, a.p6, t, v13);
+    put(team, a.p7, t, v9);
+    flag_non_finite(a.p2, 1, t, v13);
+    const float v14 = chain_(select(v11 == v12, -(x0 * 0.5f), -x0), x2);
+    const float v15 = select((v10 >= x3) & (v10 <= x4), select(v12 > v11, 0.0f, v14), 0.0f) + select(v11 > v12, 0.0f, v14);
+    const float v16 = chain_(v15, v10);
+    const float v17 = 1.0f / r8;
+    if (!reads || (v16 == 0.0f)) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, target,
-                          [&](auto z) { return chain_(-v15, fast_exp_(z - r6) * v16); },
-                          [&](auto z) { return chain_(v15, 1.0f - (fast_exp_(z - r6) * v16)); },
+    } else if (!store_row(team, a.p8, t, a.vocab, target,
+                          [&](auto z) { return -v16 * (exp_from_(z, r7) * v17); },
+                          [&](auto z) { return v16 * (1.0f - (exp_from_(z, r7) * v17)); },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -70,6 +75,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p6, a.p9, a.p10, a.p11);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 
 }  // namespace lossc

@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "ppo" and its gradient.
 // policy_logprobs in; loss and their gradient out, in 0 sweeps and 1 step.
 // A token moves 24 bytes beside.
-constexpr int kStep = 256;  // threads of a step's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -48,6 +47,8 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
   }
 };
-LOSSC_STEP(k0, K0)
+
+// ---- entry points ----
+LOSSC_STEP(k0, K0, 256)
 
 }  // namespace lossc

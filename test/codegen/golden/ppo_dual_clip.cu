@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "ppo_dual_clip" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 24 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -35,7 +34,7 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = load(a.p5, t);
     const float x3 = float(a.c0);
@@ -43,32 +42,38 @@ struct K0 {
     const float x5 = float(a.c2);
     float r6 = 0.0f;  // the target's logit
     if (reads) r6 = at(row, target);
-    float r7 = 0.0f;  // max over the row
-    if (reads) r7 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r8 = 1.0f;  // sum over the row
-    if (reads) r8 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r7)); }, row).v[0];
-    const bool b9 = x1 < 0.0f;
-    const float v10 = logprob_(r6, r7, r8);
-    const float v11 = exp_(v10 - x2);
-    const float v12 = v11 * x1;
-    const float v13 = clamp_(v11, x3, x4) * x1;
-    const float v14 = -min_(v12, v13);
-    const float v15 = -x5 * x1;
-    const float v16 = select(x0 != 0.0f, x0 * select(b9, min_(v14, v15), v14), 0.0f);
-    put(team, a.p6, t, v16);
-    put(team, a.p7, t, v10);
-    flag_non_finite(a.p2, 1, t, v16);
-    const float v17 = select(b9, x0, 0.0f);
-    const float v18 = select(b9, 0.0f, x0) + select(v14 > v15, 0.0f, select(v14 == v15, v17 * 0.5f, v17));
-    const float v19 = chain_(select(v12 == v13, -(v18 * 0.5f), -v18), x1);
-    const float v20 = select((v11 >= x3) & (v11 <= x4), select(v13 > v12, 0.0f, v19), 0.0f) + select(v12 > v13, 0.0f, v19);
-    const float v21 = chain_(v20, v11);
-    const float v22 = 1.0f / r8;
-    if (!reads || (v21 == 0.0f)) {
+    float r8 = 0.0f;  // max over the row
+    float r9 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m7 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m7)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r8 = whole.v[0];
+      r9 = whole.v[1];
+    }
+    const bool b10 = x1 < 0.0f;
+    const float v11 = logprob_(r6, r8, r9);
+    const float v12 = exp_(v11 - x2);
+    const float v13 = v12 * x1;
+    const float v14 = clamp_(v12, x3, x4) * x1;
+    const float v15 = -min_(v13, v14);
+    const float v16 = -x5 * x1;
+    const float v17 = select(x0 != 0.0f, x0 * select(b10, min_(v15, v16), v15), 0.0f);
+    put(team, a.p6, t, v17);
+    put(team, a.p7, t, v11);
+    flag_non_finite(a.p2, 1, t, v17);
+    const float v18 = select(b10, x0, 0.0f);
+    const float v19 = select(b10, 0.0f, x0) + select(v15 > v16, 0.0f, select(v15 == v16, v18 * 0.5f, v18));
+    const float v20 = chain_(select(v13 == v14, -(v19 * 0.5f), -v19), x1);
+    const float v21 = select((v12 >= x3) & (v12 <= x4), select(v14 > v13, 0.0f, v20), 0.0f) + select(v13 > v14, 0.0f, v20);
+    const float v22 = chain_(v21, v12);
+    const float v23 = 1.0f / r9;
+    if (!reads || (v22 == 0.0f)) {
       fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, target,
-                          [&](auto z) { return chain_(-v21, fast_exp_(z - r7) * v22); },
-                          [&](auto z) { return chain_(v21, 1.0f - (fast_exp_(z - r7) * v22)); },
+    } else if (!store_row(team, a.p8, t, a.vocab, target,
+                          [&](auto z) { return -v22 * (exp_from_(z, r8) * v23); },
+                          [&](auto z) { return v22 * (1.0f - (exp_from_(z, r8) * v23)); },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -77,6 +82,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p6, a.p9, a.p10, a.p11);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 
 }  // namespace lossc

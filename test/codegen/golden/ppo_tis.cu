@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "ppo_tis" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 4 bytes per vocabulary entry, 28 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -36,7 +35,7 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = load(a.p5, t);
     const float x3 = float(a.c0);
@@ -45,29 +44,35 @@ struct K0 {
     const float x6 = float(a.c2);
     float r7 = 0.0f;  // the target's logit
     if (reads) r7 = at(row, target);
-    float r8 = 0.0f;  // max over the row
-    if (reads) r8 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r9 = 1.0f;  // sum over the row
-    if (reads) r9 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r8)); }, row).v[0];
-    const float v10 = min_(exp_(x1 - x2), x3);
-    const float v11 = logprob_(r7, r8, r9);
-    const float v12 = exp_(v11 - x1);
-    const float v13 = v12 * x4;
-    const float v14 = clamp_(v12, x5, x6) * x4;
-    const float v15 = select(x0 != 0.0f, -(x0 * (v10 * min_(v13, v14))), 0.0f);
-    put(team, a.p7, t, v15);
-    put(team, a.p8, t, v11);
-    flag_non_finite(a.p2, 1, t, v15);
-    const float v16 = chain_(-x0, v10);
-    const float v17 = chain_(select(v13 == v14, v16 * 0.5f, v16), x4);
-    const float v18 = select((v12 >= x5) & (v12 <= x6), select(v14 > v13, 0.0f, v17), 0.0f) + select(v13 > v14, 0.0f, v17);
-    const float v19 = chain_(v18, v12);
-    const float v20 = 1.0f / r9;
-    if (!reads || (v19 == 0.0f)) {
+    float r9 = 0.0f;  // max over the row
+    float r10 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m8 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m8)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r9 = whole.v[0];
+      r10 = whole.v[1];
+    }
+    const float v11 = min_(exp_(x1 - x2), x3);
+    const float v12 = logprob_(r7, r9, r10);
+    const float v13 = exp_(v12 - x1);
+    const float v14 = v13 * x4;
+    const float v15 = clamp_(v13, x5, x6) * x4;
+    const float v16 = select(x0 != 0.0f, -(x0 * (v11 * min_(v14, v15))), 0.0f);
+    put(team, a.p7, t, v16);
+    put(team, a.p8, t, v12);
+    flag_non_finite(a.p2, 1, t, v16);
+    const float v17 = chain_(-x0, v11);
+    const float v18 = chain_(select(v14 == v15, v17 * 0.5f, v17), x4);
+    const float v19 = select((v13 >= x5) & (v13 <= x6), select(v15 > v14, 0.0f, v18), 0.0f) + select(v14 > v15, 0.0f, v18);
+    const float v20 = chain_(v19, v13);
+    const float v21 = 1.0f / r10;
+    if (!reads || (v20 == 0.0f)) {
       fill_row(team, a.p9, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p9, t, target,
-                          [&](auto z) { return chain_(-v19, fast_exp_(z - r8) * v20); },
-                          [&](auto z) { return chain_(v19, 1.0f - (fast_exp_(z - r8) * v20)); },
+    } else if (!store_row(team, a.p9, t, a.vocab, target,
+                          [&](auto z) { return -v20 * (exp_from_(z, r9) * v21); },
+                          [&](auto z) { return v20 * (1.0f - (exp_from_(z, r9) * v21)); },
                           row)) {
       flag(a.p2, 1, t);
     }
@@ -76,6 +81,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p7, a.p10, a.p11, a.p12);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 
 }  // namespace lossc

@@ -1,7 +1,6 @@
 // lossc, cuda: the loss "reverse_kl" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
 // A token moves 8 bytes per vocabulary entry, 16 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -32,53 +31,75 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
-    const Row<float> row1(a.p4, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const auto row1 = open(team, reads, a.p4, t, a.vocab, row);
     const float x1 = float(a.c0);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
-    const float v3 = 1.0f / x1;
-    float r4 = 0.0f;  // max over the row
-    float r5 = 0.0f;  // max over the row
-    float r6 = 0.0f;  // max over the row
-    if (reads) {
-      const auto folded = fold<Max, Max, Max>(team, [&](auto z, auto z1) { return values(z * v3, z1 * v3, z); }, row, row1);
-      r4 = folded.v[0];
-      r5 = folded.v[1];
-      r6 = folded.v[2];
-    }
-    float r11 = 1.0f;  // sum over the row
-    float r12 = 1.0f;  // sum over the row
-    float r13 = 1.0f;  // sum over the row
+    const float v6 = 1.0f / x1;
+    float r11 = 0.0f;  // max over the row
+    float r12 = 0.0f;  // max over the row
+    float r13 = 0.0f;  // max over the row
     float r14 = 1.0f;  // sum over the row
     float r15 = 1.0f;  // sum over the row
     float r16 = 1.0f;  // sum over the row
+    float r17 = 1.0f;  // sum over the row
+    float r18 = 1.0f;  // sum over the row
+    float r19 = 1.0f;  // sum over the row
     if (reads) {
-      const auto folded = fold<Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) { const auto v7 = (z * v3) - r4; const auto v8 = fast_exp_(v7); const auto b9 = z != -LOSSC_INFINITY; const auto v10 = (z1 * v3) - r5; return values(v8, select(b9, absorb_(v7, v8), 0.0f), select(b9, v8, 0.0f), select(b9, absorb_(v10, v8), 0.0f), fast_exp_(v10), fast_exp_(z - r6)); }, row, row1);
-      r11 = folded.v[0];
-      r12 = folded.v[1];
-      r13 = folded.v[2];
-      r14 = folded.v[3];
-      r15 = folded.v[4];
-      r16 = folded.v[5];
+      const auto maxima = fold_part<Max, Max, Max>(team, [&](auto z, auto z1) { return values(z * v6, z1 * v6, z); }, row, row1);
+      const float m3 = base_(team, maxima.v[0]);
+      const float m4 = base_(team, maxima.v[1]);
+      const float m5 = base_(team, maxima.v[2]);
+      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
+        const auto v7 = exp_from_(z * v6, m3);
+        const auto b8 = z != -LOSSC_INFINITY;
+        const auto v9 = (z * v6) - m3;
+        const auto v10 = (z1 * v6) - m4;
+        return values(v7, select(b8, absorb_(v9, v7), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z1 * v6, m4), exp_from_(z, m5));
+      }, row, row1);
+      const auto whole = meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      r11 = whole.v[0];
+      r12 = whole.v[1];
+      r13 = whole.v[2];
+      r14 = whole.v[3];
+      r15 = whole.v[4];
+      r16 = whole.v[5];
+      r17 = whole.v[6];
+      r18 = whole.v[7];
+      r19 = whole.v[8];
     }
-    const float v17 = 1.0f / r11;
-    const float v18 = log_(r11);
-    const float v19 = (absorb_(v17, r12) - absorb_(r13, absorb_(v18, v17))) + absorb_(absorb_(-1.0f, v17), r14);
-    const float v20 = log_(r15);
-    const float v21 = select(x0 != 0.0f, x0 * (v19 + absorb_(r13, absorb_(v20, v17))), 0.0f);
-    put(team, a.p5, t, v21);
-    put(team, a.p6, t, logprob_(r2, r6, r16));
-    flag_non_finite(a.p2, 1, t, v21);
-    const float v25 = absorb_(x0, v17);
-    const float v26 = absorb_(r13, v25);
-    const float v27 = (absorb_(r12, v25) - absorb_(r13, absorb_(v17, absorb_(x0, v18)))) + absorb_(r14, absorb_(v17, absorb_(x0, -1.0f)));
-    const float v28 = v27 + absorb_(r13, absorb_(v17, absorb_(x0, v20)));
+    const float v20 = 1.0f / r14;
+    const float v21 = log_(r14);
+    const float v22 = (absorb_(v20, r15) - absorb_(r16, absorb_(v21, v20))) + absorb_(absorb_(-1.0f, v20), r17);
+    const float v23 = log_(r18);
+    const float v24 = select(x0 != 0.0f, x0 * (v22 + absorb_(r16, absorb_(v23, v20))), 0.0f);
+    put(team, a.p5, t, v24);
+    put(team, a.p6, t, logprob_(r2, r13, r19));
+    flag_non_finite(a.p2, 1, t, v24);
+    const float v27 = absorb_(x0, v20);
+    const float v28 = absorb_(r16, v27);
+    const float v30 = (absorb_(r15, v27) - absorb_(r16, absorb_(v20, absorb_(x0, v21)))) + absorb_(r17, absorb_(v20, absorb_(x0, -1.0f)));
+    const float v31 = v30 + absorb_(r16, absorb_(v20, absorb_(x0, v23)));
     if (!reads) {
       fill_row(team, a.p7, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p7, t, target,
-                          [&](auto z, auto z1) { const auto b22 = z != -LOSSC_INFINITY; const auto v23 = (z * v3) - r4; const auto v24 = fast_exp_(v23) * v17; const auto v29 = select(b22, absorb_(x0, (v23 - v18) - (((z1 * v3) - r5) - v20)), 0.0f) - v28; const auto v30 = (select(b22, absorb_(x0, v24), 0.0f) - absorb_(v26, v24)) + absorb_(v24, v29); return chain_(v30, v3); },
-                          [&](auto z, auto z1) { const auto b31 = z != -LOSSC_INFINITY; const auto v32 = (z * v3) - r4; const auto v33 = fast_exp_(v32) * v17; const auto v34 = select(b31, absorb_(x0, (v32 - v18) - (((z1 * v3) - r5) - v20)), 0.0f) - v28; const auto v35 = (select(b31, absorb_(x0, v33), 0.0f) - absorb_(v26, v33)) + absorb_(v33, v34); return chain_(v35, v3); },
+    } else if (!store_row(team, a.p7, t, a.vocab, target,
+                          [&](auto z, auto z1) {
+                            const auto b25 = z != -LOSSC_INFINITY;
+                            const auto v26 = exp_from_(z * v6, r11) * v20;
+                            const auto v29 = (z * v6) - r11;
+                            const auto v32 = select(b25, absorb_(x0, (v29 - v21) - (((z1 * v6) - r12) - v23)), 0.0f) - v31;
+                            const auto v33 = (select(b25, absorb_(x0, v26), 0.0f) - absorb_(v28, v26)) + absorb_(v26, v32);
+                            return chain_(v33, v6);
+                          },
+                          [&](auto z, auto z1) {
+                            const auto b34 = z != -LOSSC_INFINITY;
+                            const auto v35 = exp_from_(z * v6, r11) * v20;
+                            const auto v36 = (z * v6) - r11;
+                            const auto v37 = select(b34, absorb_(x0, (v36 - v21) - (((z1 * v6) - r12) - v23)), 0.0f) - v31;
+                            const auto v38 = (select(b34, absorb_(x0, v35), 0.0f) - absorb_(v28, v35)) + absorb_(v35, v37);
+                            return chain_(v38, v6);
+                          },
                           row, row1)) {
       flag(a.p2, 1, t);
     }
@@ -87,6 +108,9 @@ struct K0 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p5, a.p8, a.p9, a.p10);
   }
 };
-LOSSC_SWEEP(k0, K0)
+
+// ---- entry points ----
+// k0: 4 blocks of 512 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 512, 512, 4, true, 9)
 
 }  // namespace lossc

@@ -1,8 +1,6 @@
 // lossc, cuda: the loss "simpo" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
 // A token moves 6 bytes per vocabulary entry, 52 bytes beside.
-constexpr int kTeam = 512, kBlock = 512;  // lanes of a row, threads of a sweep's block
-constexpr int kStep = 256;  // threads of a step's block
 // ---- prelude ----
 
 // ---- kernels ----
@@ -40,27 +38,32 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     float r1 = 0.0f;  // the target's logit
     if (reads) r1 = at(row, target);
-    float r2 = 0.0f;  // max over the row
-    if (reads) r2 = fold<Max>(team, [&](auto z) { return values(z); }, row).v[0];
-    float r3 = 1.0f;  // sum over the row
-    if (reads) r3 = fold<Sum>(team, [&](auto z) { return values(fast_exp_(z - r2)); }, row).v[0];
-    const bool b4 = x0 != 0.0f;
-    put(team, a.p4, t, select(b4, 1.0f, 0.0f));
-    const float v5 = logprob_(r1, r2, r3);
-    put(team, a.p5, t, select(b4, v5, 0.0f));
-    put(team, a.p6, t, v5);
-    put(team, a.p7, t, r2);
-    put(team, a.p8, t, r3);
+    float r3 = 0.0f;  // max over the row
+    float r4 = 1.0f;  // sum over the row
+    if (reads) {
+      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const float m2 = base_(team, maxima.v[0]);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
+      const auto whole = meet<Scaled<0>>(team, maxima, sums);
+      r3 = whole.v[0];
+      r4 = whole.v[1];
+    }
+    const bool b5 = x0 != 0.0f;
+    put(team, a.p4, t, select(b5, 1.0f, 0.0f));
+    const float v6 = logprob_(r1, r3, r4);
+    put(team, a.p5, t, select(b5, v6, 0.0f));
+    put(team, a.p6, t, v6);
+    put(team, a.p7, t, r3);
+    put(team, a.p8, t, r4);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p12, a.p13, a.p14}, first, count, a.p4, a.p9, a.p10, a.p11);
     fold_tail<Sum>(team, Runs{a.sequences, a.p12, a.p13, a.p14}, first, count, a.p5, a.p15, a.p16, a.p17);
   }
 };
-LOSSC_SWEEP(k0, K0)
 
 // k1: a step of "simpo", one sequence at a time.
 // It folds 4 values per sequence.
@@ -112,7 +115,6 @@ struct K1 {
     fold_tail<Sum>(team, Runs{a.groups, a.p19, a.p18, a.p27}, first, count, a.p23, a.p34, a.p35, a.p36);
   }
 };
-LOSSC_STEP(k1, K1)
 
 // k2: a step of "simpo", one group at a time.
 // It folds 1 value per group.
@@ -147,7 +149,6 @@ struct K2 {
     fold_tail<Sum>(team, Whole{a.n}, first, count, a.p37, a.p38, a.p39, a.p40);
   }
 };
-LOSSC_STEP(k2, K2)
 
 // k3: sweep 2 of 2 of "simpo", one row of logits per token.
 // It writes the gradient of the logits.
@@ -179,7 +180,7 @@ struct K3 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const Row<logit> row(a.p3, t, a.vocab);
+    const auto row = open(team, reads, a.p3, t, a.vocab);
     const index i1 = read(a.p12, t);
     const index i2 = read(a.p19, i1);
     const float x3 = float(i1 - read(a.p18, i2));
@@ -199,15 +200,22 @@ struct K3 {
     const float v17 = 1.0f / x16;
     if (!reads || (v13 == 0.0f)) {
       fill_row(team, a.p41, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p41, t, target,
-                          [&](auto z) { return select(b14, chain_(-v13, fast_exp_(z - x15) * v17), 0.0f); },
-                          [&](auto z) { return select(b14, chain_(v13, 1.0f - (fast_exp_(z - x15) * v17)), 0.0f); },
+    } else if (!store_row(team, a.p41, t, a.vocab, target,
+                          [&](auto z) { return select(b14, -v13 * (exp_from_(z, x15) * v17), 0.0f); },
+                          [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x15) * v17)), 0.0f); },
                           row)) {
       flag(a.p2, 1, t);
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };
-LOSSC_SWEEP(k3, K3)
+
+// ---- entry points ----
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
+LOSSC_STEP(k1, K1, 256)
+LOSSC_STEP(k2, K2, 256)
+// k3: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 1)
 
 }  // namespace lossc

@@ -3,9 +3,8 @@
 /** The emulated prelude of these kernels. */
 export const prelude = `
 struct LosscLane {
-  long long block; int thread; int threads; void* shared;
+  long long block; int thread, threads, rank; void* shared;
   void (*barrier)(const LosscLane*);
-  unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
 };
 #include <time.h>
 static void pause_ms(int ms) { timespec t{0, ms * 1000000L}; nanosleep(&t, nullptr); }

@@ -14,6 +14,7 @@ export interface Launched extends Entry {
   readonly kernel: string;
   readonly grid: number;
   readonly block: number;
+  readonly shared: number;
   /** The argument struct, eight bytes a field, as unsigned numbers. */
   readonly arguments: readonly string[];
 }

@@ -1,0 +1,82 @@
+/**
+ * Folds that need the row's maximum need not wait for it: a part of the row sums exponentials that it takes from its own maximum, and the sums of all parts
+ * are brought to the common one when they meet. This file finds the sums for which that can be done, and by which rule (`meet` in the preludes).
+ */
+import type { Expression } from "../dsl/expression.js";
+import { constantValue } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
+
+export interface Rebased {
+  /** Folds for the maximum, of one phase. */
+  readonly maxima: readonly Expression[];
+  /** Sums of the next phase. */
+  readonly sums: readonly Expression[];
+  /** For each sum its rule, as the preludes write it. */
+  readonly rules: readonly string[];
+}
+
+/** The folds of two phases that follow one another as one exchange; null where one of them follows no rule. */
+export function rebased(first: readonly Expression[], second: readonly Expression[]): Rebased | null {
+  const maxima = first.filter(({ attribute }) => attribute.kind === "max");
+  if (maxima.length < first.length || second.some(({ attribute }) => attribute.kind !== "sum")) return null;
+  const terms = second.map((x) => termOf(x.operands[0] as Expression, maxima));
+  const rules: string[] = [];
+  for (const term of terms) {
+    if (!term) return null;
+    const max = maxima.indexOf(term.exponential.maximum);
+    if (!term.linear) {
+      rules.push(`Scaled<${max}>`);
+      continue;
+    }
+    const sum = terms.findIndex((other) => other && !other.linear && other.key === term.key);
+    if (sum < 0) return null;
+    rules.push(`Shifted<${max}, ${maxima.indexOf(term.linear.maximum)}, ${sum}>`);
+  }
+  return { maxima, sums: second, rules };
+}
+
+/** x - maximum. */
+interface Distance {
+  readonly x: Expression;
+  readonly maximum: Expression;
+}
+
+/** [mask] · e^(x - maximum) · [(y - maximum)] · others, which know no maximum. */
+interface Term {
+  readonly exponential: Distance;
+  readonly linear: Distance | null;
+  /** The same for terms that differ in the linear factor alone. */
+  readonly key: string;
+}
+
+function termOf(operand: Expression, maxima: readonly Expression[]): Term | null {
+  const free = (x: Expression) => !topological([x]).some((y) => maxima.includes(y));
+  const distance = (x: Expression): Distance | null => {
+    const [a, b] = x.operands as [Expression, Expression];
+    return x.op === "sub" && maxima.includes(b) && free(a) ? { x: a, maximum: b } : null;
+  };
+  const masks: Expression[] = [];
+  const factors: Expression[] = [];
+  const visit = (x: Expression) => {
+    const [a, b, c] = x.operands as [Expression, Expression, Expression];
+    if (x.op === "where" && constantValue(c) === 0 && free(a)) {
+      masks.push(a);
+      visit(b);
+    } else if (x.op === "absorb" || x.op === "mul") {
+      visit(a);
+      visit(b);
+    } else factors.push(x);
+  };
+  visit(operand);
+  const exponentials = factors.filter((x) => x.op === "exp" && distance(x.operands[0] as Expression));
+  const linears = factors.filter((x) => distance(x));
+  const others = factors.filter((x) => !exponentials.includes(x) && !linears.includes(x));
+  if (exponentials.length !== 1 || linears.length > 1 || !others.every(free)) return null;
+  const [e] = exponentials as [Expression];
+  const key = [...masks, e, ...others].map(({ id }) => id).sort((a, b) => a - b);
+  return {
+    exponential: distance(e.operands[0] as Expression) as Distance,
+    linear: linears[0] ? distance(linears[0]) : null,
+    key: key.join(),
+  };
+}

@@ -1,0 +1,79 @@
+/** The rows that a sweep reads: how they are opened, and functions of one entry of them. */
+import type { Expression } from "../dsl/expression.js";
+import { logits } from "../dsl/ops/index.js";
+import { Printer } from "./text.js";
+
+/** A function of one entry of rows that are read together. */
+export interface RowLambda {
+  /** What the roots are, entry by entry. */
+  readonly texts: readonly string[];
+  /** The rows that it is called with. */
+  readonly rows: readonly string[];
+  /** The function that returns a result made of the texts, its lines indented by so much. */
+  readonly text: (result: string, indent: string) => string;
+}
+
+export interface LambdaOptions {
+  /** The rows that it takes, where not those that the roots read. */
+  readonly among?: readonly Expression[];
+  /** Names that stand for values in place of their usual ones. */
+  readonly names?: ReadonlyMap<Expression, string>;
+  /** Token-level values that are known not to be 0. */
+  readonly nonZero?: ReadonlySet<Expression>;
+}
+
+export class Rows {
+  /** Names of row and entry. */
+  private readonly opened = new Map<Expression, { readonly name: string; readonly entry: string }>();
+
+  constructor(
+    private readonly printer: Printer,
+    private readonly fresh: (prefix: string) => string,
+  ) {}
+
+  /** The line that opens a row: `pointer` and `vocab` as text. */
+  open(x: Expression, pointer: string, vocab: string): string {
+    const number = this.opened.size === 0 ? "" : String(this.opened.size);
+    const others = [...this.opened.values()].map(({ name }) => `, ${name}`).join("");
+    this.opened.set(x, { name: `row${number}`, entry: `z${number}` });
+    return `    const auto row${number} = open(team, reads, ${pointer}, t, ${vocab}${others});`;
+  }
+
+  name(x: Expression): string {
+    return this.of(x).name;
+  }
+
+  /** The logits, and the other rows that the roots read: what a store takes. */
+  withLogits(roots: readonly Expression[]): Expression[] {
+    return [...this.opened.keys()].filter((row) => row === logits || roots.some((root) => readsRow(root, row)));
+  }
+
+  /** The function of one entry of the rows that gives the roots. */
+  lambda(roots: readonly Expression[], { among, names, nonZero }: LambdaOptions = {}): RowLambda {
+    const lines: string[] = [];
+    const entry = (x: Expression) => this.opened.get(x)?.entry ?? null;
+    const printer = new Printer(lines, "", entry, this.fresh, { outer: this.printer, ...(nonZero && { nonZero }) });
+    for (const [x, name] of names ?? []) printer.know(x, name);
+    printer.expect(roots);
+    const used = among ?? [...this.opened.keys()].filter((row) => roots.some((root) => readsRow(root, row)));
+    const rows = (used.length > 0 ? used : [logits as Expression]).map((row) => this.of(row));
+    const texts = roots.map((x) =>
+      x.space === "vocab" ? printer.print(x) : `splat<decltype(${rows[0]?.entry})>(${printer.print(x)})`,
+    );
+    const head = `[&](${rows.map((row) => `auto ${row.entry}`).join(", ")}) {`;
+    const text = (result: string, indent: string) =>
+      lines.length === 0
+        ? `${head} return ${result}; }`
+        : [head, ...lines.map((line) => `${indent}  ${line}`), `${indent}  return ${result};`, `${indent}}`].join("\n");
+    return { texts, rows: rows.map((row) => row.name), text };
+  }
+
+  private of(x: Expression): { readonly name: string; readonly entry: string } {
+    return this.opened.get(x) as { name: string; entry: string };
+  }
+}
+
+/** Whether computing x entry by entry reads the row; folds are done by then. */
+function readsRow(x: Expression, row: Expression): boolean {
+  return x === row || (x.space === "vocab" && x.operands.some((operand) => readsRow(operand, row)));
+}

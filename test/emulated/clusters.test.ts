@@ -1,0 +1,89 @@
+/**
+ * A row that is spread over the blocks of a cluster gives what it gives in one block, to rounding: for every loss of the catalogue, at vocabularies around
+ * the borders of packets, of what a warp takes at once and of what its parts share out, on the chip and read again in every phase.
+ */
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { RowShape, Spread } from "../../codegen/geometry.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import type { Device, LossInputs, LossResult } from "../../runtime/devices/device.js";
+import { openDevice } from "../../runtime/index.js";
+import { goldenLosses } from "../codegen/golden-losses.js";
+import { numbersFrom } from "./batch.js";
+
+/** What every row is spread over while it is set. */
+const forced = vi.hoisted(() => ({ spread: null as Omit<Spread, "shared"> | null }));
+vi.mock("../../codegen/geometry.js", async (original) => {
+  const geometry = await original<typeof import("../../codegen/geometry.js")>();
+  return {
+    ...geometry,
+    spreadOf: (architecture: string, shape: RowShape) =>
+      forced.spread ? geometry.sized(forced.spread, shape) : geometry.spreadOf(architecture, shape),
+  };
+});
+
+const LENGTHS = [2, 1, 3, 0];
+const GROUPS = [2, 2];
+
+function inputsFor(loss: LossDefinition, vocab: number): LossInputs {
+  const random = numbersFrom(vocab);
+  const tokens = LENGTHS.reduce((a, b) => a + b);
+  const counts = { token: tokens, sequence: LENGTHS.length, group: GROUPS.length, vocab: tokens * vocab, batch: 1 };
+  const target_tokens = Int32Array.from(
+    { length: tokens },
+    (_, t) => [0, vocab - 1, Math.floor(random() * vocab)][t % 3] as number,
+  );
+  const logits = Float32Array.from({ length: tokens * vocab }, (_, i) =>
+    random() < 0.05 && target_tokens[Math.floor(i / vocab)] !== i % vocab ? Number.NEGATIVE_INFINITY : random() * 12 - 6,
+  );
+  const given = Object.entries(loss.inputs).map(([name, { space }]) => {
+    const values = Float32Array.from({ length: counts[space] }, () => random() - 0.5);
+    if (name === "logprobs" || name.endsWith("logprobs"))
+      values.forEach((x, i) => {
+        values[i] = x - Math.log(vocab);
+      });
+    return [name, space === "batch" ? (values[0] as number) : values] as const;
+  });
+  return { ...Object.fromEntries(given), lengths: LENGTHS, groups: GROUPS, logits, target_tokens } as unknown as LossInputs;
+}
+
+async function run(device: Device, loss: LossDefinition, vocab: number, spread: Omit<Spread, "shared">): Promise<LossResult> {
+  forced.spread = spread;
+  onTestFinished(() => {
+    forced.spread = null;
+  });
+  return await (await device.compile(loss)).forwardBackward(inputsFor(loss, vocab), {}, { nonFinite: "propagate" });
+}
+
+/** To rounding: the sums meet in another order, and what cancels loses some digits. */
+function expectNear(found: ArrayLike<number>, wanted: ArrayLike<number>, what: string): void {
+  const scale = Math.max(...Array.from(wanted, (x) => (Number.isFinite(x) ? Math.abs(x) : 0)), 1e-30);
+  for (let i = 0; i < wanted.length; i++) {
+    const [x, y] = [found[i] as number, wanted[i] as number];
+    const near = Object.is(x, y) || x === y || Math.abs(x - y) <= 2e-5 * Math.abs(y) + 2e-6 * scale;
+    if (!near) expect.fail(`${what}, ${i}: ${x} instead of ${y}`);
+  }
+}
+
+const block = { threads: 64, lanes: 64, resident: true };
+/** A packet more or less than a warp takes at once, of two warps and of those of eight blocks; and rows with fewer packets than there are parts. */
+const VOCABS = [5, 127, 128, 129, 257, 1023, 1024, 1025, 2050];
+
+test.each(Object.entries(goldenLosses))("%s", async (name, loss) => {
+  await using device = await openDevice("emulated");
+  for (const vocab of VOCABS) {
+    const one = await run(device, loss, vocab, { ...block, cluster: 1 });
+    const all = [2, 4, 8].map((cluster) => ({ ...block, cluster }));
+    for (const spread of [
+      ...all,
+      { ...block, cluster: 4, resident: false },
+      { threads: 64, lanes: 8, cluster: 1, resident: true },
+    ]) {
+      const other = await run(device, loss, vocab, spread);
+      const what = `V ${vocab}, ${JSON.stringify(spread)}`;
+      expectNear([other.loss], [one.loss], `loss, ${what}`);
+      expectNear(other.logprobs as Float32Array, one.logprobs as Float32Array, `logprob, ${what}`);
+      expectNear(other.gradLogits as Float32Array, one.gradLogits as Float32Array, `gradient, ${what}`);
+      expect(other.launches, name).toBe(one.launches);
+    }
+  }
+});
