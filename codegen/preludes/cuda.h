@@ -69,7 +69,7 @@ struct Lane {
 };
 
 // Room for 512 threads on a multiprocessor is enough, and so for 128 registers each: left to itself, the compiler spills to fit more threads.
-#define LOSSC_ENTRY(name, K, threads, visit)                                                            \
+#define LOSSC_ENTRY(name, K, threads, cluster, visit)                                                   \
   extern "C" __global__ void __launch_bounds__(threads, 512 / threads) name(const __grid_constant__ K::Args a) { \
     const index block = blockIdx.x;                                                                     \
     const Lane lane{};                                                                                  \

@@ -2,10 +2,16 @@
 
 struct LosscLane {
   long long block;
-  int thread, threads;
+  int thread, threads, rank, cluster;
   void* shared;
   void (*barrier)(const LosscLane*);
   unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
+  void (*cluster_arrive)(const LosscLane*);
+  void (*cluster_wait)(const LosscLane*);
+  void* (*remote)(const LosscLane*, void* mine, int rank);
+  void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);
+  void (*copies_done)(const LosscLane*);
+  void (*touch)(const void* address, int bytes, int how);
 };
 
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) {
@@ -22,13 +28,21 @@ LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 struct Lane {
   const LosscLane* lane;
   LOSSC_FN int thread() const { return lane->thread; }
+  LOSSC_FN int rank() const { return lane->rank; }
   LOSSC_FN void barrier() const { lane->barrier(lane); }
   LOSSC_FN void warp_barrier() const { lane->shuffle(lane, 0, lane->thread % 32); }
   LOSSC_FN unsigned shuffle(unsigned v, int source) const { return lane->shuffle(lane, v, source); }
   LOSSC_FN void* shared() const { return lane->shared; }
+  LOSSC_FN void cluster_arrive() const { lane->cluster_arrive(lane); }
+  LOSSC_FN void cluster_wait() const { lane->cluster_wait(lane); }
+  template <class T> LOSSC_FN void write_remote(T* mine, int rank, T v) const { write(static_cast<T*>(lane->remote(lane, mine, rank)), 0, v); }
+  template <int BYTES> LOSSC_FN void copy(void* shared, const void* global) const { lane->copy(lane, shared, global, BYTES); }
+  LOSSC_FN void copies_done() const { lane->copies_done(lane); }
 };
 
-#define LOSSC_ENTRY(name, K, threads, visit)                                            \
+// Beside the entry, what a GPU's kernel says of itself: how many blocks are a cluster.
+#define LOSSC_ENTRY(name, K, threads, cluster, visit)                                   \
+  extern "C" const int name##_cluster = cluster;                                        \
   extern "C" void name(const void* arguments, const LosscLane* self) {                  \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                         \
     const index block = self->block;                                                    \

@@ -193,7 +193,7 @@ template <class K, class Team> LOSSC_FN void visit_elements(const typename K::Ar
 }
 
 #define LOSSC_SWEEP(name, K) \
-  LOSSC_ENTRY(name, K, kBlock, (visit_row<K>(a, Team<kTeam>{lane}, block * (kBlock / kTeam) + lane.thread() / kTeam)))
-#define LOSSC_STEP(name, K) LOSSC_ENTRY(name, K, kStep, (visit_elements<K>(a, Team<kStep>{lane}, block * kStep)))
+  LOSSC_ENTRY(name, K, kBlock, 1, (visit_row<K>(a, Team<kTeam>{lane}, block * (kBlock / kTeam) + lane.thread() / kTeam)))
+#define LOSSC_STEP(name, K) LOSSC_ENTRY(name, K, kStep, 1, (visit_elements<K>(a, Team<kStep>{lane}, block * kStep)))
 #define LOSSC_MAP(name, K) \
-  LOSSC_ENTRY(name, K, kStep, if (block * kStep + lane.thread() < a.n) K::element(a, block * kStep + lane.thread()))
+  LOSSC_ENTRY(name, K, kStep, 1, if (block * kStep + lane.thread() < a.n) K::element(a, block * kStep + lane.thread()))

@@ -5,8 +5,9 @@
 namespace lossc {
 namespace {
 
-/// Every thread keeps the stacks of a block, and a process may only have so many mappings.
+/// Every place keeps the stacks of a cluster, and a process may only have so many mappings: places with their stacks together stay below it.
 constexpr int maxPool = 16;
+constexpr int maxLanes = 8192;
 
 int threads() { return std::min(maxPool, host::cores()); }
 
@@ -14,15 +15,19 @@ int threads() { return std::min(maxPool, host::cores()); }
 
 EmulatedBackend::EmulatedBackend(emulator::Order order)
     : HostBackend({"emulated", "CUDA geometry on " + host::processorName(), host::architecture(), true, threads()}, threads()) {
-  for (int i = 0; i < threads(); ++i) blocks_.emplace_back(order);
+  for (int i = 0; i < threads(); ++i) places_.emplace_back(order);
 }
 
 void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt& interrupt) {
   auto* entry = reinterpret_cast<emulator::Kernel*>(kernel);
   try {
-    pool_.visit(launch.blocks(), 1, interrupt, [&](std::int64_t begin, std::int64_t end, int thread) {
-      for (auto block = begin; block < end && !interrupt.raised(); ++block)
-        blocks_[static_cast<std::size_t>(thread)].run(entry, launch.arguments.data(), block, launch.block);
+    const emulator::Shape shape{launch.block, launch.cluster, launch.shared};
+    const auto places = static_cast<std::size_t>(std::clamp(maxLanes / (launch.block * launch.cluster), 1, threads()));
+    pool_.visit(launch.blocks() / launch.cluster, 1, interrupt, [&](std::int64_t begin, std::int64_t end, int thread) {
+      auto& place = places_[static_cast<std::size_t>(thread) % places];
+      const std::lock_guard lock(place.mutex);
+      for (auto index = begin; index < end && !interrupt.raised(); ++index)
+        place.cluster.run(entry, launch.arguments.data(), index * launch.cluster, shape);
     });
     interrupt.check();
   } catch (const emulator::LaneFault& fault) {
@@ -32,7 +37,7 @@ void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt
 
 void EmulatedBackend::close() {
   HostBackend::close();
-  blocks_.clear();
+  places_.clear();
 }
 
 }  // namespace lossc

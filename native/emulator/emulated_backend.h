@@ -1,10 +1,11 @@
-// The emulated device: kernels of the emulated prelude in the geometry of a GPU, block by block on the pool's threads.
+// The emulated device: kernels of the emulated prelude in the geometry of a GPU, cluster by cluster on the pool's threads.
 #pragma once
 
 #include <deque>
+#include <mutex>
 
 #include "cpu/host_backend.h"
-#include "emulator/block.h"
+#include "emulator/cluster.h"
 
 namespace lossc {
 
@@ -19,8 +20,15 @@ class EmulatedBackend : public HostBackend {
   void launch(const Launch& launch, void* kernel, const Interrupt& interrupt) override;
 
  private:
+  /// A cluster, and who runs it: large ones are shared by several threads of the pool.
+  struct Place {
+    explicit Place(emulator::Order order) : cluster(order) {}
+    emulator::Cluster cluster;
+    std::mutex mutex;
+  };
+
   /// One for each thread of the pool; stacks are made when first needed and kept.
-  std::deque<emulator::Block> blocks_;
+  std::deque<Place> places_;
 };
 
 }  // namespace lossc

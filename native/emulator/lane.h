@@ -7,9 +7,17 @@ struct LosscLane {
   long long block;  // index of the block in the grid
   int thread;       // index of the thread in its block
   int threads;      // threads of the block
+  int rank;         // index of the block in its cluster
+  int cluster;      // blocks of the cluster
   void* shared;     // shared memory of the block; every byte is 0xff, and so every float a NaN, when the block starts
-  void (*barrier)(const LosscLane*);                                      // all threads of the block
+  void (*barrier)(const LosscLane*);                                  // all threads of the block
   unsigned (*shuffle)(const LosscLane*, unsigned value, int source);  // all lanes of the warp: the value of lane `source`
+  void (*cluster_arrive)(const LosscLane*);
+  void (*cluster_wait)(const LosscLane*);                          // all threads of all blocks of the cluster have arrived
+  void* (*remote)(const LosscLane*, void* mine, int rank);         // the place that `mine` is in, in the shared memory of block `rank`
+  void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);  // happens at any time up to `copies_done`
+  void (*copies_done)(const LosscLane*);
+  void (*touch)(const void* address, int bytes, int how);  // tells of an access, by whichever lane runs; null where nobody watches
 };
 
 /// One lane's run through a kernel.
@@ -17,6 +25,7 @@ using Kernel = void(const void* arguments, const LosscLane* lane);
 
 constexpr int warpSize = 32;
 constexpr int maxThreads = 1024;
-constexpr int sharedBytes = 64 * 1024;
+/// What every block has beside the shared memory that its launch asks for.
+constexpr int staticShared = 8192;
 
 }  // namespace lossc::emulator

@@ -3,9 +3,15 @@ import { addon, compileKernels, expectCode, launch } from "./support.js";
 
 const kernels = compileKernels(`
 struct LosscLane {
-  long long block; int thread; int threads; void* shared;
+  long long block; int thread, threads, rank, cluster; void* shared;
   void (*barrier)(const LosscLane*);
   unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
+  void (*cluster_arrive)(const LosscLane*);
+  void (*cluster_wait)(const LosscLane*);
+  void* (*remote)(const LosscLane*, void* mine, int rank);
+  void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);
+  void (*copies_done)(const LosscLane*);
+  void (*touch)(const void* address, int bytes, int how);
 };
 struct Sum { const float* in; float* out; long long n; };
 
@@ -51,7 +57,7 @@ extern "C" void tickets(const void* p, const LosscLane* lane) {
 extern "C" void poisoned(const void* p, const LosscLane* lane) {
   const auto* shared = static_cast<const unsigned char*>(lane->shared);
   int clean = 0;
-  for (int i = lane->thread; i < 65536; i += lane->threads) clean += shared[i] != 0xff;
+  for (int i = lane->thread; i < 8192 + 1000; i += lane->threads) clean += shared[i] != 0xff;
   static_cast<const Sum*>(p)->out[lane->thread] = clean;
   lane->barrier(lane);
   static_cast<unsigned char*>(lane->shared)[lane->thread] = 0;
@@ -119,7 +125,7 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
   test("shared memory of a new block is poison", async () => {
     await using it = await open();
     const out = new Float32Array(64).fill(1);
-    const run = launch(it.module, "poisoned", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64 });
+    const run = launch(it.module, "poisoned", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64, shared: 1000 });
     await it.device.run([run, run]);
     expect(out.every((count) => count === 0)).toBe(true);
   });

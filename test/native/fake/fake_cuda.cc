@@ -124,7 +124,8 @@ API Result cuModuleGetFunction(Function** function, Module* module, const char* 
   if (modules.count(module) == 0) return invalidHandle;
   auto* kernel = reinterpret_cast<lossc::emulator::Kernel*>(dlsym(module->handle, name));
   if (kernel == nullptr) return notFound;
-  module->functions.push_back(std::make_unique<Function>(Function{name, kernel, module}));
+  const auto* cluster = static_cast<const int*>(dlsym(module->handle, (std::string(name) + "_cluster").c_str()));
+  module->functions.push_back(std::make_unique<Function>(Function{name, kernel, module, cluster == nullptr ? 1 : *cluster}));
   *function = module->functions.back().get();
   return success;
 }
@@ -136,7 +137,7 @@ API Result cuLaunchKernel(Function* function, unsigned gridX, unsigned gridY, un
   CURRENT(context);
   if (modules.count(function->module) == 0) return invalidHandle;
   if (gridX == 0 || gridX > 0x7fffffffu || gridY != 1 || gridZ != 1 || blockX == 0 || blockX > 1024 || blockY != 1 || blockZ != 1) return invalidValue;
-  if (sharedBytes != 0 || parameters != nullptr) return invalidValue;
+  if (gridX % static_cast<unsigned>(function->cluster) != 0 || parameters != nullptr) return invalidValue;
   std::vector<std::uint64_t> arguments;
   if (extra != nullptr) {
     const bool wellFormed = extra[0] == reinterpret_cast<void*>(1) && extra[2] == reinterpret_cast<void*>(2) && extra[4] == nullptr;
@@ -150,7 +151,7 @@ API Result cuLaunchKernel(Function* function, unsigned gridX, unsigned gridY, un
   for (const auto field : arguments) fields += (fields.empty() ? "\"" : ",\"") + std::to_string(field) + "\"";
   journal("cuLaunchKernel", "\"kernel\":" + quoted(function->name) + ",\"grid\":" + std::to_string(gridX) + ",\"block\":" + std::to_string(blockX) +
                                 ",\"arguments\":[" + fields + "]");
-  return enqueue(*context, stream, [=] { return runGrid(*context, *function, gridX, blockX, arguments); });
+  return enqueue(*context, stream, [=] { return runGrid(*context, *function, gridX, blockX, sharedBytes, arguments); });
 }
 
 API Result cuGetErrorName(Result result, const char** name) {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "device.h"
-#include "emulator/block.h"
+#include "emulator/cluster.h"
 #include "journal.h"
 
 namespace fake {
@@ -20,6 +20,8 @@ struct Function {
   std::string name;
   lossc::emulator::Kernel* kernel;
   Module* module;
+  /// Blocks of a cluster, which the kernel says of itself.
+  int cluster = 1;
 };
 
 inline lossc::emulator::Order order() {
@@ -39,7 +41,7 @@ inline std::size_t elfBytes(const void* image) {
 }
 
 /// Runs a launch. Fields of the arguments that are device addresses become the host's.
-inline Result runGrid(Context& context, const Function& function, unsigned grid, unsigned block, std::vector<std::uint64_t> arguments) {
+inline Result runGrid(Context& context, const Function& function, unsigned grid, unsigned block, unsigned shared, std::vector<std::uint64_t> arguments) {
   for (auto& field : arguments) {
     if (field >> 48 != shift >> 48) continue;
     auto* memory = context.reach(field, 0);
@@ -47,8 +49,9 @@ inline Result runGrid(Context& context, const Function& function, unsigned grid,
     field = reinterpret_cast<std::uint64_t>(memory);
   }
   try {
-    lossc::emulator::Block emulated(order());
-    for (unsigned index = 0; index < grid; ++index) emulated.run(function.kernel, arguments.data(), index, static_cast<int>(block));
+    lossc::emulator::Cluster emulated(order());
+    const lossc::emulator::Shape shape{static_cast<int>(block), function.cluster, static_cast<int>(shared)};
+    for (unsigned first = 0; first < grid; first += static_cast<unsigned>(shape.cluster)) emulated.run(function.kernel, arguments.data(), first, shape);
   } catch (const lossc::emulator::LaneFault& fault) {
     journal("laneFault", "\"message\":" + quoted(fault.what()));
     return launchFailed;

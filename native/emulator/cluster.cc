@@ -1,0 +1,257 @@
+#include "emulator/cluster.h"
+
+#include <cstring>
+#include <new>
+
+namespace lossc::emulator {
+namespace {
+
+constexpr std::size_t alignment = 128;
+
+struct Copy {
+  void* to;
+  const void* from;
+  int bytes;
+};
+
+void land(const Copy& copy) { std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.bytes)); }
+
+}  // namespace
+
+/// A lane as the kernel sees it, and where it stands.
+struct Cluster::Lane : LosscLane {
+  Cluster* owner = nullptr;
+  Fiber fiber;
+  State state = State::ready;
+  unsigned value = 0;
+  int source = 0;
+  /// Barriers of the cluster that it has arrived at, and that it has waited for.
+  std::int64_t arrivals = 0;
+  std::int64_t waits = 0;
+  std::vector<Copy> copies;
+
+  std::string name() const { return "thread " + std::to_string(thread) + " of block " + std::to_string(block); }
+  const char* where() const {
+    switch (state) {
+      case State::ready:
+        return "is running";
+      case State::atBarrier:
+        return "waits at a barrier of the block";
+      case State::atCluster:
+        return "waits at a barrier of the cluster";
+      case State::atShuffle:
+        return "waits at a shuffle of its warp";
+      case State::returned:
+        return "has returned";
+    }
+    return "";
+  }
+  /// Whether this lane, which waits, waits for the other one.
+  bool awaits(const Lane& other) const {
+    if (state == State::atCluster) return other.arrivals < arrivals;
+    return block == other.block && (state == State::atBarrier || thread / warpSize == other.thread / warpSize);
+  }
+};
+
+void Cluster::Memory::operator()(unsigned char* memory) const { ::operator delete(memory, std::align_val_t{alignment}); }
+
+Cluster::Cluster(Order order) : order_(order) {}
+Cluster::~Cluster() = default;
+
+void Cluster::run(Kernel* kernel, const void* arguments, long long first, const Shape& shape) {
+  kernel_ = kernel;
+  arguments_ = arguments;
+  shape_ = shape;
+  prepare(first);
+  Turns turns(order_, first);
+  draws_ = &turns;
+  std::vector<int> ready;
+  for (;;) {
+    ready.clear();
+    for (int warp = 0; warp < static_cast<int>(warps_.size()); ++warp) {
+      const auto state = warps_[static_cast<std::size_t>(warp)];
+      if (state == State::ready || (state == State::atCluster && lane(warp, 0).arrivals <= completed_)) ready.push_back(warp);
+    }
+    if (ready.empty()) break;
+    // A warp whose turn it is every time runs as far ahead of the others as the barriers allow: that is what the first and the last get.
+    step(ready[turns.pick(ready.size())], turns);
+  }
+  for (const auto state : warps_)
+    if (state != State::returned) stuck();
+}
+
+void Cluster::prepare(long long first) {
+  stride_ = (static_cast<std::size_t>(shape_.shared) + staticShared + alignment - 1) / alignment * alignment;
+  const auto bytes = stride_ * static_cast<std::size_t>(shape_.cluster);
+  if (bytes > sharedBytes_) {
+    shared_.reset(static_cast<unsigned char*>(::operator new(bytes, std::align_val_t{alignment})));
+    sharedBytes_ = bytes;
+  }
+  std::memset(shared_.get(), 0xff, bytes);
+  while (lanes_.size() < static_cast<std::size_t>(lanes())) lanes_.push_back(std::make_unique<Lane>());
+  for (int index = 0; index < lanes(); ++index) {
+    auto& lane = *lanes_[static_cast<std::size_t>(index)];
+    const int rank = index / shape_.threads;
+    static_cast<LosscLane&>(lane) = {first + rank,   index % shape_.threads,
+                                     shape_.threads, rank,
+                                     shape_.cluster, shared_.get() + stride_ * static_cast<std::size_t>(rank),
+                                     barrier,        shuffle,
+                                     arrive,         wait,
+                                     remote,         copy,
+                                     copiesDone,     nullptr};
+    lane.owner = this;
+    lane.state = State::ready;
+    lane.arrivals = lane.waits = 0;
+    lane.copies.clear();
+    lane.fiber.start(enter, &lane);
+  }
+  warps_.assign(static_cast<std::size_t>(warpsOfBlock() * shape_.cluster), State::ready);
+  completed_ = arrived_ = 0;
+  fault_.clear();
+}
+
+/// Every lane of the warp runs to the next point where it waits, or to its end.
+void Cluster::step(int warp, Turns& turns) {
+  for (int index = 0; index < lanesOf(warp); ++index) lane(warp, index).state = State::ready;
+  turns_.resize(static_cast<std::size_t>(lanesOf(warp)));
+  turns.arrange(turns_);
+  for (const int index : turns_) {
+    auto& current = lane(warp, index);
+    current.fiber.resume();
+    if (!fault_.empty()) throw LaneFault(fault_);
+    if (current.fiber.finished()) current.state = State::returned;
+  }
+  settle(warp);
+}
+
+/// Lets go on who need not wait. A warp that is torn apart is stuck.
+void Cluster::settle(int warp) {
+  const auto state = lane(warp, 0).state;
+  for (int index = 1; index < lanesOf(warp); ++index)
+    if (lane(warp, index).state != state) stuck();
+  warps_[static_cast<std::size_t>(warp)] = state;
+  if (state == State::atShuffle) exchange(warp);
+  if (state == State::atBarrier) release(warp / warpsOfBlock());
+}
+
+/// Hands the values of a shuffle over.
+void Cluster::exchange(int warp) {
+  unsigned values[warpSize];
+  for (int index = 0; index < lanesOf(warp); ++index) {
+    const auto& reader = lane(warp, index);
+    if (reader.source < 0 || reader.source >= lanesOf(warp))
+      throw LaneFault(reader.name() + " shuffles from lane " + std::to_string(reader.source) + ", which its warp of " +
+                      std::to_string(lanesOf(warp)) + " lanes does not have");
+    values[index] = lane(warp, reader.source).value;
+  }
+  for (int index = 0; index < lanesOf(warp); ++index) lane(warp, index).value = values[index];
+  warps_[static_cast<std::size_t>(warp)] = State::ready;
+}
+
+/// Where the whole block waits at a barrier, lets it go on.
+void Cluster::release(int block) {
+  const auto begin = warps_.begin() + block * warpsOfBlock(), end = begin + warpsOfBlock();
+  if (std::all_of(begin, end, [](State state) { return state == State::atBarrier; })) std::fill(begin, end, State::ready);
+}
+
+/// Names a lane that waits and one that it waits for.
+void Cluster::stuck() {
+  // The narrower the circle that a lane waits for, the nearer it is to the mistake.
+  for (const auto state : {State::atShuffle, State::atBarrier, State::atCluster}) {
+    for (int i = 0; i < lanes(); ++i) {
+      const auto& waiting = *lanes_[static_cast<std::size_t>(i)];
+      if (waiting.state != state) continue;
+      for (int k = 0; k < lanes(); ++k) {
+        const auto& other = *lanes_[static_cast<std::size_t>(k)];
+        if (!waiting.awaits(other) || other.state == waiting.state || other.state == State::ready) continue;
+        const bool same = other.block == waiting.block;
+        throw LaneFault(waiting.name() + " " + waiting.where() + " that " + (same ? "thread " + std::to_string(other.thread) : other.name()) +
+                        " never reaches: it " + other.where());
+      }
+    }
+  }
+  throw LaneFault("the lanes of a block no longer agree");
+}
+
+void Cluster::enter(void* data) {
+  auto* lane = static_cast<Lane*>(data);
+  lane->owner->kernel_(lane->owner->arguments_, lane);
+}
+
+/// The kernel is shown a constant lane; it is one of ours.
+Cluster::Lane& Cluster::own(const LosscLane* lane) { return *const_cast<Lane*>(static_cast<const Lane*>(lane)); }
+
+void Cluster::suspend(Lane& lane, State state) {
+  lane.state = state;
+  lane.fiber.suspend();
+}
+
+/// Nothing can be thrown through a kernel: its lane is left where it is.
+void Cluster::fail(Lane& lane, const std::string& what) {
+  fault_ = lane.name() + " " + what;
+  lane.fiber.suspend();
+}
+
+void Cluster::barrier(const LosscLane* seen) {
+  auto& lane = own(seen);
+  lane.owner->suspend(lane, State::atBarrier);
+}
+
+unsigned Cluster::shuffle(const LosscLane* seen, unsigned value, int source) {
+  auto& lane = own(seen);
+  lane.value = value;
+  lane.source = source;
+  lane.owner->suspend(lane, State::atShuffle);
+  return lane.value;
+}
+
+void Cluster::arrive(const LosscLane* seen) {
+  auto& lane = own(seen);
+  auto& cluster = *lane.owner;
+  if (lane.arrivals != lane.waits) cluster.fail(lane, "arrives twice at a barrier of the cluster without waiting for it");
+  ++lane.arrivals;
+  if (++cluster.arrived_ < cluster.lanes()) return;
+  cluster.arrived_ = 0;
+  ++cluster.completed_;
+}
+
+void Cluster::wait(const LosscLane* seen) {
+  auto& lane = own(seen);
+  if (lane.arrivals == lane.waits) lane.owner->fail(lane, "waits for a barrier of the cluster at which it has not arrived");
+  lane.owner->suspend(lane, State::atCluster);
+  ++lane.waits;
+}
+
+void* Cluster::remote(const LosscLane* seen, void* mine, int rank) {
+  auto& lane = own(seen);
+  auto& cluster = *lane.owner;
+  if (rank < 0 || rank >= lane.cluster)
+    cluster.fail(lane, "writes to block " + std::to_string(rank) + " of a cluster of " + std::to_string(lane.cluster));
+  const auto offset = static_cast<unsigned char*>(mine) - static_cast<unsigned char*>(lane.shared);
+  if (offset < 0 || static_cast<std::size_t>(offset) >= cluster.stride_) cluster.fail(lane, "names a place that is not in its block's shared memory");
+  // Shared memory is there as long as its block: whoever writes late writes into somebody else's.
+  const auto begin = cluster.warps_.begin() + rank * cluster.warpsOfBlock();
+  if (std::all_of(begin, begin + cluster.warpsOfBlock(), [](State state) { return state == State::returned; }))
+    cluster.fail(lane, "writes into the shared memory of block " + std::to_string(lane.block - lane.rank + rank) + ", which has returned");
+  return cluster.shared_.get() + cluster.stride_ * static_cast<std::size_t>(rank) + offset;
+}
+
+/// As late as it may be, which is where it is missed if nobody waits; drawn by lot, some come at once.
+void Cluster::copy(const LosscLane* seen, void* shared, const void* global, int bytes) {
+  auto& lane = own(seen);
+  const auto aligned = [bytes](const void* address) { return reinterpret_cast<std::uintptr_t>(address) % static_cast<std::size_t>(bytes) == 0; };
+  if ((bytes != 4 && bytes != 8 && bytes != 16) || !aligned(shared) || !aligned(global))
+    lane.owner->fail(lane, "copies " + std::to_string(bytes) + " bytes from or to a place that is not aligned to them");
+  if (lane.owner->draws_->chance())
+    land({shared, global, bytes});
+  else
+    lane.copies.push_back({shared, global, bytes});
+}
+
+void Cluster::copiesDone(const LosscLane* seen) {
+  auto& lane = own(seen);
+  for (const auto& copy : lane.copies) land(copy);
+  lane.copies.clear();
+}
+
+}  // namespace lossc::emulator

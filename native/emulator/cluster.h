@@ -1,0 +1,91 @@
+// The lanes of a cluster: blocks of up to 1024 threads, run lane by lane on the thread that calls.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "emulator/fiber.h"
+#include "emulator/lane.h"
+#include "emulator/order.h"
+
+namespace lossc::emulator {
+
+/// A kernel that would hang or misbehave on a real device.
+class LaneFault : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Shape {
+  int threads;      // of a block
+  int cluster = 1;  // blocks
+  int shared = 0;   // bytes that a block has, beside the static ones
+};
+
+class Cluster {
+ public:
+  explicit Cluster(Order order);
+  ~Cluster();
+
+  /// Runs one cluster, whose blocks are `first` and those after it. May be called again and again, also after a LaneFault.
+  void run(Kernel* kernel, const void* arguments, long long first, const Shape& shape);
+
+ private:
+  enum class State { ready, atBarrier, atCluster, atShuffle, returned };
+  struct Lane;
+  struct Memory {
+    void operator()(unsigned char* memory) const;
+  };
+
+  static void enter(void* lane);
+  static Lane& own(const LosscLane* lane);
+  static void barrier(const LosscLane* lane);
+  static unsigned shuffle(const LosscLane* lane, unsigned value, int source);
+  static void arrive(const LosscLane* lane);
+  static void wait(const LosscLane* lane);
+  static void* remote(const LosscLane* lane, void* mine, int rank);
+  static void copy(const LosscLane* lane, void* shared, const void* global, int bytes);
+  static void copiesDone(const LosscLane* lane);
+
+  int warpsOfBlock() const { return (shape_.threads + warpSize - 1) / warpSize; }
+  int lanesOf(int warp) const { return std::min(warpSize, shape_.threads - warp % warpsOfBlock() * warpSize); }
+  int lanes() const { return shape_.threads * shape_.cluster; }
+  /// Warps are counted through all blocks of the cluster.
+  Lane& lane(int warp, int index) {
+    return *lanes_[static_cast<std::size_t>(warp / warpsOfBlock() * shape_.threads + warp % warpsOfBlock() * warpSize + index)];
+  }
+  void prepare(long long first);
+  void step(int warp, Turns& turns);
+  void settle(int warp);
+  void exchange(int warp);
+  void release(int block);
+  [[noreturn]] void stuck();
+  void suspend(Lane& lane, State state);
+  void fail(Lane& lane, const std::string& what);
+
+  const Order order_;
+  Shape shape_{};
+  /// Shared memory of all blocks; one block's begins every `stride_` bytes.
+  std::unique_ptr<unsigned char, Memory> shared_;
+  std::size_t sharedBytes_ = 0;
+  std::size_t stride_ = 0;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  /// Of every warp, as all of its lanes are between two steps.
+  std::vector<State> warps_;
+  /// Lanes of the warp that is being stepped, in the order of their turns.
+  std::vector<int> turns_;
+  /// Barriers of the cluster that all lanes have arrived at, and lanes that have arrived at the next.
+  std::int64_t completed_ = 0;
+  int arrived_ = 0;
+  /// What a lane has done that it must not.
+  std::string fault_;
+  Turns* draws_ = nullptr;
+  Kernel* kernel_ = nullptr;
+  const void* arguments_ = nullptr;
+};
+
+}  // namespace lossc::emulator
