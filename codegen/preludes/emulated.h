@@ -16,10 +16,14 @@ struct LosscLane {
 
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) {
   P r;
+  LOSSC_TOUCH(LOSSC_READ, p + e, sizeof r);
   __builtin_memcpy(&r, p + e, sizeof r);
   return r;
 }
-template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) { __builtin_memcpy(p + e, &v, sizeof v); }
+template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) {
+  LOSSC_TOUCH(LOSSC_WRITE, p + e, sizeof v);
+  __builtin_memcpy(p + e, &v, sizeof v);
+}
 
 #define LOSSC_UNROLL(times)
 
@@ -44,6 +48,7 @@ struct Lane {
 #define LOSSC_ENTRY(name, K, threads, cluster, visit)                                   \
   extern "C" const int name##_cluster = cluster;                                        \
   extern "C" void name(const void* arguments, const LosscLane* self) {                  \
+    if (self->touch) lossc_touch = self->touch;                                         \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                         \
     const index block = self->block;                                                    \
     const Lane lane{self};                                                              \

@@ -12,7 +12,11 @@ struct Copy {
   void* to;
   const void* from;
   int bytes;
+  bool landed;
 };
+
+/// Whose accesses are watched on this thread.
+thread_local Cluster* watching = nullptr;
 
 void land(const Copy& copy) { std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.bytes)); }
 
@@ -25,9 +29,7 @@ struct Cluster::Lane : LosscLane {
   State state = State::ready;
   unsigned value = 0;
   int source = 0;
-  /// Barriers of the cluster that it has arrived at, and that it has waited for.
-  std::int64_t arrivals = 0;
-  std::int64_t waits = 0;
+  Standing standing;
   std::vector<Copy> copies;
 
   std::string name() const { return "thread " + std::to_string(thread) + " of block " + std::to_string(block); }
@@ -48,14 +50,14 @@ struct Cluster::Lane : LosscLane {
   }
   /// Whether this lane, which waits, waits for the other one.
   bool awaits(const Lane& other) const {
-    if (state == State::atCluster) return other.arrivals < arrivals;
+    if (state == State::atCluster) return other.standing.now.arrivals < standing.now.arrivals;
     return block == other.block && (state == State::atBarrier || thread / warpSize == other.thread / warpSize);
   }
 };
 
 void Cluster::Memory::operator()(unsigned char* memory) const { ::operator delete(memory, std::align_val_t{alignment}); }
 
-Cluster::Cluster(Order order) : order_(order) {}
+Cluster::Cluster(Order order, Races* races) : order_(order), races_(races) {}
 Cluster::~Cluster() = default;
 
 void Cluster::run(Kernel* kernel, const void* arguments, long long first, const Shape& shape) {
@@ -65,12 +67,13 @@ void Cluster::run(Kernel* kernel, const void* arguments, long long first, const 
   prepare(first);
   Turns turns(order_, first);
   draws_ = &turns;
+  watching = races_ == nullptr ? nullptr : this;
   std::vector<int> ready;
   for (;;) {
     ready.clear();
     for (int warp = 0; warp < static_cast<int>(warps_.size()); ++warp) {
       const auto state = warps_[static_cast<std::size_t>(warp)];
-      if (state == State::ready || (state == State::atCluster && lane(warp, 0).arrivals <= completed_)) ready.push_back(warp);
+      if (state == State::ready || (state == State::atCluster && lane(warp, 0).standing.now.arrivals <= completed_)) ready.push_back(warp);
     }
     if (ready.empty()) break;
     // A warp whose turn it is every time runs as far ahead of the others as the barriers allow: that is what the first and the last get.
@@ -98,13 +101,16 @@ void Cluster::prepare(long long first) {
                                      barrier,        shuffle,
                                      arrive,         wait,
                                      remote,         copy,
-                                     copiesDone,     nullptr};
+                                     copiesDone,     races_ == nullptr ? nullptr : touch};
     lane.owner = this;
     lane.state = State::ready;
-    lane.arrivals = lane.waits = 0;
+    lane.standing = {};
+    lane.standing.now.block = static_cast<int>(lane.block);
+    lane.standing.now.thread = lane.thread;
     lane.copies.clear();
     lane.fiber.start(enter, &lane);
   }
+  if (races_ != nullptr) races_->enter(shape_.cluster, shared_.get(), bytes, stride_, static_cast<int>(first));
   warps_.assign(static_cast<std::size_t>(warpsOfBlock() * shape_.cluster), State::ready);
   completed_ = arrived_ = 0;
   fault_.clear();
@@ -117,6 +123,7 @@ void Cluster::step(int warp, Turns& turns) {
   turns.arrange(turns_);
   for (const int index : turns_) {
     auto& current = lane(warp, index);
+    current_ = &current;
     current.fiber.resume();
     if (!fault_.empty()) throw LaneFault(fault_);
     if (current.fiber.finished()) current.state = State::returned;
@@ -145,13 +152,17 @@ void Cluster::exchange(int warp) {
     values[index] = lane(warp, reader.source).value;
   }
   for (int index = 0; index < lanesOf(warp); ++index) lane(warp, index).value = values[index];
+  const int begin = warp / warpsOfBlock() * shape_.threads + warp % warpsOfBlock() * warpSize;
+  spread(begin, begin + lanesOf(warp));
   warps_[static_cast<std::size_t>(warp)] = State::ready;
 }
 
 /// Where the whole block waits at a barrier, lets it go on.
 void Cluster::release(int block) {
   const auto begin = warps_.begin() + block * warpsOfBlock(), end = begin + warpsOfBlock();
-  if (std::all_of(begin, end, [](State state) { return state == State::atBarrier; })) std::fill(begin, end, State::ready);
+  if (!std::all_of(begin, end, [](State state) { return state == State::atBarrier; })) return;
+  std::fill(begin, end, State::ready);
+  spread(block * shape_.threads, (block + 1) * shape_.threads);
 }
 
 /// Names a lane that waits and one that it waits for.
@@ -195,6 +206,8 @@ void Cluster::fail(Lane& lane, const std::string& what) {
 void Cluster::barrier(const LosscLane* seen) {
   auto& lane = own(seen);
   lane.owner->suspend(lane, State::atBarrier);
+  ++lane.standing.now.barriers;
+  ++lane.standing.now.warp;
 }
 
 unsigned Cluster::shuffle(const LosscLane* seen, unsigned value, int source) {
@@ -202,24 +215,27 @@ unsigned Cluster::shuffle(const LosscLane* seen, unsigned value, int source) {
   lane.value = value;
   lane.source = source;
   lane.owner->suspend(lane, State::atShuffle);
+  ++lane.standing.now.warp;
   return lane.value;
 }
 
 void Cluster::arrive(const LosscLane* seen) {
   auto& lane = own(seen);
   auto& cluster = *lane.owner;
-  if (lane.arrivals != lane.waits) cluster.fail(lane, "arrives twice at a barrier of the cluster without waiting for it");
-  ++lane.arrivals;
+  if (lane.standing.now.arrivals != lane.standing.now.waits) cluster.fail(lane, "arrives twice at a barrier of the cluster without waiting for it");
+  ++lane.standing.now.arrivals;
   if (++cluster.arrived_ < cluster.lanes()) return;
   cluster.arrived_ = 0;
   ++cluster.completed_;
+  cluster.spread(0, cluster.lanes());
 }
 
 void Cluster::wait(const LosscLane* seen) {
   auto& lane = own(seen);
-  if (lane.arrivals == lane.waits) lane.owner->fail(lane, "waits for a barrier of the cluster at which it has not arrived");
+  if (lane.standing.now.arrivals == lane.standing.now.waits) lane.owner->fail(lane, "waits for a barrier of the cluster at which it has not arrived");
   lane.owner->suspend(lane, State::atCluster);
-  ++lane.waits;
+  ++lane.standing.now.waits;
+  ++lane.standing.now.warp;
 }
 
 void* Cluster::remote(const LosscLane* seen, void* mine, int rank) {
@@ -242,16 +258,53 @@ void Cluster::copy(const LosscLane* seen, void* shared, const void* global, int 
   const auto aligned = [bytes](const void* address) { return reinterpret_cast<std::uintptr_t>(address) % static_cast<std::size_t>(bytes) == 0; };
   if ((bytes != 4 && bytes != 8 && bytes != 16) || !aligned(shared) || !aligned(global))
     lane.owner->fail(lane, "copies " + std::to_string(bytes) + " bytes from or to a place that is not aligned to them");
-  if (lane.owner->draws_->chance())
-    land({shared, global, bytes});
-  else
-    lane.copies.push_back({shared, global, bytes});
+  auto& cluster = *lane.owner;
+  cluster.check(lane, global, bytes, Touch::read);
+  cluster.check(lane, shared, bytes, Touch::write);
+  if (cluster.races_ != nullptr) cluster.races_->reserve(shared, bytes, true);
+  const bool landed = cluster.draws_->chance();
+  if (landed) land({shared, global, bytes, landed});
+  lane.copies.push_back({shared, global, bytes, landed});
 }
 
 void Cluster::copiesDone(const LosscLane* seen) {
   auto& lane = own(seen);
-  for (const auto& copy : lane.copies) land(copy);
+  auto& cluster = *lane.owner;
+  for (const auto& copy : lane.copies) {
+    if (!copy.landed) land(copy);
+    if (cluster.races_ == nullptr) continue;
+    // It was going on all the time, and so is in order only with what comes after it is done.
+    cluster.races_->reserve(copy.to, copy.bytes, false);
+    cluster.check(lane, copy.to, copy.bytes, Touch::write);
+    cluster.check(lane, copy.from, copy.bytes, Touch::read);
+  }
   lane.copies.clear();
+}
+
+void Cluster::touch(const void* address, int bytes, int how) {
+  // Kernels of several devices share one binary, and it tells all of them.
+  if (watching != nullptr) watching->check(*watching->current_, address, bytes, static_cast<Touch>(how));
+}
+
+void Cluster::check(Lane& lane, const void* address, int bytes, Touch how) {
+  if (races_ == nullptr) return;
+  const auto* place = static_cast<const unsigned char*>(address);
+  if (how == Touch::write)
+    for (const auto& copy : lane.copies)
+      if (const auto* from = static_cast<const unsigned char*>(copy.from); from < place + bytes && place < from + copy.bytes && place != copy.to)
+        fail(lane, "writes over what it is still copying");
+  const auto wrong = races_->access(lane.standing, address, bytes, how);
+  if (wrong.empty()) return;
+  fault_ = wrong;
+  lane.fiber.suspend();
+}
+
+/// What one lane of those that meet has acquired, all of them have.
+void Cluster::spread(int begin, int end) {
+  if (races_ == nullptr) return;
+  Known all;
+  for (int i = begin; i < end; ++i) all = joined(all, lanes_[static_cast<std::size_t>(i)]->standing.known);
+  for (int i = begin; i < end; ++i) lanes_[static_cast<std::size_t>(i)]->standing.known = all;
 }
 
 }  // namespace lossc::emulator

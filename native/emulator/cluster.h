@@ -11,6 +11,7 @@
 #include "emulator/fiber.h"
 #include "emulator/lane.h"
 #include "emulator/order.h"
+#include "emulator/races.h"
 
 namespace lossc::emulator {
 
@@ -28,7 +29,8 @@ struct Shape {
 
 class Cluster {
  public:
-  explicit Cluster(Order order);
+  /// With `races`, every access is watched; only one cluster at a time may be run then.
+  explicit Cluster(Order order, Races* races = nullptr);
   ~Cluster();
 
   /// Runs one cluster, whose blocks are `first` and those after it. May be called again and again, also after a LaneFault.
@@ -50,6 +52,9 @@ class Cluster {
   static void* remote(const LosscLane* lane, void* mine, int rank);
   static void copy(const LosscLane* lane, void* shared, const void* global, int bytes);
   static void copiesDone(const LosscLane* lane);
+  static void touch(const void* address, int bytes, int how);
+  void check(Lane& lane, const void* address, int bytes, Touch how);
+  void spread(int begin, int end);
 
   int warpsOfBlock() const { return (shape_.threads + warpSize - 1) / warpSize; }
   int lanesOf(int warp) const { return std::min(warpSize, shape_.threads - warp % warpsOfBlock() * warpSize); }
@@ -68,6 +73,8 @@ class Cluster {
   void fail(Lane& lane, const std::string& what);
 
   const Order order_;
+  Races* const races_;
+  Lane* current_ = nullptr;
   Shape shape_{};
   /// Shared memory of all blocks; one block's begins every `stride_` bytes.
   std::unique_ptr<unsigned char, Memory> shared_;
