@@ -28,7 +28,10 @@ Napi::Value openCpu(const Napi::CallbackInfo& info) {
 
 Napi::Value openEmulated(const Napi::CallbackInfo& info) {
   return throwing(info.Env(), [&]() -> Napi::Value {
-    const auto value = toObject(info[0], "options").Get("order");
+    const auto options = toObject(info[0], "options");
+    const auto value = options.Get("order");
+    const auto races = options.Get("races");
+    if (!races.IsUndefined() && !races.IsBoolean()) throw Fault(Code::usage, "races must be a boolean");
     using Kind = emulator::Order::Kind;
     emulator::Order order;
     if (value.IsNumber()) {
@@ -38,7 +41,7 @@ Napi::Value openEmulated(const Napi::CallbackInfo& info) {
       if (name != "forward" && name != "reverse") throw Fault(Code::usage, "order must be \"forward\", \"reverse\" or a seed");
       order.kind = name == "forward" ? Kind::forward : Kind::reverse;
     }
-    return Device::make(info.Env(), std::make_shared<EmulatedBackend>(order));
+    return Device::make(info.Env(), std::make_shared<EmulatedBackend>(order, races.IsBoolean() && races.As<Napi::Boolean>().Value()));
   });
 }
 

@@ -79,6 +79,9 @@ export interface NativeDevice {
   readonly threads: number;
   /** Launches since the device was opened. */
   readonly launches: number;
+  /** Distinct bytes that each launch has read, in all; only an emulated device with `races` counts them. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
   /** Zeroed memory, aligned to 256 bytes. `DEVICE_OUT_OF_MEMORY` where there is none. */
   allocate(bytes: number): NativeBuffer;
   /** Loads a binary: a path for cpu and emulated (a shared object), the bytes of a cubin for cuda. */
@@ -109,8 +112,8 @@ export interface LibraryReport {
 export interface NativeAddon {
   /** `threads` 0: one per core that the process may use. */
   openCpu(options: { readonly threads: number }): NativeDevice;
-  /** Blocks are run lane by lane in the given order: `"forward"`, `"reverse"`, or a seed. */
-  openEmulated(options: { readonly order: "forward" | "reverse" | number }): NativeDevice;
+  /** Blocks are run lane by lane in the given order: `"forward"`, `"reverse"`, or a seed. With `races`, accesses that nothing puts in order are a `DEVICE_FAULT`. */
+  openEmulated(options: { readonly order: "forward" | "reverse" | number; readonly races?: boolean }): NativeDevice;
   /** `DEVICE_NOT_FOUND` where there is no driver or no such GPU. */
   openCuda(options: { readonly ordinal: number }): NativeDevice;
   /** `DEVICE_NOT_FOUND`, with what is missing, where there is no driver. */

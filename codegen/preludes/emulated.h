@@ -2,23 +2,28 @@
 
 struct LosscLane {
   long long block;
-  int thread, threads, rank;
+  int thread, threads, rank, cluster;
   void* shared;
   void (*barrier)(const LosscLane*);
   unsigned (*shuffle)(const LosscLane*, unsigned value, int source, int lanes);
-  void (*arrive)(const LosscLane*);
-  void (*wait)(const LosscLane*);
+  void (*cluster_arrive)(const LosscLane*);
+  void (*cluster_wait)(const LosscLane*);
   void* (*remote)(const LosscLane*, void* mine, int rank);
   void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);
-  void (*copied)(const LosscLane*);
+  void (*copies_done)(const LosscLane*);
+  void (*touch)(const void* address, int bytes, int how);
 };
 
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) {
   P r;
+  LOSSC_TOUCH(LOSSC_READ, p + e, sizeof r);
   __builtin_memcpy(&r, p + e, sizeof r);
   return r;
 }
-template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) { __builtin_memcpy(p + e, &v, sizeof v); }
+template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) {
+  LOSSC_TOUCH(LOSSC_WRITE, p + e, sizeof v);
+  __builtin_memcpy(p + e, &v, sizeof v);
+}
 
 #define LOSSC_UNROLL(times)
 
@@ -39,16 +44,18 @@ struct Lane {
   LOSSC_FN void barrier() const { lane->barrier(lane); }
   template <int LANES> LOSSC_FN unsigned shuffle(unsigned v, int source) const { return lane->shuffle(lane, v, source, LANES); }
   LOSSC_FN void* shared() const { return lane->shared; }
-  LOSSC_FN void cluster_arrive() const { lane->arrive(lane); }
-  LOSSC_FN void cluster_wait() const { lane->wait(lane); }
-  LOSSC_FN void write_remote(double* mine, int rank, double v) const { write(static_cast<double*>(lane->remote(lane, mine, rank)), 0, v); }
+  LOSSC_FN void cluster_arrive() const { lane->cluster_arrive(lane); }
+  LOSSC_FN void cluster_wait() const { lane->cluster_wait(lane); }
+  template <class T> LOSSC_FN void write_remote(T* mine, int rank, T v) const { write(static_cast<T*>(lane->remote(lane, mine, rank)), 0, v); }
   template <int BYTES> LOSSC_FN void copy(void* shared, const void* global) const { lane->copy(lane, shared, global, BYTES); }
-  LOSSC_FN void copies_done() const { lane->copied(lane); }
+  LOSSC_FN void copies_done() const { lane->copies_done(lane); }
 };
 
+// Beside the entry, what a GPU's kernel says of itself: how many blocks are a cluster.
 #define LOSSC_ENTRY(name, K, threads, cluster, visit)                                   \
   extern "C" const int name##_cluster = cluster;                                        \
   extern "C" void name(const void* arguments, const LosscLane* self) {                  \
+    if (self->touch) lossc_touch = self->touch;                                         \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                         \
     const index block = self->block;                                                    \
     const Lane lane{self};                                                              \

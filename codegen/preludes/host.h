@@ -27,16 +27,22 @@ LOSSC_FN void narrow(float x, f16& out) {
   out.bits = (unsigned short)(sign | r);
 }
 
-template <class T> LOSSC_FN T read(const T* p, index i) { return p[i]; }
-template <class T> LOSSC_FN void write(T* p, index i, T v) { p[i] = v; }
+// Only the emulated device wants to be told of accesses (watch.h).
+#ifndef LOSSC_TOUCH
+#define LOSSC_TOUCH(how, p, bytes) void()
+#endif
+
+template <class T> LOSSC_FN T read(const T* p, index i) { LOSSC_TOUCH(LOSSC_READ, p + i, sizeof(T)); return p[i]; }
+template <class T> LOSSC_FN void write(T* p, index i, T v) { LOSSC_TOUCH(LOSSC_WRITE, p + i, sizeof(T)); p[i] = v; }
 // What another block may have written during this kernel.
-template <class T> LOSSC_FN T read_fresh(const T* p, index i) { return p[i]; }
+template <class T> LOSSC_FN T read_fresh(const T* p, index i) { LOSSC_TOUCH(LOSSC_READ, p + i, sizeof(T)); return p[i]; }
 LOSSC_FN void atomic_min(unsigned* p, unsigned v) {
+  LOSSC_TOUCH(LOSSC_ATOMIC, p, sizeof *p);
   unsigned seen = __atomic_load_n(p, __ATOMIC_RELAXED);
   while (v < seen && !__atomic_compare_exchange_n(p, &seen, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
 }
-LOSSC_FN unsigned atomic_add(unsigned* p, unsigned v) { return __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL); }
-LOSSC_FN void fence() { __atomic_thread_fence(__ATOMIC_ACQ_REL); }
+LOSSC_FN unsigned atomic_add(unsigned* p, unsigned v) { LOSSC_TOUCH(LOSSC_ATOMIC, p, sizeof *p); return __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL); }
+LOSSC_FN void fence() { LOSSC_TOUCH(LOSSC_FENCE, nullptr, 0); __atomic_thread_fence(__ATOMIC_ACQ_REL); }
 
 LOSSC_FN float exp_(float x) { return __builtin_expf(x); }
 LOSSC_FN float log_(float x) { return __builtin_logf(x); }

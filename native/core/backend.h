@@ -40,6 +40,9 @@ class Backend {
 
   const Description description;
   std::atomic<std::int64_t> launches{0};
+  /// Distinct bytes of memory that launches have read and written; only a device that watches its kernels counts them.
+  std::atomic<std::int64_t> bytesRead{0};
+  std::atomic<std::int64_t> bytesWritten{0};
 };
 
 }  // namespace lossc

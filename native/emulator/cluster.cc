@@ -1,137 +1,162 @@
 #include "emulator/cluster.h"
 
 #include <cstring>
+#include <new>
 
 namespace lossc::emulator {
 namespace {
 
-/// A copy into shared memory that nobody has waited for.
+constexpr std::size_t alignment = 128;
+
 struct Copy {
   void* to;
   const void* from;
   int bytes;
+  bool landed;
 };
+
+/// Whose accesses are watched on this thread.
+thread_local Cluster* watching = nullptr;
+
+void land(const Copy& copy) { std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.bytes)); }
 
 }  // namespace
 
 /// A lane as the kernel sees it, and where it stands.
 struct Cluster::Lane : LosscLane {
-  enum class State { ready, atBarrier, atShuffle, atCluster, returned };
-
   Cluster* owner = nullptr;
   Fiber fiber;
   State state = State::ready;
   unsigned value = 0;
   int source = 0;
-  int among = 0;
-  int arrivals = 0;
-  std::vector<Copy> copies{};
+  int among = warpSize;
+  Standing standing;
+  std::vector<Copy> copies;
 
+  std::string name() const { return "thread " + std::to_string(thread) + " of block " + std::to_string(block); }
   const char* where() const {
     switch (state) {
       case State::ready:
         return "is running";
       case State::atBarrier:
         return "waits at a barrier of the block";
-      case State::atShuffle:
-        return "waits at a shuffle of its warp";
       case State::atCluster:
         return "waits at a barrier of the cluster";
+      case State::atShuffle:
+        return "waits at a shuffle of its warp";
       case State::returned:
         return "has returned";
     }
     return "";
   }
-  std::string name() const { return "thread " + std::to_string(thread) + " of block " + std::to_string(block); }
-  /// Whether it waits for the other.
+  /// Whether this lane, which waits, waits for the other one.
   bool awaits(const Lane& other) const {
-    switch (state) {
-      case State::atBarrier:
-        return block == other.block && other.state != State::atBarrier;
-      case State::atShuffle:
-        return block == other.block && thread / among == other.thread / among && other.state != State::atShuffle;
-      case State::atCluster:
-        return other.arrivals < arrivals;
-      default:
-        return false;
-    }
+    if (state == State::atCluster) return other.standing.now.arrivals < standing.now.arrivals;
+    return block == other.block && (state == State::atBarrier || thread / among == other.thread / among);
   }
 };
 
-Cluster::Cluster(Order order) : order_(order) {}
+void Cluster::Memory::operator()(unsigned char* memory) const { ::operator delete(memory, std::align_val_t{alignment}); }
+
+Cluster::Cluster(Order order, Races* races) : order_(order), races_(races) {}
 Cluster::~Cluster() = default;
 
-void Cluster::run(Kernel* kernel, const void* arguments, long long first, Shape shape) {
+void Cluster::run(Kernel* kernel, const void* arguments, long long first, const Shape& shape) {
   kernel_ = kernel;
   arguments_ = arguments;
   shape_ = shape;
   prepare(first);
   Turns turns(order_, first);
-  std::vector<int> candidates;
+  draws_ = &turns;
+  watching = races_ == nullptr ? nullptr : this;
+  std::vector<int> ready;
   for (;;) {
-    candidates.clear();
-    for (int warp = 0; warp < warps(); ++warp)
-      if (ready(warp)) candidates.push_back(warp);
-    if (candidates.empty()) {
-      if (release()) continue;
-      break;
+    ready.clear();
+    for (int warp = 0; warp < static_cast<int>(warps_.size()); ++warp) {
+      const auto state = warps_[static_cast<std::size_t>(warp)];
+      if (state == State::ready || (state == State::atCluster && lane(warp, 0).standing.now.arrivals <= completed_)) ready.push_back(warp);
     }
+    if (ready.empty()) break;
     // A warp whose turn it is every time runs as far ahead of the others as the barriers allow: that is what the first and the last get.
-    const int warp = candidates[turns.pick(candidates.size())];
-    step(warp, turns);
-    exchange(warp);
+    step(ready[turns.pick(ready.size())], turns);
   }
-  for (int i = 0; i < count(); ++i)
-    if (lanes_[static_cast<std::size_t>(i)]->state != Lane::State::returned) stuck();
+  for (const auto state : warps_)
+    if (state != State::returned) stuck();
 }
 
 void Cluster::prepare(long long first) {
-  shared_.assign(static_cast<std::size_t>(shape_.shared) * static_cast<std::size_t>(shape_.cluster), 0xff);
-  while (lanes_.size() < static_cast<std::size_t>(count())) lanes_.push_back(std::make_unique<Lane>());
-  for (int i = 0; i < count(); ++i) {
-    auto& lane = *lanes_[static_cast<std::size_t>(i)];
-    const int rank = i / shape_.threads;
-    static_cast<LosscLane&>(lane) = {first + rank, i % shape_.threads, shape_.threads, rank, sharedOf(rank), barrier, shuffle, arrive, wait, remote, copy, copied};
+  stride_ = (static_cast<std::size_t>(shape_.shared) + staticShared + alignment - 1) / alignment * alignment;
+  const auto bytes = stride_ * static_cast<std::size_t>(shape_.cluster);
+  if (bytes > sharedBytes_) {
+    shared_.reset(static_cast<unsigned char*>(::operator new(bytes, std::align_val_t{alignment})));
+    sharedBytes_ = bytes;
+  }
+  std::memset(shared_.get(), 0xff, bytes);
+  while (lanes_.size() < static_cast<std::size_t>(lanes())) lanes_.push_back(std::make_unique<Lane>());
+  for (int index = 0; index < lanes(); ++index) {
+    auto& lane = *lanes_[static_cast<std::size_t>(index)];
+    const int rank = index / shape_.threads;
+    static_cast<LosscLane&>(lane) = {first + rank,   index % shape_.threads,
+                                     shape_.threads, rank,
+                                     shape_.cluster, shared_.get() + stride_ * static_cast<std::size_t>(rank),
+                                     barrier,        shuffle,
+                                     arrive,         wait,
+                                     remote,         copy,
+                                     copiesDone,     races_ == nullptr ? nullptr : touch};
     lane.owner = this;
-    lane.state = Lane::State::ready;
-    lane.arrivals = 0;
+    lane.state = State::ready;
+    lane.standing = {};
+    lane.standing.now.block = static_cast<int>(lane.block);
+    lane.standing.now.thread = lane.thread;
     lane.copies.clear();
     lane.fiber.start(enter, &lane);
   }
+  if (races_ != nullptr) races_->enter(shape_.cluster, shared_.get(), bytes, stride_, static_cast<int>(first));
+  warps_.assign(static_cast<std::size_t>(warpsOfBlock() * shape_.cluster), State::ready);
+  completed_ = arrived_ = 0;
+  fault_.clear();
 }
 
-bool Cluster::ready(int warp) {
-  for (int index = 0; index < lanesOf(warp); ++index)
-    if (lane(warp, index).state == Lane::State::ready) return true;
-  return false;
-}
-
-/// Every lane of the warp runs to its next barrier or shuffle, or to its end.
+/// Every lane of the warp runs to the next point where it waits, or to its end.
 void Cluster::step(int warp, Turns& turns) {
+  if (warps_[static_cast<std::size_t>(warp)] == State::atCluster)
+    for (int index = 0; index < lanesOf(warp); ++index) lane(warp, index).state = State::ready;
   turns_.resize(static_cast<std::size_t>(lanesOf(warp)));
   turns.arrange(turns_);
   for (const int index : turns_) {
     auto& current = lane(warp, index);
-    if (current.state == Lane::State::ready) current.fiber.resume();
-    if (current.fiber.finished()) current.state = Lane::State::returned;
+    if (current.state != State::ready) continue;
+    current_ = &current;
+    current.fiber.resume();
+    if (!fault_.empty()) throw LaneFault(fault_);
+    if (current.fiber.finished()) current.state = State::returned;
   }
+  settle(warp);
 }
 
-/// Where a whole group of lanes waits at a shuffle, hands the values over and lets it go on.
-void Cluster::exchange(int warp) {
-  for (int begin = 0; begin < lanesOf(warp);) {
-    auto& first = lane(warp, begin);
-    if (first.state != Lane::State::atShuffle) {
-      ++begin;
-      continue;
-    }
-    const int end = std::min(begin + first.among, lanesOf(warp));
-    bool whole = begin % first.among == 0;
-    for (int index = begin; index < end; ++index) whole = whole && lane(warp, index).state == Lane::State::atShuffle && lane(warp, index).among == first.among;
-    if (!whole) {
-      ++begin;
-      continue;
-    }
+/// Lets go on who need not wait. A warp that is torn apart, and of which no group of lanes can go on, is stuck.
+void Cluster::settle(int warp) {
+  auto& state = warps_[static_cast<std::size_t>(warp)];
+  if (exchange(warp)) {
+    state = State::ready;
+    return;
+  }
+  state = lane(warp, 0).state;
+  for (int index = 1; index < lanesOf(warp); ++index)
+    if (lane(warp, index).state != state) stuck();
+  if (state == State::atBarrier) release(warp / warpsOfBlock());
+}
+
+/// Hands over the values of the groups of lanes that wait at a shuffle as a whole; says whether there are such.
+bool Cluster::exchange(int warp) {
+  bool any = false;
+  for (int begin = 0, end = 0; begin < lanesOf(warp); begin = end) {
+    const auto& first = lane(warp, begin);
+    const int size = first.state == State::atShuffle ? first.among : 1;
+    end = std::min(begin + size, lanesOf(warp));
+    bool whole = first.state == State::atShuffle && begin % size == 0;
+    for (int index = begin; index < end; ++index) whole = whole && lane(warp, index).state == State::atShuffle && lane(warp, index).among == size;
+    if (!whole) continue;
     unsigned values[warpSize];
     for (int index = begin; index < end; ++index) {
       const auto& reader = lane(warp, index);
@@ -142,48 +167,41 @@ void Cluster::exchange(int warp) {
     }
     for (int index = begin; index < end; ++index) {
       lane(warp, index).value = values[index];
-      lane(warp, index).state = Lane::State::ready;
+      lane(warp, index).state = State::ready;
     }
-    begin = end;
+    const int block = warp / warpsOfBlock() * shape_.threads + warp % warpsOfBlock() * warpSize;
+    spread(block + begin, block + end);
+    any = true;
   }
+  return any;
 }
 
-/// Lets those go on who wait for nobody any more: blocks that are at a barrier as a whole, or the whole cluster.
-bool Cluster::release() {
-  bool released = false;
-  for (int rank = 0; rank < shape_.cluster; ++rank) {
-    const auto begin = lanes_.begin() + rank * shape_.threads, end = begin + shape_.threads;
-    if (!std::all_of(begin, end, [](const auto& lane) { return lane->state == Lane::State::atBarrier; })) continue;
-    std::for_each(begin, end, [](const auto& lane) { lane->state = Lane::State::ready; });
-    released = true;
-  }
-  if (released) return true;
-  int least = 0;
-  for (int i = 0; i < count(); ++i) {
-    const auto& lane = *lanes_[static_cast<std::size_t>(i)];
-    if (lane.state != Lane::State::returned && (i == 0 || lane.arrivals < least)) least = lane.arrivals;
-  }
-  for (int i = 0; i < count(); ++i) {
-    auto& lane = *lanes_[static_cast<std::size_t>(i)];
-    if (lane.state != Lane::State::atCluster || lane.arrivals > least) continue;
-    lane.state = Lane::State::ready;
-    released = true;
-  }
-  return released;
+/// Where the whole block waits at a barrier, lets it go on.
+void Cluster::release(int block) {
+  const auto begin = warps_.begin() + block * warpsOfBlock(), end = begin + warpsOfBlock();
+  if (!std::all_of(begin, end, [](State state) { return state == State::atBarrier; })) return;
+  std::fill(begin, end, State::ready);
+  for (int i = block * shape_.threads; i < (block + 1) * shape_.threads; ++i) lanes_[static_cast<std::size_t>(i)]->state = State::ready;
+  spread(block * shape_.threads, (block + 1) * shape_.threads);
 }
 
 /// Names a lane that waits and one that it waits for.
 void Cluster::stuck() {
-  for (int i = 0; i < count(); ++i) {
-    const auto& waiting = *lanes_[static_cast<std::size_t>(i)];
-    for (int j = 0; j < count(); ++j) {
-      const auto& other = *lanes_[static_cast<std::size_t>(j)];
-      if (waiting.awaits(other)) throw LaneFault(waiting.name() + " " + waiting.where() + " that " +
-                                                 (other.block == waiting.block ? "thread " + std::to_string(other.thread) : other.name()) +
-                                                 " never reaches: it " + other.where());
+  // The narrower the circle that a lane waits for, the nearer it is to the mistake.
+  for (const auto state : {State::atShuffle, State::atBarrier, State::atCluster}) {
+    for (int i = 0; i < lanes(); ++i) {
+      const auto& waiting = *lanes_[static_cast<std::size_t>(i)];
+      if (waiting.state != state) continue;
+      for (int k = 0; k < lanes(); ++k) {
+        const auto& other = *lanes_[static_cast<std::size_t>(k)];
+        if (!waiting.awaits(other) || other.state == waiting.state || other.state == State::ready) continue;
+        const bool same = other.block == waiting.block;
+        throw LaneFault(waiting.name() + " " + waiting.where() + " that " + (same ? "thread " + std::to_string(other.thread) : other.name()) +
+                        " never reaches: it " + other.where());
+      }
     }
   }
-  throw LaneFault("the lanes of a cluster no longer agree");
+  throw LaneFault("the lanes of a block no longer agree");
 }
 
 void Cluster::enter(void* data) {
@@ -191,45 +209,123 @@ void Cluster::enter(void* data) {
   lane->owner->kernel_(lane->owner->arguments_, lane);
 }
 
-// The kernel is shown a constant lane; it is one of ours.
+/// The kernel is shown a constant lane; it is one of ours.
+Cluster::Lane& Cluster::own(const LosscLane* lane) { return *const_cast<Lane*>(static_cast<const Lane*>(lane)); }
+
+void Cluster::suspend(Lane& lane, State state) {
+  lane.state = state;
+  lane.fiber.suspend();
+}
+
+/// Nothing can be thrown through a kernel: its lane is left where it is.
+void Cluster::fail(Lane& lane, const std::string& what) {
+  fault_ = lane.name() + " " + what;
+  lane.fiber.suspend();
+}
 
 void Cluster::barrier(const LosscLane* seen) {
-  auto* lane = const_cast<Lane*>(static_cast<const Lane*>(seen));
-  lane->state = Lane::State::atBarrier;
-  lane->fiber.suspend();
+  auto& lane = own(seen);
+  lane.owner->suspend(lane, State::atBarrier);
+  ++lane.standing.now.barriers;
+  ++lane.standing.now.warp;
 }
 
 unsigned Cluster::shuffle(const LosscLane* seen, unsigned value, int source, int lanes) {
-  auto* lane = const_cast<Lane*>(static_cast<const Lane*>(seen));
-  lane->value = value;
-  lane->source = source;
-  lane->among = lanes;
-  lane->state = Lane::State::atShuffle;
-  lane->fiber.suspend();
-  return lane->value;
+  auto& lane = own(seen);
+  lane.value = value;
+  lane.source = source;
+  lane.among = lanes;
+  lane.owner->suspend(lane, State::atShuffle);
+  ++lane.standing.now.warp;
+  return lane.value;
 }
 
-void Cluster::arrive(const LosscLane* seen) { ++const_cast<Lane*>(static_cast<const Lane*>(seen))->arrivals; }
+void Cluster::arrive(const LosscLane* seen) {
+  auto& lane = own(seen);
+  auto& cluster = *lane.owner;
+  if (lane.standing.now.arrivals != lane.standing.now.waits) cluster.fail(lane, "arrives twice at a barrier of the cluster without waiting for it");
+  ++lane.standing.now.arrivals;
+  if (++cluster.arrived_ < cluster.lanes()) return;
+  cluster.arrived_ = 0;
+  ++cluster.completed_;
+  cluster.spread(0, cluster.lanes());
+}
 
 void Cluster::wait(const LosscLane* seen) {
-  auto* lane = const_cast<Lane*>(static_cast<const Lane*>(seen));
-  lane->state = Lane::State::atCluster;
-  lane->fiber.suspend();
+  auto& lane = own(seen);
+  if (lane.standing.now.arrivals == lane.standing.now.waits) lane.owner->fail(lane, "waits for a barrier of the cluster at which it has not arrived");
+  lane.owner->suspend(lane, State::atCluster);
+  ++lane.standing.now.waits;
+  ++lane.standing.now.warp;
 }
 
 void* Cluster::remote(const LosscLane* seen, void* mine, int rank) {
-  auto& owner = *static_cast<const Lane*>(seen)->owner;
-  return owner.sharedOf(rank) + (static_cast<unsigned char*>(mine) - owner.sharedOf(seen->rank));
+  auto& lane = own(seen);
+  auto& cluster = *lane.owner;
+  if (rank < 0 || rank >= lane.cluster)
+    cluster.fail(lane, "writes to block " + std::to_string(rank) + " of a cluster of " + std::to_string(lane.cluster));
+  const auto offset = static_cast<unsigned char*>(mine) - static_cast<unsigned char*>(lane.shared);
+  if (offset < 0 || static_cast<std::size_t>(offset) >= cluster.stride_) cluster.fail(lane, "names a place that is not in its block's shared memory");
+  // Shared memory is there as long as its block: whoever writes late writes into somebody else's.
+  const auto begin = cluster.warps_.begin() + rank * cluster.warpsOfBlock();
+  if (std::all_of(begin, begin + cluster.warpsOfBlock(), [](State state) { return state == State::returned; }))
+    cluster.fail(lane, "writes into the shared memory of block " + std::to_string(lane.block - lane.rank + rank) + ", which has returned");
+  return cluster.shared_.get() + cluster.stride_ * static_cast<std::size_t>(rank) + offset;
 }
 
+/// As late as it may be, which is where it is missed if nobody waits; drawn by lot, some come at once.
 void Cluster::copy(const LosscLane* seen, void* shared, const void* global, int bytes) {
-  const_cast<Lane*>(static_cast<const Lane*>(seen))->copies.push_back({shared, global, bytes});
+  auto& lane = own(seen);
+  const auto aligned = [bytes](const void* address) { return reinterpret_cast<std::uintptr_t>(address) % static_cast<std::size_t>(bytes) == 0; };
+  if ((bytes != 4 && bytes != 8 && bytes != 16) || !aligned(shared) || !aligned(global))
+    lane.owner->fail(lane, "copies " + std::to_string(bytes) + " bytes from or to a place that is not aligned to them");
+  auto& cluster = *lane.owner;
+  cluster.check(lane, global, bytes, Touch::read);
+  cluster.check(lane, shared, bytes, Touch::write);
+  if (cluster.races_ != nullptr) cluster.races_->reserve(shared, bytes, true);
+  const bool landed = cluster.draws_->chance();
+  if (landed) land({shared, global, bytes, landed});
+  lane.copies.push_back({shared, global, bytes, landed});
 }
 
-void Cluster::copied(const LosscLane* seen) {
-  auto& copies = const_cast<Lane*>(static_cast<const Lane*>(seen))->copies;
-  for (const auto& [to, from, bytes] : copies) std::memcpy(to, from, static_cast<std::size_t>(bytes));
-  copies.clear();
+void Cluster::copiesDone(const LosscLane* seen) {
+  auto& lane = own(seen);
+  auto& cluster = *lane.owner;
+  for (const auto& copy : lane.copies) {
+    if (!copy.landed) land(copy);
+    if (cluster.races_ == nullptr) continue;
+    // It was going on all the time, and so is in order only with what comes after it is done.
+    cluster.races_->reserve(copy.to, copy.bytes, false);
+    cluster.check(lane, copy.to, copy.bytes, Touch::write);
+    cluster.check(lane, copy.from, copy.bytes, Touch::read);
+  }
+  lane.copies.clear();
+}
+
+void Cluster::touch(const void* address, int bytes, int how) {
+  // Kernels of several devices share one binary, and it tells all of them.
+  if (watching != nullptr) watching->check(*watching->current_, address, bytes, static_cast<Touch>(how));
+}
+
+void Cluster::check(Lane& lane, const void* address, int bytes, Touch how) {
+  if (races_ == nullptr) return;
+  const auto* place = static_cast<const unsigned char*>(address);
+  if (how == Touch::write)
+    for (const auto& copy : lane.copies)
+      if (const auto* from = static_cast<const unsigned char*>(copy.from); from < place + bytes && place < from + copy.bytes && place != copy.to)
+        fail(lane, "writes over what it is still copying");
+  const auto wrong = races_->access(lane.standing, address, bytes, how);
+  if (wrong.empty()) return;
+  fault_ = wrong;
+  lane.fiber.suspend();
+}
+
+/// What one lane of those that meet has acquired, all of them have.
+void Cluster::spread(int begin, int end) {
+  if (races_ == nullptr) return;
+  Known all;
+  for (int i = begin; i < end; ++i) all = joined(all, lanes_[static_cast<std::size_t>(i)]->standing.known);
+  for (int i = begin; i < end; ++i) lanes_[static_cast<std::size_t>(i)]->standing.known = all;
 }
 
 }  // namespace lossc::emulator

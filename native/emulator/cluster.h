@@ -1,7 +1,8 @@
-// The blocks of one cluster, run lane by lane on the thread that calls.
+// The lanes of a cluster: blocks of up to 1024 threads, run lane by lane on the thread that calls.
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -10,6 +11,7 @@
 #include "emulator/fiber.h"
 #include "emulator/lane.h"
 #include "emulator/order.h"
+#include "emulator/races.h"
 
 namespace lossc::emulator {
 
@@ -19,49 +21,78 @@ class LaneFault : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+struct Shape {
+  int threads;      // of a block
+  int cluster = 1;  // blocks
+  int shared = 0;   // bytes that a block has, beside the static ones
+};
+
 class Cluster {
  public:
-  explicit Cluster(Order order);
+  /// With `races`, every access is watched; only one cluster at a time may be run then.
+  explicit Cluster(Order order, Races* races = nullptr);
   ~Cluster();
 
-  /// Runs the blocks from `first` on. May be called again and again, also after a LaneFault.
-  void run(Kernel* kernel, const void* arguments, long long first, Shape shape);
+  /// Runs one cluster, whose blocks are `first` and those after it. May be called again and again, also after a LaneFault.
+  void run(Kernel* kernel, const void* arguments, long long first, const Shape& shape);
 
  private:
+  enum class State { ready, atBarrier, atCluster, atShuffle, returned };
   struct Lane;
+  struct Memory {
+    void operator()(unsigned char* memory) const;
+  };
 
   static void enter(void* lane);
+  static Lane& own(const LosscLane* lane);
   static void barrier(const LosscLane* lane);
   static unsigned shuffle(const LosscLane* lane, unsigned value, int source, int lanes);
   static void arrive(const LosscLane* lane);
   static void wait(const LosscLane* lane);
   static void* remote(const LosscLane* lane, void* mine, int rank);
   static void copy(const LosscLane* lane, void* shared, const void* global, int bytes);
-  static void copied(const LosscLane* lane);
+  static void copiesDone(const LosscLane* lane);
+  static void touch(const void* address, int bytes, int how);
+  void check(Lane& lane, const void* address, int bytes, Touch how);
+  void spread(int begin, int end);
 
-  int warpsPerBlock() const { return (shape_.threads + warpSize - 1) / warpSize; }
-  int warps() const { return warpsPerBlock() * shape_.cluster; }
-  int lanesOf(int warp) const { return std::min(warpSize, shape_.threads - warp % warpsPerBlock() * warpSize); }
+  int warpsOfBlock() const { return (shape_.threads + warpSize - 1) / warpSize; }
+  int lanesOf(int warp) const { return std::min(warpSize, shape_.threads - warp % warpsOfBlock() * warpSize); }
+  int lanes() const { return shape_.threads * shape_.cluster; }
+  /// Warps are counted through all blocks of the cluster.
   Lane& lane(int warp, int index) {
-    return *lanes_[static_cast<std::size_t>(warp / warpsPerBlock() * shape_.threads + warp % warpsPerBlock() * warpSize + index)];
+    return *lanes_[static_cast<std::size_t>(warp / warpsOfBlock() * shape_.threads + warp % warpsOfBlock() * warpSize + index)];
   }
-  int count() const { return shape_.threads * shape_.cluster; }
-  unsigned char* sharedOf(int rank) { return shared_.data() + static_cast<std::size_t>(rank) * static_cast<std::size_t>(shape_.shared); }
   void prepare(long long first);
-  bool ready(int warp);
   void step(int warp, Turns& turns);
-  void exchange(int warp);
-  bool release();
+  void settle(int warp);
+  bool exchange(int warp);
+  void release(int block);
   [[noreturn]] void stuck();
+  void suspend(Lane& lane, State state);
+  void fail(Lane& lane, const std::string& what);
 
   const Order order_;
-  std::vector<unsigned char> shared_;
+  Races* const races_;
+  Lane* current_ = nullptr;
+  Shape shape_{};
+  /// Shared memory of all blocks; one block's begins every `stride_` bytes.
+  std::unique_ptr<unsigned char, Memory> shared_;
+  std::size_t sharedBytes_ = 0;
+  std::size_t stride_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  /// Of every warp, as all of its lanes are between two steps.
+  std::vector<State> warps_;
   /// Lanes of the warp that is being stepped, in the order of their turns.
   std::vector<int> turns_;
+  /// Barriers of the cluster that all lanes have arrived at, and lanes that have arrived at the next.
+  std::int64_t completed_ = 0;
+  int arrived_ = 0;
+  /// What a lane has done that it must not.
+  std::string fault_;
+  Turns* draws_ = nullptr;
   Kernel* kernel_ = nullptr;
   const void* arguments_ = nullptr;
-  Shape shape_{};
 };
 
 }  // namespace lossc::emulator

@@ -5,25 +5,32 @@
 namespace lossc {
 namespace {
 
-/// Every thread keeps the stacks of a cluster, and a process may only have so many mappings.
+/// Every place keeps the stacks of a cluster, and a process may only have so many mappings: places with their stacks together stay below it.
 constexpr int maxPool = 16;
+constexpr int maxLanes = 8192;
 
 int threads() { return std::min(maxPool, host::cores()); }
 
 }  // namespace
 
-EmulatedBackend::EmulatedBackend(emulator::Order order)
-    : HostBackend({"emulated", "CUDA geometry on " + host::processorName(), host::architecture(), true, threads()}, threads()) {
-  for (int i = 0; i < threads(); ++i) clusters_.emplace_back(order);
+EmulatedBackend::EmulatedBackend(emulator::Order order, bool races)
+    : HostBackend({"emulated", "CUDA geometry on " + host::processorName(), host::architecture(), true, threads()}, threads()),
+      order_(order),
+      races_(races ? std::make_unique<emulator::Races>() : nullptr) {
+  for (int i = 0; i < threads(); ++i) places_.emplace_back(order, races_.get());
 }
 
 void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt& interrupt) {
   auto* entry = reinterpret_cast<emulator::Kernel*>(kernel);
   try {
     const emulator::Shape shape{launch.block, launch.cluster, launch.shared};
+    if (races_ != nullptr) return watched(launch, entry, shape, interrupt);
+    const auto places = static_cast<std::size_t>(std::clamp(maxLanes / (launch.block * launch.cluster), 1, threads()));
     pool_.visit(launch.blocks() / launch.cluster, 1, interrupt, [&](std::int64_t begin, std::int64_t end, int thread) {
-      for (auto cluster = begin; cluster < end && !interrupt.raised(); ++cluster)
-        clusters_[static_cast<std::size_t>(thread)].run(entry, launch.arguments.data(), cluster * launch.cluster, shape);
+      auto& place = places_[static_cast<std::size_t>(thread) % places];
+      const std::lock_guard lock(place.mutex);
+      for (auto index = begin; index < end && !interrupt.raised(); ++index)
+        place.cluster.run(entry, launch.arguments.data(), index * launch.cluster, shape);
     });
     interrupt.check();
   } catch (const emulator::LaneFault& fault) {
@@ -31,9 +38,22 @@ void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt
   }
 }
 
+/// One cluster after another, in the order that the lanes have, too: what puts clusters in order is known then, whoever comes first.
+void EmulatedBackend::watched(const Launch& launch, emulator::Kernel* entry, const emulator::Shape& shape, const Interrupt& interrupt) {
+  std::vector<int> clusters(static_cast<std::size_t>(launch.blocks() / launch.cluster));
+  emulator::Turns(order_, -1).arrange(clusters);
+  races_->begin(launch.arguments);
+  for (const auto index : clusters) {
+    interrupt.check();
+    places_.front().cluster.run(entry, launch.arguments.data(), std::int64_t{index} * launch.cluster, shape);
+  }
+  bytesRead += races_->bytesRead();
+  bytesWritten += races_->bytesWritten();
+}
+
 void EmulatedBackend::close() {
   HostBackend::close();
-  clusters_.clear();
+  places_.clear();
 }
 
 }  // namespace lossc

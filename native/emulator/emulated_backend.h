@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <mutex>
 
 #include "cpu/host_backend.h"
 #include "emulator/cluster.h"
@@ -10,7 +11,7 @@ namespace lossc {
 
 class EmulatedBackend : public HostBackend {
  public:
-  explicit EmulatedBackend(emulator::Order order);
+  EmulatedBackend(emulator::Order order, bool races);
 
   /// Neither do stacks: a process may only have so many mappings.
   void close() override;
@@ -19,8 +20,20 @@ class EmulatedBackend : public HostBackend {
   void launch(const Launch& launch, void* kernel, const Interrupt& interrupt) override;
 
  private:
+  /// A cluster, and who runs it: large ones are shared by several threads of the pool.
+  struct Place {
+    Place(emulator::Order order, emulator::Races* races) : cluster(order, races) {}
+    emulator::Cluster cluster;
+    std::mutex mutex;
+  };
+
+  void watched(const Launch& launch, emulator::Kernel* entry, const emulator::Shape& shape, const Interrupt& interrupt);
+
+  const emulator::Order order_;
+  /// Null where races are not looked for.
+  const std::unique_ptr<emulator::Races> races_;
   /// One for each thread of the pool; stacks are made when first needed and kept.
-  std::deque<emulator::Cluster> clusters_;
+  std::deque<Place> places_;
 };
 
 }  // namespace lossc

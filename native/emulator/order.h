@@ -26,6 +26,9 @@ class Turns {
     return static_cast<std::size_t>(next() % count);
   }
 
+  /// Heads or tails; always tails where nothing is left to the seed.
+  bool chance() { return kind_ == Order::Kind::seeded && next() % 2 == 0; }
+
   /// Puts the items into the order of their turns.
   void arrange(std::vector<int>& items) {
     std::iota(items.begin(), items.end(), 0);

@@ -16,6 +16,8 @@ Napi::Function Device::define(Napi::Env env) {
                       InstanceAccessor<&Device::architecture>("architecture", napi_enumerable),
                       InstanceAccessor<&Device::hostMemory>("hostMemory", napi_enumerable),
                       InstanceAccessor<&Device::threads>("threads", napi_enumerable), InstanceAccessor<&Device::launches>("launches", napi_enumerable),
+                      InstanceAccessor<&Device::bytesRead>("bytesRead", napi_enumerable),
+                      InstanceAccessor<&Device::bytesWritten>("bytesWritten", napi_enumerable),
                       InstanceMethod<&Device::allocate>("allocate"), InstanceMethod<&Device::load>("load"), InstanceMethod<&Device::run>("run"),
                       InstanceMethod<&Device::dispose>("dispose")});
 }
@@ -46,6 +48,13 @@ Napi::Value Device::hostMemory(const Napi::CallbackInfo& info) { return Napi::Bo
 Napi::Value Device::threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), backend_->description.threads); }
 Napi::Value Device::launches(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(backend_->launches.load(std::memory_order_relaxed)));
+}
+
+Napi::Value Device::bytesRead(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(backend_->bytesRead.load(std::memory_order_relaxed)));
+}
+Napi::Value Device::bytesWritten(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(backend_->bytesWritten.load(std::memory_order_relaxed)));
 }
 
 Napi::Value Device::allocate(const Napi::CallbackInfo& info) {

@@ -21,6 +21,8 @@ class Device : public Napi::ObjectWrap<Device> {
   Napi::Value hostMemory(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value launches(const Napi::CallbackInfo& info);
+  Napi::Value bytesRead(const Napi::CallbackInfo& info);
+  Napi::Value bytesWritten(const Napi::CallbackInfo& info);
   Napi::Value allocate(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);

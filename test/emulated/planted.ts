@@ -21,7 +21,7 @@ function planted(text: string, { from, to }: Mistake): string {
 }
 
 /** An emulated device for one test; its kernels are as they should be where there is no mistake. */
-export async function openPlanted(order: Order, mistake: Mistake | null): Promise<Device> {
+export async function openPlanted(order: Order, mistake: Mistake | null, races = false): Promise<Device> {
   const addon = requireAddon("the test");
   const toolchain = await openCxx(defaultCache(), "emulated", addon.cpuFeatures());
   const mistaken: Toolchain = {
@@ -30,7 +30,7 @@ export async function openPlanted(order: Order, mistake: Mistake | null): Promis
     compile: (text, signal) => toolchain.compile(mistake ? { ...text, text: planted(text.text, mistake) } : text, signal),
     discard: (entry) => toolchain.discard(entry),
   };
-  const device = new AddonDevice("emulated", addon.openEmulated({ order }), "planted", async () => mistaken);
+  const device = new AddonDevice("emulated", addon.openEmulated({ order, races }), "planted", async () => mistaken);
   onTestFinished(() => device.dispose());
   return device;
 }

@@ -26,7 +26,7 @@ const units: readonly { readonly output: string; readonly sources: readonly stri
     sources: [
       join(here, "fake_cuda.cc"),
       join(here, "fake_cuda_context.cc"),
-      ...["cluster.cc", "fiber.cc", "switch.cc"].map((file) => join(native, "emulator", file)),
+      ...["cluster.cc", "fiber.cc", "races.cc", "switch.cc"].map((file) => join(native, "emulator", file)),
     ],
   },
   { output: "libnvrtc.so", sources: [join(here, "fake_nvrtc.cc")] },

@@ -162,7 +162,7 @@ API Result cuLaunchKernel(Function* function, unsigned gridX, unsigned gridY, un
   for (const auto field : arguments) fields += (fields.empty() ? "\"" : ",\"") + std::to_string(field) + "\"";
   journal("cuLaunchKernel", "\"kernel\":" + quoted(function->name) + ",\"grid\":" + std::to_string(gridX) + ",\"block\":" + std::to_string(blockX) +
                                 ",\"shared\":" + std::to_string(sharedBytes) + ",\"arguments\":[" + fields + "]");
-  return enqueue(*context, stream, [=] { return runGrid(*context, *function, gridX, {static_cast<int>(blockX), function->cluster, static_cast<int>(sharedBytes)}, arguments); });
+  return enqueue(*context, stream, [=] { return runGrid(*context, *function, gridX, blockX, sharedBytes, arguments); });
 }
 
 API Result cuGetErrorName(Result result, const char** name) {

@@ -20,7 +20,8 @@ struct Function {
   std::string name;
   lossc::emulator::Kernel* kernel;
   Module* module;
-  int cluster;
+  /// Blocks of a cluster, which the kernel says of itself.
+  int cluster = 1;
   int sharedBytes = 48 * 1024;
 };
 
@@ -41,7 +42,7 @@ inline std::size_t elfBytes(const void* image) {
 }
 
 /// Runs a launch. Fields of the arguments that are device addresses become the host's.
-inline Result runGrid(Context& context, const Function& function, unsigned grid, lossc::emulator::Shape shape, std::vector<std::uint64_t> arguments) {
+inline Result runGrid(Context& context, const Function& function, unsigned grid, unsigned block, unsigned shared, std::vector<std::uint64_t> arguments) {
   for (auto& field : arguments) {
     if (field >> 48 != shift >> 48) continue;
     auto* memory = context.reach(field, 0);
@@ -50,7 +51,8 @@ inline Result runGrid(Context& context, const Function& function, unsigned grid,
   }
   try {
     lossc::emulator::Cluster emulated(order());
-    for (unsigned index = 0; index < grid; index += static_cast<unsigned>(shape.cluster)) emulated.run(function.kernel, arguments.data(), index, shape);
+    const lossc::emulator::Shape shape{static_cast<int>(block), function.cluster, static_cast<int>(shared)};
+    for (unsigned first = 0; first < grid; first += static_cast<unsigned>(shape.cluster)) emulated.run(function.kernel, arguments.data(), first, shape);
   } catch (const lossc::emulator::LaneFault& fault) {
     journal("laneFault", "\"message\":" + quoted(fault.what()));
     return launchFailed;

@@ -3,8 +3,15 @@
 /** The emulated prelude of these kernels. */
 export const prelude = `
 struct LosscLane {
-  long long block; int thread, threads, rank; void* shared;
+  long long block; int thread, threads, rank, cluster; void* shared;
   void (*barrier)(const LosscLane*);
+  unsigned (*shuffle)(const LosscLane*, unsigned value, int source, int lanes);
+  void (*cluster_arrive)(const LosscLane*);
+  void (*cluster_wait)(const LosscLane*);
+  void* (*remote)(const LosscLane*, void* mine, int rank);
+  void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);
+  void (*copies_done)(const LosscLane*);
+  void (*touch)(const void* address, int bytes, int how);
 };
 #include <time.h>
 static void pause_ms(int ms) { timespec t{0, ms * 1000000L}; nanosleep(&t, nullptr); }
