@@ -357,6 +357,7 @@ LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index bloc
   if (t < a.n) K::row(a, team, t);
   if constexpr (CLUSTER > 1)
     if (lane.rank() != 0) return;
+  if (RESIDENT) lane.copies_done();  // of rows that nobody has read: the tails use their place
   K::tails(a, Block<THREADS>{lane}, first, first + kRows < a.n ? kRows : a.n - first);
 }
 template <class K, int THREADS> LOSSC_FN void visit_elements(const typename K::Args& a, const Lane& lane, index block) {

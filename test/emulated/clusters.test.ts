@@ -3,12 +3,15 @@
  * the borders of packets, of what a warp takes at once and of what its parts share out, on the chip and read again in every phase.
  */
 import { expect, onTestFinished, test, vi } from "vitest";
+import { compilePlan } from "../../codegen/compile.js";
 import type { RowShape, Spread } from "../../codegen/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { Device, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
+import type { NativeDevice } from "../../runtime/native.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
 import { numbersFrom } from "./batch.js";
+import { openPlanted } from "./planted.js";
 
 /** What every row is spread over while it is set. */
 const forced = vi.hoisted(() => ({ spread: null as Omit<Spread, "shared"> | null }));
@@ -68,7 +71,7 @@ const block = { threads: 64, lanes: 64, resident: true };
 /** A packet more or less than a warp takes at once, of two warps and of those of eight blocks; and rows with fewer packets than there are parts. */
 const VOCABS = [5, 127, 128, 129, 257, 1023, 1024, 1025, 2050];
 
-test.each(Object.entries(goldenLosses))("%s", async (name, loss) => {
+test.each(Object.entries(goldenLosses))("%s gives the same in one block as in many", async (name, loss) => {
   await using device = await openDevice("emulated");
   for (const vocab of VOCABS) {
     const one = await run(device, loss, vocab, { ...block, cluster: 1 });
@@ -85,5 +88,26 @@ test.each(Object.entries(goldenLosses))("%s", async (name, loss) => {
       expectNear(other.gradLogits as Float32Array, one.gradLogits as Float32Array, `gradient, ${what}`);
       expect(other.launches, name).toBe(one.launches);
     }
+  }
+});
+
+test.each(Object.entries(goldenLosses))("%s races with nobody, and touches the bytes that its plan says", async (_, loss) => {
+  const device = await openPlanted(7, null, true);
+  const { native } = device as { native: NativeDevice };
+  const { plan } = compilePlan({ loss, logits: "f32" });
+  const tokens = LENGTHS.reduce((a, b) => a + b);
+  for (const [vocab, spread] of [
+    [1025, { ...block, cluster: 4 }],
+    [513, { ...block, cluster: 1, resident: false }],
+    [67, { threads: 64, lanes: 8, cluster: 1, resident: true }],
+  ] as const) {
+    const before = native.bytesRead + native.bytesWritten;
+    await run(device, loss, vocab, spread);
+    const touched = native.bytesRead + native.bytesWritten - before;
+    const rows = plan.bytes.perEntry * vocab * tokens;
+    // Each entry once. Beside them a few numbers per token, some of which the folds over tokens read again, and what these leave behind.
+    expect(touched).toBeLessThanOrEqual(rows + 3 * plan.bytes.perToken * tokens + 256);
+    // Where nothing stays on the chip, a row whose gradient is 0 is not even read for it.
+    if (spread.resident || plan.sweeps === 1) expect(touched).toBeGreaterThanOrEqual(rows);
   }
 });
