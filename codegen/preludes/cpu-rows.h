@@ -33,6 +33,34 @@ template <class T> LOSSC_FN Packet edge_packet(const T* p, index count) {
   return r;
 }
 
+typedef double Doubles __attribute__((vector_size(64)));
+LOSSC_FN Doubles lower_half(Packet x) {
+#ifdef __AVX512F__
+  return __builtin_convertvector(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7), Doubles);
+#else
+  Doubles d;
+  for (int l = 0; l < 8; ++l) d[l] = double(x[l]);
+  return d;
+#endif
+}
+template <> LOSSC_FN Doubles splat<Doubles>(float x) { return double(x) - Doubles{}; }
+
+// The lanes of a packet in one number, by halves: sums in float64, and what rounding does not touch as it is.
+template <class F> LOSSC_FN double fold_lanes(Packet x) {
+  if constexpr (F::kOrdered) {
+    Doubles d = F::merge(lower_half(x), lower_half(__builtin_shuffle(x, Mask{8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7})));
+    typedef long long Places __attribute__((vector_size(64)));
+    d = F::merge(d, __builtin_shuffle(d, Places{4, 5, 6, 7, 0, 1, 2, 3}));
+    d = F::merge(d, __builtin_shuffle(d, Places{2, 3, 0, 1, 6, 7, 4, 5}));
+    return F::merge(d, __builtin_shuffle(d, Places{1, 0, 3, 2, 5, 4, 7, 6}))[0];
+  } else {
+    x = F::merge(x, __builtin_shuffle(x, Mask{8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7}));
+    x = F::merge(x, __builtin_shuffle(x, Mask{4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11}));
+    x = F::merge(x, __builtin_shuffle(x, Mask{2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13}));
+    return F::merge(x, __builtin_shuffle(x, Mask{1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14}))[0];
+  }
+}
+
 // Folds map(entry, …) over rows that are read together.
 template <class... F, class Map, class First, class... Others>
 LOSSC_FN auto fold(const Team&, const Map& map, const Row<First>& first, const Row<Others>&... others) {
@@ -45,18 +73,16 @@ LOSSC_FN auto fold(const Team&, const Map& map, const Row<First>& first, const R
   for (; i + kChains * kLanes <= first.count; i += kChains * kLanes)
     for (int c = 0; c < kChains; ++c) acc[c] = All::merge(acc[c], at_packet(i + c * kLanes));
   for (; i + kLanes <= first.count; i += kLanes) acc[0] = All::merge(acc[0], at_packet(i));
-  auto r = All::template identity<double>();
-  const auto add_lanes = [&](const Values<All::N, Packet>& lanes, index count) {
-    for (index l = 0; l < count; ++l) {
-      Values<All::N, double> one;
-      for (int k = 0; k < All::N; ++k) one.v[k] = lanes.v[k][l];
-      r = All::merge(r, one);
-    }
-  };
-  add_lanes(All::merge(All::merge(acc[0], acc[1]), All::merge(acc[2], acc[3])), kLanes);
-  const index left = first.count - i;
-  if (left > 0) add_lanes(map(edge_packet(first.data + i, left), edge_packet(others.data + i, left)...), left);
-  return converted<float>(r);
+  if (const index left = first.count - i; left > 0) {
+    const auto edge = map(edge_packet(first.data + i, left), edge_packet(others.data + i, left)...);
+    const Mask there = Mask{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} < int(left);
+    for (int k = 0; k < All::N; ++k) acc[1].v[k] = select(there, All::merge(acc[1], edge).v[k], acc[1].v[k]);
+  }
+  const auto all = All::merge(All::merge(acc[0], acc[1]), All::merge(acc[2], acc[3]));
+  Values<All::N, float> r;
+  int k = 0;
+  ((r.v[k] = float(fold_lanes<F>(all.v[k])), ++k), ...);
+  return r;
 }
 
 // A thread has the whole row, so that its part is all there is, and its maxima are the row's.
@@ -82,27 +108,32 @@ LOSSC_FN bool store_row(const Team&, T* out, index t, index, index target, const
   Packet poison{};  // 0 · finite is 0; the target's packet is looked at when it has been mended
   const index hot = target / kLanes * kLanes;
   const auto there = [&](Packet z, Packet g) { return select(z == -LOSSC_INFINITY, 0.0f, g); };
-  index i = 0;
-  for (; i + kLanes <= logits.count; i += kLanes) {
-    const Packet z = widen_packet(logits.data + i);
-    narrow_packet(there(z, map(z, widen_packet(others.data + i)...)), to + i);
-    if (i != hot) poison += widen_packet(to + i) * 0.0f;
+  const auto pass = [&](index begin, index end) {
+    for (index i = begin; i < end; i += kLanes) {
+      const Packet z = widen_packet(logits.data + i);
+      poison = fma_(narrow_packet(there(z, map(z, widen_packet(others.data + i)...)), to + i), Packet{}, poison);
+    }
+  };
+  const index whole = logits.count / kLanes * kLanes;
+  pass(0, hot < whole ? hot : whole);
+  if (hot < whole) {
+    const Packet z = widen_packet(logits.data + hot);
+    narrow_packet(there(z, map(z, widen_packet(others.data + hot)...)), to + hot);
+    pass(hot + kLanes, whole);
   }
-  const index left = logits.count - i;
+  const index left = logits.count - whole;
   if (left > 0) {
-    const Packet z = edge_packet(logits.data + i, left);
-    const Packet g = there(z, map(z, edge_packet(others.data + i, left)...));
+    const Packet z = edge_packet(logits.data + whole, left);
+    const Packet g = there(z, map(z, edge_packet(others.data + whole, left)...));
     for (index l = 0; l < left; ++l) {
-      store(to, i + l, g[l]);
-      if (i + l != target) poison[0] += load(to, i + l) * 0.0f;
+      store(to, whole + l, g[l]);
+      if (whole + l != target) poison[0] += load(to, whole + l) * 0.0f;
     }
   }
   store(to, target, mended);
-  if (hot < i) poison += widen_packet(to + hot) * 0.0f;
+  if (hot < whole) poison = fma_(widen_packet(to + hot), Packet{}, poison);
   else poison[0] += load(to, target) * 0.0f;
-  float sum = 0.0f;
-  for (int l = 0; l < kLanes; ++l) sum += poison[l];
-  return sum == 0.0f;
+  return !any(poison != poison);
 }
 
 template <class T> LOSSC_FN void fill_row(const Team&, T* out, index t, index vocab, float v) {

@@ -15,25 +15,60 @@ LOSSC_FN Packet select(bool c, Packet a, Packet b) { return c ? a : b; }
 LOSSC_FN Packet select(bool c, float a, Packet b) { return c ? broadcast(a) : b; }
 LOSSC_FN Packet select(bool c, Packet a, float b) { return c ? a : broadcast(b); }
 
-// exp to 2 ulp: 2^n · e^r with |r| <= ln 2 / 2. exp(0) is exactly 1, exp(-inf) exactly 0, below the normal numbers it is 0.
+// What has an instruction on some processors, and a few on all others: a · b + c rounded once (or twice), x · 2^n, and the bounds
+// of x, where NaN stays NaN.
+#ifdef __AVX512F__
+LOSSC_FN Packet fma_(Packet a, Packet b, Packet c) { return (Packet)__builtin_ia32_vfmaddps512_mask(a, b, c, -1, 4); }
+LOSSC_FN Packet scale_(Packet x, Packet n) { return (Packet)__builtin_ia32_scalefps512_mask(x, n, Packet{}, -1, 4); }
+LOSSC_FN Packet bounded(Packet x, float low, float high) {
+  x = (Packet)__builtin_ia32_maxps512_mask(broadcast(low), x, Packet{}, -1, 4);
+  return (Packet)__builtin_ia32_minps512_mask(broadcast(high), x, Packet{}, -1, 4);
+}
+#else
+#if defined(__AVX2__) && defined(__FMA__)
+typedef float Half __attribute__((vector_size(32)));
+LOSSC_FN Packet fma_(Packet a, Packet b, Packet c) {
+  struct Two { Half v[2]; };
+  const Two x = __builtin_bit_cast(Two, a), y = __builtin_bit_cast(Two, b), z = __builtin_bit_cast(Two, c);
+  return __builtin_bit_cast(Packet, Two{{__builtin_ia32_vfmaddps256(x.v[0], y.v[0], z.v[0]), __builtin_ia32_vfmaddps256(x.v[1], y.v[1], z.v[1])}});
+}
+#else
+LOSSC_FN Packet fma_(Packet a, Packet b, Packet c) { return a * b + c; }
+#endif
+LOSSC_FN Packet scale_(Packet x, Packet n) {
+  // In two steps, each of which is a normal number: so what is too small ends at 0, and what is too large at infinity.
+  const Mask whole = __builtin_convertvector(n, Mask), half = whole >> 1, rest = whole - half;
+  return (x * (Packet)((half + 127) << 23)) * (Packet)((rest + 127) << 23);
+}
+LOSSC_FN Packet bounded(Packet x, float low, float high) {
+  x = x < low ? broadcast(low) : x;
+  return x > high ? broadcast(high) : x;
+}
+#endif
+
+LOSSC_FN bool any(Mask m) {
+#ifdef __AVX512F__
+  return __builtin_ia32_ptestmd512(m, m, -1) != 0;
+#else
+  int all = 0;
+  for (int l = 0; l < kLanes; ++l) all |= m[l];
+  return all != 0;
+#endif
+}
+
+// exp to 2 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
 LOSSC_FN Packet exp_(Packet x) {
-  const Packet magic = broadcast(12582912.0f);  // adding it rounds to a whole number, kept in the low bits
-  const Packet shifted = x * 1.44269504f + magic;
-  const Packet n = shifted - magic;
-  const Packet r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Packet p = broadcast(1.0f / 5040.0f);
-  p = p * r + 1.0f / 720.0f;
-  p = p * r + 1.0f / 120.0f;
-  p = p * r + 1.0f / 24.0f;
-  p = p * r + 1.0f / 6.0f;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const Bits scale = ((Bits)shifted << 23) + (127u << 23);
-  p = p * (Packet)scale;
-  p = select(x < -87.0f, 0.0f, p);
-  p = select(x > 88.0f, LOSSC_INFINITY, p);
-  return select(x != x, x, p);
+  const Packet magic = broadcast(12582912.0f);  // adding it rounds to a whole number
+  x = bounded(x, -150.0f, 150.0f);
+  const Packet n = fma_(x, broadcast(kLog2e), magic) - magic;
+  const Packet f = fma_(x, broadcast(1.92596299e-8f), fma_(x, broadcast(kLog2e), -n));
+  Packet p = broadcast(0.001326472731307149f);
+  p = fma_(p, f, broadcast(0.009671512991189957f));
+  p = fma_(p, f, broadcast(0.05550733581185341f));
+  p = fma_(p, f, broadcast(0.24022242426872253f));
+  p = fma_(p, f, broadcast(0.6931470036506653f));
+  p = fma_(p, f, broadcast(1.0f));
+  return scale_(p, n);
 }
 
 LOSSC_FN Packet fast_exp_(Packet x) { return exp_(x); }
@@ -49,12 +84,16 @@ LOSSC_FN Packet widen_packet(const f16* p) {
   const Mask special = (Mask)(magnitude >= 0x7c00u);
   return (Packet)(sign | (((Bits)special & (0x7f800000u | (magnitude << 13))) | (~(Bits)special & finite)));
 }
-LOSSC_FN void narrow_packet(Packet x, float* p) { __builtin_memcpy(p, &x, sizeof x); }
-LOSSC_FN void narrow_halves(Bits b, void* p) { const Halves h = __builtin_convertvector(b, Halves); __builtin_memcpy(p, &h, sizeof h); }
-LOSSC_FN void narrow_packet(Packet x, bf16* p) {
-  const Bits b = (Bits)x, rounded = (b + 0x7fffu + ((b >> 16) & 1u)) >> 16, nan = (Bits)(x != x);
-  narrow_halves((nan & 0x7fc0u) | (~nan & rounded), p);
+// Stores a packet, and gives what it has become.
+LOSSC_FN Packet narrow_packet(Packet x, float* p) { __builtin_memcpy(p, &x, sizeof x); return x; }
+LOSSC_FN Packet narrow_packet(Packet x, bf16* p) {
+  const Bits b = (Bits)x, nan = (Bits)(x != x);
+  const Bits rounded = (nan & 0x7fc0u) | (~nan & ((b + 0x7fffu + ((b >> 16) & 1u)) >> 16));
+  const Halves h = __builtin_convertvector(rounded, Halves);
+  __builtin_memcpy(p, &h, sizeof h);
+  return (Packet)(rounded << 16);
 }
-LOSSC_FN void narrow_packet(Packet x, f16* p) {
+LOSSC_FN Packet narrow_packet(Packet x, f16* p) {
   for (int i = 0; i < kLanes; ++i) narrow(x[i], p[i]);
+  return widen_packet(p);
 }

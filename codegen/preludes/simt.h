@@ -326,6 +326,7 @@ LOSSC_FN bool store_row(const Team& team, T* out, index t, index vocab, index ta
 
 template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index t, index vocab, float v) {
   const auto row = run_of<Team, kPacket<T>, true>(team, out, t, vocab);
+  if (Team::kResident) team.self.copies_done();  // they may read what is written over
   Packet<T, kPacket<T>> full;
   for (int i = 0; i < kPacket<T>; ++i) narrow(v, full.v[i]);
   T* const to = out + t * vocab;

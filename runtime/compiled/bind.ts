@@ -19,6 +19,9 @@ export interface Binding {
   readonly gradient: OwnedBuffer | null;
 }
 
+/** Bytes of the widest load of a kernel. */
+const WIDEST = 16;
+
 /** Makes memory for a gradient that stays on the device. */
 export type MakeBuffer = (dtype: PlanBuffer["dtype"], length: number) => OwnedBuffer;
 
@@ -113,7 +116,7 @@ class Binder {
   /** Host memory that kernels read: where it lies if they can, else a copy of it. */
   private host(id: number, array: TypedArray): void {
     if (array.length === 0) this.#places.set(id, null);
-    else if (this.device.hostMemory) this.#places.set(id, { memory: array, offset: 0 });
+    else if (this.reaches(array)) this.#places.set(id, { memory: array, offset: 0 });
     else {
       const piece = {
         offset: this.#slab.take(array.byteLength),
@@ -122,6 +125,11 @@ class Binder {
       this.#pieces.set(id, piece);
       this.#writes.push({ piece, from: array });
     }
+  }
+
+  /** Whether kernels may take an array where it lies. The emulated device's want it where a GPU's would: on a boundary of their widest loads. */
+  private reaches(array: TypedArray): boolean {
+    return this.device.hostMemory && (this.device.kind !== "emulated" || array.byteOffset % WIDEST === 0);
   }
 
   /** Host memory that kernels write. */

@@ -1,36 +1,54 @@
 /** With races looked for, a planted one is told in every order of lanes, and the kernels of losses as they are have none and move what their plans say. */
-import { expect, test } from "vitest";
-import { ppo } from "../../losses/index.js";
+import { test } from "vitest";
+import type { LossDefinition } from "../../dsl/index.js";
+import { label_smoothing, ppo } from "../../losses/index.js";
 import { coreLosses, sequencePolicy } from "../codegen/golden-losses.js";
 import { expectError } from "../runtime/support.js";
 import { batchOf, inputsFor } from "./batch.js";
 import { type Mistake, ORDERS, openPlanted } from "./planted.js";
 
-const WRITE = "if (lane() % 32 == 0) write(exchange, lane() / 32, acc);\n";
-const TAKE = "take(load_run<W>(row, e), load_run<W>(others, e)...);\n        for (int i = 0; i < W; ++i) poison";
+const GIVE = "if (lane() == 0) write(all, part(), mine);\n";
+const STORE = "take(packet(team, row, e, k), packet(team, others, e, k)...);\n    if (row.whole(e)) {";
 
-const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: number })[] = [
-  { name: "no barrier before the exchange is read", vocab: 1031, from: `${WRITE}      self.barrier();\n`, to: WRITE },
+/** A row of a block's warps, of a cluster of two blocks, and of a few lanes. */
+const BLOCK = 4099;
+const CLUSTER = 16399;
+const SHORT = 61;
+
+const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: number; readonly loss?: LossDefinition })[] = [
   {
-    name: "no barrier after the exchange is read",
-    vocab: 1031,
-    from: "      self.barrier();  // the exchange is free again\n",
+    name: "between warps: no barrier before the parts' values are read",
+    vocab: BLOCK,
+    from: `${GIVE}      self.barrier();\n`,
+    to: GIVE,
+  },
+  {
+    name: "between blocks of a cluster: no barrier before the parts' values are read",
+    vocab: CLUSTER,
+    from: "      self.cluster_arrive();\n      self.cluster_wait();\n",
     to: "",
   },
+  { name: "one place for all exchanges", vocab: BLOCK, loss: label_smoothing, from: "turn % 2 * (kExchange / 2)", to: "0" },
   {
-    name: "an entry of another lane read among the stores",
-    vocab: 1031,
-    from: TAKE,
-    to: `poison += at(row, row.count - 1 - e) * 0.0f;\n        ${TAKE}`,
+    name: "in place: an entry of another lane read among the stores",
+    vocab: BLOCK,
+    from: STORE,
+    to: `poison |= as_bits(at(row, row.begin)) & 0u;\n    ${STORE}`,
   },
-  { name: "no fence before a token is counted", vocab: 61, from: "fence();\n      last =", to: "last =" },
+  {
+    name: "copies that nobody waits for",
+    vocab: BLOCK,
+    from: "sizeof...(Others) == 0;\n  if (Team::kResident) team.self.copies_done();\n",
+    to: "sizeof...(Others) == 0;\n",
+  },
+  { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      last =", to: "last =" },
 ];
 
-test.each(MISTAKES)("$name: told in every order", async ({ vocab, ...mistake }) => {
+test.each(MISTAKES)("$name: told in every order", async ({ vocab, loss = ppo, ...mistake }) => {
   for (const order of ORDERS) {
     const device = await openPlanted(order, mistake, true);
-    const inputs = inputsFor(ppo, batchOf([2, 3], vocab, "f32", false).inputs());
-    const compiled = await device.compile(ppo);
+    const inputs = inputsFor(loss, batchOf([2, 3], vocab, "f32", false).inputs());
+    const compiled = await device.compile(loss);
     await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs, {}, { inPlace: true }), "there is a race for");
   }
 });
@@ -38,7 +56,7 @@ test.each(MISTAKES)("$name: told in every order", async ({ vocab, ...mistake }) 
 test.each(Object.values(coreLosses).map((loss) => ({ name: loss.name, loss })))("$name has none", async ({ loss }) => {
   for (const order of ["forward", "reverse", 7] as const) {
     const device = await openPlanted(order, null, true);
-    for (const vocab of [3, 61, 1031]) {
+    for (const vocab of [3, SHORT, BLOCK]) {
       const batch = batchOf([2, 5], vocab, "bf16", loss === sequencePolicy);
       const compiled = await device.compile(loss, { dtype: "bf16" });
       await compiled.forwardBackward(inputsFor(loss, batch.inputs()), {}, { inPlace: true, nonFinite: "propagate" });
