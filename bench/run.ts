@@ -1,19 +1,42 @@
 /**
- * `npm run bench`: how long `ppo` takes on the CPU, from logits in memory to loss and gradient in the same memory, beside a copy of the same
- * bytes by the same threads. Nothing is timed before its result was compared with `reference`.
+ * `npm run bench`: what the CPU's rows of docs/performance.md take, from logits in memory to loss and gradient in the same memory, beside a copy of the
+ * same bytes by the same threads, a custom loss of the same mathematics, and PyTorch where it is there. Nothing is timed before its result was compared
+ * with `reference`; rounds of what is compared alternate, and data are laid down anew before each.
  *
- * The copy reads as many bytes as the loss reads logits and writes as many as the loss writes gradient, from one buffer to another, pages touched.
- * It runs through the same pool and the same queue, once written as a loop over floats and once as calls of the C library's memcpy; the faster
- * one is the yardstick.
+ *     npm run bench -- [--json] [--no-peers]
  */
-import { type Device, losses, openDevice } from "../index.js";
+import { clamp, type Device, defineLoss, exp, type LossDefinition, losses, min, mul, neg, openDevice, sub } from "../index.js";
+import { type PeerAnswer, torchPpo } from "./peers.js";
 
-const TOKENS = 512;
-const VOCAB = 32768;
 const WARM_UP = 3;
 const ROUNDS = 15;
-/** Bytes that one element of the second copy moves. */
-const PIECE = 1024;
+
+interface Row {
+  readonly tokens: number;
+  readonly vocab: number;
+  /** Times the copy that it is to stay below. */
+  readonly ceiling: number;
+  readonly peers: boolean;
+}
+
+const ROWS: readonly Row[] = [
+  { tokens: 512, vocab: 32768, ceiling: 1.6, peers: true },
+  { tokens: 256, vocab: 128257, ceiling: 1.6, peers: false },
+  { tokens: 262144, vocab: 64, ceiling: 2, peers: false },
+];
+
+/** The mathematics of ppo as a user would write it. */
+const custom = defineLoss({
+  name: "a user's ppo",
+  inputs: { logprobs: "token", advantages: "token" },
+  config: { low: 0.8, high: 1.2 },
+  loss(policy, inputs, config) {
+    const ratio = exp(sub(policy.logprobs, inputs.logprobs));
+    return neg(min(mul(ratio, inputs.advantages), mul(clamp(ratio, config.low, config.high), inputs.advantages)));
+  },
+});
+
+/** The copy reads and writes as many bytes as the loss does, from one buffer to another, through the same pool and queue. */
 const COPIES = {
   comment: "Yardsticks: a copy as a loop over floats, and as calls of memcpy.",
   kernels: [
@@ -28,77 +51,57 @@ const COPIES = {
       id: "k1",
       body: `struct K1 {
   struct Args { const char* from; char* to; };
-  LOSSC_FN static void element(const Args& a, index i) { __builtin_memcpy(a.to + i * ${PIECE}, a.from + i * ${PIECE}, ${PIECE}); }
+  LOSSC_FN static void element(const Args& a, index i) { __builtin_memcpy(a.to + i * 1024, a.from + i * 1024, 1024); }
 };`,
     },
   ],
 };
 
-interface Timing {
-  readonly median: number;
-  readonly least: number;
-}
-
-/** Milliseconds of `work`; `prepare` is not timed. */
-async function time(work: () => Promise<unknown>, prepare: () => void = () => {}): Promise<Timing> {
-  const taken: number[] = [];
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    prepare();
-    const start = performance.now();
-    await work();
-    if (round >= 0) taken.push(performance.now() - start);
-  }
-  taken.sort((a, b) => a - b);
-  return { median: taken[Math.floor(ROUNDS / 2)] as number, least: taken[0] as number };
-}
-
 /** Numbers like those of a trained model's head, the same in every run. */
-function makeBatch() {
+function makeBatch(tokens: number, vocab: number) {
   let state = 1;
   const uniform = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
   const normal = () => uniform() + uniform() + uniform() + uniform() - 2;
-  const logits = new Float32Array(TOKENS * VOCAB).map(() => 3 * normal());
-  const target_tokens = Int32Array.from({ length: TOKENS }, () => Math.floor(uniform() * VOCAB));
+  const logits = new Float32Array(tokens * vocab).map(() => 3 * normal());
+  const target_tokens = Int32Array.from({ length: tokens }, () => Math.floor(uniform() * vocab));
   const logprobs = Float32Array.from(
     target_tokens,
-    (target, t) => (logits[t * VOCAB + target] as number) - 11.9 + 0.2 * normal(),
+    (target, t) => (logits[t * vocab + target] as number) - Math.log(vocab) - 1.5 + 0.2 * normal(),
   );
-  const advantages = Float32Array.from({ length: TOKENS }, normal);
+  const advantages = Float32Array.from({ length: tokens }, normal);
   return { logits, target_tokens, logprobs, advantages };
 }
 
 type Batch = ReturnType<typeof makeBatch>;
 
-const { ppo } = losses;
-
-async function runPpo(device: Device, { logits, ...inputs }: Batch, inPlace: boolean) {
-  const compiled = await device.compile(ppo, { vocab: VOCAB });
+async function caller(device: Device, loss: LossDefinition, { logits, ...inputs }: Batch, inPlace: boolean) {
+  const compiled = await device.compile(loss, { vocab: logits.length / inputs.target_tokens.length });
   const lengths = [inputs.target_tokens.length];
   return () => compiled.forwardBackward({ lengths, logits, ...inputs }, {}, { inPlace });
 }
 
 /** Compares some rows with `reference`; throws where one is wrong. */
-async function compare(device: Device, batch: Batch): Promise<void> {
-  const rows = [0, 1, TOKENS / 2 - 1, TOKENS - 1];
+async function compare(device: Device, loss: LossDefinition, batch: Batch, { tokens, vocab }: Row): Promise<void> {
+  const rows = [0, 1, tokens / 2 - 1, tokens - 1];
   const pick = <A extends Float32Array | Int32Array>(array: A, width: number) =>
     rows.flatMap((t) => [...array.subarray(t * width, (t + 1) * width)]);
   const some: Batch = {
-    logits: Float32Array.from(pick(batch.logits, VOCAB)),
+    logits: Float32Array.from(pick(batch.logits, vocab)),
     target_tokens: Int32Array.from(pick(batch.target_tokens, 1)),
     logprobs: Float32Array.from(pick(batch.logprobs, 1)),
     advantages: Float32Array.from(pick(batch.advantages, 1)),
   };
   await using reference = await openDevice("reference");
-  const wanted = await (await runPpo(reference, some, false))();
-  const whole = await (await runPpo(device, batch, false))();
+  const wanted = await (await caller(reference, loss, some, false))();
+  const whole = await (await caller(device, loss, batch, false))();
   const gradient = wanted.gradLogits as Float64Array;
   const found = whole.gradLogits as Float32Array;
   rows.forEach((row, r) => {
-    for (let v = 0; v < VOCAB; v++) {
-      const [x, y] = [found[row * VOCAB + v] as number, gradient[r * VOCAB + v] as number];
+    for (let v = 0; v < vocab; v++) {
+      const [x, y] = [found[row * vocab + v] as number, gradient[r * vocab + v] as number];
       if (!(Math.abs(x - y) <= 5e-5 * Math.abs(y) + 3e-6))
         throw new Error(`gradient of token ${row}, entry ${v}: ${x} instead of ${y}`);
     }
@@ -107,48 +110,86 @@ async function compare(device: Device, batch: Batch): Promise<void> {
   });
 }
 
-async function timeCopies(device: Device, from: Float32Array): Promise<{ readonly loop: Timing; readonly memcpy: Timing }> {
-  const unit = await device.loadUnit(COPIES);
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+
+/** Milliseconds of each contestant; they take turns, round by round. */
+async function race(
+  contestants: Readonly<Record<string, () => Promise<unknown>>>,
+  prepare: () => void,
+): Promise<Record<string, number[]>> {
+  const taken: Record<string, number[]> = {};
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    for (const [name, work] of Object.entries(contestants)) {
+      prepare();
+      const start = performance.now();
+      await work();
+      taken[name] ??= [];
+      if (round >= 0) taken[name].push(performance.now() - start);
+    }
+  }
+  return taken;
+}
+
+async function measure(device: Device, row: Row, withPeers: boolean) {
+  const batch = makeBatch(row.tokens, row.vocab);
+  for (const loss of [losses.ppo, custom]) await compare(device, loss, batch, row);
   const { native } = device;
   if (native === null) throw new Error("the copy needs the addon");
-  const to = new Float32Array(from.length);
-  const loop = await time(() => native.run([unit.launch("k0", from.length, [from, to])]));
-  if (Buffer.compare(Buffer.from(from.buffer), Buffer.from(to.buffer)) !== 0) throw new Error("the loop did not copy");
-  to.fill(0);
-  const memcpy = await time(() => native.run([unit.launch("k1", from.byteLength / PIECE, [from, to])]));
-  if (Buffer.compare(Buffer.from(from.buffer), Buffer.from(to.buffer)) !== 0) throw new Error("memcpy did not copy");
-  return { loop, memcpy };
+  const unit = await device.loadUnit(COPIES);
+  const inPlace = { ...batch, logits: batch.logits.slice() };
+  const to = new Float32Array(batch.logits.length);
+  const taken = await race(
+    {
+      ppo: await caller(device, losses.ppo, inPlace, true),
+      "a user's ppo": await caller(device, custom, inPlace, true),
+      "copy, loop": () => native.run([unit.launch("k0", to.length, [batch.logits, to])]),
+      "copy, memcpy": () => native.run([unit.launch("k1", to.byteLength / 1024, [batch.logits, to])]),
+    },
+    () => inPlace.logits.set(batch.logits),
+  );
+  if (Buffer.compare(Buffer.from(batch.logits.buffer), Buffer.from(to.buffer)) !== 0) throw new Error("the copy did not copy");
+  const peers = row.peers && withPeers ? torchPpo(batch, { ...row, rounds: ROUNDS, warmUp: WARM_UP }) : null;
+  if (peers && "timings" in peers) {
+    const { loss } = await (await caller(device, losses.ppo, batch, false))();
+    for (const timing of peers.timings) {
+      if (!(Math.abs(timing.loss - loss) <= 1e-3 * Math.abs(loss) + 1e-2))
+        throw new Error(`${peers.name}, ${timing.way}: the loss ${timing.loss} instead of ${loss}`);
+    }
+  }
+  return { ...row, bytes: 2 * batch.logits.byteLength, milliseconds: taken, peers };
+}
+
+type Measured = Awaited<ReturnType<typeof measure>>;
+
+function print({ tokens, vocab, ceiling, bytes, milliseconds, peers }: Measured): void {
+  const copy = Math.min(median(milliseconds["copy, loop"] as number[]), median(milliseconds["copy, memcpy"] as number[]));
+  const line = (name: string, times: readonly number[]) => {
+    const time = median(times);
+    const ratio = (time / copy).toFixed(2).padStart(7);
+    console.log(
+      `  ${name.padEnd(26)} ${time.toFixed(2).padStart(8)} ms ${(bytes / time / 1e6).toFixed(1).padStart(7)} GB/s ${ratio} × copy`,
+    );
+  };
+  console.log(
+    `\nT ${tokens} × V ${vocab}, f32, in place: ${(bytes / 2 ** 20).toFixed(0)} MiB read and written, at most ${ceiling} × copy`,
+  );
+  for (const [name, times] of Object.entries(milliseconds)) line(name, times);
+  if (peers && "absent" in peers) console.log(`  PyTorch is absent: ${peers.absent}`);
+  else for (const { way, milliseconds: times } of (peers as PeerAnswer | null)?.timings ?? []) line(`PyTorch, ${way}`, times);
 }
 
 async function main(): Promise<void> {
-  const json = process.argv.includes("--json");
   await using device = await openDevice("cpu");
   if (device.name !== "cpu") throw new Error("the bench needs the device cpu: see lossc devices");
-  const batch = makeBatch();
-  await compare(device, batch);
-
-  const inPlace = { ...batch, logits: batch.logits.slice() };
-  const run = await runPpo(device, inPlace, true);
-  // The gradient lies where the logits were: they are laid down anew before every round, outside of what is timed.
-  const loss = await time(run, () => inPlace.logits.set(batch.logits));
-  const { loop, memcpy } = await timeCopies(device, batch.logits);
-  const [copyName, copy] = loop.median < memcpy.median ? (["loop", loop] as const) : (["memcpy", memcpy] as const);
-
-  const bytes = 2 * batch.logits.byteLength;
-  const ratio = loss.median / copy.median;
-  if (json) {
-    const report = { loss: "ppo", device: device.description, tokens: TOKENS, vocab: VOCAB, dtype: "f32", bytes, rounds: ROUNDS };
-    console.log(JSON.stringify({ ...report, milliseconds: loss, copies: { loop, memcpy }, ratio }));
-    return;
+  const json = process.argv.includes("--json");
+  if (!json) console.log(`${device.description}; medians of ${ROUNDS} rounds`);
+  const all: Measured[] = [];
+  for (const row of ROWS) {
+    all.push(await measure(device, row, !process.argv.includes("--no-peers")));
+    if (!json) print(all.at(-1) as Measured);
   }
-  const line = (name: string, { median, least }: Timing) =>
-    `  ${name.padEnd(26)} ${median.toFixed(2).padStart(8)} ms   ${(bytes / median / 1e6).toFixed(1).padStart(6)} GB/s   least ${least.toFixed(2)} ms`;
-  console.log(`ppo, T ${TOKENS} × V ${VOCAB}, f32, in place: ${bytes / 2 ** 20} MiB read and written; median of ${ROUNDS}`);
-  console.log(`on ${device.description}\n`);
-  console.log(line("ppo, loss and gradient", loss));
-  console.log(line("copy, loop over floats", loop));
-  console.log(line("copy, memcpy", memcpy));
-  console.log(`\n  ppo takes ${ratio.toFixed(2)} × the faster copy (${copyName})`);
+  if (json)
+    console.log(JSON.stringify({ device: device.description, date: new Date().toISOString(), rounds: ROUNDS, rows: all }));
 }
 
 await main();

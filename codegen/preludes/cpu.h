@@ -33,6 +33,7 @@ LOSSC_FN Packet fma_(Packet a, Packet b, Packet c) {
   return __builtin_bit_cast(Packet, Two{{__builtin_ia32_vfmaddps256(x.v[0], y.v[0], z.v[0]), __builtin_ia32_vfmaddps256(x.v[1], y.v[1], z.v[1])}});
 }
 #else
+#define LOSSC_NO_FMA
 LOSSC_FN Packet fma_(Packet a, Packet b, Packet c) { return a * b + c; }
 #endif
 LOSSC_FN Packet scale_(Packet x, Packet n) {
@@ -46,6 +47,14 @@ LOSSC_FN Packet bounded(Packet x, float low, float high) {
 }
 #endif
 
+// x log2 e - n, for the whole number n that is nearest: without a multiply-add by way of x - n ln 2, whose first product is exact.
+LOSSC_FN Packet reduced(Packet x, Packet n) {
+#ifdef LOSSC_NO_FMA
+  return ((x - n * 0.693359375f) + n * 2.12194440e-4f) * kLog2e;
+#else
+  return fma_(x, broadcast(1.92596299e-8f), fma_(x, broadcast(kLog2e), -n));
+#endif
+}
 LOSSC_FN bool any(Mask m) {
 #ifdef __AVX512F__
   return __builtin_ia32_ptestmd512(m, m, -1) != 0;
@@ -56,17 +65,18 @@ LOSSC_FN bool any(Mask m) {
 #endif
 }
 
-// exp to 2 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
+// exp to 1.5 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
 LOSSC_FN Packet exp_(Packet x) {
   const Packet magic = broadcast(12582912.0f);  // adding it rounds to a whole number
   x = bounded(x, -150.0f, 150.0f);
   const Packet n = fma_(x, broadcast(kLog2e), magic) - magic;
-  const Packet f = fma_(x, broadcast(1.92596299e-8f), fma_(x, broadcast(kLog2e), -n));
-  Packet p = broadcast(0.001326472731307149f);
-  p = fma_(p, f, broadcast(0.009671512991189957f));
-  p = fma_(p, f, broadcast(0.05550733581185341f));
-  p = fma_(p, f, broadcast(0.24022242426872253f));
-  p = fma_(p, f, broadcast(0.6931470036506653f));
+  const Packet f = reduced(x, n);
+  Packet p = broadcast(1.5353362e-4f);
+  p = fma_(p, f, broadcast(0.00133988739f));
+  p = fma_(p, f, broadcast(0.00961843692f));
+  p = fma_(p, f, broadcast(0.0555033237f));
+  p = fma_(p, f, broadcast(0.240226477f));
+  p = fma_(p, f, broadcast(0.693147182f));
   p = fma_(p, f, broadcast(1.0f));
   return scale_(p, n);
 }

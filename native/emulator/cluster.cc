@@ -232,6 +232,7 @@ void Cluster::barrier(const LosscLane* seen) {
 
 unsigned Cluster::shuffle(const LosscLane* seen, unsigned value, int source, int lanes) {
   auto& lane = own(seen);
+  if (lanes < 1 || lanes > warpSize || warpSize % lanes != 0) lane.owner->fail(lane, "shuffles among " + std::to_string(lanes) + " lanes");
   lane.value = value;
   lane.source = source;
   lane.among = lanes;

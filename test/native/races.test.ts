@@ -6,7 +6,7 @@ const kernels = compileKernels(`
 struct LosscLane {
   long long block; int thread, threads, rank, cluster; void* shared;
   void (*barrier)(const LosscLane*);
-  unsigned (*shuffle)(const LosscLane*, unsigned value, int source);
+  unsigned (*shuffle)(const LosscLane*, unsigned value, int source, int lanes);
   void (*cluster_arrive)(const LosscLane*);
   void (*cluster_wait)(const LosscLane*);
   void* (*remote)(const LosscLane*, void* mine, int rank);
@@ -28,7 +28,7 @@ static void all(const void* p, const LosscLane* l) {
   const int mine = l->thread, first = l->thread / 32 * 32;
   // Neighbours of the warp.
   write(l, s + mine, 1);
-  if (WARP) l->shuffle(l, 0, 0);
+  if (WARP) l->shuffle(l, 0, 0, 32);
   float sum = read(l, s + first + (mine + 1) % 32);
   // Another warp's.
   write(l, s + 64 + mine, 1);
