@@ -115,7 +115,10 @@ struct Lane {
     extern __shared__ __align__(16) unsigned char words[];
     return words;
   }
-  LOSSC_FN void cluster_arrive() const { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+  LOSSC_FN void cluster_arrive() const {
+    __syncwarp();  // the warp arrives as one
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+  }
   LOSSC_FN void cluster_wait() const { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
   LOSSC_FN void write_remote(double* mine, int rank, double v) const {
     unsigned there;

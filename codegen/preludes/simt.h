@@ -52,6 +52,7 @@ struct Block {
   }
 
   struct Largest {
+    static constexpr bool kOrdered = false;
     static LOSSC_FN unsigned merge(unsigned a, unsigned b) { return a > b ? a : b; }
   };
 };

@@ -5,9 +5,9 @@ typedef long long index;
 struct bf16 { unsigned short bits; };
 struct f16 { unsigned short bits; };
 
-constexpr unsigned kNone = 0xffffffffu;
+[[maybe_unused]] constexpr unsigned kNone = 0xffffffffu;
 constexpr index kChunk = 1024;  // elements in a leaf of a fold over tokens, sequences or groups
-constexpr float kLog2e = 1.44269504f;
+[[maybe_unused]] constexpr float kLog2e = 1.44269504f;
 
 template <int N, class T>
 struct Values { T v[N]; };

@@ -75,7 +75,7 @@ async function compiles(text: KernelText, architecture: string): Promise<void> {
 describe.skipIf(nvcc === null)(`cubins${nvcc === null ? " (nvcc is absent)" : ""}`, () => {
   test.each(ARCHITECTURES)("of all losses, bf16, %s", async (architecture) => {
     const vocabs = architecture === "sm_90" ? [VOCABS.warp, VOCABS["large block"]] : [VOCABS["large block"]];
-    await Promise.all(vocabs.map((vocab) => compiles(catalogue("bf16", vocab), architecture)));
+    await Promise.all(vocabs.map((vocab) => compiles(catalogue("bf16", vocab, architecture), architecture)));
   });
 
   test.each(["f16", "f32"] as const)("of all losses, %s, sm_90", async (dtype) => {
@@ -84,12 +84,15 @@ describe.skipIf(nvcc === null)(`cubins${nvcc === null ? " (nvcc is absent)" : ""
 
   test.each(ARCHITECTURES)("of the core of losses, every dtype, %s", async (architecture) => {
     // bf16 in large blocks is among all losses.
-    await Promise.all([compiles(core("f16", VOCABS.warp), architecture), compiles(core("f32", VOCABS.warp), architecture)]);
     await Promise.all([
-      compiles(core("f16", VOCABS["large block"]), architecture),
-      compiles(core("f32", VOCABS["large block"]), architecture),
+      compiles(core("f16", VOCABS.warp, architecture), architecture),
+      compiles(core("f32", VOCABS.warp, architecture), architecture),
     ]);
-    await compiles(core("bf16", VOCABS.warp), architecture);
+    await Promise.all([
+      compiles(core("f16", VOCABS["large block"], architecture), architecture),
+      compiles(core("f32", VOCABS["large block"], architecture), architecture),
+    ]);
+    await compiles(core("bf16", VOCABS.warp, architecture), architecture);
   });
 
   test("of rows of one block, and of steps that are no loss", async () => {

@@ -34,7 +34,7 @@ describe.skipIf(absent)(`NVRTC${absent ? " is absent" : ` ${nvrtc.version}`}`, (
     ...ARCHITECTURES.map((architecture) => ({ architecture, dtype: "bf16" }) as const),
     ...(["f16", "f32"] as const).map((dtype) => ({ architecture: "sm_90", dtype }) as const),
   ])("compiles every loss, $dtype, $architecture", async ({ architecture, dtype }) => {
-    const { bytes } = await compile(core(dtype, VOCABS["large block"]), architecture);
+    const { bytes } = await compile(core(dtype, VOCABS["large block"], architecture), architecture);
     expect(bytes.subarray(0, 4)).toEqual(Buffer.from("\x7fELF"));
   });
 

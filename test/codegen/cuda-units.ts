@@ -13,7 +13,7 @@ export const DTYPES = ["bf16", "f16", "f32"] as const;
 export const VOCABS = { warp: 1000, block: 10000, "large block": 131072 } as const;
 
 /** Several losses in one unit, from logits and where they can be from `policy_logprobs`: a compiler starts once for all of them. */
-function together(losses: readonly LossDefinition[], logits: LogitsDtype, vocab: number): KernelText {
+function together(losses: readonly LossDefinition[], logits: LogitsDtype, vocab: number, architecture: string): KernelText {
   const plans: Plan[] = [];
   for (const loss of losses) {
     for (const from of wantsRows(loss) ? [logits] : [logits, null]) {
@@ -21,7 +21,7 @@ function together(losses: readonly LossDefinition[], logits: LogitsDtype, vocab:
       plans.push(compilePlan({ loss, logits: from, firstKernel }).plan);
     }
   }
-  return emitTogether(plans, { target: "cuda", architecture: "sm_90", vocab });
+  return emitTogether(plans, { target: "cuda", architecture, vocab });
 }
 
 /** Whether a loss asks the row for more than the target's log-probability. */
@@ -35,8 +35,10 @@ function wantsRows(loss: LossDefinition): boolean {
   }
 }
 
-export const core = (logits: LogitsDtype, vocab: number) => together(Object.values(coreLosses), logits, vocab);
-export const catalogue = (logits: LogitsDtype, vocab: number) => together(Object.values(goldenLosses), logits, vocab);
+export const core = (logits: LogitsDtype, vocab: number, architecture = "sm_90") =>
+  together(Object.values(coreLosses), logits, vocab, architecture);
+export const catalogue = (logits: LogitsDtype, vocab: number, architecture = "sm_90") =>
+  together(Object.values(goldenLosses), logits, vocab, architecture);
 
 /** One loss alone, as the runtime compiles it. */
 export function alone(name: string, logits: LogitsDtype, vocab: number): KernelText {
