@@ -302,7 +302,10 @@ LOSSC_FN bool store_row(const Team& team, T* out, index t, index vocab, index ta
   each_packet(team, row, [&](int e, int k) {
     Packet<T, W> g;
     const auto take = [&](const auto& logits, const auto&... rest) {
-      const auto one = [&](const auto& entry, int i) { narrow(widen(logits.v[i]) == -LOSSC_INFINITY ? 0.0f : entry(widen(logits.v[i]), widen(rest.v[i])...), g.v[i]); };
+      const auto one = [&](const auto& entry, int i) {
+        const float z = widen(logits.v[i]);
+        narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z, widen(rest.v[i])...), g.v[i]);
+      };
       for (int i = 0; i < W; ++i) one(map, i);
       if (hot >= e && hot < e + W) {
         LOSSC_UNROLL(8)
