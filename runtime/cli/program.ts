@@ -33,6 +33,11 @@ device with those on \`reference\`. The table has the worst of each case on each
 Exit code: 0 where everything is within tolerance, 1 where something is not.
 `;
 
+const BENCH_HELP = `
+Losses take turns with copies, round by round, on data laid down anew; nothing is timed before its result was found right. What counts are ratios
+within a run. $LOSSC_PYTHON names the interpreter of PyTorch.
+`;
+
 const BUILD_HELP = `
 Each file becomes a module without the .loss of its name, with typed declarations; modules that it imports by place come along. The binaries lie in
 the folder kernels beside them. Where they are imported, neither NVRTC, nvcc, a C++ compiler nor ts-morph is needed.
@@ -141,6 +146,18 @@ function build(): Command {
     .action(async (loss: string, options) => (await import("./check.js")).check(loss, options));
 
   program
+    .command("bench")
+    .description("time losses on the CPU beside a copy of the same bytes, and beside PyTorch where python3 has it")
+    .addOption(new Option("--rows <names>", "losses to time, with commas between (default: all of the bench)").argParser(names))
+    .addOption(new Option("--rounds <number>", "rounds that medians are taken of").argParser(whole(1, 1000)).default(15))
+    .option("--quick", "a small shape, to try the bench itself: its figures say nothing")
+    .option("--no-peers", "leave PyTorch out")
+    .option("--svg <file>", "draw the figures to a file")
+    .option("--json", "print every round, as JSON")
+    .addHelpText("after", BENCH_HELP)
+    .action(async (options) => (await import("../../bench/bench.js")).bench(options));
+
+  program
     .command("build")
     .description("write losses as modules with typed declarations and binaries, which run without any compiler")
     .argument("<files...>", "files that export losses: losses/*.loss.ts")
@@ -194,7 +211,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** commander found the mistake: its message, and where to read on. */
 function asUsage(error: CommanderError): unknown {
   if (error.code === "commander.help")
-    return usage("a command is needed, one of devices, emit, eval, explain, check and build; see lossc --help");
+    return usage("a command is needed, one of devices, emit, eval, explain, check, bench and build; see lossc --help");
   const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
   return usage(`${message}; see lossc --help`);
 }
