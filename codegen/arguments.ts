@@ -14,13 +14,21 @@ export class Arguments {
   }[] = [];
   private written = new Set<number>();
 
-  /** Every kernel begins with the count of its elements. */
-  constructor(readonly space: ElementSpace) {
-    this.field(`size/${space}`, "index n", PLURAL[space], { kind: "size", of: space });
+  /** Every kernel begins with the elements that a launch visits. */
+  constructor(space: ElementSpace) {
+    this.field("first", "index first", `${PLURAL[space]} from here on`, { kind: "range", end: "first" });
+    this.field("last", "index last", "up to, and without, this one", { kind: "range", end: "last" });
   }
 
   size(of: ElementSpace | "vocab"): string {
     return this.field(`size/${of}`, `index ${PLURAL[of]}`, of === "vocab" ? "entries of a row" : "", { kind: "size", of });
+  }
+
+  /** Where the row of each token lies. */
+  rows(): string {
+    return this.field("rows", "const int* rows", "the row of each token; null: in the order of the tokens visited", {
+      kind: "rows",
+    });
   }
 
   skipMasked(): string {

@@ -99,6 +99,7 @@ class Body {
     this.lines.push(
       `    const index target = load_target(${this.args.buffer(targets)}, t, ${this.args.size("vocab")}, ${this.status()});`,
     );
+    this.lines.push(`    const index place = row_of(${this.args.rows()}, t, a.first);`);
     for (const x of [logits, ...this.rowsIn(this.rowRoots())]) this.openRow(x);
     const gradient = slot.gradient ? gradientParts(this.options.graph.gradient as Expression) : null;
     const rows = [
@@ -129,7 +130,7 @@ class Body {
       const { values, partials, counters, result } = buffers.fold(f, slot.space);
       const runs =
         between[1] === "batch"
-          ? "Whole{a.n}"
+          ? `Whole{${this.args.size(slot.space)}}`
           : `Runs{${this.args.size(between[1])}, ${["of", "begin", "base"].map((kind) => this.args.buffer(buffers.structure(kind as "of", between))).join(", ")}}`;
       const places = [
         this.args.buffer(values),
@@ -256,14 +257,16 @@ class Body {
 
   private openRow(x: Expression): void {
     const buffer = this.options.buffers.input(x === logits ? "logits" : (x.attribute.name as string));
-    this.lines.push(this.rows.open(x, this.args.buffer(buffer), this.args.size("vocab")));
+    // The logits of some tokens alone may be in memory; what else has rows has one for every token.
+    const place = x === logits ? "place" : "t";
+    this.lines.push(this.rows.open(x, this.args.buffer(buffer), place, this.args.size("vocab")));
   }
 
   private storeGradient({ apart, target, factors }: GradientParts): void {
     const out = this.args.buffer(this.options.buffers.gradient(), true);
     const nothing = constantValue(apart) === 0 && constantValue(target) === 0;
     const zero = nothing ? null : factors.map((x) => `${this.printer.operand(x)} == 0.0f`).join(" && ");
-    const fill = `fill_row(team, ${out}, t, ${this.args.size("vocab")}, 0.0f);`;
+    const fill = `fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`;
     if (zero === null) {
       this.lines.push(`    ${fill}`);
       return;
@@ -277,7 +280,7 @@ class Body {
     this.lines.push(
       `    if (!reads${zero === "" ? "" : ` || (${zero})`}) {`,
       `      ${fill}`,
-      `    } else if (!store_row(team, ${out}, t, ${this.args.size("vocab")}, target,`,
+      `    } else if (!store_row(team, ${out}, place, ${this.args.size("vocab")}, target,`,
       `${indent}${map.text(map.texts[0] as string, indent)},`,
       `${indent}${mend.text(mend.texts[0] as string, indent)},`,
       `${indent}${map.rows.join(", ")})) {`,

@@ -59,6 +59,13 @@ export type PlanArgument =
   | { readonly kind: "config"; readonly name: string }
   /** The count of elements of a space, or the vocabulary. int64. */
   | { readonly kind: "size"; readonly of: ElementSpace | "vocab" }
+  /** The elements that a launch visits: from `first` up to, and without, `last`. int64. */
+  | { readonly kind: "range"; readonly end: "first" | "last" }
+  /**
+   * A pointer to int32 per token: which of the rows in memory is the token's, negative where it has none (then its weight is 0 and rows of weight 0 are
+   * not read). Null where row i is that of token `first` + i.
+   */
+  | { readonly kind: "rows" }
   /** int64, 1 where the caller asks that rows of weight 0 are not read. */
   | { readonly kind: "skipMasked" };
 

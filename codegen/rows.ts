@@ -31,12 +31,12 @@ export class Rows {
     private readonly fresh: (prefix: string) => string,
   ) {}
 
-  /** The line that opens a row: `pointer` and `vocab` as text. */
-  open(x: Expression, pointer: string, vocab: string): string {
+  /** The line that opens a row: where its rows lie, which of them it is, and their entries, as text. */
+  open(x: Expression, pointer: string, place: string, vocab: string): string {
     const number = this.opened.size === 0 ? "" : String(this.opened.size);
     const others = [...this.opened.values()].map(({ name }) => `, ${name}`).join("");
     this.opened.set(x, { name: `row${number}`, entry: `z${number}` });
-    return `    const auto row${number} = open(team, reads, ${pointer}, t, ${vocab}${others});`;
+    return `    const auto row${number} = open(team, reads, ${pointer}, ${place}, ${vocab}${others});`;
   }
 
   name(x: Expression): string {

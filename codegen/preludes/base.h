@@ -75,6 +75,8 @@ LOSSC_FN void flag(unsigned* status, int word, index element) { atomic_min(statu
 LOSSC_FN void flag_non_finite(unsigned* status, int word, index element, float v) {
   if (v - v != 0.0f) flag(status, word, element);
 }
+// Which of the rows in memory is the token's: they lie in the order of the tokens that are visited, unless `rows` says where. Negative where it has none.
+LOSSC_FN index row_of(const int* rows, index t, index first) { return rows ? load(rows, t) : t - first; }
 // A target outside the vocabulary reads nothing: it is flagged, and stands for the first entry.
 LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* status) {
   const index target = load(targets, t);

@@ -21,9 +21,9 @@ struct Row {
   const T* data;
   index count;
 };
-// Opens the row of a token; the logits first, the others with those that are open already.
+// Opens a row; the logits first, the others with those that are open already.
 template <class T, class... Open>
-LOSSC_FN Row<T> open(const Team&, bool, const T* p, index t, index vocab, const Open&...) { return {p + t * vocab, vocab}; }
+LOSSC_FN Row<T> open(const Team&, bool, const T* p, index place, index vocab, const Open&...) { return {p + place * vocab, vocab}; }
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, i); }
 
 // The last packet of a row, filled up with zeros.
@@ -100,9 +100,9 @@ LOSSC_FN Values<N + K, float> meet(const Team&, const Values<N, float>& maxima, 
 // Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. Writes over
 // the row that it reads, if asked to. False where something stored is not finite.
 template <class T, class Map, class Mend, class... Others>
-LOSSC_FN bool store_row(const Team&, T* out, index t, index, index target, const Map& map, const Mend& mend, const Row<T>& logits,
+LOSSC_FN bool store_row(const Team&, T* out, index place, index, index target, const Map& map, const Mend& mend, const Row<T>& logits,
                         const Row<Others>&... others) {
-  T* const to = out + t * logits.count;
+  T* const to = out + place * logits.count;
   const float z_target = at(logits, target);
   const float mended = z_target == -LOSSC_INFINITY ? 0.0f : mend(z_target, at(others, target)...);
   Packet poison{};  // 0 · finite is 0; the target's packet is looked at when it has been mended
@@ -136,8 +136,9 @@ LOSSC_FN bool store_row(const Team&, T* out, index t, index, index target, const
   return !any(poison != poison);
 }
 
-template <class T> LOSSC_FN void fill_row(const Team&, T* out, index t, index vocab, float v) {
-  for (index i = 0; i < vocab; ++i) store(out, t * vocab + i, v);
+template <class T> LOSSC_FN void fill_row(const Team&, T* out, index place, index vocab, float v) {
+  if (place < 0) return;
+  for (index i = 0; i < vocab; ++i) store(out, place * vocab + i, v);
 }
 
 // A value per token that the whole team holds.
@@ -148,14 +149,14 @@ LOSSC_FN void put(const Team&, double* p, index i, double v) { store(p, i, v); }
   extern "C" void name(const void* arguments, index begin, index end) {                             \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                                     \
     const Team team;                                                                                \
-    for (index t = begin; t < end; ++t) K::row(a, team, t);                                         \
-    K::tails(a, team, begin, end - begin);                                                          \
+    for (index t = a.first + begin; t < a.first + end; ++t) K::row(a, team, t);                     \
+    K::tails(a, team, a.first + begin, end - begin);                                                \
   }
 #define LOSSC_STEP(name, K)                                                                         \
   extern "C" void name(const void* arguments, index begin, index end) {                             \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                                     \
-    for (index i = begin; i < end; ++i) K::element(a, i);                                           \
-    K::tails(a, Team(), begin, end - begin);                                                        \
+    for (index i = a.first + begin; i < a.first + end; ++i) K::element(a, i);                       \
+    K::tails(a, Team(), a.first + begin, end - begin);                                              \
   }
 #define LOSSC_MAP(name, K)                                                                          \
   extern "C" void name(const void* arguments, index begin, index end) {                             \

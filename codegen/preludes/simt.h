@@ -113,8 +113,9 @@ struct Row {
   int skew;        // entries of the run's first packet that come before it
   int rounds;      // packets of a lane, at most
   Packet<T, W>* kept;
+  bool torn = false;  // a row beside the logits whose packets, cut where those of the logits are, lie across boundaries in memory
 
-  LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end; }
+  LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
   LOSSC_FN Packet<T, W> gather(int e) const {
     Packet<T, W> p;
@@ -128,13 +129,13 @@ struct Row {
 template <class T, int W, bool LOGITS> LOSSC_FN float at(const Row<T, W, LOGITS>& row, index i) { return load(row.first, i); }
 
 template <class Team, int W, bool LOGITS, class T>
-LOSSC_FN auto run_of(const Team& team, const T* p, index t, index vocab) {
+LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
   const int count = int(vocab), share = ((count + Team::kParts - 1) / Team::kParts + W - 1) / W * W;
   Row<T, W, LOGITS> row;
-  row.first = p + t * vocab;
+  row.first = p + place * vocab;
   row.begin = share * team.part() < count ? share * team.part() : count;
   row.end = row.begin + share < count ? row.begin + share : count;
-  row.skew = int(t * vocab % W);
+  row.skew = int(place * vocab % W);
   row.rounds = (share + (count % W ? W : 0) + Team::kPart * W - 1) / (Team::kPart * W);
   return row;
 }
@@ -149,29 +150,36 @@ template <class Team, class Row, class Visit> LOSSC_FN void each_packet(const Te
 
 // A packet that stays in shared memory lies beside those that the other lanes read at the same time.
 template <class Team, class T, int W, bool LOGITS>
-LOSSC_FN Packet<T, W>* place(const Team& team, const Row<T, W, LOGITS>& row, int k) {
+LOSSC_FN Packet<T, W>* kept_at(const Team& team, const Row<T, W, LOGITS>& row, int k) {
   return row.kept + (team.self.thread() / Team::kPart * row.rounds + k) * Team::kPart + team.lane();
 }
 
-// Opens the row of a token; the logits first, the others with those that are open already. What is read of it is on its way from here on.
+template <class First, class... Others> LOSSC_FN const First& first_of(const First& first, const Others&...) { return first; }
+
+// Opens a row; the logits first, the others with those that are open already. What is read of it is on its way from here on.
 template <class Team, class T, class... Open>
-LOSSC_FN auto open(const Team& team, bool reads, const T* p, index t, index vocab, const Open&... before) {
+LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index vocab, const Open&... before) {
   constexpr int W = [] {
     int widths[] = {Open::kWidth..., kPacket<T>};
     return widths[0];
   }();
-  auto row = run_of<Team, W, sizeof...(Open) == 0>(team, p, t, vocab);
+  auto row = run_of<Team, W, sizeof...(Open) == 0>(team, p, place, vocab);
+  if constexpr (sizeof...(Open) > 0) {
+    const int skew = first_of(before...).skew;
+    row.torn = row.skew != skew;
+    row.skew = skew;
+  }
   const int lanes = Team::kPartsHere * row.rounds * Team::kPart;
   row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (lanes * int(sizeof(*before.kept)))));
   if (Team::kResident && reads) {
     constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
     each_packet(team, row, [&](int e, int k) {
       if (!row.whole(e)) {
-        write(place(team, row, k), 0, row.gather(e));
+        write(kept_at(team, row, k), 0, row.gather(e));
         return;
       }
       for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
-        team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(place(team, row, k)) + piece,
+        team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(kept_at(team, row, k)) + piece,
                                         reinterpret_cast<const unsigned char*>(row.first + e) + piece);
     });
   }
@@ -180,7 +188,7 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index t, index voca
 
 template <class Team, class T, int W, bool LOGITS>
 LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int e, int k) {
-  if (Team::kResident) return read(place(team, row, k), 0);
+  if (Team::kResident) return read(kept_at(team, row, k), 0);
   return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.gather(e);
 }
 
@@ -292,10 +300,10 @@ LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& ma
 // Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. A lane reads what it
 // writes before it writes it, and nothing else, so that the row may be written over. False where this lane stored something that is not finite.
 template <class Team, class T, class Map, class Mend, class First, class... Others>
-LOSSC_FN bool store_row(const Team& team, T* out, index t, index vocab, index target, const Map& map, const Mend& mend, const First& row,
+LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const First& row,
                         const Others&... others) {
   constexpr int W = First::kWidth;
-  T* const to = out + t * vocab;
+  T* const to = out + place * vocab;
   const int hot = int(target);
   unsigned poison = 0;
   if (Team::kResident) team.self.copies_done();
@@ -328,12 +336,13 @@ LOSSC_FN bool store_row(const Team& team, T* out, index t, index vocab, index ta
   return (poison & 0x7fff7fffu) == 0;
 }
 
-template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index t, index vocab, float v) {
-  const auto row = run_of<Team, kPacket<T>, true>(team, out, t, vocab);
+template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index place, index vocab, float v) {
+  if (place < 0) return;
+  const auto row = run_of<Team, kPacket<T>, true>(team, out, place, vocab);
   if (Team::kResident) team.self.copies_done();  // they may read what is written over
   Packet<T, kPacket<T>> full;
   for (int i = 0; i < kPacket<T>; ++i) narrow(v, full.v[i]);
-  T* const to = out + t * vocab;
+  T* const to = out + place * vocab;
   each_packet(team, row, [&](int e, int) {
     if (row.whole(e)) {
       write_as_packet(to, e, full);
@@ -357,18 +366,18 @@ template <class K, int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUE
 LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index block) {
   const Team<THREADS, LANES, CLUSTER, RESIDENT, VALUES> team{lane};
   constexpr index kRows = THREADS / LANES;
-  const index first = block / CLUSTER * kRows, t = first + lane.thread() / LANES;
+  const index first = a.first + block / CLUSTER * kRows, t = first + lane.thread() / LANES;
   if constexpr (CLUSTER > 1) lane.cluster_arrive();
-  if (t < a.n) K::row(a, team, t);
+  if (t < a.last) K::row(a, team, t);
   if constexpr (CLUSTER > 1)
     if (lane.rank() != 0) return;
   if (RESIDENT) lane.copies_done();  // of rows that nobody has read: the tails use their place
-  K::tails(a, Block<THREADS>{lane}, first, first + kRows < a.n ? kRows : a.n - first);
+  K::tails(a, Block<THREADS>{lane}, first, first + kRows < a.last ? kRows : a.last - first);
 }
 template <class K, int THREADS> LOSSC_FN void visit_elements(const typename K::Args& a, const Lane& lane, index block) {
-  const index first = block * THREADS, i = first + lane.thread();
-  if (i < a.n) K::element(a, i);
-  K::tails(a, Block<THREADS>{lane}, first, first + THREADS < a.n ? THREADS : a.n - first);
+  const index first = a.first + block * THREADS, i = first + lane.thread();
+  if (i < a.last) K::element(a, i);
+  K::tails(a, Block<THREADS>{lane}, first, first + THREADS < a.last ? THREADS : a.last - first);
 }
 
 #define LOSSC_SWEEP(name, K, threads, lanes, cluster, resident, values) \

@@ -78,7 +78,14 @@ class Binder {
       for (const [id, { offset, bytes }] of this.#counters)
         this.#places.set(id, zeros && bytes > 0 ? { memory: zeros, offset } : null);
       const { shape, config, options } = this.call;
-      const launches = this.variant.launches(shape, this.#places, config.scalars, options.skipMasked);
+      const { scalars } = config;
+      const launches = this.variant.launches(this.#plan.kernels, {
+        shape,
+        places: this.#places,
+        scalars,
+        skipMasked: options.skipMasked,
+        rows: null,
+      });
       const program: Command[] = [];
       for (const { piece, from } of this.#writes)
         if (slab && piece.bytes > 0) program.push({ kind: "write", to: slab, offset: piece.offset, from });

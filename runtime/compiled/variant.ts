@@ -1,10 +1,26 @@
 /** A plan with its binary on one device: what does not change from call to call. */
-import type { KernelText, Launch, Plan, PlanKernel } from "../../codegen/plan.js";
+import type { ElementSpace, KernelText, Launch, Plan, PlanKernel } from "../../codegen/plan.js";
 import type { Command, Memory, NativeModule } from "../native.js";
 import { type BatchShape, countOf } from "../structure.js";
 
 /** Where a buffer of the plan lies for one call; null where the kernel gets no memory (an input that takes its default). */
 export type Place = { readonly memory: Memory; readonly offset: number } | null;
+
+/** Which elements of a kernel's space a launch visits: from `first` up to, and without, `last`. */
+export interface Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What the arguments of a launch are taken from. */
+export interface LaunchContext {
+  readonly shape: BatchShape;
+  readonly places: ReadonlyMap<number, Place>;
+  readonly scalars: Readonly<Record<string, number>>;
+  readonly skipMasked: boolean;
+  /** int32 per token: which row in memory is its own; null where they lie in the order of the tokens visited. */
+  readonly rows: Place;
+}
 
 export class Variant {
   readonly #launches: ReadonlyMap<string, Launch>;
@@ -17,29 +33,19 @@ export class Variant {
     this.#launches = new Map(text.launches.map((launch) => [launch.kernel, launch]));
   }
 
-  /** The launches of one call, in the plan's order. */
+  /** The launches of some kernels in their order, each over all elements of its space or those that `range` tells; none over nothing. */
   launches(
-    shape: BatchShape,
-    places: ReadonlyMap<number, Place>,
-    scalars: Readonly<Record<string, number>>,
-    skipMasked: boolean,
+    kernels: readonly PlanKernel[],
+    context: LaunchContext,
+    range = (space: ElementSpace): Range => ({ first: 0, last: countOf(context.shape, space) }),
   ): Command[] {
-    const commands: Command[] = [];
-    for (const kernel of this.plan.kernels) {
-      const elements = countOf(shape, kernel.space);
-      if (elements > 0) commands.push(this.command(kernel, elements, shape, places, scalars, skipMasked));
-    }
-    return commands;
+    return kernels.flatMap((kernel) => {
+      const { first, last } = range(kernel.space);
+      return last > first ? [this.command(kernel, { first, last }, context)] : [];
+    });
   }
 
-  private command(
-    kernel: PlanKernel,
-    elements: number,
-    shape: BatchShape,
-    places: ReadonlyMap<number, Place>,
-    scalars: Readonly<Record<string, number>>,
-    skipMasked: boolean,
-  ): Command {
+  private command(kernel: PlanKernel, range: Range, { shape, places, scalars, skipMasked, rows }: LaunchContext): Command {
     const launch = this.#launches.get(kernel.id);
     if (!launch) throw new RangeError(`the text has no kernel ${kernel.id}`);
     const bytes = new ArrayBuffer(kernel.arguments.length * 8);
@@ -58,6 +64,12 @@ export class Variant {
         case "size":
           fields.setBigInt64(field * 8, BigInt(argument.of === "vocab" ? shape.vocab : countOf(shape, argument.of)), true);
           break;
+        case "range":
+          fields.setBigInt64(field * 8, BigInt(range[argument.end]), true);
+          break;
+        case "rows":
+          if (rows) pointers.push([field, rows.memory, rows.offset]);
+          break;
         case "skipMasked":
           fields.setBigInt64(field * 8, skipMasked ? 1n : 0n, true);
           break;
@@ -67,7 +79,7 @@ export class Variant {
       kind: "launch",
       module: this.module,
       kernel: kernel.id,
-      elements,
+      elements: range.last - range.first,
       block: launch.block,
       perBlock: launch.perBlock,
       cluster: launch.cluster,

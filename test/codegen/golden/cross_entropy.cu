@@ -11,16 +11,19 @@ using logit = bf16;
 // Traffic per token: 4 bytes per vocabulary entry, 16 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     float* p4;        // a value per token
     float* p5;        // logprobs
     bf16* p6;         // gradient of logits
+    index tokens;
     double* p7;       // a partial fold per chunk
     unsigned* p8;     // arrivals
     double* p9;       // loss
@@ -29,7 +32,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     float r1 = 0.0f;  // the target's logit
     if (reads) r1 = at(row, target);
     float r3 = 0.0f;  // max over the row
@@ -50,8 +54,8 @@ struct K0 {
     const float v7 = -x0;
     const float v8 = 1.0f / r4;
     if (!reads || (v7 == 0.0f)) {
-      fill_row(team, a.p6, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, t, a.vocab, target,
+      fill_row(team, a.p6, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p6, place, a.vocab, target,
                           [&](auto z) { return chain_(x0, exp_from_(z, r3) * v8); },
                           [&](auto z) { return v7 * (1.0f - (exp_from_(z, r3) * v8)); },
                           row)) {
@@ -59,7 +63,7 @@ struct K0 {
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);
   }
 };
 

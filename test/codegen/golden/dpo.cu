@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 2 bytes per vocabulary entry, 36 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     const float* p4;  // reference_logprobs
     float* p5;        // a value per token
@@ -39,7 +41,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const float x1 = load(a.p4, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
@@ -72,7 +75,8 @@ struct K0 {
 // Traffic per token: 0 bytes.
 struct K1 {
   struct Args {
-    index n;            // sequences
+    index first;        // sequences from here on
+    index last;         // up to, and without, this one
     const int* p19;     // the first sequence of each group
     const int* p20;     // the group of each sequence
     float* p21;         // a value per sequence
@@ -122,7 +126,8 @@ struct K1 {
 // Traffic per token: 0 bytes.
 struct K2 {
   struct Args {
-    index n;            // groups
+    index first;        // groups from here on
+    index last;         // up to, and without, this one
     double c0;          // label_smoothing
     double c1;          // beta
     float* p38;         // a value per group
@@ -131,6 +136,7 @@ struct K2 {
     const double* p34;  // a sum per group
     const double* p37;  // a sum per group
     unsigned* p2;       // status
+    index groups;
     double* p39;        // a partial fold per chunk
     unsigned* p40;      // arrivals
     double* p41;        // loss
@@ -148,7 +154,7 @@ struct K2 {
     flag_non_finite(a.p2, 3, i, v7);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p38, a.p39, a.p40, a.p41);
+    fold_tail<Sum>(team, Whole{a.groups}, first, count, a.p38, a.p39, a.p40, a.p41);
   }
 };
 
@@ -157,12 +163,14 @@ struct K2 {
 // Traffic per token: 4 bytes per vocabulary entry, 20 beside.
 struct K3 {
   struct Args {
-    index n;            // tokens
+    index first;        // tokens from here on
+    index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
     const int* p0;      // target_tokens
     index vocab;        // entries of a row
     unsigned* p2;       // status
+    const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p3;     // logits
     const int* p19;     // the first sequence of each group
     const int* p13;     // the sequence of each token
@@ -181,7 +189,8 @@ struct K3 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const index i1 = read(a.p13, t);
     const index i2 = read(a.p20, i1);
     const float x3 = float(i1 - read(a.p19, i2));
@@ -201,8 +210,8 @@ struct K3 {
     const float x17 = load(a.p9, t);
     const float v18 = 1.0f / x17;
     if (!reads || (v14 == 0.0f)) {
-      fill_row(team, a.p42, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p42, t, a.vocab, target,
+      fill_row(team, a.p42, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p42, place, a.vocab, target,
                           [&](auto z) { return select(b15, -v14 * (exp_from_(z, x16) * v18), 0.0f); },
                           [&](auto z) { return select(b15, v14 * (1.0f - (exp_from_(z, x16) * v18)), 0.0f); },
                           row)) {

@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 2 bytes per vocabulary entry, 44 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p2;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p1;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p3;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p4;   // logits
     const float* p5;  // advantages
     const float* p6;  // logprobs
@@ -46,7 +48,8 @@ struct K0 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const auto row = open(team, reads, a.p4, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p4, place, a.vocab);
     const float x1 = load(a.p5, t);
     const float x2 = load(a.p6, t);
     const float x3 = float(a.c0);
@@ -86,12 +89,14 @@ struct K0 {
 // Traffic per token: 0 bytes.
 struct K1 {
   struct Args {
-    index n;            // sequences
+    index first;        // sequences from here on
+    index last;         // up to, and without, this one
     float* p24;         // a value per sequence
     const double* p14;  // a sum per sequence
     const double* p20;  // a sum per sequence
     const double* p23;  // a sum per sequence
     unsigned* p3;       // status
+    index sequences;
     double* p25;        // a partial fold per chunk
     unsigned* p26;      // arrivals
     double* p27;        // loss
@@ -105,7 +110,7 @@ struct K1 {
     flag_non_finite(a.p3, 2, i, v3);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p24, a.p25, a.p26, a.p27);
+    fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p24, a.p25, a.p26, a.p27);
   }
 };
 
@@ -114,12 +119,14 @@ struct K1 {
 // Traffic per token: 4 bytes per vocabulary entry, 32 beside.
 struct K2 {
   struct Args {
-    index n;            // tokens
+    index first;        // tokens from here on
+    index last;         // up to, and without, this one
     const float* p2;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
     const int* p1;      // target_tokens
     index vocab;        // entries of a row
     unsigned* p3;       // status
+    const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p4;     // logits
     const float* p0;    // logprobs
     const float* p6;    // logprobs
@@ -138,7 +145,8 @@ struct K2 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const auto row = open(team, reads, a.p4, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p4, place, a.vocab);
     const float x1 = load(a.p0, t);
     const float x2 = load(a.p6, t);
     const float x3 = float(a.c0);
@@ -161,8 +169,8 @@ struct K2 {
     const float x20 = load(a.p11, t);
     const float v21 = 1.0f / x20;
     if (!reads || (v18 == 0.0f)) {
-      fill_row(team, a.p28, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p28, t, a.vocab, target,
+      fill_row(team, a.p28, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p28, place, a.vocab, target,
                           [&](auto z) { return -v18 * (exp_from_(z, x19) * v21); },
                           [&](auto z) { return v18 * (1.0f - (exp_from_(z, x19) * v21)); },
                           row)) {

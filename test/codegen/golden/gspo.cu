@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 2 bytes per vocabulary entry, 36 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p2;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p1;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p3;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p4;   // logits
     const float* p5;  // logprobs
     float* p6;        // a value per token
@@ -39,7 +41,8 @@ struct K0 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const auto row = open(team, reads, a.p4, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p4, place, a.vocab);
     const float x1 = load(a.p5, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
@@ -72,12 +75,14 @@ struct K0 {
 // Traffic per token: 4 bytes per vocabulary entry, 32 beside.
 struct K1 {
   struct Args {
-    index n;            // tokens
+    index first;        // tokens from here on
+    index last;         // up to, and without, this one
     const float* p2;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
     const int* p1;      // target_tokens
     index vocab;        // entries of a row
     unsigned* p3;       // status
+    const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p4;     // logits
     const float* p0;    // logprobs
     const float* p19;   // advantages
@@ -90,6 +95,7 @@ struct K1 {
     bf16* p21;          // gradient of logits
     const float* p8;    // a value per token
     const float* p9;    // a value per token
+    index tokens;
     double* p22;        // a partial fold per chunk
     unsigned* p23;      // arrivals
     double* p24;        // loss
@@ -98,7 +104,8 @@ struct K1 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const auto row = open(team, reads, a.p4, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p4, place, a.vocab);
     const float x1 = load(a.p0, t);
     const float x2 = load(a.p19, t);
     const float x3 = float(a.c0);
@@ -119,8 +126,8 @@ struct K1 {
     const float x16 = load(a.p9, t);
     const float v17 = 1.0f / x16;
     if (!reads || (v14 == 0.0f)) {
-      fill_row(team, a.p21, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p21, t, a.vocab, target,
+      fill_row(team, a.p21, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p21, place, a.vocab, target,
                           [&](auto z) { return -v14 * (exp_from_(z, x15) * v17); },
                           [&](auto z) { return v14 * (1.0f - (exp_from_(z, x15) * v17)); },
                           row)) {
@@ -128,7 +135,7 @@ struct K1 {
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p22, a.p23, a.p24);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p20, a.p22, a.p23, a.p24);
   }
 };
 

@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 8 bytes per vocabulary entry, 16 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     const float* p4;  // teacher_logits
     double c0;        // beta
@@ -24,6 +26,7 @@ struct K0 {
     float* p5;        // a value per token
     float* p6;        // logprobs
     bf16* p7;         // gradient of logits
+    index tokens;
     double* p8;       // a partial fold per chunk
     unsigned* p9;     // arrivals
     double* p10;      // loss
@@ -32,7 +35,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const auto row1 = open(team, reads, a.p4, t, a.vocab, row);
     const float x1 = float(a.c0);
     const float x2 = float(a.c1);
@@ -110,8 +114,8 @@ struct K0 {
     const float v51 = (absorb_(r20, v44) - absorb_(r21, absorb_(v28, absorb_(v37, v41)))) + absorb_(r33, absorb_(v28, absorb_(v41, -1.0f)));
     const float v52 = (v51 - absorb_(absorb_(v28, absorb_(v26, v44)), r34)) - absorb_(absorb_(v28, absorb_(v26, absorb_(v25, v49))), r35);
     if (!reads) {
-      fill_row(team, a.p7, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p7, t, a.vocab, target,
+      fill_row(team, a.p7, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p7, place, a.vocab, target,
                           [&](auto z, auto z1) {
                             const auto b40 = z != -LOSSC_INFINITY;
                             const auto v42 = exp_from_(z * v7, r14) * v28;
@@ -139,7 +143,7 @@ struct K0 {
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p5, a.p8, a.p9, a.p10);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p8, a.p9, a.p10);
   }
 };
 

@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 2 bytes per vocabulary entry, 36 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     const float* p4;  // reference_logprobs
     float* p5;        // a value per token
@@ -39,7 +41,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const float x1 = load(a.p4, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
@@ -72,11 +75,13 @@ struct K0 {
 // Traffic per token: 0 bytes.
 struct K1 {
   struct Args {
-    index n;            // sequences
+    index first;        // sequences from here on
+    index last;         // up to, and without, this one
     float* p19;         // a value per sequence
     const double* p12;  // a sum per sequence
     const double* p18;  // a sum per sequence
     float* p20;         // a value per sequence
+    index sequences;
     double* p21;        // a partial fold per chunk
     unsigned* p22;      // arrivals
     double* p23;        // a sum per batch
@@ -92,8 +97,8 @@ struct K1 {
     store(a.p20, i, select(b1, 1.0f, 0.0f));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p19, a.p21, a.p22, a.p23);
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p24, a.p25, a.p26);
+    fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p19, a.p21, a.p22, a.p23);
+    fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p20, a.p24, a.p25, a.p26);
   }
 };
 
@@ -102,7 +107,8 @@ struct K1 {
 // Traffic per token: 0 bytes.
 struct K2 {
   struct Args {
-    index n;            // sequences
+    index first;        // sequences from here on
+    index last;         // up to, and without, this one
     const float* p27;   // desirable
     double c0;          // desirable_weight
     double c1;          // beta
@@ -113,6 +119,7 @@ struct K2 {
     const double* p23;  // a sum per batch
     const double* p26;  // a sum per batch
     unsigned* p2;       // status
+    index sequences;
     double* p29;        // a partial fold per chunk
     unsigned* p30;      // arrivals
     double* p31;        // loss
@@ -133,7 +140,7 @@ struct K2 {
     flag_non_finite(a.p2, 2, i, v10);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p28, a.p29, a.p30, a.p31);
+    fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p28, a.p29, a.p30, a.p31);
   }
 };
 
@@ -142,12 +149,14 @@ struct K2 {
 // Traffic per token: 4 bytes per vocabulary entry, 20 beside.
 struct K3 {
   struct Args {
-    index n;            // tokens
+    index first;        // tokens from here on
+    index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
     const int* p0;      // target_tokens
     index vocab;        // entries of a row
     unsigned* p2;       // status
+    const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p3;     // logits
     const float* p27;   // desirable
     const int* p13;     // the sequence of each token
@@ -166,7 +175,8 @@ struct K3 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const index i1 = read(a.p13, t);
     const float x2 = load(a.p27, i1);
     const float x3 = float(a.c0);
@@ -192,8 +202,8 @@ struct K3 {
     const float x23 = load(a.p9, t);
     const float v24 = 1.0f / x23;
     if (!reads || (v19 == 0.0f)) {
-      fill_row(team, a.p32, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p32, t, a.vocab, target,
+      fill_row(team, a.p32, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p32, place, a.vocab, target,
                           [&](auto z) { return select(b20, chain_(v21, exp_from_(z, x22) * v24), 0.0f); },
                           [&](auto z) { return select(b20, v19 * (1.0f - (exp_from_(z, x22) * v24)), 0.0f); },
                           row)) {

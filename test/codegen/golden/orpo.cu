@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 2 bytes per vocabulary entry, 32 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     float* p4;        // a value per token
     float* p5;        // a value per token
@@ -38,7 +40,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     float r1 = 0.0f;  // the target's logit
     if (reads) r1 = at(row, target);
     float r3 = 0.0f;  // max over the row
@@ -70,7 +73,8 @@ struct K0 {
 // Traffic per token: 0 bytes.
 struct K1 {
   struct Args {
-    index n;            // sequences
+    index first;        // sequences from here on
+    index last;         // up to, and without, this one
     const int* p18;     // the first sequence of each group
     const int* p19;     // the group of each sequence
     float* p20;         // a value per sequence
@@ -128,7 +132,8 @@ struct K1 {
 // Traffic per token: 0 bytes.
 struct K2 {
   struct Args {
-    index n;            // groups
+    index first;        // groups from here on
+    index last;         // up to, and without, this one
     double c0;          // beta
     float* p41;         // a value per group
     const double* p27;  // a sum per group
@@ -137,6 +142,7 @@ struct K2 {
     const double* p37;  // a sum per group
     const double* p40;  // a sum per group
     unsigned* p2;       // status
+    index groups;
     double* p42;        // a partial fold per chunk
     unsigned* p43;      // arrivals
     double* p44;        // loss
@@ -153,7 +159,7 @@ struct K2 {
     flag_non_finite(a.p2, 3, i, v6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p41, a.p42, a.p43, a.p44);
+    fold_tail<Sum>(team, Whole{a.groups}, first, count, a.p41, a.p42, a.p43, a.p44);
   }
 };
 
@@ -162,12 +168,14 @@ struct K2 {
 // Traffic per token: 4 bytes per vocabulary entry, 20 beside.
 struct K3 {
   struct Args {
-    index n;            // tokens
+    index first;        // tokens from here on
+    index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
     const int* p0;      // target_tokens
     index vocab;        // entries of a row
     unsigned* p2;       // status
+    const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p3;     // logits
     const int* p18;     // the first sequence of each group
     const int* p12;     // the sequence of each token
@@ -187,7 +195,8 @@ struct K3 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const index i1 = read(a.p12, t);
     const index i2 = read(a.p19, i1);
     const float x3 = float(i1 - read(a.p18, i2));
@@ -209,8 +218,8 @@ struct K3 {
     const float x19 = load(a.p8, t);
     const float v20 = 1.0f / x19;
     if (!reads || (v16 == 0.0f)) {
-      fill_row(team, a.p45, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p45, t, a.vocab, target,
+      fill_row(team, a.p45, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p45, place, a.vocab, target,
                           [&](auto z) { return select(b17, -v16 * (exp_from_(z, x18) * v20), 0.0f); },
                           [&](auto z) { return select(b17, v16 * (1.0f - (exp_from_(z, x18) * v20)), 0.0f); },
                           row)) {

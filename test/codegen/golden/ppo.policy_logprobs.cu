@@ -11,7 +11,8 @@ using logit = float;
 // Traffic per token: 24 bytes.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     const float* p1;  // policy_logprobs
     const float* p2;  // logprobs
@@ -21,6 +22,7 @@ struct K0 {
     float* p4;        // a value per token
     float* p5;        // gradient of policy_logprobs
     unsigned* p6;     // status
+    index tokens;
     double* p7;       // a partial fold per chunk
     unsigned* p8;     // arrivals
     double* p9;       // loss
@@ -44,7 +46,7 @@ struct K0 {
     flag_non_finite(a.p6, 1, t, chain_(v11, v6));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p4, a.p7, a.p8, a.p9);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);
   }
 };
 

@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 4 bytes per vocabulary entry, 24 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     const float* p4;  // advantages
     const float* p5;  // logprobs
@@ -26,6 +28,7 @@ struct K0 {
     float* p6;        // a value per token
     float* p7;        // logprobs
     bf16* p8;         // gradient of logits
+    index tokens;
     double* p9;       // a partial fold per chunk
     unsigned* p10;    // arrivals
     double* p11;      // loss
@@ -34,7 +37,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const float x1 = load(a.p4, t);
     const float x2 = load(a.p5, t);
     const float x3 = float(a.c0);
@@ -70,8 +74,8 @@ struct K0 {
     const float v22 = chain_(v21, v12);
     const float v23 = 1.0f / r9;
     if (!reads || (v22 == 0.0f)) {
-      fill_row(team, a.p8, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, t, a.vocab, target,
+      fill_row(team, a.p8, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p8, place, a.vocab, target,
                           [&](auto z) { return -v22 * (exp_from_(z, r8) * v23); },
                           [&](auto z) { return v22 * (1.0f - (exp_from_(z, r8) * v23)); },
                           row)) {
@@ -79,7 +83,7 @@ struct K0 {
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p6, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);
   }
 };
 

@@ -11,17 +11,20 @@ using logit = bf16;
 // Traffic per token: 4 bytes per vocabulary entry, 20 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     const float* p4;  // advantages
     float* p5;        // a value per token
     float* p6;        // logprobs
     bf16* p7;         // gradient of logits
+    index tokens;
     double* p8;       // a partial fold per chunk
     unsigned* p9;     // arrivals
     double* p10;      // loss
@@ -30,7 +33,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const float x1 = load(a.p4, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
@@ -52,8 +56,8 @@ struct K0 {
     const float v8 = chain_(-x0, x1);
     const float v9 = 1.0f / r5;
     if (!reads || (v8 == 0.0f)) {
-      fill_row(team, a.p7, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p7, t, a.vocab, target,
+      fill_row(team, a.p7, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p7, place, a.vocab, target,
                           [&](auto z) { return -v8 * (exp_from_(z, r4) * v9); },
                           [&](auto z) { return v8 * (1.0f - (exp_from_(z, r4) * v9)); },
                           row)) {
@@ -61,7 +65,7 @@ struct K0 {
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p5, a.p8, a.p9, a.p10);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p8, a.p9, a.p10);
   }
 };
 

@@ -11,12 +11,14 @@ using logit = bf16;
 // Traffic per token: 2 bytes per vocabulary entry, 36 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p0;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p3;   // logits
     const float* p4;  // logprobs
     float* p5;        // a value per token
@@ -39,7 +41,8 @@ struct K0 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const float x1 = load(a.p4, t);
     float r2 = 0.0f;  // the target's logit
     if (reads) r2 = at(row, target);
@@ -72,7 +75,8 @@ struct K0 {
 // Traffic per token: 0 bytes.
 struct K1 {
   struct Args {
-    index n;            // sequences
+    index first;        // sequences from here on
+    index last;         // up to, and without, this one
     const float* p19;   // advantages
     double c0;          // clip_low_threshold
     double c1;          // clip_high_threshold
@@ -80,6 +84,7 @@ struct K1 {
     const double* p12;  // a sum per sequence
     const double* p18;  // a sum per sequence
     unsigned* p2;       // status
+    index sequences;
     double* p21;        // a partial fold per chunk
     unsigned* p22;      // arrivals
     double* p23;        // loss
@@ -96,7 +101,7 @@ struct K1 {
     flag_non_finite(a.p2, 2, i, v6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p20, a.p21, a.p22, a.p23);
+    fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p20, a.p21, a.p22, a.p23);
   }
 };
 
@@ -105,12 +110,14 @@ struct K1 {
 // Traffic per token: 4 bytes per vocabulary entry, 20 beside.
 struct K2 {
   struct Args {
-    index n;            // tokens
+    index first;        // tokens from here on
+    index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
     const int* p0;      // target_tokens
     index vocab;        // entries of a row
     unsigned* p2;       // status
+    const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p3;     // logits
     double c0;          // clip_low_threshold
     double c1;          // clip_high_threshold
@@ -126,7 +133,8 @@ struct K2 {
     const float x0 = load_or(a.p1, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const auto row = open(team, reads, a.p3, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p3, place, a.vocab);
     const float x1 = float(a.c0);
     const float x2 = float(a.c1);
     const index i3 = read(a.p13, t);
@@ -145,8 +153,8 @@ struct K2 {
     const float x16 = load(a.p9, t);
     const float v17 = 1.0f / x16;
     if (!reads || (v13 == 0.0f)) {
-      fill_row(team, a.p24, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p24, t, a.vocab, target,
+      fill_row(team, a.p24, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p24, place, a.vocab, target,
                           [&](auto z) { return select(b14, -v13 * (exp_from_(z, x15) * v17), 0.0f); },
                           [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x15) * v17)), 0.0f); },
                           row)) {

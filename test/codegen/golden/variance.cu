@@ -11,18 +11,21 @@ using logit = bf16;
 // Traffic per token: 2 bytes per vocabulary entry, 28 beside.
 struct K0 {
   struct Args {
-    index n;          // tokens
+    index first;      // tokens from here on
+    index last;       // up to, and without, this one
     const float* p2;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
     const int* p1;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p3;     // status
+    const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p4;   // logits
     float* p5;        // a value per token
     float* p6;        // a value per token
     float* p0;        // logprobs
     float* p7;        // a value per token
     float* p8;        // a value per token
+    index tokens;
     double* p9;       // a partial fold per chunk
     unsigned* p10;    // arrivals
     double* p11;      // a sum per batch
@@ -34,7 +37,8 @@ struct K0 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const auto row = open(team, reads, a.p4, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p4, place, a.vocab);
     float r1 = 0.0f;  // the target's logit
     if (reads) r1 = at(row, target);
     float r3 = 0.0f;  // max over the row
@@ -56,8 +60,8 @@ struct K0 {
     put(team, a.p8, t, r4);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p5, a.p9, a.p10, a.p11);
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p6, a.p12, a.p13, a.p14);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p12, a.p13, a.p14);
   }
 };
 
@@ -66,12 +70,14 @@ struct K0 {
 // Traffic per token: 4 bytes per vocabulary entry, 24 beside.
 struct K1 {
   struct Args {
-    index n;            // tokens
+    index first;        // tokens from here on
+    index last;         // up to, and without, this one
     const float* p2;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
     const int* p1;      // target_tokens
     index vocab;        // entries of a row
     unsigned* p3;       // status
+    const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p4;     // logits
     const float* p0;    // logprobs
     float* p15;         // a value per token
@@ -80,6 +86,7 @@ struct K1 {
     bf16* p16;          // gradient of logits
     const float* p7;    // a value per token
     const float* p8;    // a value per token
+    index tokens;
     double* p17;        // a partial fold per chunk
     unsigned* p18;      // arrivals
     double* p19;        // a sum per batch
@@ -88,7 +95,8 @@ struct K1 {
     const float x0 = load_or(a.p2, t, 1.0f);
     const bool reads = !(a.skip != 0 && x0 == 0.0f);
     const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const auto row = open(team, reads, a.p4, t, a.vocab);
+    const index place = row_of(a.rows, t, a.first);
+    const auto row = open(team, reads, a.p4, place, a.vocab);
     const float x1 = load(a.p0, t);
     const bool b2 = x0 != 0.0f;
     const float x3 = load(a.p14, 0);
@@ -100,8 +108,8 @@ struct K1 {
     const float x8 = load(a.p8, t);
     const float v9 = 1.0f / x8;
     if (!reads || (v6 == 0.0f)) {
-      fill_row(team, a.p16, t, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p16, t, a.vocab, target,
+      fill_row(team, a.p16, place, a.vocab, 0.0f);
+    } else if (!store_row(team, a.p16, place, a.vocab, target,
                           [&](auto z) { return select(b2, -v6 * (exp_from_(z, x7) * v9), 0.0f); },
                           [&](auto z) { return select(b2, v6 * (1.0f - (exp_from_(z, x7) * v9)), 0.0f); },
                           row)) {
@@ -109,7 +117,7 @@ struct K1 {
     }
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.n}, first, count, a.p15, a.p17, a.p18, a.p19);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p15, a.p17, a.p18, a.p19);
   }
 };
 
@@ -117,7 +125,8 @@ struct K1 {
 // Traffic per token: 0 bytes.
 struct K2 {
   struct Args {
-    index n;            // batches
+    index first;        // batches from here on
+    index last;         // up to, and without, this one
     float* p20;         // loss
     const double* p11;  // a sum per batch
     const double* p19;  // a sum per batch
