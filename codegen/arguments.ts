@@ -63,7 +63,9 @@ export class Arguments {
   }
 
   get list(): readonly PlanArgument[] {
-    return this.fields.map(({ argument }) => argument);
+    return this.fields.map(({ argument }) =>
+      argument.kind === "buffer" && this.written.has(argument.buffer) ? { ...argument, writes: true } : argument,
+    );
   }
 
   /** The struct's lines. */

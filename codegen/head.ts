@@ -1,0 +1,68 @@
+/**
+ * A loss from hidden states: what becomes of its plan where logits are the product of hidden states with a head and are never all in memory. The same
+ * kernels run in the same order; chunk by chunk the head makes the rows that they visit, and takes their gradient on to hidden states and head.
+ */
+import type { ElementSpace, Plan, PlanArgument, PlanKernel } from "./plan.js";
+
+export interface HeadPlan {
+  readonly sweeps: number;
+  /** Steps that need no row. */
+  readonly before: readonly PlanKernel[];
+  /** From the first sweep to the last, with the steps whose results a later sweep waits for. */
+  readonly during: readonly PlanKernel[];
+  /** What is left when the gradient is written. */
+  readonly after: readonly PlanKernel[];
+  /**
+   * What a sweep waits for of other tokens: `token` is nothing, `sequence` and `group` close where these lie in one chunk, `batch` only where all tokens do.
+   */
+  readonly coupling: ElementSpace;
+}
+
+const ORDER: readonly ElementSpace[] = ["token", "sequence", "group", "batch"];
+
+/** Cuts a plan from logits where a head has to come in. */
+export function headPlanOf(plan: Plan): HeadPlan {
+  const { kernels, buffers } = plan;
+  const isSweep = ({ kind }: PlanKernel) => kind === "sweep";
+  const begin = kernels.findIndex(isSweep);
+  const end = kernels.findLastIndex(isSweep) + 1;
+  const during: PlanKernel[] = [];
+  /** Buffers that what is in `during` reads. */
+  const awaited = new Set<number>();
+  const late: PlanKernel[] = [];
+  for (const kernel of kernels.slice(begin, end).reverse()) {
+    if (!isSweep(kernel) && !buffersOf(kernel, true).some((id) => awaited.has(id))) {
+      late.unshift(kernel);
+      continue;
+    }
+    during.unshift(kernel);
+    for (const id of buffersOf(kernel, false)) awaited.add(id);
+  }
+  // What one kernel between the first sweep and the last hands to another: in a space coarser than tokens it is made of several of them.
+  const handed = during.flatMap((kernel, i) => {
+    const read = new Set(during.slice(i + 1).flatMap((later) => buffersOf(later, false)));
+    return buffersOf(kernel, true).filter((id) => read.has(id));
+  });
+  const spaces = handed.flatMap((id) => {
+    const extent = buffers[id]?.extent;
+    return extent && "per" in extent && extent.per !== "row" ? [ORDER.indexOf(extent.per)] : [];
+  });
+  return {
+    sweeps: plan.sweeps,
+    before: kernels.slice(0, begin),
+    during,
+    after: [...late, ...kernels.slice(end)],
+    coupling: ORDER[Math.max(0, ...spaces)] as ElementSpace,
+  };
+}
+
+/** Matrix products of a call, each of tokens × hidden × vocabulary multiplications: logits once, or once for every sweep, and the gradients of hidden states and head. */
+export function productsOf({ sweeps }: HeadPlan, closed: boolean): number {
+  return (closed ? 1 : sweeps) + 2;
+}
+
+/** Buffers that a kernel stores to, or such as it only reads. */
+function buffersOf(kernel: PlanKernel, writes: boolean): number[] {
+  const isBuffer = (argument: PlanArgument) => argument.kind === "buffer";
+  return kernel.arguments.filter(isBuffer).flatMap(({ buffer, writes: written }) => (Boolean(written) === writes ? [buffer] : []));
+}

@@ -1,0 +1,50 @@
+/** How far a loss reaches decides how often a head has to make its logits. */
+import { describe, expect, it, test } from "vitest";
+import { compilePlan } from "../../codegen/compile.js";
+import { headPlanOf, productsOf } from "../../codegen/head.js";
+import { defineLoss, type LossDefinition, mean, variance } from "../../dsl/index.js";
+import { builtins } from "../../losses/index.js";
+import { coreLosses } from "./golden-losses.js";
+
+const headOf = (loss: LossDefinition, metrics?: readonly string[]) =>
+  headPlanOf(compilePlan({ loss, logits: "f32", metrics }).plan);
+
+const SEQUENCE = ["gspo", "gmpo", "sequence-policy"];
+const GROUP = ["dpo", "ipo", "simpo", "orpo"];
+const BATCH = ["kto", "variance"];
+
+describe.each(Object.entries({ ...builtins, ...coreLosses }))("%s", (name, loss) => {
+  const head = headOf(loss);
+  const coupling = SEQUENCE.includes(name) ? "sequence" : GROUP.includes(name) ? "group" : BATCH.includes(name) ? "batch" : "token";
+
+  it(`waits for its ${coupling}`, () => {
+    expect(head.coupling).toBe(coupling);
+  });
+
+  it("takes three products where its coupling closes, and one more for every further sweep where it does not", () => {
+    expect(productsOf(head, true)).toBe(3);
+    expect(productsOf(head, false)).toBe(coupling === "token" ? 3 : 4);
+  });
+
+  it("runs every kernel once, sweeps in their order", () => {
+    const { plan } = compilePlan({ loss, logits: "f32" });
+    const all = [...head.before, ...head.during, ...head.after];
+    expect(all.map(({ id }) => id).sort()).toEqual(plan.kernels.map(({ id }) => id).sort());
+    expect(head.during.filter(({ kind }) => kind === "sweep")).toHaveLength(plan.sweeps);
+    expect([...head.before, ...head.after].filter(({ kind }) => kind === "sweep")).toEqual([]);
+  });
+});
+
+test("a metric of the whole batch does not widen the coupling, unless a sweep computes it", () => {
+  const loss = defineLoss({
+    name: "coupled, with metrics",
+    loss: (policy) => ({
+      loss: variance(policy.logprobs, "tokens"),
+      metrics: { late: () => mean(policy.logprobs), wide: () => variance(policy.logprobs) },
+    }),
+  });
+  expect(headOf(loss).coupling).toBe("sequence");
+  expect(headOf(loss, ["late"]).coupling).toBe("sequence");
+  // The squares of the distances from the batch's mean ride on the second sweep.
+  expect(headOf(loss, ["wide"]).coupling).toBe("batch");
+});
