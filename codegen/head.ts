@@ -64,5 +64,7 @@ export function productsOf({ sweeps }: HeadPlan, closed: boolean): number {
 /** Buffers that a kernel stores to, or such as it only reads. */
 function buffersOf(kernel: PlanKernel, writes: boolean): number[] {
   const isBuffer = (argument: PlanArgument) => argument.kind === "buffer";
-  return kernel.arguments.filter(isBuffer).flatMap(({ buffer, writes: written }) => (Boolean(written) === writes ? [buffer] : []));
+  return kernel.arguments
+    .filter(isBuffer)
+    .flatMap(({ buffer, writes: written }) => (Boolean(written) === writes ? [buffer] : []));
 }

@@ -55,7 +55,11 @@ export interface Structure {
 
 /** One field of a kernel's argument struct. Every field takes eight bytes: a pointer, an int64 or a float64. */
 export type PlanArgument =
-  | { readonly kind: "buffer"; readonly buffer: number /** Set where the kernel stores through the pointer. */; readonly writes?: true }
+  | {
+      readonly kind: "buffer";
+      readonly buffer: number /** Set where the kernel stores through the pointer. */;
+      readonly writes?: true;
+    }
   | { readonly kind: "config"; readonly name: string }
   /** The count of elements of a space, or the vocabulary. int64. */
   | { readonly kind: "size"; readonly of: ElementSpace | "vocab" }

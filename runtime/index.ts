@@ -14,6 +14,7 @@ export type {
   FloatSource,
   ForwardBackwardOptions,
   HalfSource,
+  HiddenInputs,
   LoadedUnit,
   LogitsInputs,
   LogprobsInputs,

@@ -78,7 +78,8 @@ function typedLosses(text: string, losses: Readonly<Record<string, LossDefinitio
 export function lossType(loss: LossDefinition): string {
   const config = checkConfig(loss);
   const { plan } = planOf(loss, "f32", config);
-  const batch = fromLogprobs(loss) ? `(${own("LogitsInputs")} | ${own("LogprobsInputs")})` : own("LogitsInputs");
+  const policies = ["LogitsInputs", "HiddenInputs", ...(fromLogprobs(loss) ? ["LogprobsInputs"] : [])];
+  const batch = `(${policies.map(own).join(" | ")})`;
   const inputs = Object.entries(loss.inputs)
     .filter(([name, { default: otherwise }]) => name !== "weights" || otherwise === undefined)
     .map(([name, declared]) => inputField(name, declared));

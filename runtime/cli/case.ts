@@ -6,7 +6,18 @@ import { usage } from "./usage.js";
 /** What `forwardBackward` takes. It checks lengths, targets and elements itself, before it converts anything. */
 export type Case = Readonly<Record<string, unknown>>;
 
-const KEYS = ["lengths", "groups", "vocab", "logits", "target_tokens", "policy_logprobs", "inputs"];
+const KEYS = [
+  "lengths",
+  "groups",
+  "vocab",
+  "logits",
+  "target_tokens",
+  "policy_logprobs",
+  "hidden_size",
+  "hidden",
+  "head",
+  "inputs",
+];
 
 const WORDS: ReadonlyMap<unknown, number> = new Map([
   ["NaN", Number.NaN],

@@ -77,6 +77,8 @@ class Evaluator {
       logprobs: result.logprobs ?? values.policy_logprobs,
       grad_logits: result.gradLogits,
       grad_logprobs: result.gradLogprobs,
+      grad_hidden: result.gradHidden,
+      grad_head: result.gradHead,
       metrics: result.metrics,
       outputs: result.outputs,
     };

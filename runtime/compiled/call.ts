@@ -1,7 +1,9 @@
 /** One call of `forwardBackward`, checked and ready to run. */
 import type { CompiledPlan } from "../../codegen/compile.js";
 import { LosscError } from "../../dsl/errors.js";
-import type { ForwardBackwardOptions } from "../devices/device.js";
+import type { OwnedBuffer } from "../devices/buffer.js";
+import type { ForwardBackwardOptions, LossResult } from "../devices/device.js";
+import type { TypedArray } from "../dtypes.js";
 import type { CheckedInputs } from "../inputs/check.js";
 import type { CheckedConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
@@ -14,6 +16,8 @@ export interface CallOptions {
   readonly signal: AbortSignal | undefined;
   /** Names of the metrics wanted, each once; undefined: those that the loss gives unasked. */
   readonly metrics: readonly string[] | undefined;
+  /** See {@link ForwardBackwardOptions.maxBytes}. */
+  readonly maxBytes: number | undefined;
 }
 
 export interface Call {
@@ -22,9 +26,11 @@ export interface Call {
   readonly inputs: CheckedInputs;
   readonly config: CheckedConfig;
   readonly options: CallOptions;
+  /** What the gradient of the head is added to; null where it is made, or there is no head. */
+  readonly gradHead: Source | null;
 }
 
-const OPTIONS = ["inPlace", "signal", "nonFinite", "skipMasked", "metrics"];
+const OPTIONS = ["inPlace", "signal", "nonFinite", "skipMasked", "metrics", "gradHead", "maxBytes"];
 
 /** Checks the options of a call. `USAGE`. */
 export function checkOptions(options: ForwardBackwardOptions): CallOptions {
@@ -34,7 +40,7 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
     if (!OPTIONS.includes(name))
       throw new LosscError("USAGE", `forwardBackward has no option "${name}"; its options are ${OPTIONS.join(", ")}`);
   }
-  const { inPlace = false, nonFinite = "error", skipMasked = false, signal, metrics } = options;
+  const { inPlace = false, nonFinite = "error", skipMasked = false, signal, metrics, maxBytes } = options;
   if (nonFinite !== "error" && nonFinite !== "propagate") {
     throw new LosscError("USAGE", `the option nonFinite is ${describe(nonFinite)}; it is "error" or "propagate"`);
   }
@@ -46,9 +52,11 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
     throw new LosscError("USAGE", `the option signal is ${describe(signal)}; give an AbortSignal`);
   if (metrics !== undefined && !(Array.isArray(metrics) && metrics.every((name) => typeof name === "string")))
     throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
+  if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
+    throw new LosscError("USAGE", `the option maxBytes is ${describe(maxBytes)}; it is a whole number ≥ 1 of bytes`);
   // "loss:sum" always comes back.
   const wanted = metrics && [...new Set(metrics)].filter((name) => name !== "loss:sum");
-  return { inPlace, propagate: nonFinite === "propagate", skipMasked, signal, metrics: wanted };
+  return { inPlace, propagate: nonFinite === "propagate", skipMasked, signal, metrics: wanted, maxBytes };
 }
 
 /** In place needs memory of the caller's that can hold the gradient. */
@@ -59,6 +67,16 @@ export function checkInPlace(source: Source, name: string, dtype: string): void 
     "INPUT_DTYPE",
     `with inPlace the gradient overwrites ${name}, which must be ${wanted}; leave inPlace out to get a new array`,
   );
+}
+
+const GRADIENTS = { logits: "gradLogits", policy_logprobs: "gradLogprobs", hidden: "gradHidden" } as const;
+
+/** The gradient of what the policy gives, under its name in the result. */
+export function gradientResult(
+  { from }: CheckedInputs,
+  gradient: TypedArray | OwnedBuffer,
+): Pick<LossResult, "gradLogits" | "gradLogprobs" | "gradHidden"> {
+  return { [GRADIENTS[from]]: gradient };
 }
 
 /** The error of a non-finite loss or gradient, naming the first datum and token that show it. */

@@ -4,6 +4,7 @@ import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { type Queue, throwIfAborted } from "../abort.js";
+import type { OwnedBuffer } from "../devices/buffer.js";
 import type {
   CompiledLoss,
   CompileOptions,
@@ -13,12 +14,13 @@ import type {
   LossInputs,
   LossResult,
 } from "../devices/device.js";
-import { isLogitsDtype, makeArray } from "../dtypes.js";
-import { checkInputs } from "../inputs/check.js";
+import { isLogitsDtype, makeArray, type TypedArray } from "../dtypes.js";
+import { checkGradHead } from "../head/check.js";
+import { checkHome, checkInputs } from "../inputs/check.js";
 import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
 import type { MakeBuffer } from "./bind.js";
-import { type Call, checkInPlace, checkOptions } from "./call.js";
+import { type Call, checkInPlace, checkOptions, gradientResult } from "./call.js";
 import { groupSizeOf, planOf } from "./plans.js";
 
 /** What a compiled loss needs of its device. */
@@ -89,19 +91,26 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
   protected abstract zeros(length: number): Float32Array | Float64Array;
 
   /** The result of a batch without tokens. */
-  private async empty({ inputs, shape, options, compiled: { plan } }: Call): Promise<LossResult> {
-    const source = inputs.logits ?? inputs.policyLogprobs;
-    let gradient: LossResult["gradLogits"] = this.zeros(0);
-    if (source?.kind === "device") gradient = options.inPlace ? source.buffer : this.host.makeBuffer(source.dtype, 0);
-    else if (source && options.inPlace) gradient = source.array;
-    else if (plan.logits && plan.logits !== "f32" && gradient instanceof Float32Array) gradient = makeArray(plan.logits, 0);
+  private async empty(call: Call): Promise<LossResult> {
+    const { inputs, shape, options, compiled } = call;
+    const { plan } = compiled;
+    const { head, source } = inputs;
+    /** Zeros, where the caller's own numbers lie and in their dtype. */
+    const nothing = (of: Source, onto: boolean): TypedArray | OwnedBuffer => {
+      if (of.kind === "device") return onto ? of.buffer : this.host.makeBuffer(of.dtype, of.length);
+      if (onto) return of.array;
+      return plan.logits && plan.logits !== "f32" && this.zeros(0) instanceof Float32Array
+        ? makeArray(plan.logits, of.length)
+        : this.zeros(of.length);
+    };
     const outputs = plan.results.outputs.map(
       ({ key, space }) => [key, this.zeros(space === "token" ? 0 : shape.lengths.length)] as const,
     );
     return {
       loss: 0,
-      logprobs: inputs.logits ? this.zeros(0) : null,
-      ...(inputs.logits ? { gradLogits: gradient } : { gradLogprobs: gradient as NonNullable<LossResult["gradLogprobs"]> }),
+      logprobs: plan.logits ? this.zeros(0) : null,
+      ...gradientResult(inputs, nothing(source, options.inPlace)),
+      ...(head && { gradHead: nothing(call.gradHead ?? head.head, call.gradHead !== null) }),
       metrics: { "loss:sum": 0, ...Object.fromEntries(plan.results.metrics.map(({ key }) => [key, 0])) },
       outputs: Object.fromEntries(outputs),
       sweeps: plan.sweeps,
@@ -113,12 +122,13 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     const checkedOptions = checkOptions(options);
     const config = checkConfig(this.loss, this.#config, values);
     const inputs = checkInputs(this.loss, given, this.device, this.groupSize(config, checkedOptions.metrics));
-    const dtype = inputs.logits ? this.dtypeOf(inputs.logits) : null;
-    if (checkedOptions.inPlace) {
-      if (inputs.logits) checkInPlace(inputs.logits, "logits", dtype as LogitsDtype);
-      else if (inputs.policyLogprobs) checkInPlace(inputs.policyLogprobs, "policy_logprobs", "f32");
-    }
+    const { from, source, head } = inputs;
+    const dtype = from === "policy_logprobs" ? null : this.dtypeOf(source, head?.head);
+    if (checkedOptions.inPlace) checkInPlace(source, from, dtype ?? "f32");
+    const gradHead = checkGradHead(options.gradHead, head, this.accumulates(dtype ?? "f32"));
+    if (gradHead?.kind === "device") checkHome("gradHead", gradHead, this.device);
     return {
+      gradHead,
       compiled: planOf(this.loss, dtype, config, checkedOptions.metrics),
       shape: inputs.shape,
       inputs,
@@ -131,11 +141,17 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     return groupSizeOf(this.loss, planOf(this.loss, this.#dtype, config, metrics).plan);
   }
 
-  /** Numbers without a dtype of their own become what `compile` was told to expect. */
-  private dtypeOf({ dtype, kind }: Source): LogitsDtype {
-    if (isLogitsDtype(dtype)) return dtype;
-    if (kind === "device")
-      throw new LosscError("INPUT_DTYPE", `logits is a device buffer of ${dtype}; logits are f32, bf16 or f16`);
-    return this.#dtype;
+  /** Dtypes of what the gradient of a head can be added to. */
+  protected accumulates(dtype: LogitsDtype): readonly (LogitsDtype | "f64")[] {
+    return [...new Set([dtype, "f32" as const])];
+  }
+
+  /** Numbers without a dtype of their own become what is beside them, or what `compile` was told to expect. */
+  private dtypeOf(...sources: readonly (Source | undefined)[]): LogitsDtype {
+    const given = sources.filter((source) => source !== undefined);
+    const strange = given.find(({ kind, dtype }) => kind === "device" && !isLogitsDtype(dtype));
+    if (strange)
+      throw new LosscError("INPUT_DTYPE", `what the policy gives is a device buffer of ${strange.dtype}; it is f32, bf16 or f16`);
+    return given.map(({ dtype }) => dtype).find(isLogitsDtype) ?? this.#dtype;
   }
 }

@@ -1,12 +1,14 @@
 /** Compiled losses on `reference`: the same checks, the same shape of result, float64 by evaluating the graph. */
+import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
-import type { DeviceBuffer, LossResult } from "../devices/device.js";
+import type { LossResult } from "../devices/device.js";
 import { inMemory, narrowInto, type TypedArray, widen } from "../dtypes.js";
+import { gradientsOf, logitsOf } from "../head/reference.js";
 import { targetOutOfRange } from "../inputs/check.js";
 import type { Source } from "../inputs/numbers.js";
-import { evaluateReference, type ReferenceResult } from "../reference.js";
-import { type Call, nonFiniteError } from "./call.js";
+import { evaluateReference } from "../reference.js";
+import { type Call, gradientResult, nonFiniteError } from "./call.js";
 import { BaseCompiledLoss } from "./compiled-loss.js";
 
 export class ReferenceCompiledLoss extends BaseCompiledLoss {
@@ -16,24 +18,26 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
 
   protected async execute(call: Call): Promise<LossResult> {
     const { inputs, shape, config, options, compiled } = call;
-    const source = inputs.logits ?? inputs.policyLogprobs;
+    const { head, source } = inputs;
     const fail = (error: LosscError) => {
-      if (options.inPlace && source) memoryOf(source).fill(0);
+      if (options.inPlace) memoryOf(source).fill(0);
       return error;
     };
     // Targets in a buffer could not be checked before: what the buffer holds is only known when it is the call's turn.
     const targets = inputs.targets && Int32Array.from(numbers(inputs.targets));
-    const bad = (inputs.logits && targets)?.findIndex((target) => target < 0 || target >= shape.vocab) ?? -1;
+    const bad =
+      (inputs.from === "policy_logprobs" ? null : targets)?.findIndex((target) => target < 0 || target >= shape.vocab) ?? -1;
     if (bad >= 0) throw fail(targetOutOfRange(shape, bad, shape.vocab));
     const given: Record<string, Float64Array> = Object.create(null);
     for (const [name, from] of Object.entries(inputs.inputs)) given[name] = numbers(from);
     if (targets) given.target_tokens = Float64Array.from(targets);
+    const states = head && { hidden: numbers(head.hidden), head: numbers(head.head), width: head.width };
     const result = inMemory(() =>
       evaluateReference(compiled.graph, {
         lengths: shape.lengths,
         groups: shape.groups,
         vocab: shape.vocab,
-        logits: inputs.logits && numbers(inputs.logits),
+        logits: states ? logitsOf(states.hidden, states.head, states.width) : inputs.logits && numbers(inputs.logits),
         targetTokens: targets,
         policyLogprobs: inputs.policyLogprobs && numbers(inputs.policyLogprobs),
         inputs: given,
@@ -44,11 +48,12 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     if (result.nonFinite && !options.propagate) {
       throw fail(nonFiniteError(compiled.plan.loss, shape, result.nonFinite.space, result.nonFinite.element));
     }
-    const gradient = this.gradient(call, result);
+    const made = states && gradientsOf(result.gradient, states.hidden, states.head, states.width);
     return {
       loss: result.loss,
       logprobs: result.logprobs,
-      ...(inputs.logits ? { gradLogits: gradient } : { gradLogprobs: gradient as Float64Array | DeviceBuffer }),
+      ...gradientResult(inputs, this.placed(made?.gradHidden ?? result.gradient, source, options.inPlace)),
+      ...(made && head && { gradHead: this.gradHead(made.gradHead, call.gradHead ?? head.head, call.gradHead !== null) }),
       metrics: { "loss:sum": result.loss, ...result.metrics },
       outputs: result.outputs,
       sweeps: compiled.plan.sweeps,
@@ -56,15 +61,22 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     };
   }
 
-  /** Where the caller wants the gradient: over the logits, beside them on the device, or in an array of its own. */
-  private gradient({ inputs, options }: Call, { gradient }: ReferenceResult): TypedArray | OwnedBuffer {
-    const source = inputs.logits ?? inputs.policyLogprobs;
-    if (!source || (source.kind === "host" && !options.inPlace)) return gradient;
+  protected override accumulates(dtype: LogitsDtype): readonly (LogitsDtype | "f64")[] {
+    return [...super.accumulates(dtype), "f64"];
+  }
+
+  private gradHead(values: Float64Array, onto: Source, adds: boolean): TypedArray | OwnedBuffer {
+    return this.placed(adds ? numbers(onto).map((held, i) => held + (values[i] as number)) : values, onto, adds);
+  }
+
+  /** A gradient where the caller wants it: over its own numbers, beside them on the device, or in an array of its own. */
+  private placed(gradient: Float64Array, source: Source, onto: boolean): TypedArray | OwnedBuffer {
+    if (source.kind === "host" && !onto) return gradient;
     if (source.kind === "host") {
       narrowInto(source.array, source.dtype, gradient);
       return source.array;
     }
-    const target = options.inPlace ? source.buffer : this.host.makeBuffer(source.dtype, source.length);
+    const target = onto ? source.buffer : this.host.makeBuffer(source.dtype, source.length);
     narrowInto(target.memory as TypedArray, target.dtype, gradient);
     return target;
   }

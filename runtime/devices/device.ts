@@ -36,6 +36,12 @@ export interface LossInputs {
   readonly logits?: FloatSource | undefined;
   /** In place of `logits`: the policy's log-probability of each target, T numbers. */
   readonly policy_logprobs?: FloatSource | undefined;
+  /** In place of `logits`: the policy's hidden state of each token, T·H numbers. Logits are `hidden` · `head`ᵀ and are never all in memory. */
+  readonly hidden?: FloatSource | undefined;
+  /** The output matrix that goes with `hidden`: V·H numbers, vocabulary entry after entry, of its dtype. */
+  readonly head?: FloatSource | undefined;
+  /** H, the numbers of a hidden state. Only needed where it cannot be derived from `hidden`, that is with no tokens. */
+  readonly hidden_size?: number | undefined;
   /** T token ids in 0 … V − 1. */
   readonly target_tokens?: TokenSource | undefined;
   /** T numbers, 1 where left out. A token of weight 0 contributes exactly 0. */
@@ -45,7 +51,7 @@ export interface LossInputs {
 }
 
 export interface ForwardBackwardOptions {
-  /** The gradient overwrites `logits` (or `policy_logprobs`): the caller's typed array or device buffer. */
+  /** The gradient overwrites `logits` (or `policy_logprobs`, or `hidden`): the caller's typed array or device buffer. */
   readonly inPlace?: boolean;
   /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. */
   readonly signal?: AbortSignal | undefined;
@@ -55,6 +61,13 @@ export interface ForwardBackwardOptions {
   readonly skipMasked?: boolean | undefined;
   /** Names of the metrics to compute beside `"loss:sum"`; left out: those that the loss gives unasked. One that it does not have is `USAGE`. */
   readonly metrics?: readonly string[] | undefined;
+  /**
+   * With `hidden` and `head`: memory that the gradient of the head is added to, V·H numbers of float32 or of the head's dtype. Nothing is added where the call
+   * fails; a call that could still fail after the first chunk (the default for `nonFinite`) gathers it in memory of the same size first.
+   */
+  readonly gradHead?: FloatSource | undefined;
+  /** With `hidden` and `head`: bytes that logits, and what else is needed of a chunk of tokens, may take. By default 1/8 of what all logits would (or 4 MiB). */
+  readonly maxBytes?: number | undefined;
 }
 
 /** What `forwardBackward` gives. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */
@@ -67,6 +80,10 @@ export interface LossResult {
   readonly gradLogits?: TypedArray | DeviceBuffer;
   /** d loss / d policy_logprobs, T numbers; a device buffer where `policy_logprobs` was one. */
   readonly gradLogprobs?: Float32Array | Float64Array | DeviceBuffer;
+  /** d loss / d hidden, T·H numbers of its dtype; a device buffer where `hidden` was one. */
+  readonly gradHidden?: TypedArray | DeviceBuffer;
+  /** d loss / d head, V·H numbers: the memory that was given to add to, else of the head's dtype and a device buffer where `head` was one. */
+  readonly gradHead?: TypedArray | DeviceBuffer;
   /** `"loss:sum"` and the loss's own metrics. */
   readonly metrics: Readonly<Record<string, number>>;
   /** The loss's own outputs, per token or per sequence. */
@@ -117,6 +134,18 @@ export interface LogitsInputs extends BatchInputs {
   readonly target_tokens: TokenSource;
   /** V, only needed with no tokens. */
   readonly vocab?: number | undefined;
+}
+
+/** A batch for which the policy gives hidden states: logits are `hidden` · `head`ᵀ. */
+export interface HiddenInputs extends BatchInputs {
+  /** Token × hidden size, row-major. The row of token t predicts `target_tokens[t]`. */
+  readonly hidden: FloatSource;
+  /** Vocabulary × hidden size, row-major. */
+  readonly head: FloatSource;
+  /** T token ids in 0 … V − 1. */
+  readonly target_tokens: TokenSource;
+  /** Numbers of a hidden state, only needed with no tokens. */
+  readonly hidden_size?: number | undefined;
 }
 
 /** A batch for which the policy's log-probabilities are known already. */

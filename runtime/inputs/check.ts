@@ -3,6 +3,7 @@ import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { Device, LossInputs } from "../devices/device.js";
+import { type CheckedHead, checkHead } from "../head/check.js";
 import { type BatchShape, locate } from "../structure.js";
 import { describe, floatSource, type Source, tokenSource } from "./numbers.js";
 import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
@@ -10,16 +11,36 @@ import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
 /** Inputs that are known to fit together; nothing is converted yet. */
 export interface CheckedInputs {
   readonly shape: BatchShape;
-  /** Null from `policy_logprobs`. */
+  /** What the policy gives. */
+  readonly from: (typeof FROM)[number];
+  /** Where that lies: the gradient is its gradient. */
+  readonly source: Source;
+  /** Null from `policy_logprobs`, and from hidden states. */
   readonly logits: Source | null;
   readonly policyLogprobs: Source | null;
+  /** In place of logits: what they are the product of. */
+  readonly head: CheckedHead | null;
   /** int32, or whole numbers in a `Float64Array`; null where none were given, as may be from `policy_logprobs`. */
   readonly targets: Source | null;
   /** Those given, by name, `weights` among them; a batch input has one element. */
   readonly inputs: Readonly<Record<string, Source>>;
 }
 
-const OWN = ["lengths", "groups", "vocab", "logits", "policy_logprobs", "target_tokens", "weights"] as const;
+const OWN = [
+  "lengths",
+  "groups",
+  "vocab",
+  "logits",
+  "policy_logprobs",
+  "hidden",
+  "head",
+  "hidden_size",
+  "target_tokens",
+  "weights",
+] as const;
+
+/** What the policy gives: logits, or one of these in their place. */
+const FROM = ["logits", "policy_logprobs", "hidden"] as const;
 
 const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
 
@@ -28,27 +49,36 @@ const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
  *
  * @throws LosscError `INPUT_MISSING`, `INPUT_UNKNOWN`, `INPUT_LENGTH`, `INPUT_DTYPE`, `TARGET_OUT_OF_RANGE`, `DISPOSED`.
  */
-export function checkInputs(loss: LossDefinition, from: LossInputs, device: Device, groupSize: number): CheckedInputs {
-  if (typeof from !== "object" || from === null) {
+export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: Device, groupSize: number): CheckedInputs {
+  if (typeof inputs !== "object" || inputs === null) {
     throw new LosscError(
       "INPUT_MISSING",
-      `the inputs are ${describe(from)}; give an object with lengths, logits, target_tokens and what the loss declares`,
+      `the inputs are ${describe(inputs)}; give an object with lengths, logits, target_tokens and what the loss declares`,
     );
   }
   // Names are the user's: "constructor" is one like any other, and must not be found on a prototype.
-  const given: LossInputs = Object.assign(Object.create(null), from);
+  const given: LossInputs = Object.assign(Object.create(null), inputs);
   checkNames(loss, given);
   const { lengths, tokens } = checkLengths(given.lengths);
   const groups = checkGroups(given.groups, lengths.length);
-  const fromRows = given.policy_logprobs === undefined;
-  if (!fromRows && given.logits !== undefined) {
+  const [named, other] = FROM.filter((name) => given[name] !== undefined);
+  if (other !== undefined) {
     throw new LosscError(
       "INPUT_UNKNOWN",
-      "both logits and policy_logprobs are given; the one stands in place of the other, so leave one out",
+      `both ${named} and ${other} are given; the one stands in place of the other, so leave one out`,
     );
   }
-  const logits = fromRows ? floatSource(need(loss, given, "logits", "; or give policy_logprobs in its place"), "logits") : null;
-  const vocab = logits ? checkVocab(given.vocab, logits.length, tokens) : null;
+  // A head alone wants its hidden states, not logits.
+  const from = named ?? (given.head === undefined ? "logits" : "hidden");
+  for (const name of from === "hidden" ? [] : ["head", "hidden_size"]) {
+    if (given[name] !== undefined)
+      throw new LosscError("INPUT_UNKNOWN", `${name} is given without hidden: it belongs to hidden states, so leave it out`);
+  }
+  const fromRows = from !== "policy_logprobs";
+  const head = from === "hidden" ? checkHead(given, tokens) : null;
+  const others = "; or give policy_logprobs in its place, or hidden and head";
+  const logits = from === "logits" ? floatSource(need(loss, given, "logits", others), "logits") : null;
+  const vocab = logits ? checkVocab(given.vocab, logits.length, tokens) : head ? head.vocab : null;
   const shape: BatchShape = { lengths, groups, tokens, vocab: vocab ?? 0 };
   if (groupSize > 0 && !groups)
     throw new LosscError(
@@ -74,7 +104,7 @@ export function checkInputs(loss: LossDefinition, from: LossInputs, device: Devi
     checkTargets(targets, shape, vocab);
   }
 
-  const inputs: Record<string, Source> = Object.create(null);
+  const own: Record<string, Source> = Object.create(null);
   for (const [name, declared] of Object.entries({
     weights: WEIGHTS,
     ...loss.inputs,
@@ -82,22 +112,27 @@ export function checkInputs(loss: LossDefinition, from: LossInputs, device: Devi
     // Every loss has its targets, also one that declares them.
     if (name === "target_tokens") continue;
     const value = given[name];
-    if (value !== undefined) inputs[name] = inputSource(name, value, declared, shape);
+    if (value !== undefined) own[name] = inputSource(name, value, declared, shape);
     else if (declared.default === undefined) need(loss, given, name);
   }
   const result = {
     shape,
+    from,
+    source: (logits ?? policyLogprobs ?? head?.hidden) as Source,
     vocab,
     logits,
     policyLogprobs,
+    head,
     targets,
-    inputs,
+    inputs: own,
   };
   for (const [name, source] of [
     ["logits", logits],
     ["policy_logprobs", policyLogprobs],
+    ["hidden", head?.hidden ?? null],
+    ["head", head?.head ?? null],
     ["target_tokens", targets],
-    ...Object.entries(inputs),
+    ...Object.entries(own),
   ] as const) {
     if (source?.kind === "device") checkHome(name, source, device);
   }
@@ -189,7 +224,7 @@ export function targetOutOfRange(shape: BatchShape, token: number, vocab: number
   );
 }
 
-function checkHome(name: string, source: Source & { kind: "device" }, device: Device): void {
+export function checkHome(name: string, source: Source & { kind: "device" }, device: Device): void {
   if (source.buffer.disposed)
     throw new LosscError("DISPOSED", `the buffer of ${name} has been disposed of; make a new one with device.buffer()`);
   if (source.buffer.device !== device) {

@@ -15,7 +15,13 @@ const BATCH = ["kto", "variance"];
 
 describe.each(Object.entries({ ...builtins, ...coreLosses }))("%s", (name, loss) => {
   const head = headOf(loss);
-  const coupling = SEQUENCE.includes(name) ? "sequence" : GROUP.includes(name) ? "group" : BATCH.includes(name) ? "batch" : "token";
+  const coupling = SEQUENCE.includes(name)
+    ? "sequence"
+    : GROUP.includes(name)
+      ? "group"
+      : BATCH.includes(name)
+        ? "batch"
+        : "token";
 
   it(`waits for its ${coupling}`, () => {
     expect(head.coupling).toBe(coupling);

@@ -85,7 +85,7 @@ describe("cutChunks", () => {
         lengths.flat(),
         lengths.map((group) => group.length),
       );
-      const rows = running(Array.from({ length: shape.tokens }, (_, t) => (seed >> t % 30) & 1));
+      const rows = running(Array.from({ length: shape.tokens }, (_, t) => (seed >> (t % 30)) & 1));
       for (const coupling of ["token", "sequence", "group", "batch"] as const) {
         const { list, closed } = cutChunks(shape, coupling, most, rows);
         const spaces = closed && coupling !== "token" ? (["token", coupling] as const) : (["token"] as const);
