@@ -2,9 +2,7 @@
 import type { KernelText, Launch, Plan, PlanKernel } from "../../codegen/plan.js";
 import type { Command, Memory, NativeModule } from "../native.js";
 import { type BatchShape, countOf } from "../structure.js";
-
-/** Where a buffer of the plan lies for one call; null where the kernel gets no memory (an input that takes its default). */
-export type Place = { readonly memory: Memory; readonly offset: number } | null;
+import type { Place } from "./region.js";
 
 export class Variant {
   readonly #launches: ReadonlyMap<string, Launch>;
@@ -20,6 +18,7 @@ export class Variant {
   /** The launches of one call, in the plan's order. */
   launches(
     shape: BatchShape,
+    /** Null where the kernel gets no memory: an input that takes its default. */
     places: ReadonlyMap<number, Place>,
     scalars: Readonly<Record<string, number>>,
     skipMasked: boolean,
