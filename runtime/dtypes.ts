@@ -31,7 +31,12 @@ export function bytesOf(dtype: BufferDtype): number {
 
 /** A zeroed array of the dtype's bits: f16 and bf16 lie in a `Uint16Array`. `DEVICE_OUT_OF_MEMORY` where V8 has no memory for it. */
 export function makeArray(dtype: BufferDtype, length: number): TypedArray {
-  return inMemory(() => allocate(dtype, length));
+  return inMemory(() => new (arrayOf(dtype))(length));
+}
+
+/** An array of the dtype's bits over memory that is there. */
+export function viewOf(dtype: BufferDtype, memory: ArrayBuffer, byteOffset: number, length: number): TypedArray {
+  return new (arrayOf(dtype))(memory, byteOffset, length);
 }
 
 /** Runs what makes arrays; V8 says that it has no memory for one by a `RangeError`. */
@@ -45,18 +50,18 @@ export function inMemory<T>(make: () => T): T {
   }
 }
 
-function allocate(dtype: BufferDtype, length: number): TypedArray {
+function arrayOf(dtype: BufferDtype) {
   switch (dtype) {
     case "f32":
-      return new Float32Array(length);
+      return Float32Array;
     case "f64":
-      return new Float64Array(length);
+      return Float64Array;
     case "i32":
-      return new Int32Array(length);
+      return Int32Array;
     case "u32":
-      return new Uint32Array(length);
+      return Uint32Array;
     default:
-      return new Uint16Array(length);
+      return Uint16Array;
   }
 }
 

@@ -1,13 +1,13 @@
-/** Memory that calls of one device use again: one slab that is cut anew for every call, and one that is zero between calls. */
+/** Memory that calls of one device use again: what lies on the device, and on the host what is copied to it and back. */
 import { wrapNative } from "../addon.js";
+import { inMemory } from "../dtypes.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
-
-/** Every piece starts where the widest loads want it. */
-const ALIGNMENT = 256;
 
 export class Arena {
   #slab: NativeBuffer | null = null;
   #zeros: NativeBuffer | null = null;
+  #staging = new Uint8Array(0);
+  #landing = new Uint8Array(0);
 
   constructor(private readonly device: NativeDevice) {}
 
@@ -21,6 +21,18 @@ export class Arena {
   zeros(bytes: number): NativeBuffer | null {
     this.#zeros = this.grown(this.#zeros, bytes);
     return this.#zeros;
+  }
+
+  /** Host memory that is put together to go to the device in one copy, content unspecified. */
+  staging(bytes: number): Uint8Array {
+    if (this.#staging.length < bytes) this.#staging = inMemory(() => new Uint8Array(bytes));
+    return this.#staging;
+  }
+
+  /** Host memory in which small results arrive, content unspecified. */
+  landing(bytes: number): Uint8Array<ArrayBuffer> {
+    if (this.#landing.length < bytes) this.#landing = inMemory(() => new Uint8Array(bytes));
+    return this.#landing;
   }
 
   dispose(): void {
@@ -38,17 +50,6 @@ export class Arena {
     } catch (error) {
       throw wrapNative(error);
     }
-  }
-}
-
-/** Cuts a slab: hands out offsets, and in the end knows how many bytes they take. */
-export class Cutter {
-  bytes = 0;
-
-  take(bytes: number): number {
-    const offset = this.bytes;
-    this.bytes += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-    return offset;
   }
 }
 

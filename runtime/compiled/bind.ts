@@ -1,35 +1,34 @@
 /** Gives every buffer of a plan its memory for one call, and writes the program that the addon runs. */
 import type { Plan, PlanBuffer } from "../../codegen/plan.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
-import { bytesOf, convert, makeArray, type TypedArray } from "../dtypes.js";
+import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../dtypes.js";
 import type { HostSource, Source } from "../inputs/numbers.js";
-import type { Command, NativeDevice } from "../native.js";
+import type { Command, NativeBuffer, NativeDevice } from "../native.js";
 import { extentOf, structureArray } from "../structure.js";
-import { type Arena, Cutter } from "./arena.js";
+import type { Arena } from "./arena.js";
 import type { Call } from "./call.js";
-import type { Place, Variant } from "./variant.js";
+import { mergedFills, type Piece, type Place, Region } from "./region.js";
+import type { Variant } from "./variant.js";
 
 /** Memory of one call that its results are taken from. */
 export interface Binding {
   readonly program: readonly Command[];
   readonly launches: number;
-  /** Result buffers in host memory by their id, filled when the program has run; the gradient too, unless it stays on the device. */
-  readonly results: ReadonlyMap<number, TypedArray>;
+  /** A result once the program has run, in memory that the next call uses again. */
+  view(buffer: number): TypedArray;
+  /** The same in memory of its own, which the caller may keep; the gradient too, unless it stays on the device. */
+  kept(buffer: number): TypedArray;
   /** The gradient where it stays on the device. */
   readonly gradient: OwnedBuffer | null;
 }
 
 /** Bytes of the widest load of a kernel. */
 const WIDEST = 16;
+/** Bytes up to which host memory is put together with other to be copied at once: to move it on the host costs less than a copy of its own. */
+const SMALL = 64 * 1024;
 
 /** Makes memory for a gradient that stays on the device. */
 export type MakeBuffer = (dtype: PlanBuffer["dtype"], length: number) => OwnedBuffer;
-
-/** A piece of one of the arena's slabs; its memory is known once all pieces are. */
-interface Piece {
-  readonly offset: number;
-  readonly bytes: number;
-}
 
 export function bind(call: Call, variant: Variant, device: NativeDevice, arena: Arena, makeBuffer: MakeBuffer): Binding {
   return new Binder(call, variant, device, makeBuffer).finish(arena);
@@ -39,14 +38,18 @@ class Binder {
   readonly #plan: Plan;
   readonly #places = new Map<number, Place>();
   readonly #pieces = new Map<number, Piece>();
-  readonly #counters = new Map<number, Piece>();
-  readonly #slab = new Cutter();
-  readonly #zeros = new Cutter();
-  readonly #results = new Map<number, TypedArray>();
-  /** Copies into the slab before, and out of it after the launches. */
+  readonly #counters = new Region();
+  // The slab, in this order. What is set to 0 lies beside the results, so that one fill does for both.
+  readonly #staged = new Region();
+  readonly #scratch = new Region();
+  readonly #cleared = new Region();
+  /** Small results, which are copied to the arena's host memory at once; where kernels reach host memory they lie there from the beginning. */
+  readonly #results = new Region();
+  readonly #stage: { readonly piece: Piece; readonly from: TypedArray }[] = [];
+  /** Arrays of results that are copied by themselves, or not at all. */
+  readonly #arrays = new Map<number, TypedArray>();
   readonly #writes: { readonly piece: Piece; readonly from: TypedArray }[] = [];
   readonly #reads: { readonly piece: Piece; readonly to: TypedArray }[] = [];
-  readonly #fills: { readonly buffer: number; readonly value: number }[] = [];
   #gradient: OwnedBuffer | null = null;
 
   constructor(
@@ -61,22 +64,18 @@ class Binder {
     for (const buffer of buffers) if (buffer.role === "input") this.input(buffer);
     for (const buffer of buffers) {
       if (buffer.role === "structure" && buffer.structure) this.host(buffer.id, structureArray(call.shape, buffer.structure));
-      else if (buffer.role === "counter") this.#counters.set(buffer.id, this.cut(this.#zeros, buffer));
-      else if (buffer.role === "scratch") this.#pieces.set(buffer.id, this.cut(this.#slab, buffer));
+      else if (buffer.role === "counter") this.cut(this.#counters, buffer);
+      else if (buffer.role === "scratch") this.cut(buffer.fill === 0 ? this.#cleared : this.#scratch, buffer);
       else if (buffer.role === "result" && buffer.id === results.gradient) this.gradient(buffer);
-      else if (buffer.role === "result") this.result(buffer, makeArray(buffer.dtype, this.length(buffer)));
     }
-    this.fills();
+    for (const fill of [0, 255, undefined])
+      for (const buffer of buffers)
+        if (buffer.role === "result" && buffer.id !== results.gradient && buffer.fill === fill) this.result(buffer);
   }
 
   finish(arena: Arena): Binding {
     try {
-      const slab = arena.slab(this.#slab.bytes);
-      const zeros = arena.zeros(this.#zeros.bytes);
-      for (const [id, { offset, bytes }] of this.#pieces)
-        this.#places.set(id, slab && bytes > 0 ? { memory: slab, offset } : null);
-      for (const [id, { offset, bytes }] of this.#counters)
-        this.#places.set(id, zeros && bytes > 0 ? { memory: zeros, offset } : null);
+      const landing = this.layOut(arena);
       const { shape, config, options } = this.call;
       const { scalars } = config;
       const launches = this.variant.launches(this.#plan.kernels, {
@@ -87,22 +86,50 @@ class Binder {
         rows: null,
       });
       const program: Command[] = [];
-      for (const { piece, from } of this.#writes)
-        if (slab && piece.bytes > 0) program.push({ kind: "write", to: slab, offset: piece.offset, from });
-      for (const { buffer, value } of this.#fills) this.fillCommand(program, buffer, value);
-      program.push(...launches);
-      for (const { piece, to } of this.#reads)
-        if (slab && piece.bytes > 0) program.push({ kind: "read", from: slab, offset: piece.offset, to });
+      if (this.#staged.bytes > 0) write(program, this.#staged.place, this.staging(arena));
+      for (const { piece, from } of this.#writes) write(program, piece.place, from);
+      program.push(...this.fills(), ...launches);
+      if (!this.device.hostMemory) read(program, this.#results.place, landing);
+      for (const { piece, to } of this.#reads) read(program, piece.place, to);
+      const view = (id: number) => this.#arrays.get(id) ?? this.viewOf(id, landing);
       return {
         program,
         launches: launches.length,
-        results: this.#results,
+        view,
+        kept: (id) => this.#arrays.get(id) ?? view(id).slice(),
         gradient: this.#gradient,
       };
     } catch (error) {
       if (this.#gradient && !this.isInput(this.#gradient)) this.#gradient.dispose();
       throw error;
     }
+  }
+
+  /** Gives all pieces their places. The host memory in which small results arrive. */
+  private layOut(arena: Arena): Uint8Array<ArrayBuffer> {
+    const { hostMemory } = this.device;
+    const landing = arena.landing(this.#results.bytes).subarray(0, this.#results.bytes);
+    const regions = [this.#staged, this.#scratch, this.#cleared];
+    if (hostMemory) this.#results.put(landing, 0);
+    else regions.push(this.#results);
+    const slab = arena.slab(regions.reduce((bytes, region) => bytes + region.bytes, 0));
+    let base = 0;
+    for (const region of regions) base = region.put(slab, base);
+    this.#counters.put(arena.zeros(this.#counters.bytes), 0);
+    for (const [id, piece] of this.#pieces) this.#places.set(id, piece.place);
+    return landing;
+  }
+
+  private staging(arena: Arena): Uint8Array {
+    const staging = arena.staging(this.#staged.bytes).subarray(0, this.#staged.bytes);
+    for (const { piece, from } of this.#stage) staging.set(bytesAt(from), piece.offset);
+    return staging;
+  }
+
+  private viewOf(id: number, landing: Uint8Array<ArrayBuffer>): TypedArray {
+    const { dtype, extent } = this.#plan.buffers[id] as PlanBuffer;
+    const { offset } = this.#pieces.get(id) as Piece;
+    return viewOf(dtype, landing.buffer, landing.byteOffset + offset, extentOf(this.call.shape, extent));
   }
 
   private input(buffer: PlanBuffer): void {
@@ -125,12 +152,10 @@ class Binder {
     if (array.length === 0) this.#places.set(id, null);
     else if (this.reaches(array)) this.#places.set(id, { memory: array, offset: 0 });
     else {
-      const piece = {
-        offset: this.#slab.take(array.byteLength),
-        bytes: array.byteLength,
-      };
+      const small = array.byteLength <= SMALL;
+      const piece = (small ? this.#staged : this.#scratch).take(array.byteLength);
       this.#pieces.set(id, piece);
-      this.#writes.push({ piece, from: array });
+      (small ? this.#stage : this.#writes).push({ piece, from: array });
     }
   }
 
@@ -140,12 +165,17 @@ class Binder {
   }
 
   /** Host memory that kernels write. */
-  private result(
+  private result(buffer: PlanBuffer): void {
+    if (this.bytes(buffer) <= SMALL) this.cut(this.#results, buffer);
+    else this.ownResult(buffer, makeArray(buffer.dtype, this.length(buffer)));
+  }
+
+  private ownResult(
     buffer: PlanBuffer,
     array: TypedArray,
-    piece = this.device.hostMemory ? null : this.cut(this.#slab, buffer),
+    piece = this.device.hostMemory ? null : this.cut(this.#scratch, buffer),
   ): void {
-    this.#results.set(buffer.id, array);
+    this.#arrays.set(buffer.id, array);
     if (!piece) {
       this.#places.set(buffer.id, array.length > 0 ? { memory: array, offset: 0 } : null);
       return;
@@ -167,35 +197,32 @@ class Binder {
     const array = onto ? (source as HostSource).array : makeArray(buffer.dtype, this.length(buffer));
     // A copy of the logits on the device is nobody's, so the gradient takes its place.
     const copied = inputs.logits && this.#plan.buffers.find(({ role, name }) => role === "input" && name === "logits");
-    this.result(buffer, array, (copied && this.#pieces.get(copied.id)) || undefined);
+    this.ownResult(buffer, array, (copied && this.#pieces.get(copied.id)) || undefined);
   }
 
-  /** What must be set before the launches; fresh arrays of the host are zero already. */
-  private fills(): void {
-    for (const { id, fill } of this.#plan.buffers) {
-      if (fill === undefined) continue;
-      const array = this.#pieces.has(id) ? undefined : this.#results.get(id);
-      if (!array) this.#fills.push({ buffer: id, value: fill });
-      else if (fill !== 0) new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(fill);
+  /** What must be set before the launches; memory of the host is set here and now. */
+  private fills(): Command[] {
+    const wanted = this.#plan.buffers.flatMap(({ id, fill }) => {
+      const place = this.#places.get(id);
+      if (fill === undefined || !place) return [];
+      return [{ ...place, bytes: this.#pieces.get(id)?.padded ?? place.memory.byteLength, value: fill }];
+    });
+    const commands: Command[] = [];
+    for (const { memory, offset, bytes, value } of mergedFills(wanted)) {
+      if (ArrayBuffer.isView(memory)) bytesAt(memory).fill(value, offset, offset + bytes);
+      else commands.push({ kind: "fill", to: memory, offset, bytes, value });
     }
+    return commands;
   }
 
-  private fillCommand(program: Command[], id: number, value: number): void {
-    const place = this.#places.get(id);
-    const bytes = (this.#pieces.get(id) ?? this.#counters.get(id))?.bytes ?? 0;
-    if (place && bytes > 0)
-      program.push({
-        kind: "fill",
-        to: place.memory,
-        offset: place.offset,
-        bytes,
-        value,
-      });
+  private cut(region: Region, buffer: PlanBuffer): Piece {
+    const piece = region.take(this.bytes(buffer));
+    this.#pieces.set(buffer.id, piece);
+    return piece;
   }
 
-  private cut(cutter: Cutter, buffer: PlanBuffer): Piece {
-    const bytes = this.length(buffer) * bytesOf(buffer.dtype);
-    return { offset: cutter.take(bytes), bytes };
+  private bytes(buffer: PlanBuffer): number {
+    return this.length(buffer) * bytesOf(buffer.dtype);
   }
 
   private length(buffer: PlanBuffer): number {
@@ -206,4 +233,16 @@ class Binder {
     const { logits } = this.call.inputs;
     return logits?.kind === "device" && logits.buffer === buffer;
   }
+}
+
+function bytesAt({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function write(program: Command[], to: Place, from: ArrayBufferView): void {
+  if (to) program.push({ kind: "write", to: to.memory as NativeBuffer, offset: to.offset, from });
+}
+
+function read(program: Command[], from: Place, to: ArrayBufferView): void {
+  if (from) program.push({ kind: "read", from: from.memory as NativeBuffer, offset: from.offset, to });
 }

@@ -7,8 +7,8 @@ import type { LossDefinition } from "../../dsl/index.js";
 import { abortedError } from "../abort.js";
 import { wrapNative } from "../addon.js";
 import type { CompileOptions, DeviceBuffer, LossResult } from "../devices/device.js";
-import { makeArray, type TypedArray } from "../dtypes.js";
 import { targetOutOfRange } from "../inputs/check.js";
+import { Lookout } from "../lookout.js";
 import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import type { Arenas } from "./arena.js";
 import { type Binding, bind } from "./bind.js";
@@ -28,6 +28,7 @@ export interface NativeLossHost extends LossHost {
 
 export class NativeCompiledLoss extends BaseCompiledLoss {
   readonly #variants = new Map<Plan, Map<number, Variant>>();
+  readonly #lookout = new Lookout();
 
   constructor(
     protected override readonly host: NativeLossHost,
@@ -74,7 +75,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     if (signal?.aborted) onAbort();
     else signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      if (program.length > 0) await this.host.native.run(program, abort);
+      if (program.length > 0) await this.#lookout.wait(this.host.native.run(program, abort));
     } catch (error) {
       const wrapped = wrapNative(error);
       throw wrapped.code === "ABORTED" ? abortedError(signal, this.what) : wrapped;
@@ -85,9 +86,9 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
 
   private async result(call: Call, binding: Binding): Promise<LossResult> {
     const { plan } = call.compiled;
-    const number = (id: number) => (binding.results.get(id) as TypedArray)[0] as number;
+    const number = (id: number) => binding.view(id)[0] as number;
     const loss = number(plan.results.loss);
-    const problem = judge(plan, call, binding.results.get(plan.results.status) as Uint32Array, loss);
+    const problem = judge(plan, call, binding.view(plan.results.status) as Uint32Array, loss);
     if (problem) {
       await this.wipe(call, binding);
       throw problem;
@@ -95,15 +96,13 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const { logprobs } = plan.results;
     return {
       loss,
-      logprobs: logprobs === null ? null : (binding.results.get(logprobs) as Float32Array),
+      logprobs: logprobs === null ? null : (binding.kept(logprobs) as Float32Array),
       ...(await this.gradient(call, binding)),
       metrics: {
         "loss:sum": loss,
         ...Object.fromEntries(plan.results.metrics.map(({ key, buffer }) => [key, number(buffer)])),
       },
-      outputs: Object.fromEntries(
-        plan.results.outputs.map(({ key, buffer }) => [key, binding.results.get(buffer) as Float32Array]),
-      ),
+      outputs: Object.fromEntries(plan.results.outputs.map(({ key, buffer }) => [key, binding.kept(buffer) as Float32Array])),
       sweeps: plan.sweeps,
       launches: binding.launches,
     };
@@ -111,7 +110,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
 
   private async gradient(call: Call, binding: Binding): Promise<Pick<LossResult, "gradLogits" | "gradLogprobs">> {
     const { logits, policyLogprobs } = call.inputs;
-    const computed = binding.gradient ?? (binding.results.get(call.compiled.plan.results.gradient) as TypedArray);
+    const computed = binding.gradient ?? binding.kept(call.compiled.plan.results.gradient);
     if (logits) return { gradLogits: computed };
     if (!call.options.inPlace || !policyLogprobs) return { gradLogprobs: computed as Float32Array | DeviceBuffer };
     const values = computed as Float32Array;
@@ -141,7 +140,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
       await this.run([{ kind: "fill", to: memory, offset: 0, bytes: byteLength, value: 0 }]);
     } else if (this.host.native.hostMemory && call.inputs.logits) {
       // Gigabytes take a while: not on the event loop.
-      const array = binding.results.get(call.compiled.plan.results.gradient) ?? makeArray("f32", 0);
+      const array = binding.view(call.compiled.plan.results.gradient);
       await this.run([
         {
           kind: "fill",

@@ -2,9 +2,7 @@
 import type { ElementSpace, KernelText, Launch, Plan, PlanKernel } from "../../codegen/plan.js";
 import type { Command, Memory, NativeModule } from "../native.js";
 import { type BatchShape, countOf } from "../structure.js";
-
-/** Where a buffer of the plan lies for one call; null where the kernel gets no memory (an input that takes its default). */
-export type Place = { readonly memory: Memory; readonly offset: number } | null;
+import type { Place } from "./region.js";
 
 /** Which elements of a kernel's space a launch visits: from `first` up to, and without, `last`. */
 export interface Range {
@@ -15,6 +13,7 @@ export interface Range {
 /** What the arguments of a launch are taken from. */
 export interface LaunchContext {
   readonly shape: BatchShape;
+  /** Null where the kernel gets no memory: an input that takes its default. */
   readonly places: ReadonlyMap<number, Place>;
   readonly scalars: Readonly<Record<string, number>>;
   readonly skipMasked: boolean;

@@ -61,6 +61,33 @@ describe("cuda:0 (fake)", () => {
     expect(entries.filter(({ call }) => /Alloc/.test(call))).toEqual([]);
   });
 
+  test("small arrays go to the device in one copy, and small results come back in one", async () => {
+    const device = await openOnly("cuda:0");
+    const compiled = await device.compile(ppo, { vocab: 4 });
+    const inputs = ppoInputs();
+    const expected = await compiled.forwardBackward(inputs);
+    const logits = await device.buffer(inputs.logits);
+    const call = () =>
+      compiled.forwardBackward({ ...inputs, logits }, {}, { inPlace: true, metrics: ["ratio:mean", "kl_k1", "ratio:max"] });
+    const found = await call();
+    machine.take();
+    await call();
+    // Sums begin at 0, and the status at 255.
+    expect(machine.take().entries.map(({ call, value = "" }) => `${call} ${value}`)).toEqual([
+      "cuMemcpyHtoDAsync_v2 ",
+      "cuMemsetD8Async 0",
+      "cuMemsetD8Async 255",
+      "cuLaunchKernel ",
+      "cuLaunchKernel ",
+      "cuMemcpyDtoHAsync_v2 ",
+      "cuStreamSynchronize ",
+    ]);
+    expect(found.loss).toBe(expected.loss);
+    expect(found.logprobs).toEqual(expected.logprobs);
+    // What the caller keeps does not hold on to what calls share.
+    expect(found.logprobs?.buffer.byteLength).toBe(found.logprobs?.byteLength);
+  });
+
   test("a bad target on the device is found by the kernel", async () => {
     const device = await openOnly("cuda:0");
     const compiled = await device.compile(cross_entropy);

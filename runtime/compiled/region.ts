@@ -1,0 +1,68 @@
+/** Memory of one call, cut into pieces before it is known where it lies. */
+import type { Memory } from "../native.js";
+
+/** Every piece starts where the widest loads want it. */
+const ALIGNMENT = 256;
+
+/** Where memory lies; null where there is none. */
+export type Place = { readonly memory: Memory; readonly offset: number } | null;
+
+export class Piece {
+  constructor(
+    private readonly region: Region,
+    /** In its region. */
+    readonly offset: number,
+    readonly bytes: number,
+  ) {}
+
+  /** Null for an empty piece. */
+  get place(): Place {
+    const place = this.region.place;
+    return place && this.bytes > 0 ? { memory: place.memory, offset: place.offset + this.offset } : null;
+  }
+
+  /** Bytes up to the next piece. */
+  get padded(): number {
+    return Math.ceil(this.bytes / ALIGNMENT) * ALIGNMENT;
+  }
+}
+
+/** Pieces that lie one after the other. */
+export class Region {
+  bytes = 0;
+  /** Null before {@link Region.put}, and for an empty region. */
+  place: Place = null;
+
+  take(bytes: number): Piece {
+    const piece = new Piece(this, this.bytes, bytes);
+    this.bytes += piece.padded;
+    return piece;
+  }
+
+  /** Says where the region lies; gives the offset behind it. */
+  put(memory: Memory | null, base: number): number {
+    this.place = memory && this.bytes > 0 ? { memory, offset: base } : null;
+    return base + this.bytes;
+  }
+}
+
+export interface Filled {
+  readonly memory: Memory;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly value: number;
+}
+
+/** The same with as few fills as do: those of one value that lie side by side are one. */
+export function mergedFills(fills: readonly Filled[]): Filled[] {
+  const merged: Filled[] = [];
+  for (const fill of [...fills].sort((a, b) => a.offset - b.offset)) {
+    const before = merged.findIndex(
+      ({ memory, offset, bytes, value }) => memory === fill.memory && offset + bytes === fill.offset && value === fill.value,
+    );
+    const known = merged[before];
+    if (known) merged[before] = { ...known, bytes: known.bytes + fill.bytes };
+    else merged.push(fill);
+  }
+  return merged;
+}
