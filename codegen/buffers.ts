@@ -2,7 +2,15 @@
 import type { InputDeclaration } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
 import type { LossGraph } from "./expand.js";
-import type { Between, BufferDtype, ElementSpace, LogitsDtype, PlanBuffer, Structure } from "./plan.js";
+import {
+  type Between,
+  type BufferDtype,
+  type ElementSpace,
+  type LogitsDtype,
+  type PlanBuffer,
+  STATUS,
+  type Structure,
+} from "./plan.js";
 import type { Schedule, Slot } from "./schedule.js";
 
 export class Buffers {
@@ -137,6 +145,7 @@ export class Buffers {
   }
 
   status(): PlanBuffer {
-    return this.make("status", { role: "result", name: "status", dtype: "u32", extent: { per: "batch", plus: 3 }, fill: 255 });
+    const extent = { per: "batch", plus: Object.keys(STATUS).length - 1 } as const;
+    return this.make("status", { role: "result", name: "status", dtype: "u32", extent, fill: 255 });
   }
 }

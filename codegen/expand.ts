@@ -3,7 +3,7 @@
  * the loss is a scalar. This is where "a token of weight 0 contributes exactly 0" comes from.
  */
 import type { Expression } from "../dsl/expression.js";
-import { rewriter, topological } from "../dsl/graph.js";
+import { rewriter, topological, withOperands } from "../dsl/graph.js";
 import {
   absorb,
   add,
@@ -110,6 +110,18 @@ function masked(x: Expression, space: Space, otherwise: number, of = x): Express
   return where(space === "vocab" ? ne(logits, Number.NEGATIVE_INFINITY) : countsFor(of, space), x, otherwise);
 }
 
+/**
+ * The row whose probabilities are asked for, without the entries that are not there: some functions of a logit of -inf are finite. What only scales the logits,
+ * or does not come from the policy, is left as it is.
+ */
+function rowOf(z: Expression): Expression {
+  const scaled = ["mul", "div", "absorb"].includes(z.op) && z.operands.every((x) => x === logits || x.space !== "vocab");
+  if (z === logits || scaled || !topological([z]).includes(logits as Expression)) return z;
+  return masked(z, "vocab", Number.NEGATIVE_INFINITY);
+}
+
+const OF_ROWS: readonly string[] = ["softmax", "logSoftmax", "rowLogsumexp", "targetLogprob"];
+
 function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean): Expression {
   // A scalar is its own only element.
   const from = x.space === "batch" ? null : x.space;
@@ -152,6 +164,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
 export function expand(name: string, from: LossGraph["from"], traced: Traced): LossGraph {
   const spellOut = rewriter((x) => {
     if (x.op === "mul" && x.space === "vocab") return absorb(...(x.operands as [Expression, Expression]));
+    if (OF_ROWS.includes(x.op)) return withOperands(x, [rowOf(x.operands[0] as Expression)]);
     if (x.op !== "reduce") return x;
     return reduction(x.operands[0] as Expression, x.attribute.reduction as Reduction, x.space, x.attribute.unbiased as boolean);
   });

@@ -128,8 +128,9 @@ export const STATUS = {
   sequence: 2,
   /** Group with a non-finite loss. */
   group: 3,
+  /** Vocabulary entry of a head whose gradient is not finite. */
+  head: 4,
 } as const;
-export const STATUS_WORDS = 4;
 
 export type Target = "cuda" | "cpu" | "emulated";
 

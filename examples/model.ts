@@ -1,6 +1,6 @@
 /**
- * A small neural language model: the last few characters, each a learned vector, side by side; one layer of tanh; logits of the next character. Its matrix products
- * are the machine's BLAS (cuBLAS on a GPU), everything else are lossc's training steps, so that it runs on every device that lossc opens.
+ * A small neural language model: the last few characters, each a learned vector, side by side; one layer of tanh; a head that makes the logits of the next character of
+ * it, which is left to the loss. Its matrix products are the machine's BLAS (cuBLAS on a GPU), everything else are lossc's training steps, so that it runs on every device that lossc opens.
  */
 import {
   type AdamParameters,
@@ -27,14 +27,14 @@ export interface ModelShape {
   readonly hidden: number;
 }
 
-type Layer = "embedding" | "hidden.weight" | "hidden.bias" | "head.weight" | "head.bias";
-type GradLogits = Parameters<TrainingPolicy["backward"]>[0];
+type Layer = "embedding" | "hidden.weight" | "hidden.bias" | "head";
+type Gradient = Parameters<TrainingPolicy["backward"]>[0];
 type Memory = DeviceBuffer["memory"];
 
 export class NgramModel implements TrainingPolicy {
   readonly #workspace: Workspace;
   readonly #sampling: Workspace;
-  #logits: DeviceBuffer | null = null;
+  #hidden: DeviceBuffer | null = null;
   /** The contexts of the last forward, which backward needs. */
   #contexts: Int32Array = new Int32Array(0);
 
@@ -58,49 +58,38 @@ export class NgramModel implements TrainingPolicy {
       embedding: normal(vocab + 1, width, 0.5),
       "hidden.weight": normal(context * width, hidden, 1 / Math.sqrt(context * width)),
       "hidden.bias": zero(hidden),
-      "head.weight": normal(hidden, vocab, 0.5 / Math.sqrt(hidden)),
-      "head.bias": zero(vocab),
+      // A row for each character, as lossc takes it.
+      head: normal(vocab, hidden, 0.5 / Math.sqrt(hidden)),
     });
     return new NgramModel(shape, parameters);
   }
 
   async forward(batch: PolicyBatch, { signal }: { readonly signal?: AbortSignal }): Promise<PolicyOutput> {
     const contexts = this.#contextsOf(batch);
-    const logits = await this.#logitsFor(batch.tokens.length);
-    await this.parameters.steps.run(this.#layers(contexts, this.#workspace, logits.memory), signal);
+    const hidden = await this.#hiddenFor(batch.tokens.length);
+    await this.parameters.steps.run(this.#layers(contexts, this.#workspace, hidden.memory), signal);
     this.#contexts = contexts;
-    return { logits };
+    // lossc makes the logits of a few tokens at a time.
+    return { hidden, head: this.parameters.get("head").weights };
   }
 
-  async backward(gradLogits: GradLogits): Promise<void> {
-    if (!("memory" in gradLogits))
-      throw new LosscError("INPUT_DTYPE", "the model wants the gradient where its logits were: on the device");
+  async backward(gradHidden: Gradient, gradHead?: Gradient): Promise<void> {
+    if (!("memory" in gradHidden) || !gradHead || !("memory" in gradHead) || !this.#hidden)
+      throw new LosscError("INPUT_DTYPE", "the model wants the gradients where its hidden states and head were: on the device");
     const { vocab, context, width, hidden } = this.shape;
     const { steps } = this.parameters;
     const { begin, order } = slotsByToken(this.#contexts, vocab + 1);
     const rows = this.#contexts.length / context;
     const slots = this.#contexts.length;
     // All memory is taken before the first gradient is touched: where there is none left, nothing has gathered.
-    const [x, y] = [this.#workspace.take("x", slots * width), this.#workspace.take("y", rows * hidden)];
-    const [dx, dy] = [this.#workspace.take("dx", slots * width), this.#workspace.take("dy", rows * hidden)];
+    const [x, dx] = [this.#workspace.take("x", slots * width), this.#workspace.take("dx", slots * width)];
     const [beginAt, orderAt] = [this.#workspace.take("begin", begin.length), this.#workspace.take("order", slots)];
-    const d = gradLogits.memory;
+    const [y, dy] = [this.#hidden.memory, gradHidden.memory];
     const { weight, gradient } = { weight: this.#array("weight"), gradient: this.#array("gradient") };
     await steps.run([
       { kind: "write", to: beginAt, offset: 0, from: begin },
       { kind: "write", to: orderAt, offset: 0, from: order },
-      ...steps.matmul({
-        a: y,
-        b: d,
-        c: gradient("head.weight"),
-        m: hidden,
-        n: vocab,
-        k: rows,
-        transposeA: true,
-        accumulate: true,
-      }),
-      ...steps.biasGradient({ d, gradient: gradient("head.bias"), rows, width: vocab }),
-      ...steps.matmul({ a: d, b: weight("head.weight"), c: dy, m: rows, n: hidden, k: vocab, transposeB: true }),
+      ...steps.add({ from: gradHead.memory, to: gradient("head"), length: gradHead.length }),
       ...steps.tanhBackward({ y, d: dy, length: rows * hidden }),
       ...steps.matmul({
         a: x,
@@ -139,15 +128,19 @@ export class NgramModel implements TrainingPolicy {
 
   /** Logits of the character that follows each sequence, row by row: what sampling needs. Does not disturb a forward that awaits its backward. */
   async next(sequences: readonly ArrayLike<number>[]): Promise<Float32Array> {
-    const { vocab, context } = this.shape;
+    const { vocab, context, hidden } = this.shape;
     const contexts = new Int32Array(sequences.length * context);
     sequences.forEach((sequence, i) => {
       for (let back = 1; back <= context; back++) contexts[(i + 1) * context - back] = sequence[sequence.length - back] ?? vocab;
     });
-    const logits = new Float32Array(sequences.length * vocab);
+    const rows = sequences.length;
+    const logits = new Float32Array(rows * vocab);
+    const y = this.#sampling.take("y", rows * hidden);
     const memory = this.#sampling.take("logits", logits.length);
-    await this.parameters.steps.run([
-      ...this.#layers(contexts, this.#sampling, memory),
+    const { steps } = this.parameters;
+    await steps.run([
+      ...this.#layers(contexts, this.#sampling, y),
+      ...steps.matmul({ a: y, b: this.#array("weight")("head"), c: memory, m: rows, n: vocab, k: hidden, transposeB: true }),
       { kind: "read", from: memory, offset: 0, to: logits },
     ]);
     return logits;
@@ -156,28 +149,23 @@ export class NgramModel implements TrainingPolicy {
   dispose(): void {
     this.#workspace.dispose();
     this.#sampling.dispose();
-    this.#logits?.dispose();
+    this.#hidden?.dispose();
     this.parameters.dispose();
   }
 
-  #layers(contexts: Int32Array, workspace: Workspace, logits: Memory) {
-    const { vocab, context, width, hidden } = this.shape;
+  /** Hidden states of contexts. */
+  #layers(contexts: Int32Array, workspace: Workspace, y: Memory) {
+    const { context, width, hidden } = this.shape;
     const { steps } = this.parameters;
     const slots = contexts.length;
     const rows = slots / context;
-    const [tokens, x, y] = [
-      workspace.take("tokens", slots),
-      workspace.take("x", slots * width),
-      workspace.take("y", rows * hidden),
-    ];
+    const [tokens, x] = [workspace.take("tokens", slots), workspace.take("x", slots * width)];
     const weight = this.#array("weight");
     return [
       { kind: "write", to: tokens, offset: 0, from: contexts } as const,
       ...steps.gather({ tokens, table: weight("embedding"), out: x, slots, width }),
       ...steps.matmul({ a: x, b: weight("hidden.weight"), c: y, m: rows, n: hidden, k: context * width }),
       ...steps.biasTanh({ bias: weight("hidden.bias"), x: y, rows, width: hidden }),
-      ...steps.matmul({ a: y, b: weight("head.weight"), c: logits, m: rows, n: vocab, k: hidden }),
-      ...steps.addBias({ bias: weight("head.bias"), x: logits, rows, width: vocab }),
     ];
   }
 
@@ -208,12 +196,12 @@ export class NgramModel implements TrainingPolicy {
   }
 
   /** The loss wants a buffer of exactly the size; batches mostly have the size of the one before. */
-  async #logitsFor(rows: number): Promise<DeviceBuffer> {
-    const length = rows * this.shape.vocab;
-    if (this.#logits?.length === length) return this.#logits;
-    this.#logits?.dispose();
-    this.#logits = null;
-    this.#logits = await this.parameters.device.buffer({ dtype: "f32", length });
-    return this.#logits;
+  async #hiddenFor(rows: number): Promise<DeviceBuffer> {
+    const length = rows * this.shape.hidden;
+    if (this.#hidden?.length === length) return this.#hidden;
+    this.#hidden?.dispose();
+    this.#hidden = null;
+    this.#hidden = await this.parameters.device.buffer({ dtype: "f32", length });
+    return this.#hidden;
   }
 }

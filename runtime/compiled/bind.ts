@@ -1,8 +1,9 @@
 /** Gives every buffer of a plan its memory for one call, and writes the program that the addon runs. */
-import type { Plan, PlanBuffer } from "../../codegen/plan.js";
+import type { BufferDtype, Plan, PlanBuffer } from "../../codegen/plan.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../dtypes.js";
-import type { HostSource, Source } from "../inputs/numbers.js";
+import { type CallMemory, HEAD, type HeadStage, type Launches } from "../head/stage.js";
+import type { Source } from "../inputs/numbers.js";
 import type { Command, NativeBuffer, NativeDevice } from "../native.js";
 import { extentOf, structureArray } from "../structure.js";
 import type { Arena } from "./arena.js";
@@ -16,10 +17,14 @@ export interface Binding {
   readonly launches: number;
   /** A result once the program has run, in memory that the next call uses again. */
   view(buffer: number): TypedArray;
-  /** The same in memory of its own, which the caller may keep; the gradient too, unless it stays on the device. */
+  /** The same in memory of its own, which the caller may keep. */
   kept(buffer: number): TypedArray;
-  /** The gradient where it stays on the device. */
-  readonly gradient: OwnedBuffer | null;
+  /** A gradient where the caller wants it. */
+  gradient(buffer: number): TypedArray | OwnedBuffer;
+  /** Where it lies on the device. */
+  place(buffer: number): Place;
+  /** Frees what was made for the caller: the call has failed. */
+  discard(): void;
 }
 
 /** Bytes of the widest load of a kernel. */
@@ -30,11 +35,19 @@ const SMALL = 64 * 1024;
 /** Makes memory for a gradient that stays on the device. */
 export type MakeBuffer = (dtype: PlanBuffer["dtype"], length: number) => OwnedBuffer;
 
-export function bind(call: Call, variant: Variant, device: NativeDevice, arena: Arena, makeBuffer: MakeBuffer): Binding {
-  return new Binder(call, variant, device, makeBuffer).finish(arena);
+/** `head` where logits are made of hidden states as they are needed. */
+export function bind(
+  call: Call,
+  variant: Variant,
+  device: NativeDevice,
+  arena: Arena,
+  makeBuffer: MakeBuffer,
+  head: HeadStage | null = null,
+): Binding {
+  return new Binder(call, variant, device, makeBuffer, head).finish(arena);
 }
 
-class Binder {
+class Binder implements CallMemory {
   readonly #plan: Plan;
   readonly #places = new Map<number, Place>();
   readonly #pieces = new Map<number, Piece>();
@@ -50,13 +63,16 @@ class Binder {
   readonly #arrays = new Map<number, TypedArray>();
   readonly #writes: { readonly piece: Piece; readonly from: TypedArray }[] = [];
   readonly #reads: { readonly piece: Piece; readonly to: TypedArray }[] = [];
-  #gradient: OwnedBuffer | null = null;
+  /** Gradients that stay on the device. */
+  readonly #buffers = new Map<number, OwnedBuffer>();
+  readonly #made: OwnedBuffer[] = [];
 
   constructor(
     private readonly call: Call,
     private readonly variant: Variant,
     private readonly device: NativeDevice,
     private readonly makeBuffer: MakeBuffer,
+    private readonly head: HeadStage | null,
   ) {
     this.#plan = variant.plan;
     const { buffers, results } = this.#plan;
@@ -66,8 +82,9 @@ class Binder {
       if (buffer.role === "structure" && buffer.structure) this.host(buffer.id, structureArray(call.shape, buffer.structure));
       else if (buffer.role === "counter") this.cut(this.#counters, buffer);
       else if (buffer.role === "scratch") this.cut(buffer.fill === 0 ? this.#cleared : this.#scratch, buffer);
-      else if (buffer.role === "result" && buffer.id === results.gradient) this.gradient(buffer);
+      else if (buffer.role === "result" && buffer.id === results.gradient) this.gradientOfSource(buffer);
     }
+    head?.ask(this);
     for (const fill of [0, 255, undefined])
       for (const buffer of buffers)
         if (buffer.role === "result" && buffer.id !== results.gradient && buffer.fill === fill) this.result(buffer);
@@ -77,32 +94,46 @@ class Binder {
     try {
       const landing = this.layOut(arena);
       const { shape, config, options } = this.call;
-      const { scalars } = config;
-      const launches = this.variant.launches(this.#plan.kernels, {
+      const context = {
         shape,
         places: this.#places,
-        scalars,
+        scalars: config.scalars,
         skipMasked: options.skipMasked,
-        rows: null,
-      });
+        rows: this.place(HEAD.rows),
+      };
+      const { kernels, results } = this.#plan;
+      const launches: Launches = (some, range) => this.variant.launches(some, context, range);
+      const work = this.head
+        ? this.head.commands(this, launches, this.place(results.gradient), this.place(results.status))
+        : launches(kernels);
       const program: Command[] = [];
       if (this.#staged.bytes > 0) write(program, this.#staged.place, this.staging(arena));
       for (const { piece, from } of this.#writes) write(program, piece.place, from);
-      program.push(...this.fills(), ...launches);
+      program.push(...this.fills(), ...work);
       if (!this.device.hostMemory) read(program, this.#results.place, landing);
       for (const { piece, to } of this.#reads) read(program, piece.place, to);
       const view = (id: number) => this.#arrays.get(id) ?? this.viewOf(id, landing);
       return {
         program,
-        launches: launches.length,
+        launches: work.filter(({ kind }) => kind === "launch").length,
         view,
         kept: (id) => this.#arrays.get(id) ?? view(id).slice(),
-        gradient: this.#gradient,
+        gradient: (id) => this.#buffers.get(id) ?? this.#arrays.get(id) ?? view(id).slice(),
+        place: (id) => this.place(id),
+        discard: () => this.discard(),
       };
     } catch (error) {
-      if (this.#gradient && !this.isInput(this.#gradient)) this.#gradient.dispose();
+      this.discard();
       throw error;
     }
+  }
+
+  private discard(): void {
+    for (const buffer of this.#made) buffer.dispose();
+  }
+
+  place(id: number): Place {
+    return this.#places.get(id) ?? null;
   }
 
   /** Gives all pieces their places. The host memory in which small results arrive. */
@@ -133,10 +164,23 @@ class Binder {
   }
 
   private input(buffer: PlanBuffer): void {
+    const { inputs, shape } = this.call;
     const source = this.sourceOf(buffer.name);
-    if (!source || source.length === 0) this.#places.set(buffer.id, null);
-    else if (source.kind === "device") this.#places.set(buffer.id, { memory: source.buffer.memory, offset: 0 });
-    else this.host(buffer.id, convert(source.array, source.dtype, buffer.dtype));
+    // Only the logits of a chunk are ever there.
+    if (this.head && buffer.name === "logits" && !inputs.logits)
+      this.scratch(buffer.id, this.head.most * shape.vocab * bytesOf(buffer.dtype));
+    else if (source) this.given(buffer.id, source, buffer.dtype);
+    else this.#places.set(buffer.id, null);
+  }
+
+  given(id: number, source: Source, dtype: BufferDtype): void {
+    if (source.length === 0) this.#places.set(id, null);
+    else if (source.kind === "device") this.#places.set(id, { memory: source.buffer.memory, offset: 0 });
+    else this.host(id, convert(source.array, source.dtype, dtype));
+  }
+
+  scratch(id: number, bytes: number): void {
+    this.#pieces.set(id, this.#scratch.take(bytes));
   }
 
   private sourceOf(name: string): Source | null {
@@ -148,7 +192,7 @@ class Binder {
   }
 
   /** Host memory that kernels read: where it lies if they can, else a copy of it. */
-  private host(id: number, array: TypedArray): void {
+  host(id: number, array: TypedArray): void {
     if (array.length === 0) this.#places.set(id, null);
     else if (this.reaches(array)) this.#places.set(id, { memory: array, offset: 0 });
     else {
@@ -167,37 +211,47 @@ class Binder {
   /** Host memory that kernels write. */
   private result(buffer: PlanBuffer): void {
     if (this.bytes(buffer) <= SMALL) this.cut(this.#results, buffer);
-    else this.ownResult(buffer, makeArray(buffer.dtype, this.length(buffer)));
+    else this.ownResult(buffer.id, makeArray(buffer.dtype, this.length(buffer)));
   }
 
   private ownResult(
-    buffer: PlanBuffer,
+    id: number,
     array: TypedArray,
-    piece = this.device.hostMemory ? null : this.cut(this.#scratch, buffer),
+    piece = this.device.hostMemory ? null : this.#scratch.take(array.byteLength),
   ): void {
-    this.#arrays.set(buffer.id, array);
+    this.#arrays.set(id, array);
     if (!piece) {
-      this.#places.set(buffer.id, array.length > 0 ? { memory: array, offset: 0 } : null);
+      this.#places.set(id, array.length > 0 ? { memory: array, offset: 0 } : null);
       return;
     }
-    this.#pieces.set(buffer.id, piece);
+    this.#pieces.set(id, piece);
     this.#reads.push({ piece, to: array });
   }
 
-  private gradient(buffer: PlanBuffer): void {
+  /** The plan's gradient: of logits, or of policy_logprobs. */
+  private gradientOfSource(buffer: PlanBuffer): void {
     const { inputs, options } = this.call;
-    const source = inputs.logits ?? inputs.policyLogprobs;
+    const { from, source } = inputs;
+    const logits = this.#plan.buffers.find(({ role, name }) => role === "input" && name === "logits");
+    // A copy of the logits on the device is nobody's, so the gradient takes its place.
+    const copied = logits && this.#pieces.get(logits.id);
+    if (from === "hidden") this.#pieces.set(buffer.id, copied as Piece);
     // The gradient of policy_logprobs never shares their memory: later steps may still read them. It is copied over them in the end.
-    const onto = options.inPlace && inputs.logits !== null;
-    if (source?.kind === "device" && (onto || !options.inPlace)) {
-      this.#gradient = onto ? source.buffer : this.makeBuffer(buffer.dtype, this.length(buffer));
-      this.#places.set(buffer.id, source.length > 0 ? { memory: this.#gradient.memory, offset: 0 } : null);
+    else if (from === "policy_logprobs" && options.inPlace)
+      this.ownResult(buffer.id, makeArray(buffer.dtype, this.length(buffer)));
+    else this.gradient(buffer.id, buffer.dtype, source, options.inPlace, copied);
+  }
+
+  /** `copied`: the copy of the caller's numbers on the device, where they lie on the host. */
+  gradient(id: number, dtype: BufferDtype, of: Source, onto: boolean, copied?: Piece): void {
+    if (of.kind === "host") {
+      this.ownResult(id, onto ? of.array : makeArray(dtype, of.length), copied);
       return;
     }
-    const array = onto ? (source as HostSource).array : makeArray(buffer.dtype, this.length(buffer));
-    // A copy of the logits on the device is nobody's, so the gradient takes its place.
-    const copied = inputs.logits && this.#plan.buffers.find(({ role, name }) => role === "input" && name === "logits");
-    this.ownResult(buffer, array, (copied && this.#pieces.get(copied.id)) || undefined);
+    const buffer = onto ? of.buffer : this.makeBuffer(dtype, of.length);
+    if (!onto) this.#made.push(buffer);
+    this.#buffers.set(id, buffer);
+    this.#places.set(id, of.length > 0 ? { memory: buffer.memory, offset: 0 } : null);
   }
 
   /** What must be set before the launches; memory of the host is set here and now. */
@@ -227,11 +281,6 @@ class Binder {
 
   private length(buffer: PlanBuffer): number {
     return extentOf(this.call.shape, buffer.extent);
-  }
-
-  private isInput(buffer: OwnedBuffer): boolean {
-    const { logits } = this.call.inputs;
-    return logits?.kind === "device" && logits.buffer === buffer;
   }
 }
 

@@ -83,7 +83,7 @@ export function gradientResult(
 export function nonFiniteError(
   loss: string,
   shape: BatchShape,
-  space: "token" | "sequence" | "group" | "batch",
+  space: "token" | "sequence" | "group" | "head" | "batch",
   element: number,
 ): LosscError {
   let where: string;
@@ -96,7 +96,8 @@ export function nonFiniteError(
   } else if (space === "group") {
     const first = (shape.groups ?? []).slice(0, element).reduce((sum, size) => sum + size, 0);
     where = `first in group ${element} (data ${first} … ${first + (shape.groups?.[element] ?? 1) - 1})`;
-  } else where = "in a term that belongs to the whole batch";
+  } else if (space === "head") where = `first in the gradient of the head's entry ${element}`;
+  else where = "in a term that belongs to the whole batch";
   return new LosscError(
     "NON_FINITE",
     `the loss "${loss}" or its gradient is not finite, ${where}; look at what that datum holds, give it weight 0, or ask for nonFinite: "propagate"`,

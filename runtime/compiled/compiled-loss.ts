@@ -125,7 +125,8 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     const { from, source, head } = inputs;
     const dtype = from === "policy_logprobs" ? null : this.dtypeOf(source, head?.head);
     if (checkedOptions.inPlace) checkInPlace(source, from, dtype ?? "f32");
-    const gradHead = checkGradHead(options.gradHead, head, this.accumulates(dtype ?? "f32"));
+    const hostMemory = this.device.native?.hostMemory ?? true;
+    const gradHead = checkGradHead(options.gradHead, head, this.accumulates(dtype ?? "f32"), hostMemory);
     if (gradHead?.kind === "device") checkHome("gradHead", gradHead, this.device);
     return {
       gradHead,

@@ -6,13 +6,15 @@ import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { abortedError } from "../abort.js";
 import { wrapNative } from "../addon.js";
-import type { CompileOptions, DeviceBuffer, LossResult } from "../devices/device.js";
+import type { CompileOptions, LossResult } from "../devices/device.js";
+import { headStageOf } from "../head/prepare.js";
+import { HEAD } from "../head/stage.js";
 import { targetOutOfRange } from "../inputs/check.js";
 import { Lookout } from "../lookout.js";
 import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import type { Arenas } from "./arena.js";
 import { type Binding, bind } from "./bind.js";
-import { type Call, nonFiniteError } from "./call.js";
+import { type Call, gradientResult, nonFiniteError } from "./call.js";
 import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
 import { Variant } from "./variant.js";
 
@@ -55,15 +57,16 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   protected async execute(call: Call): Promise<LossResult> {
     const { signal } = call.options;
     const variant = await this.variant(call.compiled, call.shape.vocab, signal);
+    const head = await headStageOf(call, this.host.device, this.host.native);
     return this.host.arenas.use(async (arena) => {
-      const binding = bind(call, variant, this.host.native, arena, this.host.makeBuffer);
-      const given = call.inputs.logits ?? call.inputs.policyLogprobs;
-      const made = binding.gradient && (given?.kind !== "device" || given.buffer !== binding.gradient) ? binding.gradient : null;
+      const binding = bind(call, variant, this.host.native, arena, this.host.makeBuffer, head);
       try {
         await this.run(binding.program, signal);
-        return await this.result(call, binding);
+        const result = await this.result(call, binding);
+        if (head) await this.run(head.settle(binding));
+        return result;
       } catch (error) {
-        made?.dispose();
+        binding.discard();
         throw error;
       }
     });
@@ -90,7 +93,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const loss = number(plan.results.loss);
     const problem = judge(plan, call, binding.view(plan.results.status) as Uint32Array, loss);
     if (problem) {
-      await this.wipe(call, binding);
+      await this.wipe(call);
       throw problem;
     }
     const { logprobs } = plan.results;
@@ -108,11 +111,15 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     };
   }
 
-  private async gradient(call: Call, binding: Binding): Promise<Pick<LossResult, "gradLogits" | "gradLogprobs">> {
-    const { logits, policyLogprobs } = call.inputs;
-    const computed = binding.gradient ?? binding.kept(call.compiled.plan.results.gradient);
-    if (logits) return { gradLogits: computed };
-    if (!call.options.inPlace || !policyLogprobs) return { gradLogprobs: computed as Float32Array | DeviceBuffer };
+  private async gradient(call: Call, binding: Binding): Promise<Partial<LossResult>> {
+    const { policyLogprobs, head } = call.inputs;
+    if (head) {
+      const { gradHead } = call;
+      const given = gradHead && (gradHead.kind === "device" ? gradHead.buffer : gradHead.array);
+      return { gradHidden: binding.gradient(HEAD.gradHidden), gradHead: given ?? binding.gradient(HEAD.gradHead) };
+    }
+    const computed = binding.gradient(call.compiled.plan.results.gradient);
+    if (!call.options.inPlace || !policyLogprobs) return gradientResult(call.inputs, computed);
     const values = computed as Float32Array;
     if (policyLogprobs.kind === "device") {
       if (values.length > 0)
@@ -131,25 +138,16 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   }
 
   /** Zeroes what the caller gave to be overwritten, so that no part of a gradient stays behind. */
-  private async wipe(call: Call, binding: Binding): Promise<void> {
-    if (!call.options.inPlace) return;
-    const source = call.inputs.logits ?? call.inputs.policyLogprobs;
-    if (!source || source.length === 0) return;
+  private async wipe(call: Call): Promise<void> {
+    const { source, from } = call.inputs;
+    if (!call.options.inPlace || source.length === 0) return;
     if (source.kind === "device") {
       const { memory, byteLength } = source.buffer;
       await this.run([{ kind: "fill", to: memory, offset: 0, bytes: byteLength, value: 0 }]);
-    } else if (this.host.native.hostMemory && call.inputs.logits) {
+    } else if (this.host.native.hostMemory && from !== "policy_logprobs") {
       // Gigabytes take a while: not on the event loop.
-      const array = binding.view(call.compiled.plan.results.gradient);
-      await this.run([
-        {
-          kind: "fill",
-          to: array,
-          offset: 0,
-          bytes: array.byteLength,
-          value: 0,
-        },
-      ]);
+      const { array } = source;
+      await this.run([{ kind: "fill", to: array, offset: 0, bytes: array.byteLength, value: 0 }]);
     } else source.array.fill(0);
   }
 
@@ -184,7 +182,7 @@ function judge(plan: Plan, { shape, options }: Call, status: Uint32Array, loss: 
   const word = (at: number) => status[at] as number;
   if (word(STATUS.target) !== NONE) return targetOutOfRange(shape, word(STATUS.target), shape.vocab);
   if (options.propagate) return null;
-  for (const space of ["token", "sequence", "group"] as const) {
+  for (const space of ["token", "sequence", "group", "head"] as const) {
     if (word(STATUS[space]) !== NONE) return nonFiniteError(plan.loss, shape, space, word(STATUS[space]));
   }
   return Number.isFinite(loss) ? null : nonFiniteError(plan.loss, shape, "batch", 0);

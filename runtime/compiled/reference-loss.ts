@@ -49,6 +49,13 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
       throw fail(nonFiniteError(compiled.plan.loss, shape, result.nonFinite.space, result.nonFinite.element));
     }
     const made = states && gradientsOf(result.gradient, states.hidden, states.head, states.width);
+    for (const [space, values] of [
+      ["token", made?.gradHidden],
+      ["head", made?.gradHead],
+    ] as const) {
+      const bad = (options.propagate ? null : values)?.findIndex((x) => !Number.isFinite(x)) ?? -1;
+      if (bad >= 0) throw fail(nonFiniteError(compiled.plan.loss, shape, space, Math.floor(bad / (states?.width ?? 1))));
+    }
     return {
       loss: result.loss,
       logprobs: result.logprobs,

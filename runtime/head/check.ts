@@ -64,11 +64,17 @@ export function checkGradHead(
   value: unknown,
   checked: CheckedHead | null,
   dtypes: readonly (LogitsDtype | "f64")[],
+  hostMemory: boolean,
 ): Source | null {
   if (value === undefined) return null;
   if (!checked)
     throw new LosscError("USAGE", "the option gradHead goes with the inputs hidden and head; leave it out, or give those");
   const source = floatSource(value, "gradHead");
+  if (source.kind === "host" && !hostMemory)
+    throw new LosscError(
+      "INPUT_DTYPE",
+      "gradHead lies in the host's memory, where this device does not reach; give a device buffer",
+    );
   if ((source.kind === "host" && !source.own) || !dtypes.includes(source.dtype as LogitsDtype))
     throw new LosscError(
       "INPUT_DTYPE",

@@ -139,24 +139,31 @@ export class TrainingClient {
     const { batch, targets, inputs } = packed;
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
-    const rows = empty ? { logits: new Float32Array(0), vocab: 1 } : await this.policy.forward(batch, signal ? { signal } : {});
+    const rows = empty ? NO_LOGITS : await this.policy.forward(batch, signal ? { signal } : {});
     throwIfAborted(signal, loss.name);
     const result = await compiled.forwardBackward(
       { ...inputs, ...rows, target_tokens: targets, lengths: batch.lengths, ...(groups && { groups }) },
       scalars,
       {
-        inPlace: isWritable(rows.logits),
+        // Hidden states are the policy's, which may need them again.
+        inPlace: "logits" in rows && isWritable(rows.logits),
         ...(signal && { signal }),
         ...(nonFinite && { nonFinite }),
         ...(skipMasked !== undefined && { skipMasked }),
         ...(metrics && { metrics }),
       },
     );
-    const lossFnOutputs = outputsOf(result, compiled, batch.lengths);
-    // Nothing has changed until here, and from here on nothing is given up half-way.
-    throwIfAborted(signal, loss.name);
-    if (backward && !empty && result.gradLogits) await this.policy.backward(result.gradLogits);
-    return { loss: result.loss, metrics: result.metrics, lossFnOutputs };
+    try {
+      const lossFnOutputs = outputsOf(result, compiled, batch.lengths);
+      // Nothing has changed until here, and from here on nothing is given up half-way.
+      throwIfAborted(signal, loss.name);
+      const { gradLogits, gradHidden, gradHead } = result;
+      if (backward && !empty && gradLogits) await this.policy.backward(gradLogits);
+      else if (backward && gradHidden) await this.policy.backward(gradHidden, gradHead);
+      return { loss: result.loss, metrics: result.metrics, lossFnOutputs };
+    } finally {
+      for (const made of [result.gradHidden, result.gradHead]) if (made && "dispose" in made) made.dispose();
+    }
   }
 
   #compile(loss: LossDefinition, statics: LossConfig): Promise<CompiledLoss> {
@@ -173,6 +180,9 @@ export class TrainingClient {
     return compiled;
   }
 }
+
+/** What an empty batch is computed from: no policy is asked. */
+const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
 
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
   if (isLossDefinition(lossFn)) return lossFn;

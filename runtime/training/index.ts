@@ -4,6 +4,6 @@ export { type LossConfig, type LossFnOutput, TrainingClient, type TrainingOption
 export type { BareLoss } from "./custom.js";
 export type { Datum, Numbers } from "./data.js";
 export { type Parameter, ParameterSet } from "./parameters.js";
-export type { PolicyBatch, PolicyOutput, PolicyState, Tensor, TrainingPolicy } from "./policy.js";
+export type { PolicyBatch, PolicyHidden, PolicyLogits, PolicyOutput, PolicyState, Tensor, TrainingPolicy } from "./policy.js";
 export { type MatrixProduct, slotsByToken, TrainingSteps } from "./steps.js";
 export { Workspace } from "./workspace.js";

@@ -116,8 +116,15 @@ struct K7 {
   }
 };`;
 
+const add = `
+// to += from.
+struct K8 {
+  struct Args { index n; const float* from; float* to; };
+  LOSSC_FN static void element(const Args& a, index i) { store(a.to, i, load(a.to, i) + load(a.from, i)); }
+};`;
+
 /** In the order of the ids that their structs carry. */
-const BODIES = { gather, gatherTransposed, addBias, biasTanh, tanhBackward, biasGradient, adam, squares };
+const BODIES = { gather, gatherTransposed, addBias, biasTanh, tanhBackward, biasGradient, adam, squares, add };
 
 export type TrainingKernel = keyof typeof BODIES;
 

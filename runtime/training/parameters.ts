@@ -1,5 +1,5 @@
 import { LosscError } from "../../dsl/errors.js";
-import type { Device } from "../devices/device.js";
+import type { Device, DeviceBuffer } from "../devices/device.js";
 import type { Command, NativeBuffer } from "../native.js";
 import { type AdamParameters, adamFactors } from "./adam.js";
 import { NORM_CHUNK } from "./kernels.js";
@@ -12,6 +12,8 @@ export interface Parameter {
   readonly shape: readonly number[];
   readonly length: number;
   readonly weight: NativeBuffer;
+  /** The same memory as a loss takes it, say as its `head`. */
+  readonly weights: DeviceBuffer;
   /** What `backward` adds to. */
   readonly gradient: NativeBuffer;
   readonly mean: NativeBuffer;
@@ -42,19 +44,15 @@ export class ParameterSet<Name extends string = string> {
   static async create<Name extends string>(device: Device, initial: Readonly<Record<Name, Tensor>>): Promise<ParameterSet<Name>> {
     const steps = await TrainingSteps.load(device);
     const allocate = (bytes: number) => steps.native.allocate(Math.max(4, bytes));
-    const entries = Object.entries<Tensor>(initial).map(([name, tensor]): [Name, Parameter] => {
+    const entries: [Name, Parameter][] = [];
+    for (const [name, tensor] of Object.entries<Tensor>(initial)) {
       const length = lengthOf(name, tensor);
-      const [weight, gradient, mean, square] = [
-        allocate(4 * length),
-        allocate(4 * length),
-        allocate(4 * length),
-        allocate(4 * length),
-      ];
-      return [name as Name, { name, shape: tensor.shape, length, weight, gradient, mean, square } as Parameter];
-    });
-    const parameters = new ParameterSet(steps, new Map(entries));
-    await steps.run(parameters.#all().flatMap((parameter) => write(parameter.weight, initial[parameter.name as Name].data)));
-    return parameters;
+      const weights = await device.buffer(tensor.data);
+      const [gradient, mean, square] = [allocate(4 * length), allocate(4 * length), allocate(4 * length)];
+      const weight = weights.memory as NativeBuffer;
+      entries.push([name as Name, { name, shape: tensor.shape, length, weight, weights, gradient, mean, square }]);
+    }
+    return new ParameterSet(steps, new Map(entries));
   }
 
   get(name: Name): Parameter {
@@ -124,8 +122,8 @@ export class ParameterSet<Name extends string = string> {
   }
 
   dispose(): void {
-    for (const { weight, gradient, mean, square } of this.#all())
-      for (const buffer of [weight, gradient, mean, square]) buffer.dispose();
+    for (const { weights, gradient, mean, square } of this.#all())
+      for (const buffer of [weights, gradient, mean, square]) buffer.dispose();
     this.#partials.dispose();
   }
 

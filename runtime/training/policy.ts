@@ -10,13 +10,23 @@ export interface PolicyBatch {
   readonly lengths: readonly number[];
 }
 
-/** What {@link TrainingPolicy.forward} yields. */
-export interface PolicyOutput {
+/** What {@link TrainingPolicy.forward} yields: logits, or hidden states with the head that makes logits of them. */
+export type PolicyOutput = PolicyLogits | PolicyHidden;
+
+export interface PolicyLogits {
   /**
    * One row for every token of the batch, row-major: token × vocabulary. The row of token t predicts `target_tokens[t]`. The memory is lent until the
    * next call on the policy; the gradient is written over it.
    */
   readonly logits: FloatSource;
+}
+
+/** Logits are `hidden` · `head`ᵀ; they are made a chunk of tokens at a time and never all in memory. Both are lent until the next call on the policy. */
+export interface PolicyHidden {
+  /** Token × hidden size, row-major. The state of token t predicts `target_tokens[t]`. */
+  readonly hidden: FloatSource;
+  /** Vocabulary × hidden size, row-major, of the dtype of `hidden`. */
+  readonly head: FloatSource;
 }
 
 /** A named array of float32 numbers with its shape, row-major. */
@@ -33,10 +43,13 @@ export interface PolicyState {
 
 /** The model being trained. A {@link TrainingClient} calls it from one place at a time. */
 export interface TrainingPolicy {
-  /** Logits of every token. Must leave the policy as it was where it fails. */
+  /** Logits or hidden states of every token. Must leave the policy as it was where it fails. */
   forward(batch: PolicyBatch, options: { readonly signal?: AbortSignal }): Promise<PolicyOutput>;
-  /** Adds the gradient of the weights, given that of the logits of the last {@link TrainingPolicy.forward}, to what has gathered. All of it or nothing. */
-  backward(gradLogits: TypedArray | DeviceBuffer): Promise<void>;
+  /**
+   * Adds the gradient of the weights, given that of what the last {@link TrainingPolicy.forward} yielded, to what has gathered: of logits, or of hidden states and, as
+   * `gradHead`, of the head. All of it or nothing. Both are lent until it has settled.
+   */
+  backward(gradient: TypedArray | DeviceBuffer, gradHead?: TypedArray | DeviceBuffer): Promise<void>;
   /** One step of Adam with the gathered gradients, which are zero afterwards. */
   optimStep(adam: AdamParameters): Promise<void>;
   state(): Promise<PolicyState>;

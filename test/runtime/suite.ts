@@ -1,6 +1,6 @@
 /** What every device must do with a loss. The files that import it say which devices. */
 import { describe, expect, test } from "vitest";
-import { add, defineLoss, mean, mul, neg, square, sub, sum, variance } from "../../dsl/index.js";
+import { add, atTarget, defineLoss, logSoftmax, mean, mul, neg, square, sub, sum, tanh, variance } from "../../dsl/index.js";
 import { cross_entropy, ppo } from "../../losses/index.js";
 import type { Device, DeviceOptions, LossResult } from "../../runtime/devices/device.js";
 import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/dtypes.js";
@@ -49,6 +49,28 @@ function resultsSuite(open: (options?: DeviceOptions) => Promise<Device>, comput
       expect([device.launches - before, result.launches]).toEqual(computes ? [1, 1] : [0, 0]);
       expect(result.gradLogits).toBeInstanceOf(computes ? Float32Array : Float64Array);
       expect(result.logprobs).toBeInstanceOf(computes ? Float32Array : Float64Array);
+    });
+
+    test("an entry that is not there has no probability, also where its logit is put into what is finite at -inf", async () => {
+      const device = await open();
+      const capped = defineLoss({ name: "capped", loss: (policy) => neg(atTarget(logSoftmax(mul(3, tanh(policy.logits))))) });
+      // Every third entry is there.
+      const vocab = 3 * VOCAB + 1;
+      const { lengths, target_tokens, logits } = crossEntropyInputs();
+      const apart = new Float32Array(3 * vocab).fill(Number.NEGATIVE_INFINITY);
+      logits.forEach((z, i) => {
+        apart[Math.floor(i / VOCAB) * vocab + 3 * (i % VOCAB)] = z;
+      });
+      const given = { lengths, logits: apart, target_tokens: target_tokens.map((target) => 3 * target) };
+      const result = await (await device.compile(capped)).forwardBackward(given);
+      const expected = await oracle(capped, { lengths, target_tokens, logits });
+      expect(result.loss).toBeCloseTo(expected.loss, 5);
+      const found = numbers(result.gradLogits);
+      expectClose(
+        Array.from(logits, (_, i) => found[Math.floor(i / VOCAB) * vocab + 3 * (i % VOCAB)] as number),
+        numbers(expected.gradLogits),
+      );
+      expect(Array.from(found).filter((x) => x !== 0).length).toBeLessThanOrEqual(logits.length);
     });
 
     test("a coupled loss is two sweeps", async () => {

@@ -1,0 +1,40 @@
+/** What a call from hidden states needs before its memory is asked for. */
+import type { LogitsDtype } from "../../codegen/plan.js";
+import { native as fromNative } from "../addon.js";
+import type { Call } from "../compiled/call.js";
+import type { Device } from "../devices/device.js";
+import { convert, makeArray, type TypedArray, widen } from "../dtypes.js";
+import type { DeviceSource } from "../inputs/numbers.js";
+import type { NativeBuffer, NativeDevice } from "../native.js";
+import { headUnit } from "./kernels.js";
+import { Rows } from "./rows.js";
+import { HeadStage } from "./stage.js";
+
+/** The stage that makes the logits of a call, or null where it brings them. Reads weights that lie on the device. */
+export async function headStageOf(call: Call, device: Device, native: NativeDevice): Promise<HeadStage | null> {
+  const { inputs, shape, options, compiled, gradHead } = call;
+  if (!inputs.head) return null;
+  const dtype = compiled.plan.logits as LogitsDtype;
+  const sum = (gradHead?.dtype as LogitsDtype | undefined) ?? dtype;
+  const rows = new Rows(shape.tokens, await weightsOf(call, native), options.skipMasked);
+  // Only what cannot fail any more may be added to while it is made.
+  const direct = options.propagate && inputs.targets?.kind === "host";
+  const way = gradHead ? (direct ? "add" : "gather") : "make";
+  return new HeadStage(call, rows, await device.loadUnit(headUnit(dtype, sum)), sum, way);
+}
+
+/** The weights as the kernels see them; null where there are none. */
+async function weightsOf({ inputs, compiled: { plan } }: Call, native: NativeDevice): Promise<ArrayLike<number> | null> {
+  const { weights } = inputs.inputs;
+  if (!weights) return null;
+  const dtype = plan.buffers.find(({ role, name }) => role === "input" && name === "weights")?.dtype ?? "f32";
+  const given = weights.kind === "device" ? await read(weights, native) : weights.array;
+  return widen(convert(given, weights.dtype, dtype), dtype);
+}
+
+/** Not by way of the buffer, whose copies wait for the calls before them: this is one. */
+async function read({ buffer, dtype, length }: DeviceSource, native: NativeDevice): Promise<TypedArray> {
+  const array = makeArray(dtype, length);
+  await fromNative(() => native.run([{ kind: "read", from: buffer.memory as NativeBuffer, offset: 0, to: array }]));
+  return array;
+}

@@ -1,0 +1,229 @@
+/** The head of one call: cuts the batch into chunks, asks for memory, and writes the commands that make logits and take their gradient on. */
+import { type HeadPlan, headPlanOf } from "../../codegen/head.js";
+import type { LogitsDtype, PlanKernel } from "../../codegen/plan.js";
+import type { Call } from "../compiled/call.js";
+import type { Place } from "../compiled/region.js";
+import type { LoadedUnit, UnitArgument } from "../devices/device.js";
+import { bytesOf, type TypedArray } from "../dtypes.js";
+import type { Source } from "../inputs/numbers.js";
+import type { Command, Matrix } from "../native.js";
+import type { CheckedHead } from "./check.js";
+import { type Chunk, type Chunks, cutChunks } from "./chunks.js";
+import { HEAD_KERNELS, type HeadKernel } from "./kernels.js";
+import type { Rows } from "./rows.js";
+
+/** Memory that the stage needs beside the plan's, whose ids are from 0 up. */
+export const HEAD = {
+  hidden: -1,
+  head: -2,
+  gradHidden: -3,
+  gradHead: -4,
+  /** Which row each token has. */
+  rows: -5,
+  /** Which hidden states are gathered. */
+  tokens: -6,
+  gathered: -7,
+  /** The gradient of what was gathered. */
+  gradGathered: -8,
+} as const;
+
+/** What a call's memory is asked for. */
+export interface CallMemory {
+  /** Numbers of the caller's that are read, in that dtype. */
+  given(id: number, source: Source, dtype: LogitsDtype): void;
+  /** Numbers that are read. */
+  host(id: number, array: TypedArray): void;
+  scratch(id: number, bytes: number): void;
+  /** A gradient of numbers of the caller's: over them, beside them on the device, or in an array. */
+  gradient(id: number, dtype: LogitsDtype, of: Source, onto: boolean): void;
+  place(id: number): Place;
+}
+
+/** Where the gradient of the head goes: to new memory, straight to the caller's numbers, or aside, to be added to them in the end. */
+export type HeadGradient = "make" | "add" | "gather";
+
+/** The launches of some of the plan's kernels, over all of their elements or those of a chunk. */
+export type Launches = (kernels: readonly PlanKernel[], range?: Chunk["range"]) => readonly Command[];
+
+/** Fewer bytes than these are not worth a chunk of their own. */
+const LEAST_BYTES = 4 * 1024 * 1024;
+/** By default what a chunk needs takes this part of all logits at most. */
+const SHARE = 8;
+/** Matrix products like numbers of rows that their tiles divide. */
+const TILE = 64;
+
+export class HeadStage {
+  readonly plan: HeadPlan;
+  readonly chunks: Chunks;
+  readonly #head: CheckedHead;
+  readonly #dtype: LogitsDtype;
+  /** The chunk whose logits are in memory. */
+  #present: Chunk | null = null;
+  /** Whether the head's gradient holds numbers that are added to. */
+  #begun: boolean;
+
+  /** `sum` is the dtype of the head's gradient, `way` where it goes. */
+  constructor(
+    private readonly call: Call,
+    private readonly rows: Rows,
+    private readonly unit: LoadedUnit,
+    private readonly sum: LogitsDtype,
+    private readonly way: HeadGradient,
+  ) {
+    const { inputs, shape, options, compiled } = call;
+    this.#head = inputs.head as CheckedHead;
+    this.#dtype = compiled.plan.logits as LogitsDtype;
+    this.#begun = way === "add";
+    this.plan = headPlanOf(compiled.plan);
+    const logits = this.bytes(shape.vocab);
+    const states = rows.present ? 2 : rows.cleared ? 1 : 0;
+    const budget = options.maxBytes ?? Math.max(LEAST_BYTES, (shape.tokens * logits) / SHARE);
+    const most = Math.max(1, Math.floor(budget / (logits + states * this.bytes(this.#head.width))));
+    this.chunks = cutChunks(shape, this.plan.coupling, most > TILE ? most - (most % TILE) : most, rows.before);
+  }
+
+  /** Rows of the largest chunk. */
+  get most(): number {
+    return Math.max(...this.chunks.list.map(({ rows }) => rows));
+  }
+
+  ask(memory: CallMemory): void {
+    const { call, rows } = this;
+    const { hidden, head, width } = this.#head;
+    memory.given(HEAD.hidden, hidden, this.#dtype);
+    memory.given(HEAD.head, head, this.#dtype);
+    memory.gradient(HEAD.gradHidden, this.#dtype, hidden, call.options.inPlace);
+    if (this.way === "gather") memory.scratch(HEAD.gradHead, head.length * bytesOf(this.sum));
+    else memory.gradient(HEAD.gradHead, this.sum, call.gradHead ?? head, this.way === "add");
+    const gathers = rows.present ?? rows.cleared;
+    if (gathers) memory.host(HEAD.tokens, gathers);
+    if (gathers) memory.scratch(HEAD.gathered, this.most * this.bytes(width));
+    if (!rows.present) return;
+    memory.host(HEAD.rows, rows.within(this.chunks));
+    memory.scratch(HEAD.gradGathered, this.most * this.bytes(width));
+  }
+
+  /** Everything between the writes and the reads of the call. */
+  commands(memory: CallMemory, launches: Launches, logits: Place, status: Place): Command[] {
+    const { before, during, after } = this.plan;
+    const { list, closed } = this.chunks;
+    const program: Command[] = [...launches(before)];
+    const visit = (chunk: Chunk, kernels: readonly PlanKernel[], last: boolean) => {
+      if (chunk !== this.#present) program.push(...this.logits(chunk, memory, logits));
+      this.#present = chunk;
+      program.push(...launches(kernels, chunk.range));
+      if (last) program.push(...this.gradients(chunk, memory, logits));
+    };
+    if (closed) for (const chunk of list) visit(chunk, during, true);
+    else {
+      const sweeps = during.filter(({ kind }) => kind === "sweep");
+      let order = [...list];
+      for (const kernel of during) {
+        if (kernel.kind === "step") {
+          program.push(...launches([kernel]));
+          continue;
+        }
+        for (const chunk of order) visit(chunk, [kernel], kernel === sweeps.at(-1));
+        // Back the same way: the last chunk's logits are still there.
+        order = order.reverse();
+      }
+    }
+    return [...program, ...launches(after), ...(this.call.options.propagate ? [] : this.checks(memory, status))];
+  }
+
+  /** Once the call is known to be good: adds what was gathered to the caller's numbers. */
+  settle(memory: Pick<CallMemory, "place">): Command[] {
+    const { gradHead } = this.call;
+    if (this.way !== "gather" || !gradHead) return [];
+    const to = gradHead.kind === "device" ? gradHead.buffer.memory : gradHead.array;
+    return this.launch("add", gradHead.length, [memory.place(HEAD.gradHead), to]);
+  }
+
+  private logits(chunk: Chunk, memory: CallMemory, logits: Place): Command[] {
+    const { width, vocab } = this.#head;
+    if (chunk.rows === 0) return [];
+    const { first } = chunk.range("token");
+    const gather = this.rows.present ? this.gather(memory, this.rows.before[first] as number, chunk.rows) : [];
+    const a = this.rows.present
+      ? this.matrix(memory.place(HEAD.gathered))
+      : this.matrix(memory.place(HEAD.hidden), first * width);
+    const c = this.matrix(logits);
+    const b = this.matrix(memory.place(HEAD.head));
+    return [...gather, product({ a, b, c, m: chunk.rows, n: vocab, k: width, transposeB: true })];
+  }
+
+  private gradients(chunk: Chunk, memory: CallMemory, logits: Place): Command[] {
+    const { width, vocab } = this.#head;
+    const { first, last } = chunk.range("token");
+    const g = chunk.rows > 0 ? this.matrix(logits) : null;
+    const commands: Command[] = [];
+    // First the head's, for hidden states may be written over.
+    if (this.rows.cleared) commands.push(...this.gather(memory, first, chunk.rows));
+    const gathered = this.rows.present || this.rows.cleared;
+    const sum = this.matrix(memory.place(HEAD.gradHead), 0, this.sum);
+    if (g) {
+      const b = gathered ? this.matrix(memory.place(HEAD.gathered)) : this.matrix(memory.place(HEAD.hidden), first * width);
+      commands.push(product({ a: g, b, c: sum, m: vocab, n: width, k: chunk.rows, transposeA: true, beta: this.#begun ? 1 : 0 }));
+    } else if (!this.#begun) {
+      commands.push({ kind: "fill", to: sum.memory, offset: sum.offset, bytes: vocab * width * bytesOf(this.sum), value: 0 });
+    }
+    this.#begun = true;
+    const out = { memory: memory.place(HEAD.gradHidden), at: first * width };
+    if (g) {
+      const c = this.rows.present ? this.matrix(memory.place(HEAD.gradGathered)) : this.matrix(out.memory, out.at);
+      commands.push(product({ a: g, b: this.matrix(memory.place(HEAD.head)), c, m: chunk.rows, n: width, k: vocab }));
+    }
+    if (this.rows.present) {
+      const rows = moved(memory.place(HEAD.rows), first * 4);
+      const back = moved(out.memory, this.bytes(out.at));
+      commands.push(
+        ...this.launch("gather", (last - first) * width, [rows, g && memory.place(HEAD.gradGathered), back, { index: width }]),
+      );
+    }
+    return commands;
+  }
+
+  /** The hidden states that the list names from its place `first` on, one after the other. */
+  private gather(memory: CallMemory, first: number, rows: number): Command[] {
+    const { width } = this.#head;
+    const list = moved(memory.place(HEAD.tokens), first * 4);
+    return this.launch("gather", rows * width, [list, memory.place(HEAD.hidden), memory.place(HEAD.gathered), { index: width }]);
+  }
+
+  /** Products of finite numbers can still be too large. */
+  private checks(memory: CallMemory, status: Place): Command[] {
+    const { width, vocab } = this.#head;
+    const { tokens } = this.call.shape;
+    const rest = [status, { index: width }] as const;
+    return [
+      ...this.launch("checkHidden", tokens * width, [memory.place(HEAD.gradHidden), ...rest]),
+      ...this.launch("checkHead", vocab * width, [memory.place(HEAD.gradHead), ...rest]),
+    ];
+  }
+
+  private launch(kernel: HeadKernel, elements: number, fields: readonly UnitArgument[]): Command[] {
+    if (elements === 0) return [];
+    return [this.unit.launch(HEAD_KERNELS[kernel], elements, [{ index: elements }, ...fields])];
+  }
+
+  /** From an element on. */
+  private matrix(place: Place, element = 0, dtype = this.#dtype): Matrix {
+    const { memory, offset } = place as NonNullable<Place>;
+    return { memory, offset: offset + element * bytesOf(dtype), dtype };
+  }
+
+  private bytes(elements: number): number {
+    return elements * bytesOf(this.#dtype);
+  }
+}
+
+function moved(place: Place, bytes: number): Place {
+  return place && { memory: place.memory, offset: place.offset + bytes };
+}
+
+type Product = Omit<Command & { readonly kind: "matmul" }, "kind" | "transposeA" | "transposeB" | "alpha" | "beta"> &
+  Partial<Pick<Command & { readonly kind: "matmul" }, "transposeA" | "transposeB" | "beta">>;
+
+function product({ transposeA = false, transposeB = false, beta = 0, ...operands }: Product): Command {
+  return { kind: "matmul", ...operands, transposeA, transposeB, alpha: 1, beta };
+}
