@@ -9,6 +9,14 @@ export interface NativeBuffer {
 /** Host memory stands where a device pointer is wanted only on devices with `hostMemory`. */
 export type Memory = NativeBuffer | ArrayBufferView;
 
+/** A matrix in a device's memory: row-major, row after row without a gap. */
+export interface Matrix {
+  readonly memory: Memory;
+  /** In bytes. */
+  readonly offset: number;
+  readonly dtype: "f32" | "bf16" | "f16";
+}
+
 /** A binary on a device. */
 export interface NativeModule {
   dispose(): void;
@@ -53,12 +61,15 @@ export type Command =
       readonly bytes: number;
       readonly value: number;
     }
-  /** Float32, row-major: c (m × n) = alpha · op(a) · op(b) + beta · c, with op(a) m × k and op(b) k × n. */
+  /**
+   * c (m × n) = alpha · op(a) · op(b) + beta · c, with op(a) m × k and op(b) k × n: accumulated in float32, rounded once. a and b have the same dtype,
+   * c has that or f32. c overlaps neither. A beta of 0 reads nothing of c.
+   */
   | {
       readonly kind: "matmul";
-      readonly a: Memory;
-      readonly b: Memory;
-      readonly c: Memory;
+      readonly a: Matrix;
+      readonly b: Matrix;
+      readonly c: Matrix;
       readonly m: number;
       readonly n: number;
       readonly k: number;

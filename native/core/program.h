@@ -1,6 +1,7 @@
 // A program: what one call of `run` executes, with every address resolved and every range checked. No JavaScript in here.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -66,12 +67,26 @@ struct Fill {
   unsigned char value;
 };
 
-/// Row-major float32: c (m × n) = alpha · op(a) · op(b) + beta · c.
+enum class Dtype { f32, bf16, f16 };
+
+constexpr std::size_t bytesOf(Dtype dtype) { return dtype == Dtype::f32 ? 4 : 2; }
+
+/// Row-major, row after row without a gap.
+struct Matrix {
+  std::uintptr_t address;
+  Dtype dtype;
+};
+
+/// c (m × n) = alpha · op(a) · op(b) + beta · c, accumulated in float32 and rounded once. A beta of 0 does not read c.
 struct Matmul {
-  std::uintptr_t a, b, c;
+  Matrix a, b, c;
   int m, n, k;
   bool transposeA, transposeB;
   float alpha, beta;
+
+  /// Entries of a row of a and of b, as they lie in memory. At least 1, as the libraries want it.
+  int rowOfA() const { return std::max(1, transposeA ? m : k); }
+  int rowOfB() const { return std::max(1, transposeB ? k : n); }
 };
 
 using Command = std::variant<Launch, Write, Read, Fill, Matmul>;

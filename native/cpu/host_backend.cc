@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "cpu/host_memory.h"
-#include "cpu/openblas.h"
 
 namespace lossc {
 namespace {
@@ -13,7 +12,7 @@ constexpr std::int64_t copyGrain = 256 * 1024;
 
 }  // namespace
 
-HostBackend::HostBackend(Description description, int threads) : Backend(std::move(description)), pool_(threads) {}
+HostBackend::HostBackend(Description description, int threads) : Backend(std::move(description)), pool_(threads), products_(threads) {}
 
 std::shared_ptr<Allocation> HostBackend::allocate(std::size_t bytes) { return HostMemory::make(bytes); }
 
@@ -54,7 +53,7 @@ void HostBackend::execute(const Fill& fill, const Interrupt& interrupt) {
   });
 }
 
-void HostBackend::execute(const Matmul& matmul, const Interrupt&) { OpenBlas::instance().matmul(matmul, description.threads); }
+void HostBackend::execute(const Matmul& matmul, const Interrupt& interrupt) { products_.run(matmul, pool_, interrupt); }
 
 void HostBackend::copy(unsigned char* to, const unsigned char* from, std::size_t bytes, const Interrupt& interrupt) {
   // Both may lie in the same buffer; pieces of an overlapping move would tread on one another.

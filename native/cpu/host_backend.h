@@ -3,6 +3,7 @@
 
 #include "core/backend.h"
 #include "cpu/pool.h"
+#include "cpu/products.h"
 #include "cpu/shared_object.h"
 
 namespace lossc {
@@ -29,6 +30,8 @@ class HostBackend : public Backend {
   void execute(const Fill& fill, const Interrupt& interrupt);
   void execute(const Matmul& matmul, const Interrupt& interrupt);
   void copy(unsigned char* to, const unsigned char* from, std::size_t bytes, const Interrupt& interrupt);
+
+  Products products_;
 };
 
 }  // namespace lossc

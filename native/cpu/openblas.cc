@@ -1,7 +1,8 @@
 #include "cpu/openblas.h"
 
-#include <algorithm>
 #include <sstream>
+
+#include "core/fault.h"
 
 namespace lossc {
 namespace {
@@ -24,9 +25,20 @@ bool OpenBlas::open() {
   if (sgemm_ != nullptr) return true;
   library_ = Library::open("LOSSC_OPENBLAS", {"libopenblas.so.0", "libopenblas.so"});
   if (!library_) return false;
-  library_.bind(setThreads_, "openblas_set_num_threads");
+  SetThreads* setThreads = nullptr;
+  Parallel* parallel = nullptr;
+  // The threads are those of the pool: what OpenBLAS shares among its own has bits that depend on their number.
+  if (library_.bind(setThreads, "openblas_set_num_threads")) setThreads(1);
+  oneAtATime_ = library_.bind(parallel, "openblas_get_parallel") && parallel() == 0;
   library_.bind(config_, "openblas_get_config");
   return library_.bind(sgemm_, "cblas_sgemm");
+}
+
+void OpenBlas::require() {
+  if (open()) return;
+  const auto problem = library_ ? library_.path() + " has no cblas_sgemm" : library_.problem();
+  throw Fault(Code::deviceNotFound, "matrix products on the CPU need OpenBLAS, which is not there: " + problem +
+                                        ". On Debian and Ubuntu: apt-get install libopenblas0");
 }
 
 const Library& OpenBlas::library() {
@@ -44,20 +56,11 @@ std::string OpenBlas::version() {
   return version;
 }
 
-void OpenBlas::matmul(const Matmul& x, int threads) {
-  // OpenBLAS has one set of threads for the process, so devices take turns.
-  const std::lock_guard lock(turn_);
-  if (!open()) {
-    const auto problem = library_ ? library_.path() + " has no cblas_sgemm" : library_.problem();
-    throw Fault(Code::deviceNotFound, "matrix products on the CPU need OpenBLAS, which is not there: " + problem +
-                                          ". On Debian and Ubuntu: apt-get install libopenblas0");
-  }
-  if (x.m == 0 || x.n == 0) return;
-  if (setThreads_ != nullptr && threads_ != threads) setThreads_(threads);
-  threads_ = threads;
-  sgemm_(rowMajor, x.transposeA ? transpose : noTranspose, x.transposeB ? transpose : noTranspose, x.m, x.n, x.k, x.alpha,
-         reinterpret_cast<const float*>(x.a), std::max(1, x.transposeA ? x.m : x.k), reinterpret_cast<const float*>(x.b),
-         std::max(1, x.transposeB ? x.k : x.n), x.beta, reinterpret_cast<float*>(x.c), x.n);
+void OpenBlas::multiply(int m, int n, int k, float alpha, const Operand& a, const Operand& b, float beta, float* c, int leading) {
+  std::unique_lock lock(turn_, std::defer_lock);
+  if (oneAtATime_) lock.lock();
+  sgemm_(rowMajor, a.transposed ? transpose : noTranspose, b.transposed ? transpose : noTranspose, m, n, k, alpha, a.data, a.leading, b.data,
+         b.leading, beta, c, leading);
 }
 
 }  // namespace lossc

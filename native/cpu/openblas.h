@@ -1,12 +1,18 @@
-// Matrix products on the host, by OpenBLAS where it is installed.
+// Matrix products of float32 on the host, by OpenBLAS where it is installed.
 #pragma once
 
 #include <mutex>
 
 #include "core/library.h"
-#include "core/program.h"
 
 namespace lossc {
+
+/// Rows of float32, `leading` entries apart; read as its transpose on request.
+struct Operand {
+  const float* data;
+  int leading;
+  bool transposed;
+};
 
 class OpenBlas {
  public:
@@ -14,7 +20,9 @@ class OpenBlas {
   static OpenBlas& instance();
 
   /// DEVICE_NOT_FOUND, with the way out, where there is no OpenBLAS.
-  void matmul(const Matmul& matmul, int threads);
+  void require();
+  /// c (m × n, `leading` entries between its rows) = alpha · a · b + beta · c on the calling thread alone; after `require`, by any number of threads at once.
+  void multiply(int m, int n, int k, float alpha, const Operand& a, const Operand& b, float beta, float* c, int leading);
 
   const Library& library();
   std::string version();
@@ -23,18 +31,19 @@ class OpenBlas {
   using Sgemm = void(int order, int transposeA, int transposeB, int m, int n, int k, float alpha, const float* a, int lda, const float* b, int ldb,
                      float beta, float* c, int ldc);
   using SetThreads = void(int threads);
+  using Parallel = int();
   using Config = char*();
 
   bool open();
 
-  /// Guards the search for the library, and apart from it the products, which may take long.
+  /// Guards the search for the library.
   std::mutex mutex_;
+  /// Held during a product where OpenBLAS was built without threads, and so without regard for ours.
   std::mutex turn_;
   Library library_;
   Sgemm* sgemm_ = nullptr;
-  SetThreads* setThreads_ = nullptr;
   Config* config_ = nullptr;
-  int threads_ = 0;
+  bool oneAtATime_ = false;
 };
 
 }  // namespace lossc

@@ -62,17 +62,17 @@ void Pool::stop() {
   helpers_.clear();
 }
 
-void Pool::visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context) {
+void Pool::visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context, Wake wake) {
   if (total <= 0) return;
   interrupt.check();
   // The first grain is timed, to see whether the rest is worth waking anybody.
   const auto start = Clock::now();
-  const auto first = std::min(grain, total);
-  visit(context, 0, first, 0);
+  const auto first = wake == Wake::atOnce ? 0 : std::min(grain, total);
+  if (first > 0) visit(context, 0, first, 0);
   if (first == total) return;
   const auto rest = total - first;
   const auto grains = (rest + grain - 1) / grain;
-  const bool shared = !helpers_.empty() && (Clock::now() - start) * grains > worthWaking;
+  const bool shared = !helpers_.empty() && grains > (first == 0 ? 1 : 0) && (wake == Wake::atOnce || (Clock::now() - start) * grains > worthWaking);
 
   const auto pieces = piecesPerThread * threads();
   Job job{total, (grains + pieces - 1) / pieces * grain, interrupt, visit, context, first};

@@ -26,20 +26,23 @@ class Pool {
 
   int threads() const { return static_cast<int>(helpers_.size()) + 1; }
 
+  /// Whether the other threads are woken: at once, or where the first grain has taken so long that the rest is worth it.
+  enum class Wake { whereWorth, atOnce };
+
   /// Calls `piece(begin, end, thread)` until [0, total) is covered; every begin is a multiple of the grain. Throws what a piece threw, and ABORTED
   /// where the interrupt was raised before all was done.
   template <typename Piece>
-  void visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Piece&& piece) {
+  void visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Piece&& piece, Wake wake = Wake::whereWorth) {
     visit(total, grain, interrupt, [](void* context, std::int64_t begin, std::int64_t end, int thread) {
       (*static_cast<std::remove_reference_t<Piece>*>(context))(begin, end, thread);
-    }, &piece);
+    }, &piece, wake);
   }
 
  private:
   using Visit = void (*)(void* context, std::int64_t begin, std::int64_t end, int thread);
   struct Job;
 
-  void visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context);
+  void visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context, Wake wake);
   void help(int thread);
 
   std::vector<std::thread> helpers_;

@@ -63,6 +63,12 @@ using BlasStatus = int;
 using BlasHandle = struct BlasHandleTag*;
 enum : BlasStatus { blasSuccess = 0, blasAllocFailed = 3 };
 enum BlasOperation : int { blasNoTranspose = 0, blasTranspose = 1 };
+// The types that a product may have (library_types.h), what it is computed in, and who chooses how.
+enum BlasDtype : int { blasFloat32 = 0, blasFloat16 = 2, blasBfloat16 = 14 };
+enum BlasCompute : int { blasComputeFloat32 = 68 };
+enum BlasAlgorithm : int { blasDefaultAlgorithm = -1 };
+/// Parts of a sum meet in float32 too, not in the dtype of the result.
+enum BlasMath : int { blasWholeSums = 16 };
 enum BlasProperty : int { blasMajor = 0, blasMinor = 1, blasPatch = 2 };
 
 }  // namespace lossc::cuda

@@ -1,8 +1,13 @@
 #include "cuda/blas.h"
 
-#include <algorithm>
-
 namespace lossc::cuda {
+namespace {
+
+BlasDtype dtypeOf(const Matrix& matrix) {
+  return matrix.dtype == Dtype::f32 ? blasFloat32 : matrix.dtype == Dtype::bf16 ? blasBfloat16 : blasFloat16;
+}
+
+}  // namespace
 
 BlasLibrary& BlasLibrary::instance() {
   static BlasLibrary library;
@@ -16,7 +21,8 @@ const Library& BlasLibrary::library() {
     library_.bind(create, "cublasCreate_v2");
     library_.bind(destroy, "cublasDestroy_v2");
     library_.bind(setStream, "cublasSetStream_v2");
-    library_.bind(sgemm, "cublasSgemm_v2");
+    library_.bind(setMathMode, "cublasSetMathMode");
+    library_.bind(gemm, "cublasGemmEx");
     library_.bind(getProperty, "cublasGetProperty");
   }
   return library_;
@@ -39,21 +45,26 @@ void Blas::check(BlasStatus status, const std::string& operation) {
 void Blas::matmul(const Matmul& x) {
   auto& library = BlasLibrary::instance();
   const auto& found = library.library();
-  if (library.create == nullptr || library.destroy == nullptr || library.setStream == nullptr || library.sgemm == nullptr) {
+  if (library.create == nullptr || library.destroy == nullptr || library.setStream == nullptr || library.setMathMode == nullptr || library.gemm == nullptr) {
     const auto problem = found ? found.path() + " lacks a function of cuBLAS" : found.problem();
     throw Fault(Code::deviceNotFound, "matrix products on the GPU need cuBLAS, which is not there: " + problem +
                                           ". It comes with the CUDA toolkit (apt-get install libcublas-13-0 from NVIDIA's repository); LOSSC_LIBCUBLAS names its file");
   }
   if (handle_ == nullptr) {
     check(library.create(&handle_), "starting cuBLAS");
-    check(library.setStream(handle_, gpu_.stream), "starting cuBLAS");
+    try {
+      check(library.setStream(handle_, gpu_.stream), "starting cuBLAS");
+      check(library.setMathMode(handle_, blasWholeSums), "starting cuBLAS");
+    } catch (...) {
+      close();
+      throw;
+    }
   }
   if (x.m == 0 || x.n == 0) return;
   // cuBLAS counts by columns: what it takes for the transpose of c is b times a, both likewise transposed by being read that way.
-  const auto a = reinterpret_cast<const float*>(x.a);
-  const auto b = reinterpret_cast<const float*>(x.b);
-  check(library.sgemm(handle_, x.transposeB ? blasTranspose : blasNoTranspose, x.transposeA ? blasTranspose : blasNoTranspose, x.n, x.m, x.k, &x.alpha,
-                      b, std::max(1, x.transposeB ? x.k : x.n), a, std::max(1, x.transposeA ? x.m : x.k), &x.beta, reinterpret_cast<float*>(x.c), x.n),
+  check(library.gemm(handle_, x.transposeB ? blasTranspose : blasNoTranspose, x.transposeA ? blasTranspose : blasNoTranspose, x.n, x.m, x.k, &x.alpha,
+                     reinterpret_cast<const void*>(x.b.address), dtypeOf(x.b), x.rowOfB(), reinterpret_cast<const void*>(x.a.address), dtypeOf(x.a),
+                     x.rowOfA(), &x.beta, reinterpret_cast<void*>(x.c.address), dtypeOf(x.c), x.n, blasComputeFloat32, blasDefaultAlgorithm),
         "a matrix product");
 }
 

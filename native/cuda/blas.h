@@ -18,8 +18,10 @@ struct BlasLibrary {
   BlasStatus (*create)(BlasHandle* handle) = nullptr;
   BlasStatus (*destroy)(BlasHandle handle) = nullptr;
   BlasStatus (*setStream)(BlasHandle handle, Stream stream) = nullptr;
-  BlasStatus (*sgemm)(BlasHandle handle, BlasOperation operationA, BlasOperation operationB, int m, int n, int k, const float* alpha, const float* a,
-                      int lda, const float* b, int ldb, const float* beta, float* c, int ldc) = nullptr;
+  BlasStatus (*setMathMode)(BlasHandle handle, BlasMath mode) = nullptr;
+  BlasStatus (*gemm)(BlasHandle handle, BlasOperation operationA, BlasOperation operationB, int m, int n, int k, const void* alpha, const void* a,
+                     BlasDtype dtypeA, int lda, const void* b, BlasDtype dtypeB, int ldb, const void* beta, void* c, BlasDtype dtypeC, int ldc,
+                     BlasCompute compute, BlasAlgorithm algorithm) = nullptr;
   BlasStatus (*getProperty)(BlasProperty property, int* value) = nullptr;
 
  private:

@@ -1,5 +1,6 @@
 #include "js/parse.h"
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 
@@ -14,6 +15,17 @@ constexpr int maxBlock = 1024;
 constexpr int maxCluster = 16;
 constexpr int maxShared = 1 << 20;
 constexpr std::int64_t maxGrid = 2147483647;
+
+std::string nameOf(Dtype dtype) { return dtype == Dtype::f32 ? "f32" : dtype == Dtype::bf16 ? "bf16" : "f16"; }
+
+/// What a matrix and its fields are called in messages.
+struct MatrixNames {
+  const char *matrix, *memory, *offset, *dtype;
+};
+
+constexpr MatrixNames namesOfA{"a", "the memory of a", "the offset of a", "the dtype of a"};
+constexpr MatrixNames namesOfB{"b", "the memory of b", "the offset of b", "the dtype of b"};
+constexpr MatrixNames namesOfC{"c", "the memory of c", "the offset of c", "the dtype of c"};
 
 /// A stretch of memory that a command names.
 struct Span {
@@ -93,9 +105,15 @@ class Parser {
   Matmul matmul(const Napi::Object& command) {
     const auto size = [&](const char* key) { return toInteger(command.Get(key), key, 0, INT_MAX); };
     const auto m = size("m"), n = size("n"), k = size("k");
-    return {matrix(command.Get("a"), "a", m, k),
-            matrix(command.Get("b"), "b", k, n),
-            matrix(command.Get("c"), "c", m, n),
+    const auto a = matrix(command.Get("a"), namesOfA, m, k), b = matrix(command.Get("b"), namesOfB, k, n), c = matrix(command.Get("c"), namesOfC, m, n);
+    if (a.dtype != b.dtype || (c.dtype != a.dtype && c.dtype != Dtype::f32))
+      throw Fault(Code::usage, "there is no product of " + nameOf(a.dtype) + " by " + nameOf(b.dtype) + " into " + nameOf(c.dtype) +
+                                   ": a and b have the same dtype, and c has that or f32");
+    apart(c, m * n, "a", a, m * k);
+    apart(c, m * n, "b", b, k * n);
+    return {a,
+            b,
+            c,
             static_cast<int>(m),
             static_cast<int>(n),
             static_cast<int>(k),
@@ -105,13 +123,32 @@ class Parser {
             static_cast<float>(toNumber(command.Get("beta"), "beta"))};
   }
 
-  std::uintptr_t matrix(const Napi::Value& value, const char* what, std::int64_t rows, std::int64_t columns) {
-    const auto span = memory(value, what);
-    if (static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns) > span.bytes / sizeof(float))
-      throw Fault(Code::range, std::string(what) + " has " + std::to_string(span.bytes) + " bytes, fewer than " + std::to_string(rows) + " × " +
-                                   std::to_string(columns) + " float32");
-    if (span.address % alignof(float) != 0) throw Fault(Code::range, std::string(what) + " is not aligned to a float32");
-    return span.address;
+  Matrix matrix(const Napi::Value& value, const MatrixNames& names, std::int64_t rows, std::int64_t columns) {
+    const auto object = toObject(value, names.matrix);
+    const auto span = memory(object.Get("memory"), names.memory);
+    const auto offset = toInteger(object.Get("offset"), names.offset, 0, static_cast<std::int64_t>(span.bytes));
+    const auto dtype = toDtype(object.Get("dtype"), names.dtype);
+    const auto bytes = span.bytes - static_cast<std::size_t>(offset);
+    if (static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns) > bytes / bytesOf(dtype))
+      throw Fault(Code::range, std::string(names.matrix) + " has " + std::to_string(bytes) + " bytes from offset " + std::to_string(offset) + " on, fewer than " +
+                                   std::to_string(rows) + " × " + std::to_string(columns) + " of " + nameOf(dtype));
+    const auto address = span.address + static_cast<std::uintptr_t>(offset);
+    if (address % bytesOf(dtype) != 0) throw Fault(Code::range, std::string(names.matrix) + " is not aligned to " + nameOf(dtype));
+    return {address, dtype};
+  }
+
+  static Dtype toDtype(const Napi::Value& value, const char* what) {
+    const auto name = toString(value, what);
+    for (const auto dtype : {Dtype::f32, Dtype::bf16, Dtype::f16})
+      if (name == nameOf(dtype)) return dtype;
+    throw Fault(Code::usage, std::string(what) + " must be \"f32\", \"bf16\" or \"f16\", not \"" + name + "\"");
+  }
+
+  /// c is written while a and b are still read.
+  static void apart(const Matrix& c, std::int64_t entriesOfC, const char* what, const Matrix& read, std::int64_t entries) {
+    const auto end = [](const Matrix& matrix, std::int64_t count) { return matrix.address + static_cast<std::size_t>(count) * bytesOf(matrix.dtype); };
+    if (std::max(c.address, read.address) < std::min(end(c, entriesOfC), end(read, entries)))
+      throw Fault(Code::range, std::string("c and ") + what + " overlap: a product cannot be computed in place");
   }
 
   /// The address of `bytes` bytes from the offset on.

@@ -2,7 +2,7 @@ import { LosscError } from "../../dsl/errors.js";
 import { abortedError } from "../abort.js";
 import { native } from "../addon.js";
 import type { Device, LoadedUnit, UnitArgument } from "../devices/device.js";
-import type { Command, Memory, NativeDevice } from "../native.js";
+import type { Command, Matrix, Memory, NativeDevice } from "../native.js";
 import type { AdamFactors, AdamParameters } from "./adam.js";
 import { entryPoint, NORM_CHUNK, TRAINING_KERNELS, TRAINING_UNIT, type TrainingKernel } from "./kernels.js";
 
@@ -64,7 +64,9 @@ export class TrainingSteps {
 
   matmul({ a, b, c, m, n, k, transposeA = false, transposeB = false, accumulate = false }: MatrixProduct): Command[] {
     if (m === 0 || n === 0) return [];
-    return [{ kind: "matmul", a, b, c, m, n, k, transposeA, transposeB, alpha: 1, beta: accumulate ? 1 : 0 }];
+    const matrix = (memory: Memory): Matrix => ({ memory, offset: 0, dtype: "f32" });
+    const operands = { a: matrix(a), b: matrix(b), c: matrix(c) };
+    return [{ kind: "matmul", ...operands, m, n, k, transposeA, transposeB, alpha: 1, beta: accumulate ? 1 : 0 }];
   }
 
   /** out[slot] = table[tokens[slot]], vectors of `width` numbers. Tokens must be rows of the table: nothing checks them here. */

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Command, NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode, failure, launch } from "./support.js";
@@ -172,6 +172,8 @@ describe("the GPU", () => {
     const transposedB = Float32Array.of(1, 3, 0, 1, 2, 0, -1, 2);
     const product = [7, 2, 2, 3, 15, 4, 6, 5, 23, 6, 10, 7];
     const [deviceA, deviceB, deviceC] = [it.device.allocate(24), it.device.allocate(32), it.device.allocate(48)] as const;
+    const matrix = (memory: NativeBuffer): Matrix => ({ memory, offset: 0, dtype: "f32" });
+    const matrices = { a: matrix(deviceA), b: matrix(deviceB), c: matrix(deviceC) };
     for (const [transposeA, transposeB] of [
       [false, false],
       [false, true],
@@ -183,18 +185,19 @@ describe("the GPU", () => {
         { kind: "write", to: deviceA, offset: 0, from: transposeA ? transposedA : a },
         { kind: "write", to: deviceB, offset: 0, from: transposeB ? transposedB : b },
         { kind: "write", to: deviceC, offset: 0, from: new Float32Array(12).fill(10) },
-        { kind: "matmul", a: deviceA, b: deviceB, c: deviceC, m, n, k, transposeA, transposeB, alpha: 2, beta: 0.5 },
+        { kind: "matmul", ...matrices, m, n, k, transposeA, transposeB, alpha: 2, beta: 0.5 },
         { kind: "read", from: deviceC, offset: 0, to: out },
       ]);
       expect([...out]).toEqual(product.map((value) => 2 * value + 5));
     }
-    expect(machine.take().entries.filter((entry) => entry.call === "cublasCreate_v2").length).toBe(1);
-    machine.failWith("cublasSgemm_v2:13:1");
+    const { entries } = machine.take();
+    expect(entries.filter((entry) => entry.call === "cublasCreate_v2").length).toBe(1);
+    // CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION: parts of a sum meet in float32.
+    expect(entries.find((entry) => entry.call === "cublasSetMathMode")?.mode).toBe(16);
+    machine.failWith("cublasGemmEx:13:1");
     const broken = {
       kind: "matmul",
-      a: deviceA,
-      b: deviceB,
-      c: deviceC,
+      ...matrices,
       m,
       n,
       k,

@@ -41,6 +41,9 @@ const numbers: Readonly<Record<string, string>> = {
   computeCapabilityMajor: "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR",
   computeCapabilityMinor: "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR",
   streamNonBlocking: "CU_STREAM_NON_BLOCKING",
+  blasFloat32: "CUDA_R_32F",
+  blasFloat16: "CUDA_R_16F",
+  blasBfloat16: "CUDA_R_16BF",
 };
 
 /** Members of the Driver class, and the functions that they are bound to. cuda.h maps the plain names to the versions that lossc binds. */
@@ -83,6 +86,7 @@ test.skipIf(include === undefined)(
     writeFileSync(
       source,
       `#include <cuda.h>
+#include <library_types.h>
 #include <type_traits>
 #include "cuda/driver.h"
 template <class T> struct Shape;

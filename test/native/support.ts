@@ -22,10 +22,10 @@ export function scratchFile(name: string): string {
 let made = 0;
 
 /** A shared object of kernels; gives its path. */
-export function compileKernels(source: string): string {
+export function compileKernels(source: string, standard = "c++17"): string {
   const stem = scratchFile(`kernels${made++}`);
   writeFileSync(`${stem}.cc`, source);
-  const flags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-ffp-contract=off"];
+  const flags = [`-std=${standard}`, "-O2", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-psabi"];
   execFileSync(process.env.CXX ?? "c++", [...flags, "-o", `${stem}.so`, `${stem}.cc`], { stdio: "inherit" });
   return `${stem}.so`;
 }

@@ -49,7 +49,7 @@ function digest(): string {
   const hash = createHash("sha256").update(
     JSON.stringify([flags, compiler, execFileSync(compiler, ["--version"], { encoding: "utf8" })]),
   );
-  for (const folder of [here, join(native, "emulator")]) {
+  for (const folder of [here, join(native, "core"), join(native, "emulator")]) {
     for (const file of readdirSync(folder).sort()) {
       if (/\.(cc|h)$/.test(file)) hash.update(file).update(readFileSync(join(folder, file)));
     }

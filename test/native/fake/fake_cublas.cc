@@ -3,13 +3,14 @@
 
 #include <cstdint>
 
+#include "core/halves.h"
 #include "journal.h"
 
 using namespace fake;
 
 namespace {
 
-enum : int { success = 0, notInitialized = 1, invalidValue = 7, executionFailed = 13 };
+enum : int { success = 0, notInitialized = 1, invalidValue = 7, executionFailed = 13, notSupported = 15 };
 
 struct Handle {
   void* stream = nullptr;
@@ -25,32 +26,59 @@ Type* driver(const char* symbol) {
   return library == nullptr ? nullptr : reinterpret_cast<Type*>(dlsym(library, symbol));
 }
 
+using lossc::halves::Bits;
+using lossc::halves::Bf16;
+using lossc::halves::F16;
+
+enum Dtype : int { float32 = 0, float16 = 2, bfloat16 = 14 };
+
+std::size_t bytesOf(Dtype dtype) { return dtype == float32 ? 4 : 2; }
+
+/// Columns of numbers in memory, as cuBLAS takes a matrix.
+struct Columns {
+  unsigned char* data;
+  Dtype dtype;
+  int leading;
+
+  unsigned char* at(int row, int column) const { return data + bytesOf(dtype) * (std::size_t(column) * std::size_t(leading) + std::size_t(row)); }
+  float get(int row, int column) const {
+    const auto* from = at(row, column);
+    if (dtype == float32) return *reinterpret_cast<const float*>(from);
+    const auto half = *reinterpret_cast<const Bits*>(from);
+    return dtype == bfloat16 ? Bf16::widen(half) : F16::widen(half);
+  }
+  void set(int row, int column, float x) const {
+    auto* to = at(row, column);
+    if (dtype == float32) *reinterpret_cast<float*>(to) = x;
+    else *reinterpret_cast<Bits*>(to) = dtype == bfloat16 ? Bf16::narrow(x) : F16::narrow(x);
+  }
+};
+
 struct Product {
   bool transposeA, transposeB;
   int m, n, k;
   float alpha, beta;
-  const float* a;
-  int lda;
-  const float* b;
-  int ldb;
-  float* c;
-  int ldc;
+  Columns a, b, c;
 
   static void run(void* data) {
     const auto* x = static_cast<Product*>(data);
     for (int column = 0; column < x->n; ++column)
       for (int row = 0; row < x->m; ++row) {
-        double sum = 0;
+        float sum = 0;
         for (int i = 0; i < x->k; ++i)
-          sum += double{x->transposeA ? x->a[std::size_t(row) * x->lda + i] : x->a[std::size_t(i) * x->lda + row]} *
-                 double{x->transposeB ? x->b[std::size_t(i) * x->ldb + column] : x->b[std::size_t(column) * x->ldb + i]};
-        auto& c = x->c[std::size_t(column) * x->ldc + row];
+          sum += (x->transposeA ? x->a.get(i, row) : x->a.get(row, i)) * (x->transposeB ? x->b.get(column, i) : x->b.get(i, column));
         // A beta of 0 does not read c.
-        c = static_cast<float>(x->alpha * sum + (x->beta == 0 ? 0.0 : double{x->beta} * c));
+        x->c.set(row, column, x->alpha * sum + (x->beta == 0 ? 0.0f : x->beta * x->c.get(row, column)));
       }
     delete x;
   }
 };
+
+/// What the real one multiplies with sums in float32.
+bool supported(Dtype a, Dtype b, Dtype c, int compute, int algorithm) {
+  const bool known = a == float32 || a == float16 || a == bfloat16;
+  return known && a == b && (c == a || c == float32) && compute == 68 && algorithm == -1;
+}
 
 }  // namespace
 
@@ -79,24 +107,36 @@ API int cublasGetProperty(int property, int* value) {
   return success;
 }
 
-API int cublasSgemm_v2(Handle* handle, int operationA, int operationB, int m, int n, int k, const float* alpha, const float* a, int lda, const float* b,
-                       int ldb, const float* beta, float* c, int ldc) {
-  if (const int wanted = injected("cublasSgemm_v2"); wanted != success) return wanted;
+API int cublasSetMathMode(Handle* handle, int mode) {
+  if (const int wanted = injected("cublasSetMathMode"); wanted != success) return wanted;
+  journal("cublasSetMathMode", "\"mode\":" + std::to_string(mode));
+  return handle == nullptr ? notInitialized : success;
+}
+
+API int cublasGemmEx(Handle* handle, int operationA, int operationB, int m, int n, int k, const void* alpha, const void* a, Dtype dtypeA, int lda,
+                     const void* b, Dtype dtypeB, int ldb, const void* beta, void* c, Dtype dtypeC, int ldc, int compute, int algorithm) {
+  if (const int wanted = injected("cublasGemmEx"); wanted != success) return wanted;
   if (handle->stream == nullptr) return notInitialized;
   const auto columnsA = operationA == 0 ? k : m, rowsA = operationA == 0 ? m : k;
   const auto columnsB = operationB == 0 ? n : k, rowsB = operationB == 0 ? k : n;
   if (m < 0 || n < 0 || k < 0 || lda < (rowsA > 1 ? rowsA : 1) || ldb < (rowsB > 1 ? rowsB : 1) || ldc < (m > 1 ? m : 1)) return invalidValue;
-  journal("cublasSgemm_v2", "\"m\":" + std::to_string(m) + ",\"n\":" + std::to_string(n) + ",\"k\":" + std::to_string(k));
+  if (!supported(dtypeA, dtypeB, dtypeC, compute, algorithm)) return notSupported;
+  journal("cublasGemmEx", "\"m\":" + std::to_string(m) + ",\"n\":" + std::to_string(n) + ",\"k\":" + std::to_string(k) + ",\"dtypes\":[" +
+                              std::to_string(dtypeA) + "," + std::to_string(dtypeB) + "," + std::to_string(dtypeC) + "]");
   auto* reach = driver<Reach>("losscFakeReach");
   auto* enqueue = driver<Enqueue>("losscFakeEnqueue");
   if (reach == nullptr || enqueue == nullptr) return executionFailed;
-  const auto host = [&](const float* pointer, int leading, int columns) {
-    return reinterpret_cast<float*>(reach(reinterpret_cast<std::uint64_t>(pointer), sizeof(float) * std::size_t(leading) * std::size_t(columns)));
+  bool reached = true;
+  const auto host = [&](const void* pointer, Dtype dtype, int rows, int leading, int columns) -> Columns {
+    // The last column ends with its last row.
+    const auto entries = rows == 0 || columns == 0 ? 0 : std::size_t(leading) * std::size_t(columns - 1) + std::size_t(rows);
+    const auto address = reinterpret_cast<std::uint64_t>(pointer);
+    auto* data = entries == 0 ? nullptr : reach(address, bytesOf(dtype) * entries);
+    if (entries > 0 && (data == nullptr || address % bytesOf(dtype) != 0)) reached = false;
+    return {data, dtype, leading};
   };
-  auto* hostA = host(a, lda, columnsA);
-  auto* hostB = host(b, ldb, columnsB);
-  auto* hostC = host(c, ldc, n);
-  if (hostA == nullptr || hostB == nullptr || hostC == nullptr) return executionFailed;
-  auto* product = new Product{operationA != 0, operationB != 0, m, n, k, *alpha, *beta, hostA, lda, hostB, ldb, hostC, ldc};
+  const auto hostA = host(a, dtypeA, rowsA, lda, columnsA), hostB = host(b, dtypeB, rowsB, ldb, columnsB), hostC = host(c, dtypeC, m, ldc, n);
+  if (!reached) return executionFailed;
+  auto* product = new Product{operationA != 0, operationB != 0, m, n, k, *static_cast<const float*>(alpha), *static_cast<const float*>(beta), hostA, hostB, hostC};
   return enqueue(handle->stream, Product::run, product) == 0 ? success : executionFailed;
 }
