@@ -9,7 +9,7 @@ import {
   LosscError,
   ParameterSet,
   type PolicyBatch,
-  type PolicyOutput,
+  type PolicyHidden,
   type PolicyState,
   slotsByToken,
   type Tensor,
@@ -64,7 +64,7 @@ export class NgramModel implements TrainingPolicy {
     return new NgramModel(shape, parameters);
   }
 
-  async forward(batch: PolicyBatch, { signal }: { readonly signal?: AbortSignal }): Promise<PolicyOutput> {
+  async forward(batch: PolicyBatch, { signal }: { readonly signal?: AbortSignal }): Promise<PolicyHidden> {
     const contexts = this.#contextsOf(batch);
     const hidden = await this.#hiddenFor(batch.tokens.length);
     await this.parameters.steps.run(this.#layers(contexts, this.#workspace, hidden.memory), signal);

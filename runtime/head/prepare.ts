@@ -7,6 +7,7 @@ import { convert, makeArray, type TypedArray, widen } from "../dtypes.js";
 import type { DeviceSource } from "../inputs/numbers.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
 import { headUnit } from "./kernels.js";
+import { RowSteps } from "./row-steps.js";
 import { Rows } from "./rows.js";
 import { HeadStage } from "./stage.js";
 
@@ -20,7 +21,8 @@ export async function headStageOf(call: Call, device: Device, native: NativeDevi
   // Only what cannot fail any more may be added to while it is made.
   const direct = options.propagate && inputs.targets?.kind === "host";
   const way = gradHead ? (direct ? "add" : "gather") : "make";
-  return new HeadStage(call, rows, await device.loadUnit(headUnit(dtype, sum)), sum, way);
+  const steps = { unit: await device.loadUnit(headUnit(dtype, sum)), rows: await RowSteps.load(device) };
+  return new HeadStage(call, rows, steps, sum, way);
 }
 
 /** The weights as the kernels see them; null where there are none. */

@@ -10,6 +10,7 @@ import type { Command, Matrix } from "../native.js";
 import type { CheckedHead } from "./check.js";
 import { type Chunk, type Chunks, cutChunks } from "./chunks.js";
 import { HEAD_KERNELS, type HeadKernel } from "./kernels.js";
+import type { RowSteps } from "./row-steps.js";
 import type { Rows } from "./rows.js";
 
 /** Memory that the stage needs beside the plan's, whose ids are from 0 up. */
@@ -45,12 +46,19 @@ export type HeadGradient = "make" | "add" | "gather";
 /** The launches of some of the plan's kernels, over all of their elements or those of a chunk. */
 export type Launches = (kernels: readonly PlanKernel[], range?: Chunk["range"]) => readonly Command[];
 
+/** Compiled kernels. */
+export interface HeadSteps {
+  readonly unit: LoadedUnit;
+  readonly rows: RowSteps;
+}
+
 /** Fewer bytes than these are not worth a chunk of their own. */
 const LEAST_BYTES = 4 * 1024 * 1024;
 /** By default what a chunk needs takes this part of all logits at most. */
 const SHARE = 8;
 /** Matrix products like numbers of rows that their tiles divide. */
 const TILE = 64;
+const INDEX_BYTES = bytesOf("i32");
 
 export class HeadStage {
   readonly plan: HeadPlan;
@@ -66,7 +74,7 @@ export class HeadStage {
   constructor(
     private readonly call: Call,
     private readonly rows: Rows,
-    private readonly unit: LoadedUnit,
+    private readonly steps: HeadSteps,
     private readonly sum: LogitsDtype,
     private readonly way: HeadGradient,
   ) {
@@ -168,26 +176,27 @@ export class HeadStage {
       commands.push({ kind: "fill", to: sum.memory, offset: sum.offset, bytes: vocab * width * bytesOf(this.sum), value: 0 });
     }
     this.#begun = true;
-    const out = { memory: memory.place(HEAD.gradHidden), at: first * width };
+    const out = this.matrix(memory.place(HEAD.gradHidden), first * width);
+    const compact = this.rows.present && g ? this.matrix(memory.place(HEAD.gradGathered)) : null;
     if (g) {
-      const c = this.rows.present ? this.matrix(memory.place(HEAD.gradGathered)) : this.matrix(out.memory, out.at);
-      commands.push(product({ a: g, b: this.matrix(memory.place(HEAD.head)), c, m: chunk.rows, n: width, k: vocab }));
+      const b = this.matrix(memory.place(HEAD.head));
+      commands.push(product({ a: g, b, c: compact ?? out, m: chunk.rows, n: width, k: vocab }));
     }
-    if (this.rows.present) {
-      const rows = moved(memory.place(HEAD.rows), first * 4);
-      const back = moved(out.memory, this.bytes(out.at));
-      commands.push(
-        ...this.launch("gather", (last - first) * width, [rows, g && memory.place(HEAD.gradGathered), back, { index: width }]),
-      );
-    }
+    // Where no token of the chunk has a row, nothing is read: all become zeros.
+    if (this.rows.present) commands.push(...this.copyRows(memory.place(HEAD.rows), first, compact ?? out, out, last - first));
     return commands;
   }
 
   /** The hidden states that the list names from its place `first` on, one after the other. */
-  private gather(memory: CallMemory, first: number, rows: number): Command[] {
-    const { width } = this.#head;
-    const list = moved(memory.place(HEAD.tokens), first * 4);
-    return this.launch("gather", rows * width, [list, memory.place(HEAD.hidden), memory.place(HEAD.gathered), { index: width }]);
+  private gather(memory: CallMemory, first: number, count: number): Command[] {
+    const [from, to] = [this.matrix(memory.place(HEAD.hidden)), this.matrix(memory.place(HEAD.gathered))];
+    return this.copyRows(memory.place(HEAD.tokens), first, from, to, count);
+  }
+
+  private copyRows(list: Place, first: number, from: Matrix, to: Matrix, count: number): Command[] {
+    const { memory, offset } = list as NonNullable<Place>;
+    const shape = { count, width: this.#head.width, elementBytes: bytesOf(this.#dtype) as 2 | 4 };
+    return this.steps.rows.copy({ rows: { memory, offset: offset + first * INDEX_BYTES }, from, to, ...shape });
   }
 
   /** Products of finite numbers can still be too large. */
@@ -203,7 +212,7 @@ export class HeadStage {
 
   private launch(kernel: HeadKernel, elements: number, fields: readonly UnitArgument[]): Command[] {
     if (elements === 0) return [];
-    return [this.unit.launch(HEAD_KERNELS[kernel], elements, [{ index: elements }, ...fields])];
+    return [this.steps.unit.launch(HEAD_KERNELS[kernel], elements, [{ index: elements }, ...fields])];
   }
 
   /** From an element on. */
@@ -215,10 +224,6 @@ export class HeadStage {
   private bytes(elements: number): number {
     return elements * bytesOf(this.#dtype);
   }
-}
-
-function moved(place: Place, bytes: number): Place {
-  return place && { memory: place.memory, offset: place.offset + bytes };
 }
 
 type Product = Omit<Command & { readonly kind: "matmul" }, "kind" | "transposeA" | "transposeB" | "alpha" | "beta"> &

@@ -94,6 +94,11 @@ export class TrainingSteps {
     return this.#launch("tanhBackward", of.length, [of.y, of.d]);
   }
 
+  /** to += from. */
+  add(of: { from: Memory; to: Memory; length: number }): Command[] {
+    return this.#launch("add", of.length, [of.from, of.to]);
+  }
+
   /** gradient += Σ over the rows of d. */
   biasGradient(of: { d: Memory; gradient: Memory } & Rows): Command[] {
     if (of.rows === 0) return [];

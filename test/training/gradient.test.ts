@@ -45,11 +45,7 @@ eachTrainingDevice((open) => {
     const model = await NgramModel.create(device, SHAPE, new Random(3));
     const client = new TrainingClient({ policy: model, device });
     // Biases away from 0, so that nothing is 0 by chance.
-    const start = await model.state();
-    const state = ["weights/hidden.bias", "weights/head.bias"].reduce(
-      (s, name) => moved(s, name, noise(s.tensors[name]?.data.length ?? 0, 50), 0.3),
-      start,
-    );
+    const state = moved(await model.state(), "weights/hidden.bias", noise(SHAPE.hidden, 50), 0.3);
     await model.load(state);
     // Ratios within the bounds, above and below, and far from the bounds themselves, where there is no gradient to compare with.
     const { lossFnOutputs } = await client.forward(
@@ -82,9 +78,14 @@ eachTrainingDevice((open) => {
     const device = await open();
     const model = await NgramModel.create(device, SHAPE, new Random(3));
     const sequence = [1, 4, 0, 2, 5];
-    const { logits } = await model.forward({ tokens: Int32Array.from(sequence), lengths: [5] }, {});
-    if (!("memory" in logits)) throw new Error("not on the device");
-    const rows = (await logits.read()) as Float32Array;
+    const { hidden, head } = await model.forward({ tokens: Int32Array.from(sequence), lengths: [5] }, {});
+    if (!("memory" in hidden) || !("memory" in head)) throw new Error("not on the device");
+    const [states, entries] = [(await hidden.read()) as Float32Array, (await head.read()) as Float32Array];
+    const { vocab, hidden: width } = SHAPE;
+    const rows = Float32Array.from({ length: sequence.length * vocab }, (_, i) => {
+      const state = states.subarray(Math.floor(i / vocab) * width).subarray(0, width);
+      return state.reduce((sum, x, h) => sum + x * (entries[(i % vocab) * width + h] as number), 0);
+    });
     for (let t = 1; t <= sequence.length; t++) {
       const next = await model.next([sequence.slice(0, t), [3]]);
       expectClose(next.subarray(0, SHAPE.vocab), rows.subarray((t - 1) * SHAPE.vocab, t * SHAPE.vocab));

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { preludeText } from "../../codegen/preludes.js";
-import { RowSteps } from "../../runtime/head/kernels.js";
+import { RowSteps } from "../../runtime/head/row-steps.js";
 import type { NativeDevice } from "../../runtime/native.js";
 import { FakeMachine } from "../native/fake/machine.js";
-import { openOnly } from "../runtime/support.js";
+import { openOnly } from "./support.js";
 
 const machine = new FakeMachine();
 machine.prelude = preludeText("emulated");
@@ -41,12 +41,11 @@ describe.each(["cpu", "emulated", "cuda:0"])(`rows on %s (a GPU is a fake one)`,
       return { memory: to, offset: 0 };
     };
     const from = { ...(await put(source)), offset };
-    for (const [method, list] of Object.entries({ rows, place })) {
+    for (const list of [rows, place]) {
       const before = new Uint8Array(offset + (list.length + 1) * rowBytes).fill(255);
       const to = { ...(await put(before)), offset };
       const shape = { from, to, count: list.length, width, elementBytes };
-      const at = await put(list);
-      const command = method === "rows" ? steps.gatherRows({ rows: at, ...shape }) : steps.scatterRows({ place: at, ...shape });
+      const command = steps.copy({ rows: await put(list), ...shape });
       const out = new Uint8Array(before.length);
       await native.run([...command, { kind: "read", from: to.memory, offset: 0, to: out }]);
       const expected = before.slice();
@@ -62,8 +61,8 @@ describe.each(["cpu", "emulated", "cuda:0"])(`rows on %s (a GPU is a fake one)`,
     const steps = await RowSteps.load(await openOnly(name));
     const part = { memory: new Uint16Array(8), offset: 0 };
     const of = { rows: part, from: part, to: part, width: 2, elementBytes: 2 } as const;
-    expect(steps.gatherRows({ ...of, count: 0 })).toEqual([]);
-    expect(steps.gatherRows({ ...of, count: 1, width: 0 })).toEqual([]);
-    expect(() => steps.gatherRows({ ...of, count: 1, to: { ...part, offset: 1 } })).toThrow(/multiple of their elements/);
+    expect(steps.copy({ ...of, count: 0 })).toEqual([]);
+    expect(steps.copy({ ...of, count: 1, width: 0 })).toEqual([]);
+    expect(() => steps.copy({ ...of, count: 1, to: { ...part, offset: 1 } })).toThrow(/multiple of their elements/);
   });
 });

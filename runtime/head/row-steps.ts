@@ -1,0 +1,96 @@
+/**
+ * Rows that are brought together or put back in place, written once for every target. Bits are copied, whatever they stand for, in packets of 16, 4 or 2
+ * bytes: the widest that rows and places are multiples of.
+ */
+import { LosscError } from "../../dsl/errors.js";
+import type { Device, LoadedUnit, StepKernel } from "../devices/device.js";
+import type { Command, Memory } from "../native.js";
+
+const PACKETS = [16, 4, 2] as const;
+type PacketBytes = (typeof PACKETS)[number];
+const TYPES: Readonly<Record<PacketBytes, string>> = { 16: "Sixteen", 4: "unsigned", 2: "unsigned short" };
+
+/** Bytes of a row that one element copies on a CPU, which is best at long runs. The lanes of a GPU take a packet each, next to one another. */
+const RUN_BYTES = 256;
+
+const text = `
+struct alignas(16) Sixteen { unsigned words[4]; };
+
+// to[i] = from[rows[i]], zeros where rows[i] is negative. A row is \`packets\` long, and an element copies \`run\` of them.
+template <class P>
+struct CopyRows {
+  struct Args { index n; const int* rows; const P* from; P* to; index packets; index run; index runs; };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const index row = index(unsigned(i) / unsigned(a.runs)), first = (i - row * a.runs) * a.run;
+    const index last = first + a.run < a.packets ? first + a.run : a.packets;
+    const index source = load(a.rows, row), to = row * a.packets;
+    if (source < 0) {
+      for (index j = first; j < last; ++j) write(a.to, to + j, P{});
+    } else {
+      for (index j = first; j < last; ++j) write(a.to, to + j, read(a.from, source * a.packets + j));
+    }
+  }
+};
+`;
+
+export const ROWS_UNIT = "Rows of a matrix, gathered and scattered.";
+export const ROWS_KERNELS: readonly StepKernel[] = PACKETS.map((bytes, i) => ({
+  id: `k${i}`,
+  body: `${i === 0 ? text : ""}struct K${i} : CopyRows<${TYPES[bytes]}> {};`,
+}));
+
+/** Part of a memory; the offset is in bytes. */
+export interface Part {
+  readonly memory: Memory;
+  readonly offset: number;
+}
+
+export interface RowsShape {
+  /** Rows that are written. */
+  readonly count: number;
+  /** Elements of a row. */
+  readonly width: number;
+  readonly elementBytes: 2 | 4;
+}
+
+/** Commands that copy rows. */
+export class RowSteps {
+  private constructor(
+    private readonly unit: LoadedUnit,
+    private readonly runBytes: number,
+  ) {}
+
+  /** Compiles the kernels, or takes them from the cache. Not on `reference`. */
+  static async load(device: Device): Promise<RowSteps> {
+    const unit = await device.loadUnit({ comment: ROWS_UNIT, kernels: ROWS_KERNELS });
+    return new RowSteps(unit, device.native?.kind === "cpu" ? RUN_BYTES : 0);
+  }
+
+  /** to[i] = from[rows[i]], zeros where rows[i] is negative. `rows` are int32, one for each row of `to`; nothing checks here that `from` has them. */
+  copy({ rows, from, to, count, width, elementBytes }: { rows: Part; from: Part; to: Part } & RowsShape): Command[] {
+    if (count === 0 || width === 0) return [];
+    const rowBytes = width * elementBytes;
+    const kernel = PACKETS.findIndex((bytes) => [rowBytes, placeOf(from), placeOf(to)].every((place) => place % bytes === 0));
+    const bytes = PACKETS[kernel];
+    if (bytes === undefined) throw new LosscError("USAGE", "rows begin at a multiple of their elements' bytes");
+    const packets = rowBytes / bytes;
+    const run = Math.max(1, Math.floor(this.runBytes / bytes));
+    const runs = Math.ceil(packets / run);
+    const elements = count * runs;
+    // Rows are found with 32-bit arithmetic, which is several times as fast.
+    if (elements >= 2 ** 32)
+      throw new LosscError(
+        "INPUT_LENGTH",
+        `${count} rows of ${width} are more than a step can count; give fewer tokens per call`,
+      );
+    const sizes = [packets, run, runs].map((index) => ({ index }));
+    return [this.unit.launch(`k${kernel}`, elements, [{ index: elements }, rows, from, to, ...sizes])];
+  }
+}
+
+/** What is known of where a part lies: buffers of a device are aligned to more than a packet, typed arrays to their elements. */
+function placeOf({ memory, offset }: Part): number {
+  if (!ArrayBuffer.isView(memory)) return offset;
+  const { BYTES_PER_ELEMENT = 1 } = memory as { BYTES_PER_ELEMENT?: number };
+  return offset + Math.min(BYTES_PER_ELEMENT, 4);
+}
