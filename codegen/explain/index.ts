@@ -5,6 +5,7 @@ import { compilePlan } from "../compile.js";
 import type { LogitsDtype } from "../plan.js";
 import type { Traffic } from "../traffic.js";
 import { type Formula, formulaOf, takenNames, tidied } from "./formula.js";
+import { type HeadExplanation, headExplanation } from "./head.js";
 import { type Execution, executionOf } from "./kernels.js";
 import { pictureOf } from "./picture.js";
 
@@ -15,6 +16,8 @@ export interface Explanation {
   readonly metrics: readonly string[];
   readonly formula: Formula;
   readonly execution: Execution;
+  /** From hidden states and a head in place of logits. */
+  readonly head: HeadExplanation;
   readonly bytes: Traffic & {
     readonly vocab: number;
     readonly dtype: LogitsDtype;
@@ -42,6 +45,7 @@ export function explainLoss(loss: LossDefinition, { dtype, vocab }: ExplainOptio
     config: Object.fromEntries(Object.entries(loss.config).map(([name, { value }]) => [name, value])),
     metrics: [...graph.metrics.keys()],
     formula,
+    head: headExplanation(plan),
     execution: executionOf(plan, graph, formulas, takenNames(loss)),
     bytes: { ...plan.bytes, vocab, dtype, token: plan.bytes.perEntry * vocab + plan.bytes.perToken },
     dot: pictureOf(loss, formulas, plan.sweeps, formula.gradient),

@@ -35,6 +35,9 @@ export function explanationText(explanation: Explanation): string {
     ...heading(execution.sweeps === 1 ? "Why one sweep" : `Why ${execution.sweeps} sweeps`, "─"),
     ...execution.why.flatMap((reason) => wrap(reason, "  ")),
     "",
+    ...heading("From hidden states and a head", "─"),
+    ...wrap(`Matrix products, of logits and of the gradients of hidden states and head: ${explanation.head.why}.`, "  "),
+    "",
   ].join("\n");
 }
 

@@ -54,8 +54,8 @@ export interface HeadSteps {
 
 /** Fewer bytes than these are not worth a chunk of their own. */
 const LEAST_BYTES = 4 * 1024 * 1024;
-/** By default what a chunk needs takes this part of all logits at most. */
-const SHARE = 8;
+/** By default what a chunk needs takes this part of all logits at most: what products and their panels take beside it then fits into an eighth. */
+const SHARE = 10;
 /** Matrix products like numbers of rows that their tiles divide. */
 const TILE = 64;
 const INDEX_BYTES = bytesOf("i32");
