@@ -218,7 +218,7 @@ test("a device that is disposed of leaves nothing behind", async () => {
   const { entries } = machine.take();
   expect(entries.filter((entry) => entry.call === "cuMemFree_v2").length).toBe(buffers.length);
   expect(entries.filter((entry) => entry.call === "cuModuleUnload").length).toBe(1);
-  expect(entries.at(-1)).toEqual({ call: "contextEnds", allocations: 0, streams: 0 });
+  expect(entries.at(-1)).toEqual({ call: "contextEnds", allocations: 0, streams: 0, graphs: 0 });
   await expectCode("DISPOSED", () => device.allocate(8));
   for (const buffer of buffers) buffer.dispose();
 });
