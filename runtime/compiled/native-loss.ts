@@ -56,7 +56,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const { signal } = call.options;
     const variant = await this.variant(call.compiled, call.shape.vocab, signal);
     return this.host.arenas.use(async (arena) => {
-      const binding = bind(call, variant, this.host.native, arena, this.host.makeBuffer);
+      const binding = bind(call, variant, arena, this.host.makeBuffer);
       const given = call.inputs.logits ?? call.inputs.policyLogprobs;
       const made = binding.gradient && (given?.kind !== "device" || given.buffer !== binding.gradient) ? binding.gradient : null;
       try {
@@ -70,8 +70,8 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   }
 
   private async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
-    const abort = new Int32Array(1);
-    const onAbort = () => Atomics.store(abort, 0, 1);
+    const abort = signal && new Int32Array(1);
+    const onAbort = () => abort && Atomics.store(abort, 0, 1);
     if (signal?.aborted) onAbort();
     else signal?.addEventListener("abort", onAbort, { once: true });
     try {
