@@ -80,7 +80,7 @@ void CudaBackend::run(Program& program, const Interrupt& interrupt) {
       }
       for (const auto* command : part.commands) {
         makeRoom(1);
-        submit(*command, interrupt);
+        std::visit([&](const auto& concrete) { submit(concrete, interrupt); }, *command);
       }
     }
   } catch (...) {
@@ -96,8 +96,8 @@ bool CudaBackend::replay(const Graphs::Commands& commands) {
   for (const auto* command : commands) kernels += std::holds_alternative<Launch>(*command);
   const auto submitAll = [&](Stream stream) {
     for (const auto* command : commands) {
-      if (const auto* launch = std::get_if<Launch>(command)) submit(*launch, stream);
-      if (const auto* fill = std::get_if<Fill>(command)) submit(*fill, stream);
+      if (const auto* kernel = std::get_if<Launch>(command)) launch(*kernel, stream);
+      if (const auto* memory = std::get_if<Fill>(command)) fill(*memory, stream);
     }
   };
   if (!gpu_->graphs.replay(commands, submitAll)) return false;
@@ -105,18 +105,16 @@ bool CudaBackend::replay(const Graphs::Commands& commands) {
   return true;
 }
 
-void CudaBackend::submit(const Command& command, const Interrupt& interrupt) {
-  if (const auto* launch = std::get_if<Launch>(&command)) {
-    submit(*launch, gpu_->stream);
-    launches.fetch_add(1, std::memory_order_relaxed);
-  }
-  if (const auto* fill = std::get_if<Fill>(&command)) submit(*fill, gpu_->stream);
-  if (const auto* write = std::get_if<Write>(&command)) submit(*write, interrupt);
-  if (const auto* read = std::get_if<Read>(&command)) submit(*read, interrupt);
-  if (const auto* matmul = std::get_if<Matmul>(&command)) blas_.matmul(*matmul);
+void CudaBackend::submit(const Launch& command, const Interrupt&) {
+  launch(command, gpu_->stream);
+  launches.fetch_add(1, std::memory_order_relaxed);
 }
 
-void CudaBackend::submit(const Launch& launch, Stream stream) {
+void CudaBackend::submit(const Fill& command, const Interrupt&) { fill(command, gpu_->stream); }
+
+void CudaBackend::submit(const Matmul& matmul, const Interrupt&) { blas_.matmul(matmul); }
+
+void CudaBackend::launch(const Launch& launch, Stream stream) {
   auto* function = static_cast<GpuModule&>(*launch.module).kernel(launch.kernel, launch.shared);
   auto bytes = launch.arguments.size() * sizeof(launch.arguments[0]);
   auto* arguments = const_cast<std::uint64_t*>(launch.arguments.data());
@@ -145,7 +143,7 @@ void CudaBackend::submit(const Read& read, const Interrupt& interrupt) {
   }
 }
 
-void CudaBackend::submit(const Fill& fill, Stream stream) {
+void CudaBackend::fill(const Fill& fill, Stream stream) {
   if (fill.bytes > 0) gpu_->check(gpu_->driver.memsetD8Async(fill.to, fill.value, fill.bytes, stream), "filling memory of the GPU");
 }
 

@@ -23,11 +23,13 @@ class CudaBackend : public Backend {
 
  private:
   void closeBlas();
-  void submit(const Command& command, const Interrupt& interrupt);
-  void submit(const Launch& launch, Stream stream);
-  void submit(const Fill& fill, Stream stream);
+  void submit(const Launch& launch, const Interrupt& interrupt);
   void submit(const Write& write, const Interrupt& interrupt);
   void submit(const Read& read, const Interrupt& interrupt);
+  void submit(const Fill& fill, const Interrupt& interrupt);
+  void submit(const Matmul& matmul, const Interrupt& interrupt);
+  void launch(const Launch& launch, Stream stream);
+  void fill(const Fill& fill, Stream stream);
   /// False where the commands are to be submitted one by one.
   bool replay(const Graphs::Commands& commands);
 
