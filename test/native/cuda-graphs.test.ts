@@ -196,6 +196,19 @@ describe("failures", () => {
     expect(it.device.launches).toBe(8);
   });
 
+  test("a recording that is not destroyed is no failure of the program", async () => {
+    await using it = await open();
+    await result(it, 2);
+    machine.failWith("cuGraphDestroy:1:1");
+    for (let i = 0; i < 2; i++) expect(await result(it, 2)).toEqual(expected(2));
+    expect(calls().filter((call) => /Graph/.test(call))).toEqual([
+      "cuGraphInstantiateWithFlags",
+      "cuGraphDestroy",
+      "cuGraphLaunch",
+      "cuGraphLaunch",
+    ]);
+  });
+
   test("a launch that is refused while it is recorded is told by the launch that is not", async () => {
     await using it = await open();
     await result(it, 2);

@@ -41,6 +41,7 @@ const numbers: Readonly<Record<string, string>> = {
   computeCapabilityMajor: "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR",
   computeCapabilityMinor: "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR",
   streamNonBlocking: "CU_STREAM_NON_BLOCKING",
+  captureThreadLocal: "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL",
 };
 
 /** Members of the Driver class, and the functions that they are bound to. cuda.h maps the plain names to the versions that lossc binds. */
@@ -71,6 +72,12 @@ const functions: Readonly<Record<string, string>> = {
   moduleGetFunction: "cuModuleGetFunction",
   funcSetAttribute: "cuFuncSetAttribute",
   launchKernel: "cuLaunchKernel",
+  streamBeginCapture: "cuStreamBeginCapture",
+  streamEndCapture: "cuStreamEndCapture",
+  graphInstantiate: "cuGraphInstantiateWithFlags",
+  graphDestroy: "cuGraphDestroy",
+  graphLaunch: "cuGraphLaunch",
+  graphExecDestroy: "cuGraphExecDestroy",
   getErrorName: "cuGetErrorName",
   getErrorString: "cuGetErrorString",
 };
