@@ -1,7 +1,7 @@
 /** What a call costs beyond its kernels, on a batch so small that nothing else is left. */
 import { LosscError } from "../dsl/errors.js";
 import { ppo } from "../losses/index.js";
-import type { Device, LossInputs } from "../runtime/devices/device.js";
+import type { Device, DeviceBuffer, LossInputs } from "../runtime/devices/device.js";
 import type { Command } from "../runtime/native.js";
 import { makeBatch } from "./batch.js";
 
@@ -28,21 +28,23 @@ export async function overhead(device: Device, calls: number): Promise<Overhead>
   if (native === null)
     throw new LosscError("DEVICE_NOT_FOUND", "what a call costs is measured with the addon: see lossc devices");
   const compiled = await device.compile(ppo, { vocab: SHAPE.vocab });
-  const inputs = await prepared(device);
+  const { inputs, buffers } = await prepared(device);
   const run = () => compiled.forwardBackward(inputs, {}, { inPlace: true });
   const launches = (await listen(native, run)).filter(({ kind }) => kind === "launch");
   const call = await median(run, calls);
   const once = await median(() => native.run(launches), calls);
   const many = await median(() => native.run(new Array<Command[]>(REPEATED).fill(launches).flat()), Math.ceil(calls / 8));
   const kernels = Math.max(0, many - once) / (REPEATED - 1);
+  for (const buffer of buffers) buffer.dispose();
   return { call, kernels, beyond: call - kernels };
 }
 
-async function prepared(device: Device): Promise<LossInputs> {
+async function prepared(device: Device): Promise<{ readonly inputs: LossInputs; readonly buffers: readonly DeviceBuffer[] }> {
   const { lengths, ...batch } = makeBatch(SHAPE);
-  if (device.native?.hostMemory) return { lengths, ...batch };
-  const buffers = Object.entries(batch).map(async ([name, data]) => [name, await device.buffer(data)] as const);
-  return { lengths, ...Object.fromEntries(await Promise.all(buffers)) };
+  if (device.native?.hostMemory) return { inputs: { lengths, ...batch }, buffers: [] };
+  const buffers = await Promise.all(Object.values(batch).map((data) => device.buffer(data)));
+  const onDevice = Object.fromEntries(Object.keys(batch).map((name, i) => [name, buffers[i]]));
+  return { inputs: { lengths, ...onDevice }, buffers };
 }
 
 /** The commands of the last program that a call submits. */

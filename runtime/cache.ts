@@ -6,10 +6,11 @@
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { availableParallelism, homedir, tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { LosscError } from "../dsl/errors.js";
 import { Shared } from "./abort.js";
+import { Slots } from "./slots.js";
 import { warnOnce } from "./warnings.js";
 
 /** What a binary is made from. */
@@ -56,6 +57,9 @@ export function cacheRoot(): string {
   // The XDG specification says that a relative path is to be ignored.
   return join(shared && isAbsolute(shared) ? shared : join(homedir(), ".cache"), "lossc");
 }
+
+/** Compilers of this process: one per core, however many losses are compiled at once. */
+const compilers = new Slots(availableParallelism());
 
 const caches = new Map<string, KernelCache>();
 
@@ -115,7 +119,7 @@ export class KernelCache {
     const folder = await mkdtemp(join(root, "tmp-"));
     try {
       await writeFile(join(folder, request.source.file), request.source.text);
-      await request.build(folder, signal);
+      await compilers.run(() => request.build(folder, signal), signal, "The compilation");
       const bytes = await readFile(join(folder, request.binary));
       const entry = {
         key: request.key,

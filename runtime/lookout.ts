@@ -9,19 +9,19 @@ const LOOKOUT = 0.1;
 /** Work that was last answered within this is worth looking out for; what takes longer shall have the core. */
 const SHORT = 0.25;
 
-/** With one core the thread that is waited for could not run meanwhile. */
-const alone = availableParallelism() === 1;
-
 export class Lookout {
   #waiting = false;
   #until = 0;
   /** Of the last answer. */
   #taken = 0;
 
+  /** With one core the thread that is waited for could not run meanwhile. */
+  constructor(private readonly alone = availableParallelism() === 1) {}
+
   /** Settles as the work does. */
   async wait<T>(work: Promise<T>): Promise<T> {
     const start = performance.now();
-    if (!alone && this.#taken < SHORT) {
+    if (!this.alone && this.#taken < SHORT) {
       this.#until = start + LOOKOUT;
       this.#waiting = true;
       setImmediate(this.#look);

@@ -101,7 +101,7 @@ export interface NativeDevice {
    * Runs the commands in order, off the event loop; programs of one device run in the order of their submission. `abort[0]`, once not 0,
    * stops the program at the next chance and rejects with `ABORTED`. All memory that the program names is kept alive until it settles.
    */
-  run(program: readonly Command[], abort?: Int32Array): Promise<void>;
+  run(program: readonly Command[], abort?: Int32Array | undefined): Promise<void>;
   /** Waits for what runs, then frees. Further calls throw `DISPOSED`. */
   dispose(): Promise<void>;
 }

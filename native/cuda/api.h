@@ -14,6 +14,8 @@ using Context = struct ContextTag*;
 using Stream = struct StreamTag*;
 using ModuleHandle = struct ModuleTag*;
 using Function = struct FunctionTag*;
+using Graph = struct GraphTag*;
+using GraphExec = struct GraphExecTag*;
 
 enum : Result {
   success = 0,
@@ -47,6 +49,8 @@ enum Attribute : int { multiprocessorCount = 16, computeCapabilityMajor = 75, co
 enum FunctionAttribute : int { maxDynamicSharedBytes = 8 };
 
 enum StreamFlag : unsigned { streamNonBlocking = 1 };
+
+enum CaptureMode : int { captureThreadLocal = 1 };
 
 // `extra` of a launch: the argument struct by address and size, so that the driver can tell a struct of the wrong size.
 inline void* const launchParamEnd = nullptr;

@@ -9,9 +9,35 @@ namespace lossc::cuda {
 namespace {
 
 /// Commands that may be under way at once: what has been handed to the driver cannot be taken back when the program is aborted.
-constexpr int inFlight = 16;
+constexpr std::size_t inFlight = 16;
 /// Bytes of a copy between two looks at the abort flag.
 constexpr std::size_t copyBytes = std::size_t{64} << 20;
+
+/// Commands one after the other. Fills and launches may be replayed as a graph; addresses of the host and matrix products stay outside.
+struct Part {
+  Graphs::Commands commands;
+  bool replayable;
+};
+
+bool onDevice(const Command& command) { return std::holds_alternative<Fill>(command) || std::holds_alternative<Launch>(command); }
+
+std::vector<Part> partsOf(const Program& program) {
+  std::vector<Part> parts;
+  bool within = false;
+  for (const auto& command : program.commands) {
+    if (!within || !onDevice(command)) parts.push_back({{}, false});
+    parts.back().commands.push_back(&command);
+    within = onDevice(command);
+  }
+  // cuBLAS keeps memory of its own between products: programs with them stay as they are.
+  const bool products = std::any_of(program.commands.begin(), program.commands.end(), [](const Command& command) { return std::holds_alternative<Matmul>(command); });
+  for (auto& [commands, replayable] : parts) {
+    const bool kernels = std::any_of(commands.begin(), commands.end(), [](const Command* command) { return std::holds_alternative<Launch>(*command); });
+    // One command is one call of the driver anyway, and no more may be under way at once than without graphs.
+    replayable = !products && kernels && commands.size() > 1 && commands.size() <= inFlight;
+  }
+  return parts;
+}
 
 }  // namespace
 
@@ -36,11 +62,26 @@ void CudaBackend::run(Program& program, const Interrupt& interrupt) {
   for (const auto& command : program.commands)
     if (const auto* launch = std::get_if<Launch>(&command)) static_cast<GpuModule&>(*launch->module).kernel(launch->kernel);
   try {
-    int submitted = 0;
-    for (const auto& command : program.commands) {
-      if (++submitted % inFlight == 0) gpu_->synchronize("waiting for the GPU");
+    std::size_t submitted = 0;
+    // Looks whether the program has to stop, and waits where too much would be under way.
+    const auto makeRoom = [&](std::size_t count) {
+      if (submitted + count > inFlight) {
+        gpu_->synchronize("waiting for the GPU");
+        submitted = 0;
+      }
       interrupt.check();
-      std::visit([&](const auto& concrete) { submit(concrete, interrupt); }, command);
+      submitted += count;
+    };
+    for (const auto& part : partsOf(program)) {
+      if (part.replayable) {
+        makeRoom(part.commands.size());
+        if (replay(part.commands)) continue;
+        submitted -= part.commands.size();
+      }
+      for (const auto* command : part.commands) {
+        makeRoom(1);
+        std::visit([&](const auto& concrete) { submit(concrete, interrupt); }, *command);
+      }
     }
   } catch (...) {
     // What was submitted still reads and writes the caller's memory.
@@ -50,16 +91,38 @@ void CudaBackend::run(Program& program, const Interrupt& interrupt) {
   gpu_->synchronize("waiting for the GPU");
 }
 
-void CudaBackend::submit(const Launch& launch, const Interrupt&) {
+bool CudaBackend::replay(const Graphs::Commands& commands) {
+  std::int64_t kernels = 0;
+  for (const auto* command : commands) kernels += std::holds_alternative<Launch>(*command);
+  const auto submitAll = [&](Stream stream) {
+    for (const auto* command : commands) {
+      if (const auto* kernel = std::get_if<Launch>(command)) launch(*kernel, stream);
+      if (const auto* memory = std::get_if<Fill>(command)) fill(*memory, stream);
+    }
+  };
+  if (!gpu_->graphs.replay(commands, submitAll)) return false;
+  launches.fetch_add(kernels, std::memory_order_relaxed);
+  return true;
+}
+
+void CudaBackend::submit(const Launch& command, const Interrupt&) {
+  launch(command, gpu_->stream);
+  launches.fetch_add(1, std::memory_order_relaxed);
+}
+
+void CudaBackend::submit(const Fill& command, const Interrupt&) { fill(command, gpu_->stream); }
+
+void CudaBackend::submit(const Matmul& matmul, const Interrupt&) { blas_.matmul(matmul); }
+
+void CudaBackend::launch(const Launch& launch, Stream stream) {
   auto* function = static_cast<GpuModule&>(*launch.module).kernel(launch.kernel, launch.shared);
   auto bytes = launch.arguments.size() * sizeof(launch.arguments[0]);
   auto* arguments = const_cast<std::uint64_t*>(launch.arguments.data());
   void* extra[] = {launchParamBufferPointer, arguments, launchParamBufferSize, &bytes, launchParamEnd};
   const auto blocks = static_cast<unsigned>(launch.blocks());
   const auto threads = static_cast<unsigned>(launch.block);
-  gpu_->check(gpu_->driver.launchKernel(function, blocks, 1, 1, threads, 1, 1, static_cast<unsigned>(launch.shared), gpu_->stream, nullptr, bytes == 0 ? nullptr : extra),
+  gpu_->check(gpu_->driver.launchKernel(function, blocks, 1, 1, threads, 1, 1, static_cast<unsigned>(launch.shared), stream, nullptr, bytes == 0 ? nullptr : extra),
               "launching kernel " + launch.kernel);
-  launches.fetch_add(1, std::memory_order_relaxed);
 }
 
 void CudaBackend::submit(const Write& write, const Interrupt& interrupt) {
@@ -80,11 +143,9 @@ void CudaBackend::submit(const Read& read, const Interrupt& interrupt) {
   }
 }
 
-void CudaBackend::submit(const Fill& fill, const Interrupt&) {
-  if (fill.bytes > 0) gpu_->check(gpu_->driver.memsetD8Async(fill.to, fill.value, fill.bytes, gpu_->stream), "filling memory of the GPU");
+void CudaBackend::fill(const Fill& fill, Stream stream) {
+  if (fill.bytes > 0) gpu_->check(gpu_->driver.memsetD8Async(fill.to, fill.value, fill.bytes, stream), "filling memory of the GPU");
 }
-
-void CudaBackend::submit(const Matmul& matmul, const Interrupt&) { blas_.matmul(matmul); }
 
 void CudaBackend::close() {
   closeBlas();

@@ -28,6 +28,10 @@ class CudaBackend : public Backend {
   void submit(const Read& read, const Interrupt& interrupt);
   void submit(const Fill& fill, const Interrupt& interrupt);
   void submit(const Matmul& matmul, const Interrupt& interrupt);
+  void launch(const Launch& launch, Stream stream);
+  void fill(const Fill& fill, Stream stream);
+  /// False where the commands are to be submitted one by one.
+  bool replay(const Graphs::Commands& commands);
 
   std::shared_ptr<Gpu> gpu_;
   Blas blas_;

@@ -82,6 +82,12 @@ Driver::Driver(const Library& library) {
   bind(launchKernel, "cuLaunchKernel");
   bind(getErrorName, "cuGetErrorName");
   bind(getErrorString, "cuGetErrorString");
+  library.bind(streamBeginCapture, "cuStreamBeginCapture_v2");
+  library.bind(streamEndCapture, "cuStreamEndCapture");
+  library.bind(graphInstantiate, "cuGraphInstantiateWithFlags");
+  library.bind(graphDestroy, "cuGraphDestroy");
+  library.bind(graphLaunch, "cuGraphLaunch");
+  library.bind(graphExecDestroy, "cuGraphExecDestroy");
   if (!missing.empty()) throw Fault(Code::deviceNotFound, library.path() + " is too old a CUDA driver: it has no " + missing);
 }
 
@@ -130,6 +136,11 @@ bool Driver::sticky(Result result) {
     default:
       return false;
   }
+}
+
+bool Driver::hasGraphs() const {
+  return streamBeginCapture != nullptr && streamEndCapture != nullptr && graphInstantiate != nullptr && graphDestroy != nullptr && graphLaunch != nullptr &&
+         graphExecDestroy != nullptr;
 }
 
 std::string Driver::version() const {

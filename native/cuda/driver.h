@@ -21,6 +21,8 @@ class Driver {
   Fault fault(Result result, const std::string& operation) const;
   /// Whether the context is lost: whatever is asked of it from here on fails the same way.
   static bool sticky(Result result);
+  /// Whether it has all that graphs need.
+  bool hasGraphs() const;
   /// "13.0"
   std::string version() const;
 
@@ -51,6 +53,13 @@ class Driver {
   Result (*funcSetAttribute)(Function function, FunctionAttribute attribute, int value) = nullptr;
   Result (*launchKernel)(Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
                          unsigned sharedBytes, Stream stream, void** parameters, void** extra) = nullptr;
+  // Graphs. Null in drivers that are too old for them.
+  Result (*streamBeginCapture)(Stream stream, CaptureMode mode) = nullptr;
+  Result (*streamEndCapture)(Stream stream, Graph* graph) = nullptr;
+  Result (*graphInstantiate)(GraphExec* exec, Graph graph, unsigned long long flags) = nullptr;
+  Result (*graphDestroy)(Graph graph) = nullptr;
+  Result (*graphLaunch)(GraphExec exec, Stream stream) = nullptr;
+  Result (*graphExecDestroy)(GraphExec exec) = nullptr;
   Result (*getErrorName)(Result result, const char** name) = nullptr;
   Result (*getErrorString)(Result result, const char** text) = nullptr;
 

@@ -100,6 +100,7 @@ void Gpu::close() {
   // What a lost context held is gone, and its handles with it.
   if (!lost() && driver.ctxPushCurrent(context_) == success) {
     driver.streamSynchronize(stream);
+    graphs.close();
     driver.streamDestroy(stream);
     Context context = nullptr;
     driver.ctxPopCurrent(&context);

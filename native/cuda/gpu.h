@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/driver.h"
+#include "cuda/graphs.h"
 
 namespace lossc::cuda {
 
@@ -39,6 +40,7 @@ class Gpu {
   const Driver& driver;
   const GpuDescription description;
   Stream stream = nullptr;
+  Graphs graphs{*this};
 
  private:
   void restart(const std::string& operation);

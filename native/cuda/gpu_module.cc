@@ -18,6 +18,7 @@ GpuModule::GpuModule(std::shared_ptr<Gpu> gpu, const std::vector<unsigned char>&
 GpuModule::~GpuModule() {
   try {
     const auto current = gpu_->enter("unloading kernels");
+    gpu_->graphs.forget(this);
     gpu_->driver.moduleUnload(module_);
   } catch (const Fault&) {
     // The context is gone, and the module with it.

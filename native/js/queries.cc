@@ -1,12 +1,15 @@
 #include "js/queries.h"
 
+#include <algorithm>
 #include <memory>
 
+#include "core/host.h"
 #include "cpu/openblas.h"
 #include "cuda/blas.h"
 #include "cuda/driver.h"
 #include "cuda/gpu.h"
 #include "cuda/nvrtc.h"
+#include "js/addon_data.h"
 #include "js/arguments.h"
 #include "js/errors.h"
 
@@ -33,41 +36,43 @@ Napi::Object reportDriver(Napi::Env env) {
   }
 }
 
-/// One compilation on a thread of libuv's pool.
-class Compilation : public Napi::AsyncWorker {
+class Compilation : public Task {
  public:
   Compilation(Napi::Env env, std::string source, std::vector<std::string> options)
-      : AsyncWorker(env, "lossc compile"), deferred_(Napi::Promise::Deferred::New(env)), source_(std::move(source)), options_(std::move(options)) {}
-
-  Napi::Promise promise() const { return deferred_.Promise(); }
+      : Task(env), source_(std::move(source)), options_(std::move(options)) {}
 
  protected:
-  void Execute() override {
+  void execute(const std::atomic<bool>&) override {
     try {
       compiled_ = cuda::Nvrtc::instance().compile(source_, options_);
-    } catch (const Fault& fault) {
-      fault_ = std::make_unique<Fault>(fault);
+    } catch (const Fault&) {
+      throw;
     } catch (const std::exception& error) {
-      fault_ = std::make_unique<Fault>(Code::compileFailed, error.what());
+      throw Fault(Code::compileFailed, error.what());
     }
   }
 
-  void OnOK() override {
-    const auto env = Env();
-    if (fault_ != nullptr) return deferred_.Reject(toError(env, *fault_).Value());
+  Napi::Value result(Napi::Env env) override {
     auto result = Napi::Object::New(env);
     result.Set("binary", Napi::Buffer<unsigned char>::Copy(env, compiled_.binary.data(), compiled_.binary.size()));
     result.Set("log", compiled_.log);
-    deferred_.Resolve(result);
+    return result;
   }
 
  private:
-  Napi::Promise::Deferred deferred_;
   const std::string source_;
   const std::vector<std::string> options_;
   cuda::Compiled compiled_;
-  std::unique_ptr<Fault> fault_;
 };
+
+/// A thread that compiles nothing, or the one with the least to do. Not libuv's: a compilation takes longer than all the files and names that wait for those.
+Worker& leastBusyCompiler(Napi::Env env) {
+  auto& compilers = AddonData::of(env).compilers;
+  const auto least = std::min_element(compilers.begin(), compilers.end(), [](const auto& a, const auto& b) { return a->pending() < b->pending(); });
+  if (least != compilers.end() && ((*least)->pending() == 0 || compilers.size() >= static_cast<std::size_t>(host::cores()))) return **least;
+  compilers.push_back(std::make_unique<Worker>(env));
+  return *compilers.back();
+}
 
 }  // namespace
 
@@ -105,10 +110,7 @@ Napi::Value compileCuda(const Napi::CallbackInfo& info) {
     const auto array = info[1].As<Napi::Array>();
     std::vector<std::string> options;
     for (std::uint32_t i = 0; i < array.Length(); ++i) options.push_back(toString(array.Get(i), "an option"));
-    auto* compilation = new Compilation(info.Env(), std::move(source), std::move(options));
-    const auto promise = compilation->promise();
-    compilation->Queue();
-    return promise;
+    return leastBusyCompiler(info.Env()).submit(std::make_unique<Compilation>(info.Env(), std::move(source), std::move(options)));
   });
 }
 

@@ -48,6 +48,8 @@ class Worker {
 
   /// JavaScript thread. Keeps the process alive until the task has settled.
   Napi::Promise submit(std::unique_ptr<Task> task);
+  /// JavaScript thread. Tasks that have not settled.
+  std::size_t pending() const { return outbox_->pending; }
   /// JavaScript thread. Freeing memory can take long, so it is left to the thread, between two tasks.
   void discard(std::shared_ptr<void> garbage);
   /// JavaScript thread. Frees at once what waits to be freed, and waits for what is being freed.

@@ -1,26 +1,41 @@
 /** Memory that calls of one device use again: what lies on the device, and on the host what is copied to it and back. */
-import { wrapNative } from "../addon.js";
 import { inMemory } from "../dtypes.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
+import { Growing } from "./growing.js";
+
+/** Bytes of the widest load of a kernel. */
+const WIDEST = 16;
 
 export class Arena {
-  #slab: NativeBuffer | null = null;
-  #zeros: NativeBuffer | null = null;
+  /** Whether kernels reach memory of the host. Asked once: what the addon answers costs more than what it says. */
+  readonly hostMemory: boolean;
+  /** The boundary that host memory has to lie on for that. The emulated device's kernels want it where a GPU's would: at their widest loads. */
+  readonly #alignment: number;
+  readonly #slab: Growing;
+  readonly #zeros: Growing;
   #staging = new Uint8Array(0);
   #landing = new Uint8Array(0);
 
-  constructor(private readonly device: NativeDevice) {}
+  constructor(device: NativeDevice) {
+    this.#slab = new Growing(device);
+    this.#zeros = new Growing(device);
+    this.hostMemory = device.hostMemory;
+    this.#alignment = device.kind === "emulated" ? WIDEST : 1;
+  }
+
+  /** Whether kernels may take an array where it lies. */
+  reaches(array: ArrayBufferView): boolean {
+    return this.hostMemory && array.byteOffset % this.#alignment === 0;
+  }
 
   /** Scratch of at least so many bytes, content unspecified. */
   slab(bytes: number): NativeBuffer | null {
-    this.#slab = this.grown(this.#slab, bytes);
-    return this.#slab;
+    return this.#slab.atLeast(bytes);
   }
 
   /** Counters: zero when allocated, and kernels leave them zero, so that every plan may use them. */
   zeros(bytes: number): NativeBuffer | null {
-    this.#zeros = this.grown(this.#zeros, bytes);
-    return this.#zeros;
+    return this.#zeros.atLeast(bytes);
   }
 
   /** Host memory that is put together to go to the device in one copy, content unspecified. */
@@ -36,20 +51,8 @@ export class Arena {
   }
 
   dispose(): void {
-    this.#slab?.dispose();
-    this.#zeros?.dispose();
-    this.#slab = this.#zeros = null;
-  }
-
-  private grown(old: NativeBuffer | null, bytes: number): NativeBuffer | null {
-    if (bytes === 0 || (old && old.byteLength >= bytes)) return old;
-    // The old memory goes first: together they might not fit.
-    old?.dispose();
-    try {
-      return this.device.allocate(bytes);
-    } catch (error) {
-      throw wrapNative(error);
-    }
+    this.#slab.dispose();
+    this.#zeros.dispose();
   }
 }
 

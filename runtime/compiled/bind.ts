@@ -4,11 +4,11 @@ import type { OwnedBuffer } from "../devices/buffer.js";
 import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../dtypes.js";
 import { type CallMemory, HEAD, type HeadStage, type Launches } from "../head/stage.js";
 import type { Source } from "../inputs/numbers.js";
-import type { Command, NativeBuffer, NativeDevice } from "../native.js";
+import type { Command, NativeBuffer } from "../native.js";
 import { extentOf, structureArray } from "../structure.js";
 import type { Arena } from "./arena.js";
 import type { Call } from "./call.js";
-import { mergedFills, type Piece, type Place, Region } from "./region.js";
+import { type Piece, type Place, Region } from "./region.js";
 import type { Variant } from "./variant.js";
 
 /** Memory of one call that its results are taken from. */
@@ -27,8 +27,6 @@ export interface Binding {
   discard(): void;
 }
 
-/** Bytes of the widest load of a kernel. */
-const WIDEST = 16;
 /** Bytes up to which host memory is put together with other to be copied at once: to move it on the host costs less than a copy of its own. */
 const SMALL = 64 * 1024;
 
@@ -36,15 +34,8 @@ const SMALL = 64 * 1024;
 export type MakeBuffer = (dtype: PlanBuffer["dtype"], length: number) => OwnedBuffer;
 
 /** `head` where logits are made of hidden states as they are needed. */
-export function bind(
-  call: Call,
-  variant: Variant,
-  device: NativeDevice,
-  arena: Arena,
-  makeBuffer: MakeBuffer,
-  head: HeadStage | null = null,
-): Binding {
-  return new Binder(call, variant, device, makeBuffer, head).finish(arena);
+export function bind(call: Call, variant: Variant, arena: Arena, makeBuffer: MakeBuffer, head: HeadStage | null = null): Binding {
+  return new Binder(call, variant, arena, makeBuffer, head).finish();
 }
 
 class Binder implements CallMemory {
@@ -58,6 +49,9 @@ class Binder implements CallMemory {
   readonly #cleared = new Region();
   /** Small results, which are copied to the arena's host memory at once; where kernels reach host memory they lie there from the beginning. */
   readonly #results = new Region();
+  /** Where those of them end that are set to 0 before the launches, and those that are set to 255. */
+  #zeroed = 0;
+  #set = 0;
   readonly #stage: { readonly piece: Piece; readonly from: TypedArray }[] = [];
   /** Arrays of results that are copied by themselves, or not at all. */
   readonly #arrays = new Map<number, TypedArray>();
@@ -70,7 +64,7 @@ class Binder implements CallMemory {
   constructor(
     private readonly call: Call,
     private readonly variant: Variant,
-    private readonly device: NativeDevice,
+    private readonly arena: Arena,
     private readonly makeBuffer: MakeBuffer,
     private readonly head: HeadStage | null,
   ) {
@@ -85,14 +79,16 @@ class Binder implements CallMemory {
       else if (buffer.role === "result" && buffer.id === results.gradient) this.gradientOfSource(buffer);
     }
     head?.ask(this);
-    for (const fill of [0, 255, undefined])
-      for (const buffer of buffers)
-        if (buffer.role === "result" && buffer.id !== results.gradient && buffer.fill === fill) this.result(buffer);
+    this.results(0);
+    this.#zeroed = this.#results.bytes;
+    this.results(255);
+    this.#set = this.#results.bytes;
+    this.results(undefined);
   }
 
-  finish(arena: Arena): Binding {
+  finish(): Binding {
     try {
-      const landing = this.layOut(arena);
+      const landing = this.layOut();
       const { shape, config, options } = this.call;
       const context = {
         shape,
@@ -107,10 +103,11 @@ class Binder implements CallMemory {
         ? this.head.commands(this, launches, this.place(results.gradient), this.place(results.status))
         : launches(kernels);
       const program: Command[] = [];
-      if (this.#staged.bytes > 0) write(program, this.#staged.place, this.staging(arena));
+      if (this.#staged.bytes > 0) write(program, this.#staged.place, this.staging());
       for (const { piece, from } of this.#writes) write(program, piece.place, from);
-      program.push(...this.fills(), ...work);
-      if (!this.device.hostMemory) read(program, this.#results.place, landing);
+      this.fill(program, landing);
+      program.push(...work);
+      if (!this.arena.hostMemory) read(program, this.#results.place, landing);
       for (const { piece, to } of this.#reads) read(program, piece.place, to);
       const view = (id: number) => this.#arrays.get(id) ?? this.viewOf(id, landing);
       return {
@@ -137,11 +134,11 @@ class Binder implements CallMemory {
   }
 
   /** Gives all pieces their places. The host memory in which small results arrive. */
-  private layOut(arena: Arena): Uint8Array<ArrayBuffer> {
-    const { hostMemory } = this.device;
+  private layOut(): Uint8Array<ArrayBuffer> {
+    const { arena } = this;
     const landing = arena.landing(this.#results.bytes).subarray(0, this.#results.bytes);
     const regions = [this.#staged, this.#scratch, this.#cleared];
-    if (hostMemory) this.#results.put(landing, 0);
+    if (arena.hostMemory) this.#results.put(landing, 0);
     else regions.push(this.#results);
     const slab = arena.slab(regions.reduce((bytes, region) => bytes + region.bytes, 0));
     let base = 0;
@@ -151,8 +148,8 @@ class Binder implements CallMemory {
     return landing;
   }
 
-  private staging(arena: Arena): Uint8Array {
-    const staging = arena.staging(this.#staged.bytes).subarray(0, this.#staged.bytes);
+  private staging(): Uint8Array {
+    const staging = this.arena.staging(this.#staged.bytes).subarray(0, this.#staged.bytes);
     for (const { piece, from } of this.#stage) staging.set(bytesAt(from), piece.offset);
     return staging;
   }
@@ -194,7 +191,7 @@ class Binder implements CallMemory {
   /** Host memory that kernels read: where it lies if they can, else a copy of it. */
   host(id: number, array: TypedArray): void {
     if (array.length === 0) this.#places.set(id, null);
-    else if (this.reaches(array)) this.#places.set(id, { memory: array, offset: 0 });
+    else if (this.arena.reaches(array)) this.#places.set(id, { memory: array, offset: 0 });
     else {
       const small = array.byteLength <= SMALL;
       const piece = (small ? this.#staged : this.#scratch).take(array.byteLength);
@@ -203,21 +200,20 @@ class Binder implements CallMemory {
     }
   }
 
-  /** Whether kernels may take an array where it lies. The emulated device's want it where a GPU's would: on a boundary of their widest loads. */
-  private reaches(array: TypedArray): boolean {
-    return this.device.hostMemory && (this.device.kind !== "emulated" || array.byteOffset % WIDEST === 0);
-  }
-
-  /** Host memory that kernels write. */
-  private result(buffer: PlanBuffer): void {
-    if (this.bytes(buffer) <= SMALL) this.cut(this.#results, buffer);
-    else this.ownResult(buffer.id, makeArray(buffer.dtype, this.length(buffer)));
+  /** The results that have to be set to a value. What the caller keeps and is large gets memory of its own, which is not copied again. */
+  private results(fill: PlanBuffer["fill"]): void {
+    const { buffers, results } = this.#plan;
+    for (const buffer of buffers) {
+      if (buffer.role !== "result" || buffer.id === results.gradient || buffer.fill !== fill) continue;
+      if (fill !== undefined || this.bytes(buffer) <= SMALL) this.cut(this.#results, buffer);
+      else this.ownResult(buffer.id, makeArray(buffer.dtype, this.length(buffer)));
+    }
   }
 
   private ownResult(
     id: number,
     array: TypedArray,
-    piece = this.device.hostMemory ? null : this.#scratch.take(array.byteLength),
+    piece = this.arena.hostMemory ? null : this.#scratch.take(array.byteLength),
   ): void {
     this.#arrays.set(id, array);
     if (!piece) {
@@ -254,19 +250,16 @@ class Binder implements CallMemory {
     this.#places.set(id, of.length > 0 ? { memory: buffer.memory, offset: 0 } : null);
   }
 
-  /** What must be set before the launches; memory of the host is set here and now. */
-  private fills(): Command[] {
-    const wanted = this.#plan.buffers.flatMap(({ id, fill }) => {
-      const place = this.#places.get(id);
-      if (fill === undefined || !place) return [];
-      return [{ ...place, bytes: this.#pieces.get(id)?.padded ?? place.memory.byteLength, value: fill }];
-    });
-    const commands: Command[] = [];
-    for (const { memory, offset, bytes, value } of mergedFills(wanted)) {
-      if (ArrayBuffer.isView(memory)) bytesAt(memory).fill(value, offset, offset + bytes);
-      else commands.push({ kind: "fill", to: memory, offset, bytes, value });
+  /** Sets what has to be set before the launches: memory of the host here and now. */
+  private fill(program: Command[], landing: Uint8Array): void {
+    const [cleared, results] = [this.#cleared.place, this.#results.place];
+    if (this.arena.hostMemory) {
+      landing.fill(0, 0, this.#zeroed).fill(255, this.#zeroed, this.#set);
+      fill(program, cleared, this.#cleared.bytes, 0);
+    } else {
+      fill(program, cleared ?? results, this.#cleared.bytes + this.#zeroed, 0);
+      if (results) fill(program, { ...results, offset: results.offset + this.#zeroed }, this.#set - this.#zeroed, 255);
     }
-    return commands;
   }
 
   private cut(region: Region, buffer: PlanBuffer): Piece {
@@ -294,4 +287,8 @@ function write(program: Command[], to: Place, from: ArrayBufferView): void {
 
 function read(program: Command[], from: Place, to: ArrayBufferView): void {
   if (from) program.push({ kind: "read", from: from.memory as NativeBuffer, offset: from.offset, to });
+}
+
+function fill(program: Command[], to: Place, bytes: number, value: number): void {
+  if (to && bytes > 0) program.push({ kind: "fill", to: to.memory, offset: to.offset, bytes, value });
 }

@@ -59,7 +59,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const variant = await this.variant(call.compiled, call.shape.vocab, signal);
     const head = await headStageOf(call, this.host.device, this.host.native);
     return this.host.arenas.use(async (arena) => {
-      const binding = bind(call, variant, this.host.native, arena, this.host.makeBuffer, head);
+      const binding = bind(call, variant, arena, this.host.makeBuffer, head);
       try {
         await this.run(binding.program, signal);
         const result = await this.result(call, binding);
@@ -73,8 +73,8 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   }
 
   private async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
-    const abort = new Int32Array(1);
-    const onAbort = () => Atomics.store(abort, 0, 1);
+    const abort = signal && new Int32Array(1);
+    const onAbort = () => abort && Atomics.store(abort, 0, 1);
     if (signal?.aborted) onAbort();
     else signal?.addEventListener("abort", onAbort, { once: true });
     try {

@@ -21,7 +21,7 @@ export function planOf(
     known = new Map();
     plans.set(loss, known);
   }
-  const key = JSON.stringify([logits, staticsKey, metrics]);
+  const key = `${logits} ${staticsKey} ${metrics ? JSON.stringify(metrics) : ""}`;
   let compiled = known.get(key);
   if (!compiled) {
     compiled = compilePlan({ loss, logits, statics, metrics });
@@ -30,8 +30,19 @@ export function planOf(
   return compiled;
 }
 
+const groupSizes = new WeakMap<Plan, number>();
+
 /** How many data every group of a call must have; 0 where the call need not say how its data are grouped. */
 export function groupSizeOf(loss: LossDefinition, plan: Plan): number {
+  let size = groupSizes.get(plan);
+  if (size === undefined) {
+    size = findGroupSize(loss, plan);
+    groupSizes.set(plan, size);
+  }
+  return size;
+}
+
+function findGroupSize(loss: LossDefinition, plan: Plan): number {
   const grouped =
     Object.values(loss.inputs).some((input) => input.space === "group") ||
     plan.kernels.some((kernel) => kernel.space === "group") ||

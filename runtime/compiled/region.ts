@@ -45,24 +45,3 @@ export class Region {
     return base + this.bytes;
   }
 }
-
-export interface Filled {
-  readonly memory: Memory;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly value: number;
-}
-
-/** The same with as few fills as do: those of one value that lie side by side are one. */
-export function mergedFills(fills: readonly Filled[]): Filled[] {
-  const merged: Filled[] = [];
-  for (const fill of [...fills].sort((a, b) => a.offset - b.offset)) {
-    const before = merged.findIndex(
-      ({ memory, offset, bytes, value }) => memory === fill.memory && offset + bytes === fill.offset && value === fill.value,
-    );
-    const known = merged[before];
-    if (known) merged[before] = { ...known, bytes: known.bytes + fill.bytes };
-    else merged.push(fill);
-  }
-  return merged;
-}

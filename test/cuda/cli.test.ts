@@ -20,7 +20,7 @@ describe("lossc eval --device cuda", () => {
     const got = await result<EvalResult>(["eval", "ppo", "--device", "cuda"], { stdin: CASE });
     const { launches, entries } = machine.take();
     expect(launches.map(({ kernel, grid }) => ({ kernel, grid }))).toEqual([{ kernel: "k0", grid: 1 }]);
-    expect(entries.at(-1)).toEqual({ call: "contextEnds", allocations: 0, streams: 0 });
+    expect(entries.at(-1)).toEqual({ call: "contextEnds", allocations: 0, streams: 0, graphs: 0 });
     const expected = await result<EvalResult>(["eval", "ppo", "--device", "reference"], { stdin: CASE });
     expect([got.device, got.sweeps]).toEqual(["cuda:0", 1]);
     expect(got.loss).toBeCloseTo(expected.loss, 5);

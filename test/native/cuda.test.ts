@@ -1,8 +1,10 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
-import { addon, expectCode, failure, launch } from "./support.js";
+import { addon, expectCode, failure, launch, scratchFile } from "./support.js";
 
 const machine = new FakeMachine();
 machine.prelude = prelude;
@@ -41,6 +43,20 @@ describe("compiling", () => {
     await expectCode("COMPILE_FAILED", () => addon.compileCuda(text, ["--gpu-architecture=compute_90"]), /real architecture/);
     machine.failWith("nvrtcCreateProgram:1:1");
     await expectCode("COMPILE_FAILED", () => addon.compileCuda(text, options), /at starting/);
+  });
+
+  test("several at once, on threads that nothing else waits for", async () => {
+    // Each compiler waits for a file that is written through the threads of libuv, of which there are four.
+    const go = scratchFile("go");
+    const compiler = scratchFile("waiting-compiler");
+    const wait = `for i in $(seq 200); do [ -e "${go}" ] && exec ${process.env.CXX ?? "c++"} "$@"; sleep 0.05; done; exit 1`;
+    writeFileSync(compiler, `#!/bin/sh\n${wait}\n`, { mode: 0o755 });
+    vi.stubEnv("CXX", compiler);
+    const all = Array.from({ length: 5 }, () => addon.compileCuda(text, options));
+    await writeFile(go, "");
+    for (const { binary } of await Promise.all(all)) expect(binary.byteLength).toBeGreaterThan(1000);
+    vi.unstubAllEnvs();
+    expect(machine.take().entries.length).toBe(5);
   });
 
   test("mistakes", async () => {
@@ -221,7 +237,7 @@ test("a device that is disposed of leaves nothing behind", async () => {
   const { entries } = machine.take();
   expect(entries.filter((entry) => entry.call === "cuMemFree_v2").length).toBe(buffers.length);
   expect(entries.filter((entry) => entry.call === "cuModuleUnload").length).toBe(1);
-  expect(entries.at(-1)).toEqual({ call: "contextEnds", allocations: 0, streams: 0 });
+  expect(entries.at(-1)).toEqual({ call: "contextEnds", allocations: 0, streams: 0, graphs: 0 });
   await expectCode("DISPOSED", () => device.allocate(8));
   for (const buffer of buffers) buffer.dispose();
 });

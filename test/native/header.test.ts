@@ -44,6 +44,7 @@ const numbers: Readonly<Record<string, string>> = {
   blasFloat32: "CUDA_R_32F",
   blasFloat16: "CUDA_R_16F",
   blasBfloat16: "CUDA_R_16BF",
+  captureThreadLocal: "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL",
 };
 
 /** Members of the Driver class, and the functions that they are bound to. cuda.h maps the plain names to the versions that lossc binds. */
@@ -74,6 +75,12 @@ const functions: Readonly<Record<string, string>> = {
   moduleGetFunction: "cuModuleGetFunction",
   funcSetAttribute: "cuFuncSetAttribute",
   launchKernel: "cuLaunchKernel",
+  streamBeginCapture: "cuStreamBeginCapture",
+  streamEndCapture: "cuStreamEndCapture",
+  graphInstantiate: "cuGraphInstantiateWithFlags",
+  graphDestroy: "cuGraphDestroy",
+  graphLaunch: "cuGraphLaunch",
+  graphExecDestroy: "cuGraphExecDestroy",
   getErrorName: "cuGetErrorName",
   getErrorString: "cuGetErrorString",
 };

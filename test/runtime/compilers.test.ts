@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -23,7 +24,23 @@ function countingCompiler(folder: string, before = ""): { path: string; calls: (
   return { path, calls: () => (existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []) };
 }
 
+/** For a compiler's script: begins to compile only when another does. */
+const meet = (folder: string) => `
+case "$*" in *kernel.cpp*)
+  touch "${folder}/here-$$"
+  for i in $(seq 200); do [ $(ls ${folder}/here-* | wc -l) -ge 2 ] && break; sleep 0.05; done
+  [ $(ls ${folder}/here-* | wc -l) -ge 2 ] || exit 1;;
+esac`;
+
 describe("the C++ compiler", () => {
+  test.skipIf(availableParallelism() < 2)("compiles several texts at once, where there are several cores", async () => {
+    const folder = temporaryFolder();
+    withEnvironment({ CXX: countingCompiler(folder, meet(folder)).path });
+    const toolchain = await openCxx(new KernelCache(temporaryFolder()), "cpu", "some features");
+    const made = await Promise.all([toolchain.compile(GOOD), toolchain.compile(text(`${GOOD.text}\n`))]);
+    expect(made.map(({ built }) => built)).toEqual([true, true]);
+  });
+
   test("is the first of $CXX, c++, g++, clang++ that is there", async () => {
     const { path } = countingCompiler(temporaryFolder());
     withEnvironment({ CXX: path });

@@ -66,12 +66,13 @@ describe("cuda:0 (fake)", () => {
     const compiled = await device.compile(ppo, { vocab: 4 });
     const inputs = ppoInputs();
     const expected = await compiled.forwardBackward(inputs);
-    const logits = await device.buffer(inputs.logits);
-    const call = () =>
-      compiled.forwardBackward({ ...inputs, logits }, {}, { inPlace: true, metrics: ["ratio:mean", "kl_k1", "ratio:max"] });
-    const found = await call();
+    const given = { ...inputs, logits: await device.buffer(inputs.logits) };
+    // Memory is made by a call that differs in its config.
+    const options = { inPlace: true, metrics: ["ratio:mean", "kl_k1", "ratio:max"] } as const;
+    await compiled.forwardBackward(given, { clip_low_threshold: 0.7 }, options);
+    await given.logits.write(inputs.logits);
     machine.take();
-    await call();
+    const found = await compiled.forwardBackward(given, {}, options);
     // Sums begin at 0, and the status at 255.
     expect(machine.take().entries.map(({ call, value = "" }) => `${call} ${value}`)).toEqual([
       "cuMemcpyHtoDAsync_v2 ",
@@ -86,6 +87,32 @@ describe("cuda:0 (fake)", () => {
     expect(found.logprobs).toEqual(expected.logprobs);
     // What the caller keeps does not hold on to what calls share.
     expect(found.logprobs?.buffer.byteLength).toBe(found.logprobs?.byteLength);
+  });
+
+  test("a call that comes again is replayed as a graph, and follows its inputs and its config", async () => {
+    const device = await openOnly("cuda:0");
+    const compiled = await device.compile(ppo, { vocab: 4 });
+    const inputs = ppoInputs();
+    const logits = await device.buffer(inputs.logits);
+    const call = async (config: { clip_high_threshold?: number } = {}, advantages = inputs.advantages) => {
+      await logits.write(inputs.logits);
+      machine.take();
+      const { loss } = await compiled.forwardBackward({ ...inputs, logits, advantages }, config, { inPlace: true });
+      const { entries, launches } = machine.take();
+      return { loss, gradient: await logits.read(), replayed: entries.some(({ call }) => call === "cuGraphLaunch"), launches };
+    };
+    const first = await call();
+    expect([first.replayed, first.launches.length]).toEqual([false, 1]);
+    for (let i = 0; i < 2; i++) expect(await call()).toEqual({ ...first, replayed: true, launches: [] });
+    expect(device.launches).toBe(3);
+    const doubled = await call(
+      {},
+      inputs.advantages.map((advantage) => 2 * advantage),
+    );
+    expect([doubled.replayed, doubled.loss]).toEqual([true, 2 * first.loss]);
+    const narrow = await call({ clip_high_threshold: 0.9 });
+    expect(narrow.replayed).toBe(false);
+    expect(narrow.loss).not.toBe(first.loss);
   });
 
   test("a bad target on the device is found by the kernel", async () => {
@@ -116,11 +143,11 @@ describe("cuda:0 (fake)", () => {
   test("a launch that fails is DEVICE_FAULT, and the next call works", async () => {
     const device = await openOnly("cuda:0");
     const compiled = await device.compile(ppo, { vocab: 4 });
-    const { loss } = await compiled.forwardBackward(ppoInputs());
+    const { loss } = await compiled.forwardBackward(ppoInputs(), { clip_low_threshold: 0.7 });
     machine.failWith("cuLaunchKernel:701:1");
     await expectError("DEVICE_FAULT", () => compiled.forwardBackward(ppoInputs()));
     machine.failNoMore();
-    expect((await compiled.forwardBackward(ppoInputs())).loss).toBe(loss);
+    expect((await compiled.forwardBackward(ppoInputs(), { clip_low_threshold: 0.7 })).loss).toBe(loss);
   });
 
   test("a text that NVRTC refuses is COMPILE_FAILED with its log, and the next one works", async () => {

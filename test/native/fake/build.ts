@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 export interface Fakes {
   /** For `LOSSC_LIBCUDA`. */
   readonly cuda: string;
+  /** The same without graphs, as old drivers are. */
+  readonly oldCuda: string;
   /** For `LOSSC_LIBNVRTC`. */
   readonly nvrtc: string;
   /** For `LOSSC_LIBCUBLAS`. */
@@ -20,15 +22,14 @@ const native = fileURLToPath(new URL("../../../native", import.meta.url));
 /** `scripts/sanitize.sh` names one here that adds its sanitizers. */
 const compiler = process.env.CXX ?? "c++";
 
+const driver = [
+  join(here, "fake_cuda.cc"),
+  join(here, "fake_cuda_context.cc"),
+  ...["cluster.cc", "fiber.cc", "races.cc", "switch.cc"].map((file) => join(native, "emulator", file)),
+];
 const units: readonly { readonly output: string; readonly sources: readonly string[] }[] = [
-  {
-    output: "libcuda.so.1",
-    sources: [
-      join(here, "fake_cuda.cc"),
-      join(here, "fake_cuda_context.cc"),
-      ...["cluster.cc", "fiber.cc", "races.cc", "switch.cc"].map((file) => join(native, "emulator", file)),
-    ],
-  },
+  { output: "libcuda.so.1", sources: [...driver, join(here, "fake_cuda_graphs.cc")] },
+  { output: "libcuda-old.so.1", sources: driver },
   { output: "libnvrtc.so", sources: [join(here, "fake_nvrtc.cc")] },
   { output: "libcublas.so", sources: [join(here, "fake_cublas.cc")] },
 ];
@@ -76,5 +77,10 @@ export function buildFakes(): Fakes {
   const user = typeof process.getuid === "function" ? process.getuid() : 0;
   const folder = join(tmpdir(), `lossc-fakes-${user}`, digest());
   if (!existsSync(folder)) install(folder);
-  return { cuda: join(folder, "libcuda.so.1"), nvrtc: join(folder, "libnvrtc.so"), cublas: join(folder, "libcublas.so") };
+  return {
+    cuda: join(folder, "libcuda.so.1"),
+    oldCuda: join(folder, "libcuda-old.so.1"),
+    nvrtc: join(folder, "libnvrtc.so"),
+    cublas: join(folder, "libcublas.so"),
+  };
 }

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <new>
 #include <set>
+#include <string>
 #include <vector>
 
 namespace fake {
@@ -26,10 +27,13 @@ enum : Result {
   invalidImage = 200,
   invalidContext = 201,
   invalidHandle = 400,
+  illegalState = 401,
   notFound = 500,
   illegalAddress = 700,
   contextIsDestroyed = 709,
   launchFailed = 719,
+  captureUnsupported = 900,
+  captureInvalidated = 901,
 };
 
 /// Whether a context is of no more use after this result.
@@ -38,9 +42,21 @@ inline bool sticky(Result result) { return result == illegalAddress || result ==
 /// Device addresses are no addresses of the host: whoever mistakes one for the other crashes on the spot.
 constexpr std::uint64_t shift = 0x0dee000000000000u;
 
+/// Work that was recorded, and what it must not outlive.
+struct Graph {
+  std::vector<std::function<Result()>> work;
+  std::set<const struct Module*> modules;
+  /// JSON, for the journal.
+  std::string kernels;
+};
+
 /// What has been given to a stream waits until somebody waits for the stream: that is as late as a real GPU may be.
 struct Stream {
   std::vector<std::function<Result()>> work;
+  /// What is being recorded in place of being run.
+  std::unique_ptr<Graph> recording;
+  /// Something was asked for that cannot be recorded.
+  bool invalid = false;
 };
 
 struct Release {
@@ -53,6 +69,9 @@ struct Context {
   int retained = 0;
   Result lost = success;
   std::set<Stream*> streams;
+  std::set<Graph*> graphs;
+  /// Graphs that can be launched.
+  std::set<Graph*> executables;
   /// By device address.
   std::map<std::uint64_t, std::pair<Storage, std::size_t>> memory;
 

@@ -18,6 +18,7 @@ API Result cuStreamCreate(Stream** stream, unsigned) {
 API Result cuStreamDestroy_v2(Stream* stream) {
   INJECT("cuStreamDestroy_v2")
   if (stack.empty() || stack.back()->streams.count(stream) == 0) return stale("cuStreamDestroy_v2");
+  NOT_WHILE_RECORDING();
   stack.back()->flush(stream);
   stack.back()->streams.erase(stream);
   delete stream;
@@ -29,6 +30,7 @@ API Result cuStreamSynchronize(Stream* stream) {
   const int wanted = injected("cuStreamSynchronize");
   const std::lock_guard guard(lock);
   CURRENT(context);
+  NOT_WHILE_RECORDING();
   if (context->streams.count(stream) == 0) return stale("cuStreamSynchronize");
   journal("cuStreamSynchronize", "\"work\":" + std::to_string(stream->work.size()));
   const auto result = context->flush(stream);
@@ -39,6 +41,7 @@ API Result cuStreamSynchronize(Stream* stream) {
 API Result cuMemAlloc_v2(std::uint64_t* pointer, std::size_t bytes) {
   INJECT("cuMemAlloc_v2")
   CURRENT(context);
+  NOT_WHILE_RECORDING();
   if (bytes == 0) return invalidValue;
   if (context->used() + bytes > totalMemory()) return outOfMemory;
   *pointer = context->allocate(bytes);
@@ -49,6 +52,7 @@ API Result cuMemAlloc_v2(std::uint64_t* pointer, std::size_t bytes) {
 API Result cuMemFree_v2(std::uint64_t pointer) {
   INJECT("cuMemFree_v2")
   CURRENT(context);
+  NOT_WHILE_RECORDING();
   for (auto* stream : context->streams) context->flush(stream);
   if (context->memory.erase(pointer) == 0) return invalidValue;
   journal("cuMemFree_v2", "\"address\":\"" + std::to_string(pointer) + "\"");
@@ -58,6 +62,8 @@ API Result cuMemFree_v2(std::uint64_t pointer) {
 API Result cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, Stream* stream) {
   INJECT("cuMemcpyHtoDAsync_v2")
   CURRENT(context);
+  // Pageable memory of the host cannot be recorded.
+  NOT_WHILE_RECORDING();
   journal("cuMemcpyHtoDAsync_v2", "\"bytes\":" + std::to_string(bytes));
   if (context->reach(to, bytes) == nullptr) return invalidValue;
   return enqueue(*context, stream, [=] {
@@ -69,6 +75,7 @@ API Result cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t 
 API Result cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, Stream* stream) {
   INJECT("cuMemcpyDtoHAsync_v2")
   CURRENT(context);
+  NOT_WHILE_RECORDING();
   journal("cuMemcpyDtoHAsync_v2", "\"bytes\":" + std::to_string(bytes));
   if (context->reach(from, bytes) == nullptr) return invalidValue;
   return enqueue(*context, stream, [=] {
@@ -80,7 +87,7 @@ API Result cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes,
 API Result cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, Stream* stream) {
   INJECT("cuMemsetD8Async")
   CURRENT(context);
-  journal("cuMemsetD8Async", "\"bytes\":" + std::to_string(bytes) + ",\"value\":" + std::to_string(value));
+  journal("cuMemsetD8Async", "\"bytes\":" + std::to_string(bytes) + ",\"value\":" + std::to_string(value) + (recording == nullptr ? "" : ",\"recorded\":true"));
   if (bytes == 0 || context->reach(to, bytes) == nullptr) return invalidValue;
   return enqueue(*context, stream, [=] {
     std::memset(context->reach(to, bytes), value, bytes);
@@ -91,6 +98,7 @@ API Result cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t by
 API Result cuModuleLoadData(Module** module, const void* image) {
   INJECT("cuModuleLoadData")
   CURRENT(context);
+  NOT_WHILE_RECORDING();
   const auto bytes = elfBytes(image);
   if (bytes == 0) return invalidImage;
   std::string path = (environment("TMPDIR").empty() ? "/tmp" : environment("TMPDIR")) + "/lossc-fake-XXXXXX";
@@ -110,6 +118,10 @@ API Result cuModuleLoadData(Module** module, const void* image) {
 API Result cuModuleUnload(Module* module) {
   INJECT("cuModuleUnload")
   CURRENT(context);
+  NOT_WHILE_RECORDING();
+  // A graph that outlives its kernels would launch what is not there.
+  for (const auto* graph : context->executables)
+    if (graph->modules.count(module) != 0) return stale("cuModuleUnload");
   if (modules.erase(module) == 0) return invalidHandle;
   for (auto* stream : context->streams) context->flush(stream);
   dlclose(module->handle);
@@ -161,7 +173,13 @@ API Result cuLaunchKernel(Function* function, unsigned gridX, unsigned gridY, un
   std::string fields;
   for (const auto field : arguments) fields += (fields.empty() ? "\"" : ",\"") + std::to_string(field) + "\"";
   journal("cuLaunchKernel", "\"kernel\":" + quoted(function->name) + ",\"grid\":" + std::to_string(gridX) + ",\"block\":" + std::to_string(blockX) +
-                                ",\"shared\":" + std::to_string(sharedBytes) + ",\"arguments\":[" + fields + "]");
+                                ",\"shared\":" + std::to_string(sharedBytes) + ",\"arguments\":[" + fields + "]" +
+                                (recording == nullptr ? "" : ",\"recorded\":true"));
+  if (recording != nullptr) {
+    auto& graph = *stream->recording;
+    graph.modules.insert(function->module);
+    graph.kernels += (graph.kernels.empty() ? "" : ",") + quoted(function->name);
+  }
   return enqueue(*context, stream, [=] { return runGrid(*context, *function, gridX, blockX, sharedBytes, arguments); });
 }
 

@@ -62,7 +62,8 @@ API Result cuDevicePrimaryCtxRelease_v2(int device) {
   auto& context = contexts[device];
   if (context == nullptr || context->retained == 0) return invalidContext;
   if (--context->retained == 0) {
-    journal("contextEnds", "\"allocations\":" + std::to_string(context->memory.size()) + ",\"streams\":" + std::to_string(context->streams.size()));
+    journal("contextEnds", "\"allocations\":" + std::to_string(context->memory.size()) + ",\"streams\":" + std::to_string(context->streams.size()) +
+                               ",\"graphs\":" + std::to_string(context->graphs.size() + context->executables.size()));
     context->memory.clear();
   }
   return success;
@@ -76,6 +77,8 @@ API Result cuDevicePrimaryCtxReset_v2(int device) {
   context->lost = success;
   context->memory.clear();
   context->streams.clear();
+  context->graphs.clear();
+  context->executables.clear();
   return success;
 }
 

@@ -64,7 +64,7 @@ inline const char* errorName(Result result) {
   static const std::map<Result, const char*> names{
       {invalidValue, "CUDA_ERROR_INVALID_VALUE"},     {outOfMemory, "CUDA_ERROR_OUT_OF_MEMORY"},     {notInitialized, "CUDA_ERROR_NOT_INITIALIZED"},
       {noDevice, "CUDA_ERROR_NO_DEVICE"},             {invalidDevice, "CUDA_ERROR_INVALID_DEVICE"},   {invalidImage, "CUDA_ERROR_INVALID_IMAGE"},
-      {invalidContext, "CUDA_ERROR_INVALID_CONTEXT"}, {invalidHandle, "CUDA_ERROR_INVALID_HANDLE"},   {notFound, "CUDA_ERROR_NOT_FOUND"},
+      {invalidContext, "CUDA_ERROR_INVALID_CONTEXT"}, {captureUnsupported, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"}, {invalidHandle, "CUDA_ERROR_INVALID_HANDLE"},   {notFound, "CUDA_ERROR_NOT_FOUND"},
       {illegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {launchFailed, "CUDA_ERROR_LAUNCH_FAILED"}};
   const auto known = names.find(result);
   return known == names.end() ? nullptr : known->second;

@@ -23,11 +23,11 @@ export class FakeMachine {
   readonly #folder = mkdtempSync(join(tmpdir(), "lossc-fake-machine-"));
   readonly #journal = join(this.#folder, "journal");
 
-  /** Before the addon looks for CUDA for the first time. */
-  constructor() {
+  /** Before the addon looks for CUDA for the first time. `old`: a driver that has no graphs. */
+  constructor({ old = false } = {}) {
     const fakes = buildFakes();
     Object.assign(process.env, {
-      LOSSC_LIBCUDA: fakes.cuda,
+      LOSSC_LIBCUDA: old ? fakes.oldCuda : fakes.cuda,
       LOSSC_LIBNVRTC: fakes.nvrtc,
       LOSSC_LIBCUBLAS: fakes.cublas,
       LOSSC_FAKE_LOG: this.#journal,
@@ -50,7 +50,7 @@ export class FakeMachine {
     delete process.env.LOSSC_FAKE_FAIL;
   }
 
-  /** What has been called since the last time, and the launches among it. */
+  /** What has been called since the last time, and the launches among it; those that were only recorded for a graph are not. */
   take(): { readonly entries: readonly Entry[]; readonly launches: readonly Launched[] } {
     if (!existsSync(this.#journal)) return { entries: [], launches: [] };
     const entries = readFileSync(this.#journal, "utf8")
@@ -58,7 +58,10 @@ export class FakeMachine {
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Entry);
     rmSync(this.#journal);
-    return { entries, launches: entries.filter((entry): entry is Launched => entry.call === "cuLaunchKernel") };
+    return {
+      entries,
+      launches: entries.filter((entry): entry is Launched => entry.call === "cuLaunchKernel" && !entry.recorded),
+    };
   }
 
   remove(): void {

@@ -41,8 +41,20 @@ inline Result stale(const char* call) {
   return invalidHandle;
 }
 
+/// The stream that this thread records in; until it has ended the thread must not do what would have to wait for the GPU.
+inline thread_local Stream* recording = nullptr;
+
+inline Result notWhileRecording() {
+  recording->invalid = true;
+  return captureUnsupported;
+}
+
 inline Result enqueue(Context& context, Stream* stream, std::function<Result()> step) {
   if (context.streams.count(stream) == 0) return stale("enqueue");
+  if (stream->recording != nullptr) {
+    stream->recording->work.push_back(std::move(step));
+    return success;
+  }
   stream->work.push_back(std::move(step));
   return success;
 }
@@ -56,6 +68,8 @@ inline Result enqueue(Context& context, Stream* stream, std::function<Result()> 
     journal(call, "\"injected\":" + std::to_string(wanted));  \
     return wanted;                                            \
   }
+#define NOT_WHILE_RECORDING() \
+  if (recording != nullptr) return notWhileRecording()
 #define CURRENT(context)                    \
   Result contextResult = success;           \
   auto* context = current(contextResult);   \
