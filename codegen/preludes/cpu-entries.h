@@ -7,8 +7,9 @@ template <class K> LOSSC_FN void visit_rows(const typename K::Args& a, const Tea
   for (index t = begin; t < end; t += kLanes) K::row(a, team, Tokens{t, end - t < kLanes ? int(end - t) : kLanes});
 }
 
+// Flattened: a function that stood apart would find what rows know in memory.
 #define LOSSC_SWEEP(name, K, rows)                                                                  \
-  extern "C" void name(const void* arguments, index begin, index end) {                             \
+  extern "C" __attribute__((flatten)) void name(const void* arguments, index begin, index end) {    \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                                     \
     visit_rows<K>(a, Team<rows>(), begin, end);                                                     \
     K::tails(a, Team<1>(), begin, end - begin);                                                     \

@@ -99,14 +99,15 @@ LOSSC_FN Packet exp_from_(Packet x, Packet m) { return exp_(x - m); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 
 LOSSC_FN Packet widen_packet(const float* p) { Packet r; __builtin_memcpy(&r, p, sizeof r); return r; }
-LOSSC_FN Bits widen_halves(const void* p) { Halves h; __builtin_memcpy(&h, p, sizeof h); return __builtin_convertvector(h, Bits); }
-LOSSC_FN Packet widen_packet(const bf16* p) { return (Packet)(widen_halves(p) << 16); }
-LOSSC_FN Packet widen_packet(const f16* p) {
-  const Bits h = widen_halves(p), magnitude = h & 0x7fffu, sign = (h & 0x8000u) << 16;
+template <class T> LOSSC_FN Halves halves_at(const T* p) { Halves h; __builtin_memcpy(&h, p, sizeof h); return h; }
+LOSSC_FN Packet widened(Halves h, bf16) { return (Packet)(__builtin_convertvector(h, Bits) << 16); }
+LOSSC_FN Packet widened(Halves halves, f16) {
+  const Bits h = __builtin_convertvector(halves, Bits), magnitude = h & 0x7fffu, sign = (h & 0x8000u) << 16;
   const Bits finite = (Bits)((Packet)(magnitude << 13) * 0x1p112f);
   const Mask special = (Mask)(magnitude >= 0x7c00u);
   return (Packet)(sign | (((Bits)special & (0x7f800000u | (magnitude << 13))) | (~(Bits)special & finite)));
 }
+template <class T> LOSSC_FN Packet widen_packet(const T* p) { return widened(halves_at(p), T()); }
 // Fewer than 16, filled up with zeros.
 template <class T> LOSSC_FN Packet edge_packet(const T* p, index count) {
   Packet r{};
@@ -133,3 +134,16 @@ template <class T> LOSSC_FN Packet narrow_edge(Packet x, T* p, index count) {
   for (index i = 0; i < count; ++i) p[i] = narrowed[i];
   return x;
 }
+#ifdef __AVX512F__
+LOSSC_FN unsigned short first_of(index count) { return (unsigned short)((1u << count) - 1u); }
+LOSSC_FN Packet edge_packet(const float* p, index count) { return __builtin_ia32_loadups512_mask(p, Packet{}, first_of(count)); }
+LOSSC_FN Packet narrow_edge(Packet x, float* p, index count) { return __builtin_ia32_storeups512_mask(p, x, first_of(count)), x; }
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+typedef short Shorts __attribute__((vector_size(32)));
+template <class T> LOSSC_FN Packet edge_of_halves(const T* p, index count) {
+  return widened((Halves)__builtin_ia32_loaddquhi256_mask((const short*)p, Shorts{}, first_of(count)), T());
+}
+LOSSC_FN Packet edge_packet(const bf16* p, index count) { return edge_of_halves(p, count); }
+LOSSC_FN Packet edge_packet(const f16* p, index count) { return edge_of_halves(p, count); }
+#endif
+#endif
