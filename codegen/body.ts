@@ -95,11 +95,11 @@ class Body {
     const { slot } = this.options;
     const targets = this.options.buffers.input("target_tokens");
     const weight = this.leafText(weights as Expression);
-    this.lines.push(`    const bool reads = !(${this.args.skipMasked()} != 0 && ${weight} == 0.0f);`);
+    this.lines.push(`    const auto reads = either(${this.args.skipMasked()} == 0, ${weight} != 0.0f);`);
     this.lines.push(
-      `    const index target = load_target(${this.args.buffer(targets)}, t, ${this.args.size("vocab")}, ${this.status()});`,
+      `    const auto target = load_target(${this.args.buffer(targets)}, t, ${this.args.size("vocab")}, ${this.status()});`,
     );
-    this.lines.push(`    const index place = row_of(${this.args.rows()}, t, a.first);`);
+    this.lines.push(`    const auto place = place_of(${this.args.rows()}, t, a.first);`);
     for (const x of [logits, ...this.rowsIn(this.rowRoots())]) this.openRow(x);
     const gradient = slot.gradient ? gradientParts(this.options.graph.gradient as Expression) : null;
     const rows = [
@@ -110,7 +110,11 @@ class Body {
     this.phases();
     this.stores();
     if (gradient) this.storeGradient(gradient);
-    return ["  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {", ...this.lines, "  }"];
+    return [
+      "  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {",
+      ...this.lines,
+      "  }",
+    ];
   }
 
   step(): string[] {
@@ -165,12 +169,8 @@ class Body {
     const values = this.rowValues();
     for (const x of values.filter(({ op }) => op === "atTarget")) {
       const [row] = x.operands as [Expression];
-      this.declare(
-        x,
-        "0.0f",
-        row === logits ? "the target's logit" : `the target's entry of ${commentText(row.attribute.name as string)}`,
-      );
-      this.lines.push(`    if (reads) ${this.done.get(x)} = at(${this.rows.name(row)}, target);`);
+      const what = row === logits ? "the target's logit" : `the target's entry of ${commentText(row.attribute.name as string)}`;
+      this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, target); })`, what);
     }
     const folds = values.filter(({ op }) => op === "fold");
     const { phase } = this.options.schedule.ranks;
@@ -186,16 +186,10 @@ class Body {
     }
   }
 
-  private declare(x: Expression, otherwise: string, comment: string): void {
+  private define(x: Expression, text: string, comment: string): void {
     const name = this.fresh("r");
     this.done.set(x, name);
-    this.lines.push(`    float ${name} = ${otherwise};  // ${comment}`);
-  }
-
-  private declareFolds(folds: readonly Expression[]): void {
-    for (const x of folds)
-      this.declare(x, x.attribute.kind === "sum" ? "1.0f" : "0.0f", `${x.attribute.kind as string} over the row`);
-    this.exchanged = Math.max(this.exchanged, folds.length);
+    this.lines.push(`    const auto ${name} = ${text};  // ${comment}`);
   }
 
   /** The call that folds, in one loop over the row. */
@@ -213,23 +207,20 @@ class Body {
     return `${how}<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`, indent)}, ${lambda.rows.join(", ")})`;
   }
 
-  private assign(folds: readonly Expression[], from: string): void {
+  /** Defines folds by what the lines return, in their order: lines that only a team whose row is read runs. */
+  private folded(folds: readonly Expression[], lines: readonly string[]): void {
+    const name = this.fresh("f");
+    const otherwise = folds.map(({ attribute }) => (attribute.kind === "sum" ? "1.0f" : "0.0f")).join(", ");
+    this.lines.push(`    const auto ${name} = when(reads, values(${otherwise}), [&] {`, ...lines, "    });");
     folds.forEach((x, i) => {
-      this.lines.push(`      ${this.done.get(x)} = ${from}.v[${i}];`);
+      this.define(x, `${name}.v[${i}]`, `${x.attribute.kind as string} over the row`);
     });
+    this.exchanged = Math.max(this.exchanged, folds.length);
   }
 
   /** Folds that share one loop over the row. */
   private phase(folds: readonly Expression[]): void {
-    const single = folds.length === 1;
-    const call = this.foldCall("fold", folds, single ? "    " : "      ");
-    this.declareFolds(folds);
-    if (single) this.lines.push(`    if (reads) ${this.done.get(folds[0] as Expression)} = ${call}.v[0];`);
-    else {
-      this.lines.push("    if (reads) {", `      const auto folded = ${call};`);
-      this.assign(folds, "folded");
-      this.lines.push("    }");
-    }
+    this.folded(folds, [`      return ${this.foldCall("fold", folds, "      ")};`]);
   }
 
   /** Maxima and the sums that need them: every part of the row takes its sums from its own maxima. */
@@ -237,17 +228,15 @@ class Body {
     const own = new Map(maxima.map((x) => [x, this.fresh("m")]));
     const first = this.foldCall("fold_part", maxima, "      ");
     const second = this.foldCall("fold_part", sums, "      ", own);
-    this.declareFolds([...maxima, ...sums]);
-    this.lines.push("    if (reads) {", `      const auto maxima = ${first};`);
-    maxima.forEach((x, i) => {
-      this.lines.push(`      const float ${own.get(x)} = base_(team, maxima.v[${i}]);`);
-    });
-    this.lines.push(
-      `      const auto sums = ${second};`,
-      `      const auto whole = meet<${rules.join(", ")}>(team, maxima, sums);`,
+    this.folded(
+      [...maxima, ...sums],
+      [
+        `      const auto maxima = ${first};`,
+        ...maxima.map((x, i) => `      const auto ${own.get(x)} = base_(team, maxima.v[${i}]);`),
+        `      const auto sums = ${second};`,
+        `      return meet<${rules.join(", ")}>(team, maxima, sums);`,
+      ],
     );
-    this.assign([...maxima, ...sums], "whole");
-    this.lines.push("    }");
   }
 
   /** The rows that an expression reads, entry by entry. */
@@ -265,27 +254,23 @@ class Body {
   private storeGradient({ apart, target, factors }: GradientParts): void {
     const out = this.args.buffer(this.options.buffers.gradient(), true);
     const nothing = constantValue(apart) === 0 && constantValue(target) === 0;
-    const zero = nothing ? null : factors.map((x) => `${this.printer.operand(x)} == 0.0f`).join(" && ");
-    const fill = `fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`;
-    if (zero === null) {
-      this.lines.push(`    ${fill}`);
+    if (nothing) {
+      this.lines.push(`    fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`);
       return;
     }
+    const zeros = factors.map((x) => `${this.printer.operand(x)} == 0.0f`);
+    const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
     const among = this.rows.withLogits([apart, target]);
     const single = factors.length === 1 ? (factors[0] as Expression) : null;
     const nonZero = new Set(single ? [single, neg(single) as Expression] : []);
     const map = this.rows.lambda([apart], { among, nonZero });
     const mend = this.rows.lambda([target], { among, nonZero });
-    const indent = " ".repeat(26);
+    const indent = " ".repeat(19);
     this.lines.push(
-      `    if (!reads${zero === "" ? "" : ` || (${zero})`}) {`,
-      `      ${fill}`,
-      `    } else if (!store_row(team, ${out}, place, ${this.args.size("vocab")}, target,`,
+      `    store_gradient(team, ${out}, place, t, ${this.args.size("vocab")}, target, ${this.status()}, ${zero ? `either(!reads, ${zero})` : "!reads"},`,
       `${indent}${map.text(map.texts[0] as string, indent)},`,
       `${indent}${mend.text(mend.texts[0] as string, indent)},`,
-      `${indent}${map.rows.join(", ")})) {`,
-      `      flag(${this.status()}, ${STATUS.token}, t);`,
-      "    }",
+      `${indent}${map.rows.join(", ")});`,
     );
   }
 
@@ -326,13 +311,14 @@ class Body {
         return this.named(x, `float(${this.args.config(x.attribute.name as string)})`);
       case "placeInGroup": {
         const first = this.args.buffer(buffers.structure("begin", ["sequence", "group"]));
-        return this.named(x, `float(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);
+        return this.named(x, `number(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);
       }
       case "policyLogprobs":
         return this.named(x, `load(${this.args.buffer(buffers.input("policy_logprobs"))}, ${this.index("token")})`);
       case "input": {
         const buffer = buffers.input(x.attribute.name as string);
         const [pointer, index] = [this.args.buffer(buffer), this.index(x.space as ElementSpace)];
+        if (buffer.dtype === "i32") return this.named(x, `number(read(${pointer}, ${index}))`);
         return this.named(
           x,
           buffer.default === undefined
@@ -353,7 +339,7 @@ class Body {
     if (name === undefined) {
       name = this.fresh("x");
       this.loaded.set(x, name);
-      this.lines.push(`    const float ${name} = ${text};`);
+      this.lines.push(`    const auto ${name} = ${text};`);
     }
     return name;
   }
@@ -366,7 +352,7 @@ class Body {
     const finer: ElementSpace = space === "group" ? "sequence" : "token";
     const text = `read(${this.args.buffer(this.options.buffers.structure("of", [finer, space]))}, ${this.index(finer)})`;
     const name = this.fresh("i");
-    this.lines.push(`    const index ${name} = ${text};`);
+    this.lines.push(`    const auto ${name} = ${text};`);
     this.indices.set(space, name);
     return name;
   }

@@ -1,5 +1,5 @@
 /** A plan as the text of its kernels for one target. */
-import { spreadOf } from "./geometry.js";
+import { rowsAtOnce, spreadOf } from "./geometry.js";
 import type { KernelText, LogitsDtype, Plan, PlanKernel, Target } from "./plan.js";
 import { commentText } from "./text.js";
 import { rowBytesOf } from "./traffic.js";
@@ -40,8 +40,9 @@ function unitKernel(
   { target, architecture, vocab }: EmitOptions,
 ) {
   const kernel = { id, body, entry: kind };
-  if (kind !== "sweep" || target === "cpu") return kernel;
+  if (kind !== "sweep") return kernel;
   const shape = { vocab, entryBytes: rowBytesOf(list, plan.buffers), values: exchanged };
+  if (target === "cpu") return { ...kernel, rows: rowsAtOnce(shape) };
   return { ...kernel, values: exchanged, spread: spreadOf(target === "emulated" ? "sm_90" : architecture, shape) };
 }
 

@@ -7,7 +7,22 @@ const HOST = "#define LOSSC_FN inline __attribute__((always_inline))\n";
 
 const PARTS: Record<Target, { readonly head: string; readonly files: readonly string[] }> = {
   cuda: { head: DEVICE, files: ["types.h", "cuda.h", "base.h", "simt.h", "tails.h"] },
-  cpu: { head: HOST, files: ["types.h", "host.h", "cpu.h", "base.h", "cpu-math.h", "cpu-rows.h", "tails.h"] },
+  cpu: {
+    head: HOST,
+    files: [
+      "types.h",
+      "host.h",
+      "cpu.h",
+      "base.h",
+      "cpu-math.h",
+      "cpu-doubles.h",
+      "cpu-per-row.h",
+      "cpu-rows.h",
+      "cpu-many-rows.h",
+      "cpu-entries.h",
+      "tails.h",
+    ],
+  },
   emulated: { head: HOST, files: ["types.h", "watch.h", "host.h", "emulated.h", "base.h", "simt.h", "tails.h"] },
 };
 

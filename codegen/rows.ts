@@ -57,9 +57,7 @@ export class Rows {
     printer.expect(roots);
     const used = among ?? [...this.opened.keys()].filter((row) => roots.some((root) => readsRow(root, row)));
     const rows = (used.length > 0 ? used : [logits as Expression]).map((row) => this.of(row));
-    const texts = roots.map((x) =>
-      x.space === "vocab" ? printer.print(x) : `splat<decltype(${rows[0]?.entry})>(${printer.print(x)})`,
-    );
+    const texts = roots.map((x) => (x.space === "vocab" ? printer.print(x) : `as_entry(${rows[0]?.entry}, ${printer.print(x)})`));
     const head = `[&](${rows.map((row) => `auto ${row.entry}`).join(", ")}) {`;
     const text = (result: string, indent: string) =>
       lines.length === 0

@@ -136,9 +136,8 @@ export class Printer {
   name(x: Expression, text = this.print(x)): string {
     const known = this.texts.get(x);
     if (known !== undefined && /^\w+$/.test(known)) return known;
-    const type = this.row ? "auto" : x.dtype === "bool" ? "bool" : "float";
     const name = this.fresh(x.dtype === "bool" ? "b" : "v");
-    this.lines.push(`${this.indent}const ${type} ${name} = ${text};`);
+    this.lines.push(`${this.indent}const auto ${name} = ${text};`);
     return this.remember(x, name);
   }
 

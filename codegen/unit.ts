@@ -1,5 +1,5 @@
 /** One translation unit: header, geometry, prelude, kernels, entry points. */
-import { type Spread, STEP, stepShared } from "./geometry.js";
+import { type RowsAtOnce, type Spread, STEP, stepShared } from "./geometry.js";
 import type { KernelText, Launch, Target } from "./plan.js";
 import { preludeText } from "./preludes.js";
 import { commentText } from "./text.js";
@@ -11,6 +11,8 @@ export interface UnitKernel {
   readonly entry: "sweep" | "step" | "map";
   /** Of a sweep on cuda or emulated. */
   readonly spread?: Spread;
+  /** Of a sweep on cpu. */
+  readonly rows?: RowsAtOnce;
   /** Values that the parts of a row exchange at once, at most. */
   readonly values?: number;
 }
@@ -47,9 +49,10 @@ export function unitText({ target, header, logit, kernels }: Unit): KernelText {
   return { target, text, launches: kernels.map((kernel) => launchOf(target, kernel)) };
 }
 
-/** The entry point: what the addon launches. A thread of the CPU takes what it gets. */
-function entryText(target: Target, { id, entry, spread, values = 0 }: UnitKernel): string[] {
+/** The entry point: what the addon launches. */
+function entryText(target: Target, { id, entry, spread, rows, values = 0 }: UnitKernel): string[] {
   const name = `LOSSC_${entry.toUpperCase()}(${id}, ${id.toUpperCase()}`;
+  if (rows) return [`// ${id}: a thread works on ${rows === 1 ? "one row" : `${rows} rows`} at once.`, `${name}, ${rows})`];
   if (target === "cpu") return [`${name})`];
   if (!spread) return [`${name}, ${STEP[target]})`];
   const { threads, lanes, cluster, resident } = spread;
@@ -66,9 +69,9 @@ function entryText(target: Target, { id, entry, spread, values = 0 }: UnitKernel
   ];
 }
 
-function launchOf(target: Target, { id, entry, spread }: UnitKernel): Launch {
+function launchOf(target: Target, { id, spread, rows }: UnitKernel): Launch {
   const step = STEP[target];
-  if (target === "cpu") return { kernel: id, block: 1, perBlock: entry === "sweep" ? 1 : step, cluster: 1, shared: 0 };
+  if (target === "cpu") return { kernel: id, block: 1, perBlock: rows ?? step, cluster: 1, shared: 0 };
   if (!spread) return { kernel: id, block: step, perBlock: step, cluster: 1, shared: stepShared(step) };
   const { threads, lanes, cluster, shared } = spread;
   return { kernel: id, block: threads, perBlock: threads / lanes, cluster, shared };

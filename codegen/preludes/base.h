@@ -5,6 +5,7 @@ LOSSC_FN Values<1 + sizeof...(Rest), T> values(T first, Rest... rest) {
   return {{first, rest...}};
 }
 
+template <class A, class B> LOSSC_FN auto select(bool c, A a, B b) -> decltype(c ? A() : B()) { return c ? a : b; }
 template <class T> LOSSC_FN T max_(T a, T b) { return select(either(a != a, a > b), a, b); }
 template <class T> LOSSC_FN T min_(T a, T b) { return select(either(a != a, a < b), a, b); }
 
@@ -76,7 +77,7 @@ LOSSC_FN void flag_non_finite(unsigned* status, int word, index element, float v
   if (v - v != 0.0f) flag(status, word, element);
 }
 // Which of the rows in memory is the token's: they lie in the order of the tokens that are visited, unless `rows` says where. Negative where it has none.
-LOSSC_FN index row_of(const int* rows, index t, index first) { return rows ? load(rows, t) : t - first; }
+LOSSC_FN index place_of(const int* rows, index t, index first) { return rows ? load(rows, t) : t - first; }
 // A target outside the vocabulary reads nothing: it is flagged, and stands for the first entry.
 LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* status) {
   const index target = load(targets, t);
@@ -85,7 +86,27 @@ LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* s
   return 0;
 }
 
+// ---- what one row knows ----
+
+// What a function gives where the condition holds, and something else where it does not.
+template <class V, class Then> LOSSC_FN V when(bool condition, V otherwise, const Then& then) {
+  if (condition) otherwise = then();
+  return otherwise;
+}
+// A value per token as an entry of its row.
+template <class Entry, class X> LOSSC_FN auto as_entry(Entry, X x) { return splat<Entry>(x); }
+
+// Writes the row's gradient, or zeros where that is known beforehand.
+template <class Team, class T, class Map, class Mend, class... Rows>
+LOSSC_FN void store_gradient(const Team& team, T* out, index place, index t, index vocab, index target, unsigned* status, bool zero,
+                             const Map& map, const Mend& mend, const Rows&... rows) {
+  if (zero) fill_row(team, out, place, vocab, 0.0f);
+  else if (!store_row(team, out, place, vocab, target, map, mend, rows...)) flag(status, 1, t);
+}
+
 // ---- elementwise functions that are arithmetic ----
+
+LOSSC_FN float number(index i) { return float(i); }
 
 // In float64 and rounded once: a rounding more would show in every ratio of probabilities. What exp_from_ does not give exactly may make the sum less than
 // the 1 that its maximum alone contributes; a logprob is never above 0 all the same.

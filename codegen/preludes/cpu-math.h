@@ -28,7 +28,5 @@ LOSSC_FN Packet max_(Packet a, float b) { return max_(a, broadcast(b)); }
 LOSSC_FN Packet max_(float a, Packet b) { return max_(broadcast(a), b); }
 LOSSC_FN Packet min_(Packet a, float b) { return min_(a, broadcast(b)); }
 LOSSC_FN Packet min_(float a, Packet b) { return min_(broadcast(a), b); }
-template <class X, class L, class H> LOSSC_FN Packet clamp_(X x, L low, H high) {
-  return min_(max_(broadcast(x), broadcast(low)), broadcast(high));
-}
+template <class X, class L, class H> LOSSC_FN auto clamp_(X x, L low, H high) { return min_(max_(x, low), high); }
 LOSSC_FN Mask is_finite_(Packet x) { return x - x == 0.0f; }

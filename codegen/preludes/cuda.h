@@ -96,7 +96,6 @@ template <> LOSSC_FN unsigned look<f16>(unsigned word, unsigned poison) {
 
 template <class T> LOSSC_FN T splat(float x) { return T(x); }
 LOSSC_FN bool either(bool a, bool b) { return a || b; }
-template <class T> LOSSC_FN T select(bool c, T a, T b) { return c ? a : b; }
 
 struct Lane {
   LOSSC_FN int thread() const { return int(threadIdx.x); }

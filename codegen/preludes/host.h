@@ -59,9 +59,6 @@ template <class T> LOSSC_FN T splat(float x);
 template <> LOSSC_FN float splat<float>(float x) { return x; }
 template <> LOSSC_FN double splat<double>(float x) { return x; }
 LOSSC_FN bool either(bool a, bool b) { return a || b; }
-LOSSC_FN float select(bool c, float a, float b) { return c ? a : b; }
-LOSSC_FN double select(bool c, double a, double b) { return c ? a : b; }
-LOSSC_FN bool select(bool c, bool a, bool b) { return c ? a : b; }
 
 LOSSC_FN float exp_from_(float x, float m) { return exp_(x - m); }
 LOSSC_FN double excess_(float) { return 0.0; }

@@ -61,6 +61,7 @@ struct Block {
 // itself. RESIDENT: the row is copied to shared memory when it is opened. VALUES: the most that the parts exchange at once.
 template <int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUES>
 struct Team {
+  using Tokens = index;
   Lane self;
   static constexpr int kPart = LANES < 32 ? LANES : 32;
   static constexpr int kParts = CLUSTER * LANES / kPart;

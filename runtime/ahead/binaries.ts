@@ -47,7 +47,7 @@ export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOpt
       for (const loss of losses) {
         for (const dtype of [...options.dtypes, ...(fromLogprobs(loss) ? [null] : [])]) {
           const { plan } = planOf(loss, dtype, checkConfig(loss));
-          for (const vocab of dtype === null ? [0] : vocabularies(target, options.vocab))
+          for (const vocab of dtype === null ? [0] : vocabularies(options.vocab))
             add(loss.name, architecture, emitText(plan, { target, architecture, vocab }));
         }
       }
@@ -60,9 +60,8 @@ export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOpt
 }
 
 /** Vocabularies among which there is one of every geometry: texts differ by geometry alone, and a key is made once. */
-function vocabularies(target: ShippedTarget, vocab: number | undefined): number[] {
+function vocabularies(vocab: number | undefined): number[] {
   if (vocab !== undefined) return [vocab];
-  if (target === "cpu") return [1];
   return Array.from({ length: 4 * LARGEST }, (_, i) => Math.floor(2 ** (LARGEST - i / 4)));
 }
 

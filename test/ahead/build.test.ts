@@ -41,8 +41,8 @@ test("the summary names modules, losses and binaries, and nothing else lies in t
     ["helper.js", []],
     ["terms.loss.js", []],
   ]);
-  // From logits, from logprobs, and the training client's.
-  expect(summary.binaries).toMatchObject({ count: 3, architectures: [HOST] });
+  // From logits with short rows and with long ones, from logprobs, and the training client's.
+  expect(summary.binaries).toMatchObject({ count: 4, architectures: [HOST] });
   expect(readdirSync(summary.out).sort()).toEqual([
     ...["helper.d.ts", "helper.js", "helper.js.map", "kernels", "mine.d.ts", "mine.js", "mine.js.map"],
     ...["terms.loss.d.ts", "terms.loss.js", "terms.loss.js.map"],

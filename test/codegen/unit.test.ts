@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK, PRELUDE_MARK, preludeText, stepUnit } from "../../codegen/emit.js";
-import { chipOf, spreadOf } from "../../codegen/geometry.js";
+import { chipOf, rowsAtOnce, spreadOf } from "../../codegen/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 
@@ -79,6 +79,28 @@ describe("geometry", () => {
     });
     expect(spreadOf("sm_90", { vocab: 300000, entryBytes: [2], values: 2 }).shared).toBeLessThanOrEqual(100 * 1024);
     expect(spreadOf("sm_80", { vocab: 128256, entryBytes: [2], values: 2 }).resident).toBe(false);
+  });
+
+  it("on the CPU is 16 rows of up to 4 KiB at once, and stands in the entry point", () => {
+    for (const [vocab, entryBytes, rows] of [
+      [1, [4], 16],
+      [1024, [4], 16],
+      [1025, [4], 1],
+      [2048, [2], 16],
+      [2049, [2], 1],
+      [682, [2, 4], 16],
+      [683, [2, 4], 1],
+    ] as const)
+      expect(rowsAtOnce({ vocab, entryBytes, values: 2 }), `${vocab} of ${entryBytes.join(" and ")}`).toBe(rows);
+    for (const [vocab, rows] of [
+      [2048, 16],
+      [2049, 1],
+    ] as const) {
+      const { text, launches } = emitText(plan, { target: "cpu", architecture: "x86_64", vocab });
+      expect(text).toContain(`\nLOSSC_SWEEP(k0, K0, ${rows})\n`);
+      // Pieces of a launch are whole sixteens, all but the last.
+      expect(launches).toEqual([{ kernel: "k0", block: 1, perBlock: rows, cluster: 1, shared: 0 }]);
+    }
   });
 
   it("is what a launch says", () => {

@@ -74,13 +74,14 @@ async function all(device: Device, vocab: number, what: Data): Promise<unknown[]
 }
 
 describe("threads", () => {
-  it("one and all of them give the same bits", async () => {
-    const what = data(4097, 97);
+  // Rows of which a thread works on 16 at once, and longer ones.
+  it.each([97, 1100])("one and all of them give the same bits, V %i", async (vocab) => {
+    const what = data(4097, vocab);
     await using one = await opened("cpu", { threads: 1 });
     await using many = await opened("cpu");
     await using three = await opened("cpu", { threads: 3 });
-    const expected = await all(one, 97, what);
-    for (const device of [many, three, many]) expect(await all(device, 97, what)).toEqual(expected);
+    const expected = await all(one, vocab, what);
+    for (const device of [many, three, many]) expect(await all(device, vocab, what)).toEqual(expected);
   });
 });
 

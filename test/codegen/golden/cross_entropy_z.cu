@@ -29,48 +29,41 @@ struct K0 {
     unsigned* p8;     // arrivals
     double* p9;       // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = float(a.c0);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    float r5 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = float(a.c0);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m3 = base_(team, maxima.v[0]);
+      const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r4 = whole.v[0];
-      r5 = whole.v[1];
-    }
-    const float v6 = r4 + log_(r5);
-    const float v7 = logprob_(r2, r4, r5);
-    const float v8 = select(x0 != 0.0f, x0 * ((x1 * (v6 * v6)) - v7), 0.0f);
-    put(team, a.p4, t, v8);
-    put(team, a.p5, t, v7);
-    flag_non_finite(a.p2, 1, t, v8);
-    const float v9 = chain_(chain_(x0, x1), 2.0f * v6);
-    const float v10 = -x0;
-    const float v11 = 1.0f / r5;
-    if (!reads || (v9 == 0.0f && v10 == 0.0f)) {
-      fill_row(team, a.p6, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, place, a.vocab, target,
-                          [&](auto z) {
-                            const auto v12 = exp_from_(z, r4) * v11;
-                            return chain_(v9, v12) + chain_(x0, v12);
-                          },
-                          [&](auto z) {
-                            const auto v13 = exp_from_(z, r4) * v11;
-                            return chain_(v9, v13) + chain_(v10, 1.0f - v13);
-                          },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto v7 = r5 + log_(r6);
+    const auto v8 = logprob_(r2, r5, r6);
+    const auto v9 = select(x0 != 0.0f, x0 * ((x1 * (v7 * v7)) - v8), 0.0f);
+    put(team, a.p4, t, v9);
+    put(team, a.p5, t, v8);
+    flag_non_finite(a.p2, 1, t, v9);
+    const auto v10 = chain_(chain_(x0, x1), 2.0f * v7);
+    const auto v11 = -x0;
+    const auto v12 = 1.0f / r6;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p2, either(!reads, (v10 == 0.0f) & (v11 == 0.0f)),
+                   [&](auto z) {
+                     const auto v13 = exp_from_(z, r5) * v12;
+                     return chain_(v10, v13) + chain_(x0, v13);
+                   },
+                   [&](auto z) {
+                     const auto v14 = exp_from_(z, r5) * v12;
+                     return chain_(v10, v14) + chain_(v11, 1.0f - v14);
+                   },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);

@@ -37,32 +37,29 @@ struct K0 {
     unsigned* p17;    // arrivals
     double* p18;      // a sum per sequence
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    float r5 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m3 = base_(team, maxima.v[0]);
+      const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r4 = whole.v[0];
-      r5 = whole.v[1];
-    }
-    const bool b6 = x0 != 0.0f;
-    put(team, a.p5, t, select(b6, 1.0f, 0.0f));
-    const float v7 = logprob_(r2, r4, r5);
-    put(team, a.p6, t, select(b6, v7 - x1, 0.0f));
-    put(team, a.p7, t, v7);
-    put(team, a.p8, t, r4);
-    put(team, a.p9, t, r5);
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto b7 = x0 != 0.0f;
+    put(team, a.p5, t, select(b7, 1.0f, 0.0f));
+    const auto v8 = logprob_(r2, r5, r6);
+    put(team, a.p6, t, select(b7, v8 - x1, 0.0f));
+    put(team, a.p7, t, v8);
+    put(team, a.p8, t, r5);
+    put(team, a.p9, t, r6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);
@@ -101,15 +98,15 @@ struct K1 {
     double* p37;        // a sum per group
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const index i0 = read(a.p20, i);
-    const float x1 = float(i - read(a.p19, i0));
-    const bool b2 = x1 == 0.0f;
-    const float x3 = load(a.p12, i);
-    const float v4 = select(x3 > 0.0f, 1.0f, 0.0f);
+    const auto i0 = read(a.p20, i);
+    const auto x1 = number(i - read(a.p19, i0));
+    const auto b2 = x1 == 0.0f;
+    const auto x3 = load(a.p12, i);
+    const auto v4 = select(x3 > 0.0f, 1.0f, 0.0f);
     store(a.p21, i, select(b2, v4, 0.0f));
-    const bool b5 = x1 == 1.0f;
+    const auto b5 = x1 == 1.0f;
     store(a.p22, i, select(b5, v4, 0.0f));
-    const float x6 = load(a.p18, i);
+    const auto x6 = load(a.p18, i);
     store(a.p23, i, select(b2, x6, 0.0f));
     store(a.p24, i, select(b5, x6, 0.0f));
   }
@@ -142,14 +139,14 @@ struct K2 {
     double* p41;        // loss
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float x0 = float(a.c0);
-    const float x1 = float(a.c1);
-    const float x2 = load(a.p27, i);
-    const float x3 = load(a.p31, i);
-    const float x4 = load(a.p34, i);
-    const float x5 = load(a.p37, i);
-    const float v6 = x1 * (x4 - x5);
-    const float v7 = select((x2 > 0.0f) & (x3 > 0.0f), ((x0 - 1.0f) * log_sigmoid_(v6)) - (x0 * log_sigmoid_(-v6)), 0.0f);
+    const auto x0 = float(a.c0);
+    const auto x1 = float(a.c1);
+    const auto x2 = load(a.p27, i);
+    const auto x3 = load(a.p31, i);
+    const auto x4 = load(a.p34, i);
+    const auto x5 = load(a.p37, i);
+    const auto v6 = x1 * (x4 - x5);
+    const auto v7 = select((x2 > 0.0f) & (x3 > 0.0f), ((x0 - 1.0f) * log_sigmoid_(v6)) - (x0 * log_sigmoid_(-v6)), 0.0f);
     store(a.p38, i, v7);
     flag_non_finite(a.p2, 3, i, v7);
   }
@@ -185,38 +182,34 @@ struct K3 {
     const float* p8;    // a value per token
     const float* p9;    // a value per token
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const index i1 = read(a.p13, t);
-    const index i2 = read(a.p20, i1);
-    const float x3 = float(i1 - read(a.p19, i2));
-    const float x4 = float(a.c0);
-    const float x5 = float(a.c1);
-    const float x6 = load(a.p27, i2);
-    const float x7 = load(a.p31, i2);
-    const bool b8 = (x6 > 0.0f) & (x7 > 0.0f);
-    const float x9 = load(a.p34, i2);
-    const float x10 = load(a.p37, i2);
-    const float v11 = x5 * (x9 - x10);
-    const float v12 = select(b8, chain_(x4 - 1.0f, sigmoid_(-v11)), 0.0f) - chain_(chain_(-select(b8, 1.0f, 0.0f), x4), sigmoid_(v11));
-    const float v13 = chain_(v12, x5);
-    const float v14 = select(x3 == 1.0f, -v13, 0.0f) + select(x3 == 0.0f, v13, 0.0f);
-    const bool b15 = x0 != 0.0f;
-    const float x16 = load(a.p8, t);
-    const float x17 = load(a.p9, t);
-    const float v18 = 1.0f / x17;
-    if (!reads || (v14 == 0.0f)) {
-      fill_row(team, a.p42, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p42, place, a.vocab, target,
-                          [&](auto z) { return select(b15, -v14 * (exp_from_(z, x16) * v18), 0.0f); },
-                          [&](auto z) { return select(b15, v14 * (1.0f - (exp_from_(z, x16) * v18)), 0.0f); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+    const auto i1 = read(a.p13, t);
+    const auto i2 = read(a.p20, i1);
+    const auto x3 = number(i1 - read(a.p19, i2));
+    const auto x4 = float(a.c0);
+    const auto x5 = float(a.c1);
+    const auto x6 = load(a.p27, i2);
+    const auto x7 = load(a.p31, i2);
+    const auto b8 = (x6 > 0.0f) & (x7 > 0.0f);
+    const auto x9 = load(a.p34, i2);
+    const auto x10 = load(a.p37, i2);
+    const auto v11 = x5 * (x9 - x10);
+    const auto v12 = select(b8, chain_(x4 - 1.0f, sigmoid_(-v11)), 0.0f) - chain_(chain_(-select(b8, 1.0f, 0.0f), x4), sigmoid_(v11));
+    const auto v13 = chain_(v12, x5);
+    const auto v14 = select(x3 == 1.0f, -v13, 0.0f) + select(x3 == 0.0f, v13, 0.0f);
+    const auto b15 = x0 != 0.0f;
+    const auto x16 = load(a.p8, t);
+    const auto x17 = load(a.p9, t);
+    const auto v18 = 1.0f / x17;
+    store_gradient(team, a.p42, place, t, a.vocab, target, a.p2, either(!reads, v14 == 0.0f),
+                   [&](auto z) { return select(b15, -v14 * (exp_from_(z, x16) * v18), 0.0f); },
+                   [&](auto z) { return select(b15, v14 * (1.0f - (exp_from_(z, x16) * v18)), 0.0f); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };

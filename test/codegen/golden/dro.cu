@@ -31,44 +31,37 @@ struct K0 {
     unsigned* p10;    // arrivals
     double* p11;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = float(a.c0);
-    const float x2 = load(a.p4, t);
-    const float x3 = load(a.p5, t);
-    float r4 = 0.0f;  // the target's logit
-    if (reads) r4 = at(row, target);
-    float r6 = 0.0f;  // max over the row
-    float r7 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = float(a.c0);
+    const auto x2 = load(a.p4, t);
+    const auto x3 = load(a.p5, t);
+    const auto r4 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f6 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m5 = base_(team, maxima.v[0]);
+      const auto m5 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m5)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r6 = whole.v[0];
-      r7 = whole.v[1];
-    }
-    const float v8 = 0.5f * x1;
-    const float v9 = logprob_(r4, r6, r7);
-    const float v10 = v9 - x2;
-    const float v11 = select(x0 != 0.0f, x0 * ((v8 * pow_(v10, 2.0f)) - (v9 * x3)), 0.0f);
-    put(team, a.p6, t, v11);
-    put(team, a.p7, t, v9);
-    flag_non_finite(a.p2, 1, t, v11);
-    const float v12 = chain_(chain_(x0, v8), 2.0f * pow_(v10, 1.0f)) + chain_(-x0, x3);
-    const float v13 = 1.0f / r7;
-    if (!reads || (v12 == 0.0f)) {
-      fill_row(team, a.p8, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, place, a.vocab, target,
-                          [&](auto z) { return -v12 * (exp_from_(z, r6) * v13); },
-                          [&](auto z) { return v12 * (1.0f - (exp_from_(z, r6) * v13)); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r7 = f6.v[0];  // max over the row
+    const auto r8 = f6.v[1];  // sum over the row
+    const auto v9 = 0.5f * x1;
+    const auto v10 = logprob_(r4, r7, r8);
+    const auto v11 = v10 - x2;
+    const auto v12 = select(x0 != 0.0f, x0 * ((v9 * pow_(v11, 2.0f)) - (v10 * x3)), 0.0f);
+    put(team, a.p6, t, v12);
+    put(team, a.p7, t, v10);
+    flag_non_finite(a.p2, 1, t, v12);
+    const auto v13 = chain_(chain_(x0, v9), 2.0f * pow_(v11, 1.0f)) + chain_(-x0, x3);
+    const auto v14 = 1.0f / r8;
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, either(!reads, v13 == 0.0f),
+                   [&](auto z) { return -v13 * (exp_from_(z, r7) * v14); },
+                   [&](auto z) { return v13 * (1.0f - (exp_from_(z, r7) * v14)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);

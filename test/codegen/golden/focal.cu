@@ -29,44 +29,37 @@ struct K0 {
     unsigned* p8;     // arrivals
     double* p9;       // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = float(a.c0);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    float r5 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = float(a.c0);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m3 = base_(team, maxima.v[0]);
+      const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r4 = whole.v[0];
-      r5 = whole.v[1];
-    }
-    const float v6 = logprob_(r2, r4, r5);
-    const float v7 = exp_(v6);
-    const float v8 = 1.0f - v7;
-    const float v9 = pow_(v8, x1);
-    const float v10 = select(x0 != 0.0f, -(x0 * (v9 * v6)), 0.0f);
-    put(team, a.p4, t, v10);
-    put(team, a.p5, t, v6);
-    flag_non_finite(a.p2, 1, t, v10);
-    const float v11 = select(x1 == 0.0f, 0.0f, chain_(-chain_(x0, v6), x1 * pow_(v8, x1 - 1.0f)));
-    const float v12 = chain_(-x0, v9) + chain_(-v11, v7);
-    const float v13 = 1.0f / r5;
-    if (!reads || (v12 == 0.0f)) {
-      fill_row(team, a.p6, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, place, a.vocab, target,
-                          [&](auto z) { return -v12 * (exp_from_(z, r4) * v13); },
-                          [&](auto z) { return v12 * (1.0f - (exp_from_(z, r4) * v13)); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto v7 = logprob_(r2, r5, r6);
+    const auto v8 = exp_(v7);
+    const auto v9 = 1.0f - v8;
+    const auto v10 = pow_(v9, x1);
+    const auto v11 = select(x0 != 0.0f, -(x0 * (v10 * v7)), 0.0f);
+    put(team, a.p4, t, v11);
+    put(team, a.p5, t, v7);
+    flag_non_finite(a.p2, 1, t, v11);
+    const auto v12 = select(x1 == 0.0f, 0.0f, chain_(-chain_(x0, v7), x1 * pow_(v9, x1 - 1.0f)));
+    const auto v13 = chain_(-x0, v10) + chain_(-v12, v8);
+    const auto v14 = 1.0f / r6;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p2, either(!reads, v13 == 0.0f),
+                   [&](auto z) { return -v13 * (exp_from_(z, r5) * v14); },
+                   [&](auto z) { return v13 * (1.0f - (exp_from_(z, r5) * v14)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);

@@ -30,31 +30,21 @@ struct K0 {
     unsigned* p9;     // arrivals
     double* p10;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
     const auto row1 = open(team, reads, a.p4, t, a.vocab, row);
-    const float x1 = float(a.c0);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    const float v6 = 1.0f / x1;
-    float r11 = 0.0f;  // max over the row
-    float r12 = 0.0f;  // max over the row
-    float r13 = 0.0f;  // max over the row
-    float r14 = 1.0f;  // sum over the row
-    float r15 = 1.0f;  // sum over the row
-    float r16 = 1.0f;  // sum over the row
-    float r17 = 1.0f;  // sum over the row
-    float r18 = 1.0f;  // sum over the row
-    float r19 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = float(a.c0);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto v6 = 1.0f / x1;
+    const auto f11 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max, Max, Max>(team, [&](auto z, auto z1) { return values(z1 * v6, z * v6, z); }, row, row1);
-      const float m3 = base_(team, maxima.v[0]);
-      const float m4 = base_(team, maxima.v[1]);
-      const float m5 = base_(team, maxima.v[2]);
+      const auto m3 = base_(team, maxima.v[0]);
+      const auto m4 = base_(team, maxima.v[1]);
+      const auto m5 = base_(team, maxima.v[2]);
       const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto v7 = exp_from_(z1 * v6, m3);
         const auto b8 = z != -LOSSC_INFINITY;
@@ -62,39 +52,35 @@ struct K0 {
         const auto v10 = (z * v6) - m4;
         return values(v7, select(b8, absorb_(v9, v7), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v7, v10), 0.0f), exp_from_(z * v6, m4), exp_from_(z, m5));
       }, row, row1);
-      const auto whole = meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
-      r11 = whole.v[0];
-      r12 = whole.v[1];
-      r13 = whole.v[2];
-      r14 = whole.v[3];
-      r15 = whole.v[4];
-      r16 = whole.v[5];
-      r17 = whole.v[6];
-      r18 = whole.v[7];
-      r19 = whole.v[8];
-    }
-    const float v20 = 1.0f / r14;
-    const float v21 = (absorb_(v20, r15) - absorb_(r16, absorb_(v20, log_(r14)))) + absorb_(absorb_(-1.0f, v20), r17);
-    const float v22 = select(x0 != 0.0f, x0 * (v21 + absorb_(r16, absorb_(v20, log_(r18)))), 0.0f);
-    put(team, a.p5, t, v22);
-    put(team, a.p6, t, logprob_(r2, r13, r19));
-    flag_non_finite(a.p2, 1, t, v22);
-    const float v23 = absorb_(r16, absorb_(x0, v20));
-    const float v24 = 1.0f / r18;
-    if (!reads) {
-      fill_row(team, a.p7, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p7, place, a.vocab, target,
-                          [&](auto z, auto z1) {
-                            const auto v25 = select(z != -LOSSC_INFINITY, absorb_(x0, exp_from_(z1 * v6, r11) * v20), 0.0f);
-                            return chain_(absorb_(v23, exp_from_(z * v6, r12) * v24) - v25, v6);
-                          },
-                          [&](auto z, auto z1) {
-                            const auto v26 = select(z != -LOSSC_INFINITY, absorb_(x0, exp_from_(z1 * v6, r11) * v20), 0.0f);
-                            return chain_(absorb_(v23, exp_from_(z * v6, r12) * v24) - v26, v6);
-                          },
-                          row, row1)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+    });
+    const auto r12 = f11.v[0];  // max over the row
+    const auto r13 = f11.v[1];  // max over the row
+    const auto r14 = f11.v[2];  // max over the row
+    const auto r15 = f11.v[3];  // sum over the row
+    const auto r16 = f11.v[4];  // sum over the row
+    const auto r17 = f11.v[5];  // sum over the row
+    const auto r18 = f11.v[6];  // sum over the row
+    const auto r19 = f11.v[7];  // sum over the row
+    const auto r20 = f11.v[8];  // sum over the row
+    const auto v21 = 1.0f / r15;
+    const auto v22 = (absorb_(v21, r16) - absorb_(r17, absorb_(v21, log_(r15)))) + absorb_(absorb_(-1.0f, v21), r18);
+    const auto v23 = select(x0 != 0.0f, x0 * (v22 + absorb_(r17, absorb_(v21, log_(r19)))), 0.0f);
+    put(team, a.p5, t, v23);
+    put(team, a.p6, t, logprob_(r2, r14, r20));
+    flag_non_finite(a.p2, 1, t, v23);
+    const auto v24 = absorb_(r17, absorb_(x0, v21));
+    const auto v25 = 1.0f / r19;
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p2, !reads,
+                   [&](auto z, auto z1) {
+                     const auto v26 = select(z != -LOSSC_INFINITY, absorb_(x0, exp_from_(z1 * v6, r12) * v21), 0.0f);
+                     return chain_(absorb_(v24, exp_from_(z * v6, r13) * v25) - v26, v6);
+                   },
+                   [&](auto z, auto z1) {
+                     const auto v27 = select(z != -LOSSC_INFINITY, absorb_(x0, exp_from_(z1 * v6, r12) * v21), 0.0f);
+                     return chain_(absorb_(v24, exp_from_(z * v6, r13) * v25) - v27, v6);
+                   },
+                   row, row1);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p8, a.p9, a.p10);

@@ -44,38 +44,35 @@ struct K0 {
     unsigned* p22;    // arrivals
     double* p23;      // a sum per sequence
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p2, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p1, t, a.vocab, a.p3);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p4, place, a.vocab);
-    const float x1 = load(a.p5, t);
-    const float x2 = load(a.p6, t);
-    const float x3 = float(a.c0);
-    const float x4 = float(a.c1);
-    float r5 = 0.0f;  // the target's logit
-    if (reads) r5 = at(row, target);
-    float r7 = 0.0f;  // max over the row
-    float r8 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p5, t);
+    const auto x2 = load(a.p6, t);
+    const auto x3 = float(a.c0);
+    const auto x4 = float(a.c1);
+    const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m6 = base_(team, maxima.v[0]);
+      const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r7 = whole.v[0];
-      r8 = whole.v[1];
-    }
-    const bool b9 = x0 != 0.0f;
-    put(team, a.p7, t, select(b9, 1.0f, 0.0f));
-    put(team, a.p8, t, select(b9, x1, 0.0f));
-    const float v10 = sign_(x1);
-    const float v11 = logprob_(r5, r7, r8);
-    const float v12 = v11 - x2;
-    put(team, a.p9, t, select(b9, v10 * min_(v10 * v12, v10 * clamp_(v12, -x3, x4)), 0.0f));
-    put(team, a.p0, t, v11);
-    put(team, a.p10, t, r7);
-    put(team, a.p11, t, r8);
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r8 = f7.v[0];  // max over the row
+    const auto r9 = f7.v[1];  // sum over the row
+    const auto b10 = x0 != 0.0f;
+    put(team, a.p7, t, select(b10, 1.0f, 0.0f));
+    put(team, a.p8, t, select(b10, x1, 0.0f));
+    const auto v11 = sign_(x1);
+    const auto v12 = logprob_(r5, r8, r9);
+    const auto v13 = v12 - x2;
+    put(team, a.p9, t, select(b10, v11 * min_(v11 * v13, v11 * clamp_(v13, -x3, x4)), 0.0f));
+    put(team, a.p0, t, v12);
+    put(team, a.p10, t, r8);
+    put(team, a.p11, t, r9);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p15, a.p16, a.p17}, first, count, a.p7, a.p12, a.p13, a.p14);
@@ -102,10 +99,10 @@ struct K1 {
     double* p27;        // loss
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float x0 = load(a.p14, i);
-    const float x1 = load(a.p20, i);
-    const float x2 = load(a.p23, i);
-    const float v3 = select(x0 > 0.0f, -((x1 / x0) * exp_(x2 / x0)), 0.0f);
+    const auto x0 = load(a.p14, i);
+    const auto x1 = load(a.p20, i);
+    const auto x2 = load(a.p23, i);
+    const auto v3 = select(x0 > 0.0f, -((x1 / x0) * exp_(x2 / x0)), 0.0f);
     store(a.p24, i, v3);
     flag_non_finite(a.p3, 2, i, v3);
   }
@@ -141,41 +138,37 @@ struct K2 {
     const float* p10;   // a value per token
     const float* p11;   // a value per token
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p2, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p1, t, a.vocab, a.p3);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p4, place, a.vocab);
-    const float x1 = load(a.p0, t);
-    const float x2 = load(a.p6, t);
-    const float x3 = float(a.c0);
-    const float x4 = float(a.c1);
-    const float x5 = load(a.p5, t);
-    const float v6 = x1 - x2;
-    const float v7 = -x3;
-    const float v8 = sign_(x5);
-    const float v9 = v8 * clamp_(v6, v7, x4);
-    const float v10 = v8 * v6;
-    const index i11 = read(a.p15, t);
-    const float x12 = load(a.p14, i11);
-    const float x13 = load(a.p20, i11);
-    const float x14 = load(a.p23, i11);
-    const float v15 = chain_(chain_(-select(x12 > 0.0f, 1.0f, 0.0f), x13 / x12), exp_(x14 / x12));
-    const float v16 = select(x0 != 0.0f, chain_(chain_(v15, 1.0f / x12), v8), 0.0f);
-    const float v17 = chain_(select(v10 == v9, v16 * 0.5f, v16), v8);
-    const float v18 = select((v6 >= v7) & (v6 <= x4), select(v9 > v10, 0.0f, v17), 0.0f) + select(v10 > v9, 0.0f, v17);
-    const float x19 = load(a.p10, t);
-    const float x20 = load(a.p11, t);
-    const float v21 = 1.0f / x20;
-    if (!reads || (v18 == 0.0f)) {
-      fill_row(team, a.p28, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p28, place, a.vocab, target,
-                          [&](auto z) { return -v18 * (exp_from_(z, x19) * v21); },
-                          [&](auto z) { return v18 * (1.0f - (exp_from_(z, x19) * v21)); },
-                          row)) {
-      flag(a.p3, 1, t);
-    }
+    const auto x1 = load(a.p0, t);
+    const auto x2 = load(a.p6, t);
+    const auto x3 = float(a.c0);
+    const auto x4 = float(a.c1);
+    const auto x5 = load(a.p5, t);
+    const auto v6 = x1 - x2;
+    const auto v7 = -x3;
+    const auto v8 = sign_(x5);
+    const auto v9 = v8 * clamp_(v6, v7, x4);
+    const auto v10 = v8 * v6;
+    const auto i11 = read(a.p15, t);
+    const auto x12 = load(a.p14, i11);
+    const auto x13 = load(a.p20, i11);
+    const auto x14 = load(a.p23, i11);
+    const auto v15 = chain_(chain_(-select(x12 > 0.0f, 1.0f, 0.0f), x13 / x12), exp_(x14 / x12));
+    const auto v16 = select(x0 != 0.0f, chain_(chain_(v15, 1.0f / x12), v8), 0.0f);
+    const auto v17 = chain_(select(v10 == v9, v16 * 0.5f, v16), v8);
+    const auto v18 = select((v6 >= v7) & (v6 <= x4), select(v9 > v10, 0.0f, v17), 0.0f) + select(v10 > v9, 0.0f, v17);
+    const auto x19 = load(a.p10, t);
+    const auto x20 = load(a.p11, t);
+    const auto v21 = 1.0f / x20;
+    store_gradient(team, a.p28, place, t, a.vocab, target, a.p3, either(!reads, v18 == 0.0f),
+                   [&](auto z) { return -v18 * (exp_from_(z, x19) * v21); },
+                   [&](auto z) { return v18 * (1.0f - (exp_from_(z, x19) * v21)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };

@@ -37,32 +37,29 @@ struct K0 {
     unsigned* p17;    // arrivals
     double* p18;      // a sum per sequence
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p2, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p1, t, a.vocab, a.p3);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p4, place, a.vocab);
-    const float x1 = load(a.p5, t);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    float r5 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p5, t);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m3 = base_(team, maxima.v[0]);
+      const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r4 = whole.v[0];
-      r5 = whole.v[1];
-    }
-    const bool b6 = x0 != 0.0f;
-    const float v7 = logprob_(r2, r4, r5);
-    put(team, a.p6, t, select(b6, v7 - x1, 0.0f));
-    put(team, a.p7, t, select(b6, 1.0f, 0.0f));
-    put(team, a.p0, t, v7);
-    put(team, a.p8, t, r4);
-    put(team, a.p9, t, r5);
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto b7 = x0 != 0.0f;
+    const auto v8 = logprob_(r2, r5, r6);
+    put(team, a.p6, t, select(b7, v8 - x1, 0.0f));
+    put(team, a.p7, t, select(b7, 1.0f, 0.0f));
+    put(team, a.p0, t, v8);
+    put(team, a.p8, t, r5);
+    put(team, a.p9, t, r6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p6, a.p10, a.p11, a.p12);
@@ -100,39 +97,35 @@ struct K1 {
     unsigned* p23;      // arrivals
     double* p24;        // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p2, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p1, t, a.vocab, a.p3);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p4, place, a.vocab);
-    const float x1 = load(a.p0, t);
-    const float x2 = load(a.p19, t);
-    const float x3 = float(a.c0);
-    const float x4 = float(a.c1);
-    const index i5 = read(a.p13, t);
-    const float x6 = load(a.p12, i5);
-    const float x7 = load(a.p18, i5);
-    const float v8 = exp_((x1 - x1) + (x6 / x7));
-    const float v9 = v8 * x2;
-    const float v10 = clamp_(v8, x3, x4) * x2;
-    const float v11 = select(x0 != 0.0f, -(x0 * min_(v9, v10)), 0.0f);
+    const auto x1 = load(a.p0, t);
+    const auto x2 = load(a.p19, t);
+    const auto x3 = float(a.c0);
+    const auto x4 = float(a.c1);
+    const auto i5 = read(a.p13, t);
+    const auto x6 = load(a.p12, i5);
+    const auto x7 = load(a.p18, i5);
+    const auto v8 = exp_((x1 - x1) + (x6 / x7));
+    const auto v9 = v8 * x2;
+    const auto v10 = clamp_(v8, x3, x4) * x2;
+    const auto v11 = select(x0 != 0.0f, -(x0 * min_(v9, v10)), 0.0f);
     put(team, a.p20, t, v11);
     flag_non_finite(a.p3, 1, t, v11);
-    const float v12 = chain_(select(v9 == v10, -(x0 * 0.5f), -x0), x2);
-    const float v13 = select((v8 >= x3) & (v8 <= x4), select(v10 > v9, 0.0f, v12), 0.0f) + select(v9 > v10, 0.0f, v12);
-    const float v14 = chain_(v13, v8);
-    const float x15 = load(a.p8, t);
-    const float x16 = load(a.p9, t);
-    const float v17 = 1.0f / x16;
-    if (!reads || (v14 == 0.0f)) {
-      fill_row(team, a.p21, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p21, place, a.vocab, target,
-                          [&](auto z) { return -v14 * (exp_from_(z, x15) * v17); },
-                          [&](auto z) { return v14 * (1.0f - (exp_from_(z, x15) * v17)); },
-                          row)) {
-      flag(a.p3, 1, t);
-    }
+    const auto v12 = chain_(select(v9 == v10, -(x0 * 0.5f), -x0), x2);
+    const auto v13 = select((v8 >= x3) & (v8 <= x4), select(v10 > v9, 0.0f, v12), 0.0f) + select(v9 > v10, 0.0f, v12);
+    const auto v14 = chain_(v13, v8);
+    const auto x15 = load(a.p8, t);
+    const auto x16 = load(a.p9, t);
+    const auto v17 = 1.0f / x16;
+    store_gradient(team, a.p21, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
+                   [&](auto z) { return -v14 * (exp_from_(z, x15) * v17); },
+                   [&](auto z) { return v14 * (1.0f - (exp_from_(z, x15) * v17)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p20, a.p22, a.p23, a.p24);

@@ -30,42 +30,35 @@ struct K0 {
     unsigned* p10;    // arrivals
     double* p11;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    const float x2 = load(a.p5, t);
-    float r3 = 0.0f;  // the target's logit
-    if (reads) r3 = at(row, target);
-    float r5 = 0.0f;  // max over the row
-    float r6 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto x2 = load(a.p5, t);
+    const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m4 = base_(team, maxima.v[0]);
+      const auto m4 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m4)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r5 = whole.v[0];
-      r6 = whole.v[1];
-    }
-    const float v7 = logprob_(r3, r5, r6);
-    const float v8 = exp_(v7 - x1);
-    const float v9 = select(x0 != 0.0f, -(x0 * (v8 * x2)), 0.0f);
-    put(team, a.p6, t, v9);
-    put(team, a.p7, t, v7);
-    flag_non_finite(a.p2, 1, t, v9);
-    const float v10 = chain_(-chain_(x0, x2), v8);
-    const float v11 = 1.0f / r6;
-    if (!reads || (v10 == 0.0f)) {
-      fill_row(team, a.p8, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, place, a.vocab, target,
-                          [&](auto z) { return -v10 * (exp_from_(z, r5) * v11); },
-                          [&](auto z) { return v10 * (1.0f - (exp_from_(z, r5) * v11)); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r6 = f5.v[0];  // max over the row
+    const auto r7 = f5.v[1];  // sum over the row
+    const auto v8 = logprob_(r3, r6, r7);
+    const auto v9 = exp_(v8 - x1);
+    const auto v10 = select(x0 != 0.0f, -(x0 * (v9 * x2)), 0.0f);
+    put(team, a.p6, t, v10);
+    put(team, a.p7, t, v8);
+    flag_non_finite(a.p2, 1, t, v10);
+    const auto v11 = chain_(-chain_(x0, x2), v9);
+    const auto v12 = 1.0f / r7;
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, either(!reads, v11 == 0.0f),
+                   [&](auto z) { return -v11 * (exp_from_(z, r6) * v12); },
+                   [&](auto z) { return v11 * (1.0f - (exp_from_(z, r6) * v12)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);

@@ -31,33 +31,22 @@ struct K0 {
     unsigned* p9;     // arrivals
     double* p10;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
     const auto row1 = open(team, reads, a.p4, t, a.vocab, row);
-    const float x1 = float(a.c0);
-    const float x2 = float(a.c1);
-    float r3 = 0.0f;  // the target's logit
-    if (reads) r3 = at(row, target);
-    const float v7 = 1.0f / x2;
-    float r13 = 0.0f;  // max over the row
-    float r14 = 0.0f;  // max over the row
-    float r15 = 0.0f;  // max over the row
-    float r16 = 1.0f;  // sum over the row
-    float r17 = 1.0f;  // sum over the row
-    float r18 = 1.0f;  // sum over the row
-    float r19 = 1.0f;  // sum over the row
-    float r20 = 1.0f;  // sum over the row
-    float r21 = 1.0f;  // sum over the row
-    float r22 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = float(a.c0);
+    const auto x2 = float(a.c1);
+    const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto v7 = 1.0f / x2;
+    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max, Max, Max>(team, [&](auto z, auto z1) { return values(z1 * v7, z * v7, z); }, row, row1);
-      const float m4 = base_(team, maxima.v[0]);
-      const float m5 = base_(team, maxima.v[1]);
-      const float m6 = base_(team, maxima.v[2]);
+      const auto m4 = base_(team, maxima.v[0]);
+      const auto m5 = base_(team, maxima.v[1]);
+      const auto m6 = base_(team, maxima.v[2]);
       const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto v8 = exp_from_(z1 * v7, m4);
         const auto b9 = z != -LOSSC_INFINITY;
@@ -66,81 +55,73 @@ struct K0 {
         const auto v12 = (z * v7) - m5;
         return values(v8, select(b9, absorb_(v10, v8), 0.0f), select(b9, v8, 0.0f), v11, select(b9, absorb_(v12, v11), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
       }, row, row1);
-      const auto whole = meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Scaled<1>, Shifted<1, 1, 5>, Scaled<1>, Scaled<2>>(team, maxima, sums);
-      r13 = whole.v[0];
-      r14 = whole.v[1];
-      r15 = whole.v[2];
-      r16 = whole.v[3];
-      r17 = whole.v[4];
-      r18 = whole.v[5];
-      r19 = whole.v[6];
-      r20 = whole.v[7];
-      r21 = whole.v[8];
-      r22 = whole.v[9];
-    }
-    const float v25 = 1.0f / r16;
-    const float v26 = 1.0f - x1;
-    const float v28 = 1.0f / r19;
-    float r32 = 1.0f;  // sum over the row
-    float r33 = 1.0f;  // sum over the row
-    float r34 = 1.0f;  // sum over the row
-    float r35 = 1.0f;  // sum over the row
-    if (reads) {
-      const auto folded = fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
-        const auto b23 = z != -LOSSC_INFINITY;
-        const auto v24 = exp_from_(z1 * v7, r13);
-        const auto v27 = exp_from_(z * v7, r14);
-        const auto v29 = absorb_(x1, v24 * v25) + absorb_(v26, v27 * v28);
-        const auto v30 = log_(v29);
-        const auto v31 = 1.0f / v29;
-        return values(select(b23, absorb_(v24, v30), 0.0f), select(b23, absorb_(v27, v30), 0.0f), select(b23, absorb_(v27, absorb_(v27, v31)), 0.0f), select(b23, absorb_(v27, absorb_(v24, v31)), 0.0f));
+      return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Scaled<1>, Shifted<1, 1, 5>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+    });
+    const auto r14 = f13.v[0];  // max over the row
+    const auto r15 = f13.v[1];  // max over the row
+    const auto r16 = f13.v[2];  // max over the row
+    const auto r17 = f13.v[3];  // sum over the row
+    const auto r18 = f13.v[4];  // sum over the row
+    const auto r19 = f13.v[5];  // sum over the row
+    const auto r20 = f13.v[6];  // sum over the row
+    const auto r21 = f13.v[7];  // sum over the row
+    const auto r22 = f13.v[8];  // sum over the row
+    const auto r23 = f13.v[9];  // sum over the row
+    const auto v26 = 1.0f / r17;
+    const auto v27 = 1.0f - x1;
+    const auto v29 = 1.0f / r20;
+    const auto f33 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
+      return fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
+        const auto b24 = z != -LOSSC_INFINITY;
+        const auto v25 = exp_from_(z1 * v7, r14);
+        const auto v28 = exp_from_(z * v7, r15);
+        const auto v30 = absorb_(x1, v25 * v26) + absorb_(v27, v28 * v29);
+        const auto v31 = log_(v30);
+        const auto v32 = 1.0f / v30;
+        return values(select(b24, absorb_(v25, v31), 0.0f), select(b24, absorb_(v28, v31), 0.0f), select(b24, absorb_(v28, absorb_(v28, v32)), 0.0f), select(b24, absorb_(v28, absorb_(v25, v32)), 0.0f));
       }, row, row1);
-      r32 = folded.v[0];
-      r33 = folded.v[1];
-      r34 = folded.v[2];
-      r35 = folded.v[3];
-    }
-    const float v36 = (absorb_(v25, r17) - absorb_(r18, absorb_(v25, log_(r16)))) + absorb_(absorb_(-1.0f, v25), r32);
-    const float v37 = log_(r19);
-    const float v38 = (absorb_(v28, r20) - absorb_(r21, absorb_(v37, v28))) + absorb_(absorb_(-1.0f, v28), r33);
-    const float v39 = select(x0 != 0.0f, x0 * ((x1 * v36) + (v26 * v38)), 0.0f);
-    put(team, a.p5, t, v39);
-    put(team, a.p6, t, logprob_(r3, r15, r22));
-    flag_non_finite(a.p2, 1, t, v39);
-    const float v41 = chain_(x0, v26);
-    const float v44 = absorb_(v28, v41);
-    const float v45 = absorb_(r21, v44);
-    const float v49 = chain_(x0, x1);
-    const float v51 = (absorb_(r20, v44) - absorb_(r21, absorb_(v28, absorb_(v37, v41)))) + absorb_(r33, absorb_(v28, absorb_(v41, -1.0f)));
-    const float v52 = (v51 - absorb_(absorb_(v28, absorb_(v26, v44)), r34)) - absorb_(absorb_(v28, absorb_(v26, absorb_(v25, v49))), r35);
-    if (!reads) {
-      fill_row(team, a.p7, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p7, place, a.vocab, target,
-                          [&](auto z, auto z1) {
-                            const auto b40 = z != -LOSSC_INFINITY;
-                            const auto v42 = exp_from_(z * v7, r14) * v28;
-                            const auto v43 = select(b40, absorb_(v41, v42), 0.0f);
-                            const auto v46 = (z * v7) - r14;
-                            const auto v47 = exp_from_(z1 * v7, r13) * v25;
-                            const auto v48 = absorb_(x1, v47) + absorb_(v26, v42);
-                            const auto v50 = absorb_(v26, chain_(-v43 - select(b40, absorb_(v49, v47), 0.0f), 1.0f / v48));
-                            const auto v53 = absorb_(v42, (select(b40, absorb_(v41, (v46 - v37) - log_(v48)), 0.0f) + v50) - v52);
-                            return chain_((v43 - absorb_(v45, v42)) + v53, v7);
-                          },
-                          [&](auto z, auto z1) {
-                            const auto b54 = z != -LOSSC_INFINITY;
-                            const auto v55 = exp_from_(z * v7, r14) * v28;
-                            const auto v56 = select(b54, absorb_(v41, v55), 0.0f);
-                            const auto v57 = (z * v7) - r14;
-                            const auto v58 = exp_from_(z1 * v7, r13) * v25;
-                            const auto v59 = absorb_(x1, v58) + absorb_(v26, v55);
-                            const auto v60 = absorb_(v26, chain_(-v56 - select(b54, absorb_(v49, v58), 0.0f), 1.0f / v59));
-                            const auto v61 = absorb_(v55, (select(b54, absorb_(v41, (v57 - v37) - log_(v59)), 0.0f) + v60) - v52);
-                            return chain_((v56 - absorb_(v45, v55)) + v61, v7);
-                          },
-                          row, row1)) {
-      flag(a.p2, 1, t);
-    }
+    });
+    const auto r34 = f33.v[0];  // sum over the row
+    const auto r35 = f33.v[1];  // sum over the row
+    const auto r36 = f33.v[2];  // sum over the row
+    const auto r37 = f33.v[3];  // sum over the row
+    const auto v38 = (absorb_(v26, r18) - absorb_(r19, absorb_(v26, log_(r17)))) + absorb_(absorb_(-1.0f, v26), r34);
+    const auto v39 = log_(r20);
+    const auto v40 = (absorb_(v29, r21) - absorb_(r22, absorb_(v39, v29))) + absorb_(absorb_(-1.0f, v29), r35);
+    const auto v41 = select(x0 != 0.0f, x0 * ((x1 * v38) + (v27 * v40)), 0.0f);
+    put(team, a.p5, t, v41);
+    put(team, a.p6, t, logprob_(r3, r16, r23));
+    flag_non_finite(a.p2, 1, t, v41);
+    const auto v43 = chain_(x0, v27);
+    const auto v46 = absorb_(v29, v43);
+    const auto v47 = absorb_(r22, v46);
+    const auto v51 = chain_(x0, x1);
+    const auto v53 = (absorb_(r21, v46) - absorb_(r22, absorb_(v29, absorb_(v39, v43)))) + absorb_(r35, absorb_(v29, absorb_(v43, -1.0f)));
+    const auto v54 = (v53 - absorb_(absorb_(v29, absorb_(v27, v46)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v26, v51))), r37);
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p2, !reads,
+                   [&](auto z, auto z1) {
+                     const auto b42 = z != -LOSSC_INFINITY;
+                     const auto v44 = exp_from_(z * v7, r15) * v29;
+                     const auto v45 = select(b42, absorb_(v43, v44), 0.0f);
+                     const auto v48 = (z * v7) - r15;
+                     const auto v49 = exp_from_(z1 * v7, r14) * v26;
+                     const auto v50 = absorb_(x1, v49) + absorb_(v27, v44);
+                     const auto v52 = absorb_(v27, chain_(-v45 - select(b42, absorb_(v51, v49), 0.0f), 1.0f / v50));
+                     const auto v55 = absorb_(v44, (select(b42, absorb_(v43, (v48 - v39) - log_(v50)), 0.0f) + v52) - v54);
+                     return chain_((v45 - absorb_(v47, v44)) + v55, v7);
+                   },
+                   [&](auto z, auto z1) {
+                     const auto b56 = z != -LOSSC_INFINITY;
+                     const auto v57 = exp_from_(z * v7, r15) * v29;
+                     const auto v58 = select(b56, absorb_(v43, v57), 0.0f);
+                     const auto v59 = (z * v7) - r15;
+                     const auto v60 = exp_from_(z1 * v7, r14) * v26;
+                     const auto v61 = absorb_(x1, v60) + absorb_(v27, v57);
+                     const auto v62 = absorb_(v27, chain_(-v58 - select(b56, absorb_(v51, v60), 0.0f), 1.0f / v61));
+                     const auto v63 = absorb_(v57, (select(b56, absorb_(v43, (v59 - v39) - log_(v61)), 0.0f) + v62) - v54);
+                     return chain_((v58 - absorb_(v47, v57)) + v63, v7);
+                   },
+                   row, row1);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p8, a.p9, a.p10);

@@ -37,32 +37,29 @@ struct K0 {
     unsigned* p17;    // arrivals
     double* p18;      // a sum per sequence
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    float r5 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m3 = base_(team, maxima.v[0]);
+      const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r4 = whole.v[0];
-      r5 = whole.v[1];
-    }
-    const bool b6 = x0 != 0.0f;
-    put(team, a.p5, t, select(b6, 1.0f, 0.0f));
-    const float v7 = logprob_(r2, r4, r5);
-    put(team, a.p6, t, select(b6, v7 - x1, 0.0f));
-    put(team, a.p7, t, v7);
-    put(team, a.p8, t, r4);
-    put(team, a.p9, t, r5);
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto b7 = x0 != 0.0f;
+    put(team, a.p5, t, select(b7, 1.0f, 0.0f));
+    const auto v8 = logprob_(r2, r5, r6);
+    put(team, a.p6, t, select(b7, v8 - x1, 0.0f));
+    put(team, a.p7, t, v8);
+    put(team, a.p8, t, r5);
+    put(team, a.p9, t, r6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);
@@ -90,9 +87,9 @@ struct K1 {
     double* p26;        // a sum per batch
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float x0 = load(a.p12, i);
-    const bool b1 = x0 > 0.0f;
-    const float x2 = load(a.p18, i);
+    const auto x0 = load(a.p12, i);
+    const auto b1 = x0 > 0.0f;
+    const auto x2 = load(a.p18, i);
     store(a.p19, i, select(b1, x2, 0.0f));
     store(a.p20, i, select(b1, 1.0f, 0.0f));
   }
@@ -125,17 +122,17 @@ struct K2 {
     double* p31;        // loss
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float x0 = load(a.p27, i);
-    const float x1 = float(a.c0);
-    const float x2 = float(a.c1);
-    const float x3 = float(a.c2);
-    const float x4 = load(a.p12, i);
-    const float x5 = load(a.p18, i);
-    const float x6 = load(a.p23, 0);
-    const float x7 = load(a.p26, 0);
-    const float v8 = max_(0.0f, x6 / x7);
-    const float v9 = select(x0 > 0.0f, x1 * (1.0f - sigmoid_(x2 * (x5 - v8))), x3 * (1.0f - sigmoid_(x2 * (v8 - x5))));
-    const float v10 = select(x4 > 0.0f, v9, 0.0f);
+    const auto x0 = load(a.p27, i);
+    const auto x1 = float(a.c0);
+    const auto x2 = float(a.c1);
+    const auto x3 = float(a.c2);
+    const auto x4 = load(a.p12, i);
+    const auto x5 = load(a.p18, i);
+    const auto x6 = load(a.p23, 0);
+    const auto x7 = load(a.p26, 0);
+    const auto v8 = max_(0.0f, x6 / x7);
+    const auto v9 = select(x0 > 0.0f, x1 * (1.0f - sigmoid_(x2 * (x5 - v8))), x3 * (1.0f - sigmoid_(x2 * (v8 - x5))));
+    const auto v10 = select(x4 > 0.0f, v9, 0.0f);
     store(a.p28, i, v10);
     flag_non_finite(a.p2, 2, i, v10);
   }
@@ -171,44 +168,40 @@ struct K3 {
     const float* p8;    // a value per token
     const float* p9;    // a value per token
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const index i1 = read(a.p13, t);
-    const float x2 = load(a.p27, i1);
-    const float x3 = float(a.c0);
-    const float x4 = float(a.c1);
-    const float x5 = float(a.c2);
-    const bool b6 = x2 > 0.0f;
-    const float x7 = load(a.p12, i1);
-    const bool b8 = x7 > 0.0f;
-    const float x9 = load(a.p18, i1);
-    const float x10 = load(a.p23, 0);
-    const float x11 = load(a.p26, 0);
-    const float v12 = max_(0.0f, x10 / x11);
-    const float v13 = x4 * (x9 - v12);
-    const float v14 = chain_(-select(b6, select(b8, x3, 0.0f), 0.0f), sigmoid_(v13) * sigmoid_(-v13));
-    const float v15 = chain_(v14, x4);
-    const float v16 = x4 * (v12 - x9);
-    const float v17 = chain_(-select(b6, 0.0f, select(b8, x5, 0.0f)), sigmoid_(v16) * sigmoid_(-v16));
-    const float v18 = chain_(v17, x4);
-    const float v19 = v15 - v18;
-    const bool b20 = x0 != 0.0f;
-    const float v21 = v18 - v15;
-    const float x22 = load(a.p8, t);
-    const float x23 = load(a.p9, t);
-    const float v24 = 1.0f / x23;
-    if (!reads || (v19 == 0.0f)) {
-      fill_row(team, a.p32, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p32, place, a.vocab, target,
-                          [&](auto z) { return select(b20, chain_(v21, exp_from_(z, x22) * v24), 0.0f); },
-                          [&](auto z) { return select(b20, v19 * (1.0f - (exp_from_(z, x22) * v24)), 0.0f); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+    const auto i1 = read(a.p13, t);
+    const auto x2 = load(a.p27, i1);
+    const auto x3 = float(a.c0);
+    const auto x4 = float(a.c1);
+    const auto x5 = float(a.c2);
+    const auto b6 = x2 > 0.0f;
+    const auto x7 = load(a.p12, i1);
+    const auto b8 = x7 > 0.0f;
+    const auto x9 = load(a.p18, i1);
+    const auto x10 = load(a.p23, 0);
+    const auto x11 = load(a.p26, 0);
+    const auto v12 = max_(0.0f, x10 / x11);
+    const auto v13 = x4 * (x9 - v12);
+    const auto v14 = chain_(-select(b6, select(b8, x3, 0.0f), 0.0f), sigmoid_(v13) * sigmoid_(-v13));
+    const auto v15 = chain_(v14, x4);
+    const auto v16 = x4 * (v12 - x9);
+    const auto v17 = chain_(-select(b6, 0.0f, select(b8, x5, 0.0f)), sigmoid_(v16) * sigmoid_(-v16));
+    const auto v18 = chain_(v17, x4);
+    const auto v19 = v15 - v18;
+    const auto b20 = x0 != 0.0f;
+    const auto v21 = v18 - v15;
+    const auto x22 = load(a.p8, t);
+    const auto x23 = load(a.p9, t);
+    const auto v24 = 1.0f / x23;
+    store_gradient(team, a.p32, place, t, a.vocab, target, a.p2, either(!reads, v19 == 0.0f),
+                   [&](auto z) { return select(b20, chain_(v21, exp_from_(z, x22) * v24), 0.0f); },
+                   [&](auto z) { return select(b20, v19 * (1.0f - (exp_from_(z, x22) * v24)), 0.0f); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };

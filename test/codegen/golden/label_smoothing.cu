@@ -29,55 +29,49 @@ struct K0 {
     unsigned* p8;     // arrivals
     double* p9;       // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = float(a.c0);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    float r5 = 1.0f;  // sum over the row
-    float r6 = 1.0f;  // sum over the row
-    if (reads) {
-      const auto folded = fold<Max, Sum, Sum>(team, [&](auto z) {
+    const auto x1 = float(a.c0);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f4 = when(reads, values(0.0f, 1.0f, 1.0f), [&] {
+      return fold<Max, Sum, Sum>(team, [&](auto z) {
         const auto b3 = z != -LOSSC_INFINITY;
         return values(z, select(b3, z, 0.0f), select(b3, 1.0f, 0.0f));
       }, row);
-      r4 = folded.v[0];
-      r5 = folded.v[1];
-      r6 = folded.v[2];
-    }
-    float r7 = 1.0f;  // sum over the row
-    if (reads) r7 = fold<Sum>(team, [&](auto z) { return values(exp_from_(z, r4)); }, row).v[0];
-    const float v8 = x1 - 1.0f;
-    const float v9 = logprob_(r2, r4, r7);
-    const float v10 = select(x0 != 0.0f, x0 * ((v8 * v9) + (x1 * ((r4 + log_(r7)) - (r5 / r6)))), 0.0f);
-    put(team, a.p4, t, v10);
-    put(team, a.p5, t, v9);
-    flag_non_finite(a.p2, 1, t, v10);
-    const float v11 = chain_(x0, x1);
-    const float v12 = chain_(-v11, 1.0f / r6);
-    const float v13 = 1.0f / r7;
-    const float v15 = chain_(x0, v8);
-    if (!reads) {
-      fill_row(team, a.p6, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, place, a.vocab, target,
-                          [&](auto z) {
-                            const auto v14 = exp_from_(z, r4) * v13;
-                            const auto v16 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v14)) + chain_(-v15, v14);
-                            return v16;
-                          },
-                          [&](auto z) {
-                            const auto v17 = exp_from_(z, r4) * v13;
-                            const auto v18 = (select(z != -LOSSC_INFINITY, v12, 0.0f) + chain_(v11, v17)) + chain_(v15, 1.0f - v17);
-                            return v18;
-                          },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+    });
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto r7 = f4.v[2];  // sum over the row
+    const auto f8 = when(reads, values(1.0f), [&] {
+      return fold<Sum>(team, [&](auto z) { return values(exp_from_(z, r5)); }, row);
+    });
+    const auto r9 = f8.v[0];  // sum over the row
+    const auto v10 = x1 - 1.0f;
+    const auto v11 = logprob_(r2, r5, r9);
+    const auto v12 = select(x0 != 0.0f, x0 * ((v10 * v11) + (x1 * ((r5 + log_(r9)) - (r6 / r7)))), 0.0f);
+    put(team, a.p4, t, v12);
+    put(team, a.p5, t, v11);
+    flag_non_finite(a.p2, 1, t, v12);
+    const auto v13 = chain_(x0, x1);
+    const auto v14 = chain_(-v13, 1.0f / r7);
+    const auto v15 = 1.0f / r9;
+    const auto v17 = chain_(x0, v10);
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p2, !reads,
+                   [&](auto z) {
+                     const auto v16 = exp_from_(z, r5) * v15;
+                     const auto v18 = (select(z != -LOSSC_INFINITY, v14, 0.0f) + chain_(v13, v16)) + chain_(-v17, v16);
+                     return v18;
+                   },
+                   [&](auto z) {
+                     const auto v19 = exp_from_(z, r5) * v15;
+                     const auto v20 = (select(z != -LOSSC_INFINITY, v14, 0.0f) + chain_(v13, v19)) + chain_(v17, 1.0f - v19);
+                     return v20;
+                   },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);

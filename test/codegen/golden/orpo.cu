@@ -36,31 +36,28 @@ struct K0 {
     unsigned* p16;    // arrivals
     double* p17;      // a sum per sequence
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    float r1 = 0.0f;  // the target's logit
-    if (reads) r1 = at(row, target);
-    float r3 = 0.0f;  // max over the row
-    float r4 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m2 = base_(team, maxima.v[0]);
+      const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r3 = whole.v[0];
-      r4 = whole.v[1];
-    }
-    const bool b5 = x0 != 0.0f;
-    put(team, a.p4, t, select(b5, 1.0f, 0.0f));
-    const float v6 = logprob_(r1, r3, r4);
-    put(team, a.p5, t, select(b5, v6, 0.0f));
-    put(team, a.p6, t, v6);
-    put(team, a.p7, t, r3);
-    put(team, a.p8, t, r4);
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r4 = f3.v[0];  // max over the row
+    const auto r5 = f3.v[1];  // sum over the row
+    const auto b6 = x0 != 0.0f;
+    put(team, a.p4, t, select(b6, 1.0f, 0.0f));
+    const auto v7 = logprob_(r1, r4, r5);
+    put(team, a.p5, t, select(b6, v7, 0.0f));
+    put(team, a.p6, t, v7);
+    put(team, a.p7, t, r4);
+    put(team, a.p8, t, r5);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p12, a.p13, a.p14}, first, count, a.p4, a.p9, a.p10, a.p11);
@@ -103,18 +100,18 @@ struct K1 {
     double* p40;        // a sum per group
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const index i0 = read(a.p19, i);
-    const float x1 = float(i - read(a.p18, i0));
-    const bool b2 = x1 == 0.0f;
-    const float x3 = load(a.p11, i);
-    const float v4 = select(x3 > 0.0f, 1.0f, 0.0f);
+    const auto i0 = read(a.p19, i);
+    const auto x1 = number(i - read(a.p18, i0));
+    const auto b2 = x1 == 0.0f;
+    const auto x3 = load(a.p11, i);
+    const auto v4 = select(x3 > 0.0f, 1.0f, 0.0f);
     store(a.p20, i, select(b2, v4, 0.0f));
-    const bool b5 = x1 == 1.0f;
+    const auto b5 = x1 == 1.0f;
     store(a.p21, i, select(b5, v4, 0.0f));
-    const float x6 = load(a.p17, i);
-    const float v7 = x6 / x3;
+    const auto x6 = load(a.p17, i);
+    const auto v7 = x6 / x3;
     store(a.p22, i, select(b2, v7, 0.0f));
-    const float v8 = v7 - log1mexp_(v7);
+    const auto v8 = v7 - log1mexp_(v7);
     store(a.p23, i, select(b2, v8, 0.0f));
     store(a.p24, i, select(b5, v8, 0.0f));
   }
@@ -148,13 +145,13 @@ struct K2 {
     double* p44;        // loss
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float x0 = float(a.c0);
-    const float x1 = load(a.p27, i);
-    const float x2 = load(a.p31, i);
-    const float x3 = load(a.p34, i);
-    const float x4 = load(a.p37, i);
-    const float x5 = load(a.p40, i);
-    const float v6 = select((x1 > 0.0f) & (x2 > 0.0f), -x3 - (x0 * log_sigmoid_(x4 - x5)), 0.0f);
+    const auto x0 = float(a.c0);
+    const auto x1 = load(a.p27, i);
+    const auto x2 = load(a.p31, i);
+    const auto x3 = load(a.p34, i);
+    const auto x4 = load(a.p37, i);
+    const auto x5 = load(a.p40, i);
+    const auto v6 = select((x1 > 0.0f) & (x2 > 0.0f), -x3 - (x0 * log_sigmoid_(x4 - x5)), 0.0f);
     store(a.p41, i, v6);
     flag_non_finite(a.p2, 3, i, v6);
   }
@@ -191,40 +188,36 @@ struct K3 {
     const float* p7;    // a value per token
     const float* p8;    // a value per token
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const index i1 = read(a.p12, t);
-    const index i2 = read(a.p19, i1);
-    const float x3 = float(i1 - read(a.p18, i2));
-    const float x4 = float(a.c0);
-    const float x5 = load(a.p27, i2);
-    const float x6 = load(a.p31, i2);
-    const float v7 = -select((x5 > 0.0f) & (x6 > 0.0f), 1.0f, 0.0f);
-    const float x8 = load(a.p40, i2);
-    const float x9 = load(a.p37, i2);
-    const float v10 = chain_(chain_(v7, x4), sigmoid_(x8 - x9));
-    const bool b11 = x3 == 0.0f;
-    const float v12 = select(x3 == 1.0f, -v10, 0.0f) + select(b11, v10, 0.0f);
-    const float x13 = load(a.p17, i1);
-    const float x14 = load(a.p11, i1);
-    const float v15 = (v12 + chain_(-v12, -1.0f / expm1_(-(x13 / x14)))) + select(b11, v7, 0.0f);
-    const float v16 = chain_(v15, 1.0f / x14);
-    const bool b17 = x0 != 0.0f;
-    const float x18 = load(a.p7, t);
-    const float x19 = load(a.p8, t);
-    const float v20 = 1.0f / x19;
-    if (!reads || (v16 == 0.0f)) {
-      fill_row(team, a.p45, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p45, place, a.vocab, target,
-                          [&](auto z) { return select(b17, -v16 * (exp_from_(z, x18) * v20), 0.0f); },
-                          [&](auto z) { return select(b17, v16 * (1.0f - (exp_from_(z, x18) * v20)), 0.0f); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+    const auto i1 = read(a.p12, t);
+    const auto i2 = read(a.p19, i1);
+    const auto x3 = number(i1 - read(a.p18, i2));
+    const auto x4 = float(a.c0);
+    const auto x5 = load(a.p27, i2);
+    const auto x6 = load(a.p31, i2);
+    const auto v7 = -select((x5 > 0.0f) & (x6 > 0.0f), 1.0f, 0.0f);
+    const auto x8 = load(a.p40, i2);
+    const auto x9 = load(a.p37, i2);
+    const auto v10 = chain_(chain_(v7, x4), sigmoid_(x8 - x9));
+    const auto b11 = x3 == 0.0f;
+    const auto v12 = select(x3 == 1.0f, -v10, 0.0f) + select(b11, v10, 0.0f);
+    const auto x13 = load(a.p17, i1);
+    const auto x14 = load(a.p11, i1);
+    const auto v15 = (v12 + chain_(-v12, -1.0f / expm1_(-(x13 / x14)))) + select(b11, v7, 0.0f);
+    const auto v16 = chain_(v15, 1.0f / x14);
+    const auto b17 = x0 != 0.0f;
+    const auto x18 = load(a.p7, t);
+    const auto x19 = load(a.p8, t);
+    const auto v20 = 1.0f / x19;
+    store_gradient(team, a.p45, place, t, a.vocab, target, a.p2, either(!reads, v16 == 0.0f),
+                   [&](auto z) { return select(b17, -v16 * (exp_from_(z, x18) * v20), 0.0f); },
+                   [&](auto z) { return select(b17, v16 * (1.0f - (exp_from_(z, x18) * v20)), 0.0f); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };

@@ -28,19 +28,19 @@ struct K0 {
     double* p9;       // loss
   };
   LOSSC_FN static void element(const Args& a, index t) {
-    const float x0 = load_or(a.p0, t, 1.0f);
-    const float x1 = load(a.p1, t);
-    const float x2 = load(a.p2, t);
-    const float x3 = load(a.p3, t);
-    const float x4 = float(a.c0);
-    const float x5 = float(a.c1);
-    const float v6 = exp_(x1 - x2);
-    const float v7 = v6 * x3;
-    const float v8 = clamp_(v6, x4, x5) * x3;
-    const float v9 = select(x0 != 0.0f, -(x0 * min_(v7, v8)), 0.0f);
+    const auto x0 = load_or(a.p0, t, 1.0f);
+    const auto x1 = load(a.p1, t);
+    const auto x2 = load(a.p2, t);
+    const auto x3 = load(a.p3, t);
+    const auto x4 = float(a.c0);
+    const auto x5 = float(a.c1);
+    const auto v6 = exp_(x1 - x2);
+    const auto v7 = v6 * x3;
+    const auto v8 = clamp_(v6, x4, x5) * x3;
+    const auto v9 = select(x0 != 0.0f, -(x0 * min_(v7, v8)), 0.0f);
     store(a.p4, t, v9);
-    const float v10 = chain_(select(v7 == v8, -(x0 * 0.5f), -x0), x3);
-    const float v11 = select((v6 >= x4) & (v6 <= x5), select(v8 > v7, 0.0f, v10), 0.0f) + select(v7 > v8, 0.0f, v10);
+    const auto v10 = chain_(select(v7 == v8, -(x0 * 0.5f), -x0), x3);
+    const auto v11 = select((v6 >= x4) & (v6 <= x5), select(v8 > v7, 0.0f, v10), 0.0f) + select(v7 > v8, 0.0f, v10);
     store(a.p5, t, chain_(v11, v6));
     flag_non_finite(a.p6, 1, t, v9);
     flag_non_finite(a.p6, 1, t, chain_(v11, v6));

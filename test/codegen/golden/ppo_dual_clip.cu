@@ -33,54 +33,47 @@ struct K0 {
     unsigned* p10;    // arrivals
     double* p11;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    const float x2 = load(a.p5, t);
-    const float x3 = float(a.c0);
-    const float x4 = float(a.c1);
-    const float x5 = float(a.c2);
-    float r6 = 0.0f;  // the target's logit
-    if (reads) r6 = at(row, target);
-    float r8 = 0.0f;  // max over the row
-    float r9 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto x2 = load(a.p5, t);
+    const auto x3 = float(a.c0);
+    const auto x4 = float(a.c1);
+    const auto x5 = float(a.c2);
+    const auto r6 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m7 = base_(team, maxima.v[0]);
+      const auto m7 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m7)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r8 = whole.v[0];
-      r9 = whole.v[1];
-    }
-    const bool b10 = x1 < 0.0f;
-    const float v11 = logprob_(r6, r8, r9);
-    const float v12 = exp_(v11 - x2);
-    const float v13 = v12 * x1;
-    const float v14 = clamp_(v12, x3, x4) * x1;
-    const float v15 = -min_(v13, v14);
-    const float v16 = -x5 * x1;
-    const float v17 = select(x0 != 0.0f, x0 * select(b10, min_(v15, v16), v15), 0.0f);
-    put(team, a.p6, t, v17);
-    put(team, a.p7, t, v11);
-    flag_non_finite(a.p2, 1, t, v17);
-    const float v18 = select(b10, x0, 0.0f);
-    const float v19 = select(b10, 0.0f, x0) + select(v15 > v16, 0.0f, select(v15 == v16, v18 * 0.5f, v18));
-    const float v20 = chain_(select(v13 == v14, -(v19 * 0.5f), -v19), x1);
-    const float v21 = select((v12 >= x3) & (v12 <= x4), select(v14 > v13, 0.0f, v20), 0.0f) + select(v13 > v14, 0.0f, v20);
-    const float v22 = chain_(v21, v12);
-    const float v23 = 1.0f / r9;
-    if (!reads || (v22 == 0.0f)) {
-      fill_row(team, a.p8, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, place, a.vocab, target,
-                          [&](auto z) { return -v22 * (exp_from_(z, r8) * v23); },
-                          [&](auto z) { return v22 * (1.0f - (exp_from_(z, r8) * v23)); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r9 = f8.v[0];  // max over the row
+    const auto r10 = f8.v[1];  // sum over the row
+    const auto b11 = x1 < 0.0f;
+    const auto v12 = logprob_(r6, r9, r10);
+    const auto v13 = exp_(v12 - x2);
+    const auto v14 = v13 * x1;
+    const auto v15 = clamp_(v13, x3, x4) * x1;
+    const auto v16 = -min_(v14, v15);
+    const auto v17 = -x5 * x1;
+    const auto v18 = select(x0 != 0.0f, x0 * select(b11, min_(v16, v17), v16), 0.0f);
+    put(team, a.p6, t, v18);
+    put(team, a.p7, t, v12);
+    flag_non_finite(a.p2, 1, t, v18);
+    const auto v19 = select(b11, x0, 0.0f);
+    const auto v20 = select(b11, 0.0f, x0) + select(v16 > v17, 0.0f, select(v16 == v17, v19 * 0.5f, v19));
+    const auto v21 = chain_(select(v14 == v15, -(v20 * 0.5f), -v20), x1);
+    const auto v22 = select((v13 >= x3) & (v13 <= x4), select(v15 > v14, 0.0f, v21), 0.0f) + select(v14 > v15, 0.0f, v21);
+    const auto v23 = chain_(v22, v13);
+    const auto v24 = 1.0f / r10;
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, either(!reads, v23 == 0.0f),
+                   [&](auto z) { return -v23 * (exp_from_(z, r9) * v24); },
+                   [&](auto z) { return v23 * (1.0f - (exp_from_(z, r9) * v24)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);

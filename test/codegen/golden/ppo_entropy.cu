@@ -33,73 +33,65 @@ struct K0 {
     unsigned* p10;    // arrivals
     double* p11;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    const float x2 = load(a.p5, t);
-    const float x3 = float(a.c0);
-    const float x4 = float(a.c1);
-    const float x5 = float(a.c2);
-    float r6 = 0.0f;  // the target's logit
-    if (reads) r6 = at(row, target);
-    float r10 = 0.0f;  // max over the row
-    float r11 = 1.0f;  // sum over the row
-    float r12 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto x2 = load(a.p5, t);
+    const auto x3 = float(a.c0);
+    const auto x4 = float(a.c1);
+    const auto x5 = float(a.c2);
+    const auto r6 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f10 = when(reads, values(0.0f, 1.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m7 = base_(team, maxima.v[0]);
+      const auto m7 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
         const auto v8 = exp_from_(z, m7);
         const auto v9 = z - m7;
         return values(v8, absorb_(v9, v8));
       }, row);
-      const auto whole = meet<Scaled<0>, Shifted<0, 0, 0>>(team, maxima, sums);
-      r10 = whole.v[0];
-      r11 = whole.v[1];
-      r12 = whole.v[2];
-    }
-    const float v13 = logprob_(r6, r10, r11);
-    const float v14 = exp_(v13 - x1);
-    const float v15 = v14 * x2;
-    const float v16 = clamp_(v14, x3, x4) * x2;
-    const float v17 = 1.0f / r11;
-    const float v18 = log_(r11);
-    const float v19 = (-min_(v15, v16)) - (x5 * (absorb_(r11, absorb_(v17, v18)) - absorb_(v17, r12)));
-    const float v20 = select(x0 != 0.0f, x0 * v19, 0.0f);
-    put(team, a.p6, t, v20);
-    put(team, a.p7, t, v13);
-    flag_non_finite(a.p2, 1, t, v20);
-    const float v21 = -x0;
-    const float v22 = chain_(v21, x5);
-    const float v23 = absorb_(v17, v22);
-    const float v24 = absorb_(r11, v23);
-    const float v27 = absorb_(r11, absorb_(v17, absorb_(v18, v22))) - absorb_(r12, v23);
-    const float v29 = chain_(select(v15 == v16, -(x0 * 0.5f), v21), x2);
-    const float v30 = select((v14 >= x3) & (v14 <= x4), select(v16 > v15, 0.0f, v29), 0.0f) + select(v15 > v16, 0.0f, v29);
-    const float v31 = chain_(v30, v14);
-    if (!reads) {
-      fill_row(team, a.p8, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, place, a.vocab, target,
-                          [&](auto z) {
-                            const auto v25 = exp_from_(z, r10) * v17;
-                            const auto v26 = z - r10;
-                            const auto v28 = absorb_(v25, select(z != -LOSSC_INFINITY, -absorb_(v22, v26 - v18), 0.0f) - v27);
-                            return ((absorb_(v24, v25) - absorb_(v22, v25)) + v28) + chain_(-v31, v25);
-                          },
-                          [&](auto z) {
-                            const auto v32 = exp_from_(z, r10) * v17;
-                            const auto v33 = z - r10;
-                            const auto v34 = absorb_(v32, select(z != -LOSSC_INFINITY, -absorb_(v22, v33 - v18), 0.0f) - v27);
-                            const auto v35 = ((absorb_(v24, v32) - absorb_(v22, v32)) + v34) + chain_(v31, 1.0f - v32);
-                            return v35;
-                          },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>, Shifted<0, 0, 0>>(team, maxima, sums);
+    });
+    const auto r11 = f10.v[0];  // max over the row
+    const auto r12 = f10.v[1];  // sum over the row
+    const auto r13 = f10.v[2];  // sum over the row
+    const auto v14 = logprob_(r6, r11, r12);
+    const auto v15 = exp_(v14 - x1);
+    const auto v16 = v15 * x2;
+    const auto v17 = clamp_(v15, x3, x4) * x2;
+    const auto v18 = 1.0f / r12;
+    const auto v19 = log_(r12);
+    const auto v20 = (-min_(v16, v17)) - (x5 * (absorb_(r12, absorb_(v18, v19)) - absorb_(v18, r13)));
+    const auto v21 = select(x0 != 0.0f, x0 * v20, 0.0f);
+    put(team, a.p6, t, v21);
+    put(team, a.p7, t, v14);
+    flag_non_finite(a.p2, 1, t, v21);
+    const auto v22 = -x0;
+    const auto v23 = chain_(v22, x5);
+    const auto v24 = absorb_(v18, v23);
+    const auto v25 = absorb_(r12, v24);
+    const auto v28 = absorb_(r12, absorb_(v18, absorb_(v19, v23))) - absorb_(r13, v24);
+    const auto v30 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
+    const auto v31 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v30), 0.0f) + select(v16 > v17, 0.0f, v30);
+    const auto v32 = chain_(v31, v15);
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, !reads,
+                   [&](auto z) {
+                     const auto v26 = exp_from_(z, r11) * v18;
+                     const auto v27 = z - r11;
+                     const auto v29 = absorb_(v26, select(z != -LOSSC_INFINITY, -absorb_(v23, v27 - v19), 0.0f) - v28);
+                     return ((absorb_(v25, v26) - absorb_(v23, v26)) + v29) + chain_(-v32, v26);
+                   },
+                   [&](auto z) {
+                     const auto v33 = exp_from_(z, r11) * v18;
+                     const auto v34 = z - r11;
+                     const auto v35 = absorb_(v33, select(z != -LOSSC_INFINITY, -absorb_(v23, v34 - v19), 0.0f) - v28);
+                     const auto v36 = ((absorb_(v25, v33) - absorb_(v23, v33)) + v35) + chain_(v32, 1.0f - v33);
+                     return v36;
+                   },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);

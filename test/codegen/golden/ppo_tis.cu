@@ -34,52 +34,45 @@ struct K0 {
     unsigned* p11;    // arrivals
     double* p12;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    const float x2 = load(a.p5, t);
-    const float x3 = float(a.c0);
-    const float x4 = load(a.p6, t);
-    const float x5 = float(a.c1);
-    const float x6 = float(a.c2);
-    float r7 = 0.0f;  // the target's logit
-    if (reads) r7 = at(row, target);
-    float r9 = 0.0f;  // max over the row
-    float r10 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto x2 = load(a.p5, t);
+    const auto x3 = float(a.c0);
+    const auto x4 = load(a.p6, t);
+    const auto x5 = float(a.c1);
+    const auto x6 = float(a.c2);
+    const auto r7 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m8 = base_(team, maxima.v[0]);
+      const auto m8 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m8)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r9 = whole.v[0];
-      r10 = whole.v[1];
-    }
-    const float v11 = min_(exp_(x1 - x2), x3);
-    const float v12 = logprob_(r7, r9, r10);
-    const float v13 = exp_(v12 - x1);
-    const float v14 = v13 * x4;
-    const float v15 = clamp_(v13, x5, x6) * x4;
-    const float v16 = select(x0 != 0.0f, -(x0 * (v11 * min_(v14, v15))), 0.0f);
-    put(team, a.p7, t, v16);
-    put(team, a.p8, t, v12);
-    flag_non_finite(a.p2, 1, t, v16);
-    const float v17 = chain_(-x0, v11);
-    const float v18 = chain_(select(v14 == v15, v17 * 0.5f, v17), x4);
-    const float v19 = select((v13 >= x5) & (v13 <= x6), select(v15 > v14, 0.0f, v18), 0.0f) + select(v14 > v15, 0.0f, v18);
-    const float v20 = chain_(v19, v13);
-    const float v21 = 1.0f / r10;
-    if (!reads || (v20 == 0.0f)) {
-      fill_row(team, a.p9, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p9, place, a.vocab, target,
-                          [&](auto z) { return -v20 * (exp_from_(z, r9) * v21); },
-                          [&](auto z) { return v20 * (1.0f - (exp_from_(z, r9) * v21)); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r10 = f9.v[0];  // max over the row
+    const auto r11 = f9.v[1];  // sum over the row
+    const auto v12 = min_(exp_(x1 - x2), x3);
+    const auto v13 = logprob_(r7, r10, r11);
+    const auto v14 = exp_(v13 - x1);
+    const auto v15 = v14 * x4;
+    const auto v16 = clamp_(v14, x5, x6) * x4;
+    const auto v17 = select(x0 != 0.0f, -(x0 * (v12 * min_(v15, v16))), 0.0f);
+    put(team, a.p7, t, v17);
+    put(team, a.p8, t, v13);
+    flag_non_finite(a.p2, 1, t, v17);
+    const auto v18 = chain_(-x0, v12);
+    const auto v19 = chain_(select(v15 == v16, v18 * 0.5f, v18), x4);
+    const auto v20 = select((v14 >= x5) & (v14 <= x6), select(v16 > v15, 0.0f, v19), 0.0f) + select(v15 > v16, 0.0f, v19);
+    const auto v21 = chain_(v20, v14);
+    const auto v22 = 1.0f / r11;
+    store_gradient(team, a.p9, place, t, a.vocab, target, a.p2, either(!reads, v21 == 0.0f),
+                   [&](auto z) { return -v21 * (exp_from_(z, r10) * v22); },
+                   [&](auto z) { return v21 * (1.0f - (exp_from_(z, r10) * v22)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p10, a.p11, a.p12);

@@ -32,48 +32,41 @@ struct K0 {
     unsigned* p10;    // arrivals
     double* p11;      // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    const float x2 = float(a.c0);
-    const float x3 = float(a.c1);
-    const float x4 = load(a.p5, t);
-    float r5 = 0.0f;  // the target's logit
-    if (reads) r5 = at(row, target);
-    float r7 = 0.0f;  // max over the row
-    float r8 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto x2 = float(a.c0);
+    const auto x3 = float(a.c1);
+    const auto x4 = load(a.p5, t);
+    const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m6 = base_(team, maxima.v[0]);
+      const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r7 = whole.v[0];
-      r8 = whole.v[1];
-    }
-    const float v9 = select(x1 > 0.0f, x2, x3);
-    const float v10 = 4.0f / v9;
-    const float v11 = logprob_(r5, r7, r8);
-    const float v12 = exp_(v11 - x4);
-    const float v13 = v9 * (v12 - 1.0f);
-    const float v14 = sigmoid_(v13);
-    const float v15 = select(x0 != 0.0f, -(x0 * ((v10 * v14) * x1)), 0.0f);
-    put(team, a.p6, t, v15);
-    put(team, a.p7, t, v11);
-    flag_non_finite(a.p2, 1, t, v15);
-    const float v16 = chain_(chain_(chain_(chain_(-chain_(x0, x1), v10), v14 * sigmoid_(-v13)), v9), v12);
-    const float v17 = 1.0f / r8;
-    if (!reads || (v16 == 0.0f)) {
-      fill_row(team, a.p8, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p8, place, a.vocab, target,
-                          [&](auto z) { return -v16 * (exp_from_(z, r7) * v17); },
-                          [&](auto z) { return v16 * (1.0f - (exp_from_(z, r7) * v17)); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r8 = f7.v[0];  // max over the row
+    const auto r9 = f7.v[1];  // sum over the row
+    const auto v10 = select(x1 > 0.0f, x2, x3);
+    const auto v11 = 4.0f / v10;
+    const auto v12 = logprob_(r5, r8, r9);
+    const auto v13 = exp_(v12 - x4);
+    const auto v14 = v10 * (v13 - 1.0f);
+    const auto v15 = sigmoid_(v14);
+    const auto v16 = select(x0 != 0.0f, -(x0 * ((v11 * v15) * x1)), 0.0f);
+    put(team, a.p6, t, v16);
+    put(team, a.p7, t, v12);
+    flag_non_finite(a.p2, 1, t, v16);
+    const auto v17 = chain_(chain_(chain_(chain_(-chain_(x0, x1), v11), v15 * sigmoid_(-v14)), v10), v13);
+    const auto v18 = 1.0f / r9;
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, either(!reads, v17 == 0.0f),
+                   [&](auto z) { return -v17 * (exp_from_(z, r8) * v18); },
+                   [&](auto z) { return v17 * (1.0f - (exp_from_(z, r8) * v18)); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);

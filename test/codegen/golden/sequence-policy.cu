@@ -37,32 +37,29 @@ struct K0 {
     unsigned* p17;    // arrivals
     double* p18;      // a sum per sequence
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = load(a.p4, t);
-    float r2 = 0.0f;  // the target's logit
-    if (reads) r2 = at(row, target);
-    float r4 = 0.0f;  // max over the row
-    float r5 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto x1 = load(a.p4, t);
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m3 = base_(team, maxima.v[0]);
+      const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r4 = whole.v[0];
-      r5 = whole.v[1];
-    }
-    const bool b6 = x0 != 0.0f;
-    put(team, a.p5, t, select(b6, 1.0f, 0.0f));
-    const float v7 = logprob_(r2, r4, r5);
-    put(team, a.p6, t, select(b6, v7 - x1, 0.0f));
-    put(team, a.p7, t, v7);
-    put(team, a.p8, t, r4);
-    put(team, a.p9, t, r5);
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto b7 = x0 != 0.0f;
+    put(team, a.p5, t, select(b7, 1.0f, 0.0f));
+    const auto v8 = logprob_(r2, r5, r6);
+    put(team, a.p6, t, select(b7, v8 - x1, 0.0f));
+    put(team, a.p7, t, v8);
+    put(team, a.p8, t, r5);
+    put(team, a.p9, t, r6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);
@@ -90,13 +87,13 @@ struct K1 {
     double* p23;        // loss
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float x0 = load(a.p19, i);
-    const float x1 = float(a.c0);
-    const float x2 = float(a.c1);
-    const float x3 = load(a.p12, i);
-    const float x4 = load(a.p18, i);
-    const float v5 = exp_(x4 / x3);
-    const float v6 = select(x3 > 0.0f, -min_(v5 * x0, clamp_(v5, x1, x2) * x0), 0.0f);
+    const auto x0 = load(a.p19, i);
+    const auto x1 = float(a.c0);
+    const auto x2 = float(a.c1);
+    const auto x3 = load(a.p12, i);
+    const auto x4 = load(a.p18, i);
+    const auto v5 = exp_(x4 / x3);
+    const auto v6 = select(x3 > 0.0f, -min_(v5 * x0, clamp_(v5, x1, x2) * x0), 0.0f);
     store(a.p20, i, v6);
     flag_non_finite(a.p2, 2, i, v6);
   }
@@ -129,37 +126,33 @@ struct K2 {
     const float* p8;    // a value per token
     const float* p9;    // a value per token
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    const float x1 = float(a.c0);
-    const float x2 = float(a.c1);
-    const index i3 = read(a.p13, t);
-    const float x4 = load(a.p19, i3);
-    const float x5 = load(a.p18, i3);
-    const float x6 = load(a.p12, i3);
-    const float v7 = exp_(x5 / x6);
-    const float v8 = clamp_(v7, x1, x2) * x4;
-    const float v9 = v7 * x4;
-    const float v10 = select(x6 > 0.0f, 1.0f, 0.0f);
-    const float v11 = chain_(select(v9 == v8, -(v10 * 0.5f), -v10), x4);
-    const float v12 = select((v7 >= x1) & (v7 <= x2), select(v8 > v9, 0.0f, v11), 0.0f) + select(v9 > v8, 0.0f, v11);
-    const float v13 = chain_(chain_(v12, v7), 1.0f / x6);
-    const bool b14 = x0 != 0.0f;
-    const float x15 = load(a.p8, t);
-    const float x16 = load(a.p9, t);
-    const float v17 = 1.0f / x16;
-    if (!reads || (v13 == 0.0f)) {
-      fill_row(team, a.p24, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p24, place, a.vocab, target,
-                          [&](auto z) { return select(b14, -v13 * (exp_from_(z, x15) * v17), 0.0f); },
-                          [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x15) * v17)), 0.0f); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+    const auto x1 = float(a.c0);
+    const auto x2 = float(a.c1);
+    const auto i3 = read(a.p13, t);
+    const auto x4 = load(a.p19, i3);
+    const auto x5 = load(a.p18, i3);
+    const auto x6 = load(a.p12, i3);
+    const auto v7 = exp_(x5 / x6);
+    const auto v8 = clamp_(v7, x1, x2) * x4;
+    const auto v9 = v7 * x4;
+    const auto v10 = select(x6 > 0.0f, 1.0f, 0.0f);
+    const auto v11 = chain_(select(v9 == v8, -(v10 * 0.5f), -v10), x4);
+    const auto v12 = select((v7 >= x1) & (v7 <= x2), select(v8 > v9, 0.0f, v11), 0.0f) + select(v9 > v8, 0.0f, v11);
+    const auto v13 = chain_(chain_(v12, v7), 1.0f / x6);
+    const auto b14 = x0 != 0.0f;
+    const auto x15 = load(a.p8, t);
+    const auto x16 = load(a.p9, t);
+    const auto v17 = 1.0f / x16;
+    store_gradient(team, a.p24, place, t, a.vocab, target, a.p2, either(!reads, v13 == 0.0f),
+                   [&](auto z) { return select(b14, -v13 * (exp_from_(z, x15) * v17), 0.0f); },
+                   [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x15) * v17)), 0.0f); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
 };

@@ -28,38 +28,31 @@ struct K0 {
     unsigned* p8;     // arrivals
     double* p9;       // loss
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p1, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p0, t, a.vocab, a.p2);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
-    float r1 = 0.0f;  // the target's logit
-    if (reads) r1 = at(row, target);
-    float r3 = 0.0f;  // max over the row
-    float r4 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m2 = base_(team, maxima.v[0]);
+      const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r3 = whole.v[0];
-      r4 = whole.v[1];
-    }
-    const bool b5 = x0 != 0.0f;
-    const float v6 = logprob_(r1, r3, r4);
-    put(team, a.p4, t, select(b5, v6 * v6, 0.0f));
-    put(team, a.p5, t, v6);
-    const float v7 = 2.0f * v6;
-    const float v8 = 1.0f / r4;
-    if (!reads || (v7 == 0.0f)) {
-      fill_row(team, a.p6, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p6, place, a.vocab, target,
-                          [&](auto z) { return select(b5, -v7 * (exp_from_(z, r3) * v8), 0.0f); },
-                          [&](auto z) { return select(b5, v7 * (1.0f - (exp_from_(z, r3) * v8)), 0.0f); },
-                          row)) {
-      flag(a.p2, 1, t);
-    }
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r4 = f3.v[0];  // max over the row
+    const auto r5 = f3.v[1];  // sum over the row
+    const auto b6 = x0 != 0.0f;
+    const auto v7 = logprob_(r1, r4, r5);
+    put(team, a.p4, t, select(b6, v7 * v7, 0.0f));
+    put(team, a.p5, t, v7);
+    const auto v8 = 2.0f * v7;
+    const auto v9 = 1.0f / r5;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p2, either(!reads, v8 == 0.0f),
+                   [&](auto z) { return select(b6, -v8 * (exp_from_(z, r4) * v9), 0.0f); },
+                   [&](auto z) { return select(b6, v8 * (1.0f - (exp_from_(z, r4) * v9)), 0.0f); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);

@@ -33,31 +33,28 @@ struct K0 {
     unsigned* p13;    // arrivals
     double* p14;      // a sum per batch
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p2, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p1, t, a.vocab, a.p3);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p4, place, a.vocab);
-    float r1 = 0.0f;  // the target's logit
-    if (reads) r1 = at(row, target);
-    float r3 = 0.0f;  // max over the row
-    float r4 = 1.0f;  // sum over the row
-    if (reads) {
+    const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
-      const float m2 = base_(team, maxima.v[0]);
+      const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
-      const auto whole = meet<Scaled<0>>(team, maxima, sums);
-      r3 = whole.v[0];
-      r4 = whole.v[1];
-    }
-    const bool b5 = x0 != 0.0f;
-    put(team, a.p5, t, select(b5, 1.0f, 0.0f));
-    const float v6 = logprob_(r1, r3, r4);
-    put(team, a.p6, t, select(b5, v6, 0.0f));
-    put(team, a.p0, t, v6);
-    put(team, a.p7, t, r3);
-    put(team, a.p8, t, r4);
+      return meet<Scaled<0>>(team, maxima, sums);
+    });
+    const auto r4 = f3.v[0];  // max over the row
+    const auto r5 = f3.v[1];  // sum over the row
+    const auto b6 = x0 != 0.0f;
+    put(team, a.p5, t, select(b6, 1.0f, 0.0f));
+    const auto v7 = logprob_(r1, r4, r5);
+    put(team, a.p6, t, select(b6, v7, 0.0f));
+    put(team, a.p0, t, v7);
+    put(team, a.p7, t, r4);
+    put(team, a.p8, t, r5);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p9, a.p10, a.p11);
@@ -91,30 +88,26 @@ struct K1 {
     unsigned* p18;      // arrivals
     double* p19;        // a sum per batch
   };
-  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, index t) {
-    const float x0 = load_or(a.p2, t, 1.0f);
-    const bool reads = !(a.skip != 0 && x0 == 0.0f);
-    const index target = load_target(a.p1, t, a.vocab, a.p3);
-    const index place = row_of(a.rows, t, a.first);
+  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
+    const auto x0 = load_or(a.p2, t, 1.0f);
+    const auto reads = either(a.skip == 0, x0 != 0.0f);
+    const auto target = load_target(a.p1, t, a.vocab, a.p3);
+    const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p4, place, a.vocab);
-    const float x1 = load(a.p0, t);
-    const bool b2 = x0 != 0.0f;
-    const float x3 = load(a.p14, 0);
-    const float x4 = load(a.p11, 0);
-    const float v5 = x1 - (x3 / x4);
+    const auto x1 = load(a.p0, t);
+    const auto b2 = x0 != 0.0f;
+    const auto x3 = load(a.p14, 0);
+    const auto x4 = load(a.p11, 0);
+    const auto v5 = x1 - (x3 / x4);
     put(team, a.p15, t, select(b2, v5 * v5, 0.0f));
-    const float v6 = chain_(1.0f / (x4 - 1.0f), 2.0f * v5);
-    const float x7 = load(a.p7, t);
-    const float x8 = load(a.p8, t);
-    const float v9 = 1.0f / x8;
-    if (!reads || (v6 == 0.0f)) {
-      fill_row(team, a.p16, place, a.vocab, 0.0f);
-    } else if (!store_row(team, a.p16, place, a.vocab, target,
-                          [&](auto z) { return select(b2, -v6 * (exp_from_(z, x7) * v9), 0.0f); },
-                          [&](auto z) { return select(b2, v6 * (1.0f - (exp_from_(z, x7) * v9)), 0.0f); },
-                          row)) {
-      flag(a.p3, 1, t);
-    }
+    const auto v6 = chain_(1.0f / (x4 - 1.0f), 2.0f * v5);
+    const auto x7 = load(a.p7, t);
+    const auto x8 = load(a.p8, t);
+    const auto v9 = 1.0f / x8;
+    store_gradient(team, a.p16, place, t, a.vocab, target, a.p3, either(!reads, v6 == 0.0f),
+                   [&](auto z) { return select(b2, -v6 * (exp_from_(z, x7) * v9), 0.0f); },
+                   [&](auto z) { return select(b2, v6 * (1.0f - (exp_from_(z, x7) * v9)), 0.0f); },
+                   row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p15, a.p17, a.p18, a.p19);
@@ -132,8 +125,8 @@ struct K2 {
     const double* p19;  // a sum per batch
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float x0 = load(a.p11, 0);
-    const float x1 = load(a.p19, 0);
+    const auto x0 = load(a.p11, 0);
+    const auto x1 = load(a.p19, 0);
     store(a.p20, i, select(x0 > 0.0f, x1 / (x0 - 1.0f), 0.0f));
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}

@@ -1,0 +1,107 @@
+// Sixteen short rows on one thread: each is read and written by packets of its own entries, and between the phases the team works on all of them
+// at once, a row in each lane. So what is done once per row, one step waiting for another, is done once for 16.
+
+template <> struct Team<kLanes> { using Tokens = lossc::Tokens; };
+
+template <class T>
+struct Rows {
+  const T* data;
+  index count;
+  Mask places;
+  unsigned visited;  // a bit per row that is there and read
+  LOSSC_FN bool visits(int r) const { return visited >> r & 1u; }
+  LOSSC_FN Row<T> row(int r) const { return {data + places[r] * count, count, kLanes * count}; }
+};
+template <class T, class... Open>
+LOSSC_FN Rows<T> open(const Team<kLanes>&, const PerRow<Mask>& reads, const T* p, const Places& place, index vocab, const Open&...) {
+  return {p, vocab, place.at, bits_of(reads.v & (kPlaces < place.count))};
+}
+template <class T, class... Open>
+LOSSC_FN Rows<T> open(const Team<kLanes>& team, const PerRow<Mask>& reads, const T* p, const Tokens& t, index vocab, const Open&... before) {
+  return open(team, reads, p, place_of(nullptr, t, 0), vocab, before...);
+}
+template <class T> LOSSC_FN PerRow<Packet> at(const Rows<T>& rows, const PerRow<Mask>& i) {
+  Packet r{};
+  for (int l = 0; l < kLanes; ++l)
+    if (rows.visits(l)) r[l] = at(rows.row(l), index(i.v[l]));
+  return {r};
+}
+
+template <int... I> struct Indices {};
+using EightPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7>;
+using SixteenPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
+// Two packets become one: neighbours of so many lanes are merged, and those of x and y alternate. Every row's tree is the same.
+template <class F, int STEP, class Places, class V, int... I> LOSSC_FN V fold_pair(V x, V y, Indices<I...>) {
+  constexpr int kOther = sizeof...(I) - STEP;
+  return F::merge(__builtin_shuffle(x, y, Places{(I / STEP % 2 * kOther + I)...}), __builtin_shuffle(x, y, Places{(I / STEP % 2 * kOther + I + STEP)...}));
+}
+// The lanes of a packet of every row in one number each, sums in float64 as those of a single row are.
+template <class F> LOSSC_FN Packet fold_rows(const Packet (&of)[kLanes]) {
+  if constexpr (F::kOrdered) {
+    Doubles folded[2];
+    for (int half = 0; half < kLanes; half += kLanes / 2) {
+      Doubles d[kLanes / 2];
+      for (int i = 0; i < kLanes / 2; ++i) d[i] = folded_halves<F>(of[half + i]);
+      for (int i = 0; i < 4; ++i) d[i] = fold_pair<F, 1, Wholes>(d[2 * i], d[2 * i + 1], EightPlaces());
+      for (int i = 0; i < 2; ++i) d[i] = fold_pair<F, 2, Wholes>(d[2 * i], d[2 * i + 1], EightPlaces());
+      d[0] = fold_pair<F, 4, Wholes>(d[0], d[1], EightPlaces());
+      folded[half / 8] = d[0];
+    }
+    return joined(folded[0], folded[1]);
+  } else {
+    Packet p[kLanes / 2];
+    for (int i = 0; i < 8; ++i) p[i] = fold_pair<F, 1, Mask>(of[2 * i], of[2 * i + 1], SixteenPlaces());
+    for (int i = 0; i < 4; ++i) p[i] = fold_pair<F, 2, Mask>(p[2 * i], p[2 * i + 1], SixteenPlaces());
+    for (int i = 0; i < 2; ++i) p[i] = fold_pair<F, 4, Mask>(p[2 * i], p[2 * i + 1], SixteenPlaces());
+    return fold_pair<F, 8, Mask>(p[0], p[1], SixteenPlaces());
+  }
+}
+
+template <int N> LOSSC_FN Values<N, Packet> packets_of(const Values<N, Entries<Packet>>& v) {
+  Values<N, Packet> r;
+  for (int k = 0; k < N; ++k) r.v[k] = v.v[k].v;
+  return r;
+}
+
+template <class... F, class Map, class First, class... Others>
+LOSSC_FN auto fold(const Team<kLanes>&, const Map& map, const Rows<First>& first, const Rows<Others>&... others) {
+  using All = Folds<F...>;
+  Packet acc[All::N][kLanes];
+  for (int r = 0; r < kLanes; ++r) {
+    auto row = All::template identity<Packet>();
+    if (first.visits(r))
+      row = fold_packets<All>([&](auto... z) LOSSC_INLINE { return packets_of(map(entries_of(r, z)...)); }, first.row(r), others.row(r)...);
+    for (int k = 0; k < All::N; ++k) acc[k][r] = row.v[k];
+  }
+  Values<All::N, PerRow<Packet>> folded;
+  int k = 0;
+  ((folded.v[k] = per_row(fold_rows<F>(acc[k])), ++k), ...);
+  return folded;
+}
+
+template <class T> LOSSC_FN void fill_row(const Team<kLanes>&, T* out, const Places& place, index vocab, float v) {
+  for (int r = 0; r < place.count; ++r) fill_row(Team<1>{}, out, place.at[r], vocab, v);
+}
+
+template <class T, class Map, class Mend, class... Others>
+LOSSC_FN void store_gradient(const Team<kLanes>&, T* out, const Places& place, const Tokens& t, index vocab, const PerRow<Mask>& target,
+                             unsigned* status, const PerRow<Mask>& zero, const Map& map, const Mend& mend, const Rows<T>& logits,
+                             const Rows<Others>&... others) {
+  const auto z = at(logits, target);
+  const auto mended = select(z == -LOSSC_INFINITY, 0.0f, mend(z, at(others, target)...));
+  for (int r = 0; r < t.count; ++r) {
+    const index at = place.at[r];
+    if (in_row(r, zero)) {
+      fill_row(Team<1>{}, out, at, vocab, 0.0f);
+      continue;
+    }
+    const bool finite = store_packets<true>(out + at * vocab, index(in_row(r, target)), in_row(r, mended),
+                                            [&](auto... z) LOSSC_INLINE { return map(entries_of(r, z)...).v; }, logits.row(r), others.row(r)...);
+    if (!finite) flag(status, 1, t.first + r);
+  }
+}
+
+template <class X> LOSSC_FN void put(const Team<kLanes>&, float* p, const Tokens& t, const X& x) {
+  if (t.count == kLanes) narrow_packet(broadcast(lanes(x)), p + t.first);
+  else narrow_edge(broadcast(lanes(x)), p + t.first, t.count);
+}
