@@ -80,6 +80,11 @@ void CudaBackend::submit(const Read& read, const Interrupt& interrupt) {
   }
 }
 
+/// In one piece: memory on the GPU is copied in milliseconds, whatever its size.
+void CudaBackend::submit(const Copy& copy, const Interrupt&) {
+  if (copy.bytes > 0) gpu_->check(gpu_->driver.memcpyDtoDAsync(copy.to, copy.from, copy.bytes, gpu_->stream), "copying on the GPU");
+}
+
 void CudaBackend::submit(const Fill& fill, const Interrupt&) {
   if (fill.bytes > 0) gpu_->check(gpu_->driver.memsetD8Async(fill.to, fill.value, fill.bytes, gpu_->stream), "filling memory of the GPU");
 }

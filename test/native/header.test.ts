@@ -65,6 +65,7 @@ const functions: Readonly<Record<string, string>> = {
   memFree: "cuMemFree",
   memcpyHtoDAsync: "cuMemcpyHtoDAsync",
   memcpyDtoHAsync: "cuMemcpyDtoHAsync",
+  memcpyDtoDAsync: "cuMemcpyDtoDAsync",
   memsetD8Async: "cuMemsetD8Async",
   moduleLoadData: "cuModuleLoadData",
   moduleUnload: "cuModuleUnload",
