@@ -19,7 +19,11 @@ export interface TokenData {
   readonly weights: Float32Array;
 }
 
-type Rows = "logits" | "teacher_logits" | "gradient";
+interface Rows {
+  readonly logits: DeviceBuffer;
+  readonly gradient: DeviceBuffer;
+  readonly teacher_logits?: DeviceBuffer;
+}
 
 export class Batch {
   private constructor(
@@ -31,25 +35,45 @@ export class Batch {
     /** The token data on the device. */
     private readonly prepared: Readonly<Record<keyof TokenData, DeviceBuffer>>,
     /** `logits` and `teacher_logits` are never written again; calls overwrite `gradient`, where the logits are laid down anew. */
-    readonly rows: Readonly<Record<Rows, DeviceBuffer>>,
+    readonly rows: Rows,
   ) {}
 
-  static async make(device: Device, { tokens, vocab, length, dtype }: Omit<Shape, "work" | "peers">): Promise<Batch> {
+  /** `teacher`: with rows of a teacher, too. */
+  static async make(device: Device, shape: Omit<Shape, "work" | "peers">, { teacher = false } = {}): Promise<Batch> {
+    const made: DeviceBuffer[] = [];
+    const keep = async (buffer: Promise<DeviceBuffer>) => {
+      made.push(await buffer);
+      return buffer;
+    };
+    try {
+      return await Batch.#make(device, shape, teacher, keep);
+    } catch (error) {
+      // What did not fit must not stand in the way of what comes next.
+      for (const buffer of made) buffer.dispose();
+      throw error;
+    }
+  }
+
+  static async #make(
+    device: Device,
+    { tokens, vocab, length, dtype }: Omit<Shape, "work" | "peers">,
+    teacher: boolean,
+    keep: (buffer: Promise<DeviceBuffer>) => Promise<DeviceBuffer>,
+  ): Promise<Batch> {
     const steps = await BenchSteps.load(device, dtype);
     const rows = async (seed?: number) => {
-      const buffer = await device.buffer({ dtype, length: tokens * vocab });
+      const buffer = await keep(device.buffer({ dtype, length: tokens * vocab }));
       if (seed !== undefined) await steps.native.run([steps.numbers(buffer.memory, buffer.length, seed)]);
       return buffer;
     };
-    const logits = await rows(SEEDS.logits);
+    const [logits, gradient] = [await rows(SEEDS.logits), await rows()];
     const uniform = uniformFrom(1);
     const normal = () => uniform() + uniform() + uniform() + uniform() - 2;
     const target_tokens = Int32Array.from({ length: tokens }, () => Math.floor(uniform() * vocab));
-    const targets = await device.buffer(target_tokens);
-    const picked = await device.buffer({ dtype: "f32", length: tokens });
-    await steps.native.run([
-      steps.pickTargets({ logits: logits.memory, targets: targets.memory, to: picked.memory, tokens, vocab }),
-    ]);
+    const targets = await keep(device.buffer(target_tokens));
+    const picked = await keep(device.buffer({ dtype: "f32", length: tokens }));
+    const memories = { logits: logits.memory, targets: targets.memory, to: picked.memory };
+    await steps.native.run([steps.pickTargets({ ...memories, tokens, vocab })]);
     // The logarithm of the mean of e^z is about 1.5 for logits of this spread.
     const logprobs = Float32Array.from(await picked.read(), (z) => z - Math.log(vocab) - 1.5 + 0.2 * normal());
     picked.dispose();
@@ -57,9 +81,9 @@ export class Batch {
     const weights = Float32Array.from({ length: tokens }, (_, t) => Number(2 * (t % length) >= length));
     const prepared = {
       target_tokens: targets,
-      logprobs: await device.buffer(logprobs),
-      advantages: await device.buffer(advantages),
-      weights: await device.buffer(weights),
+      logprobs: await keep(device.buffer(logprobs)),
+      advantages: await keep(device.buffer(advantages)),
+      weights: await keep(device.buffer(weights)),
     };
     return new Batch(
       device,
@@ -68,7 +92,7 @@ export class Batch {
       Array.from({ length: tokens / length }, () => length),
       { target_tokens, logprobs, advantages, weights },
       prepared,
-      { logits, teacher_logits: await rows(SEEDS.teacher_logits), gradient: await rows() },
+      { logits, gradient, ...(teacher ? { teacher_logits: await rows(SEEDS.teacher_logits) } : {}) },
     );
   }
 
@@ -98,10 +122,11 @@ export class Batch {
   }
 
   /** The row of a token, as numbers. */
-  async row(of: Rows, token: number): Promise<Float64Array> {
+  async row(of: keyof Rows, token: number): Promise<Float64Array> {
     const { vocab, dtype } = this.shape;
     const to = makeArray(dtype, vocab);
-    const from = this.rows[of].memory as NativeBuffer;
+    const from = this.rows[of]?.memory as NativeBuffer | undefined;
+    if (!from) throw new RangeError(`this batch has no ${of}`);
     await this.steps.native.run([{ kind: "read", from, offset: token * vocab * bytesOf(dtype), to }]);
     return widen(to, dtype);
   }

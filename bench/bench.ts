@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { compileTimes } from "./compiling.js";
-import { type Measured, measure } from "./measure.js";
+import { attempt, type Failure, type Measured, measure } from "./measure.js";
 import { overhead } from "./overhead.js";
 import { type Figure, figureLines, figuresOf, tableOf } from "./report.js";
 import { shapesOf, WORK_NAMES } from "./shapes.js";
@@ -35,15 +35,20 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   print(`${device.description}; medians of ${rounds} rounds\n`);
   const all: Measured[] = [];
   const figures: Figure[] = [];
+  const failed: Failure[] = [];
   for (const shape of shapesOf(kind, quick === true)) {
     const work = shape.work.filter(([{ name }]) => rows?.includes(name) ?? true);
     if (work.length === 0) continue;
-    const measured = await measure(device, { ...shape, work }, { rounds, warmUp: WARM_UP }, peers);
+    const at = `T ${shape.tokens} × V ${shape.vocab}`;
+    const measured = await attempt(at, failed, () => measure(device, { ...shape, work }, { rounds, warmUp: WARM_UP }, peers));
+    if (!measured) continue;
     all.push(measured);
+    failed.push(...measured.failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem })));
     figures.push(...figuresOf(measured, device.name));
     print(tableOf(measured));
   }
-  figures.push(...(await overhead(device, rounds)), ...(await compileTimes(device.name, rounds)));
+  figures.push(...((await attempt("overhead of a call", failed, () => overhead(device, rounds))) ?? []));
+  figures.push(...((await attempt("compile times", failed, () => compileTimes(device.name, rounds))) ?? []));
   print(figureLines(figures));
   if (svg !== undefined) {
     const { chartOf } = await import("./chart.js");
@@ -57,7 +62,10 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
       rounds,
       shapes: all,
       figures,
+      failed,
     };
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
+  for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);
+  if (failed.length > 0) process.exitCode = 1;
 }

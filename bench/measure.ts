@@ -20,6 +20,25 @@ export interface Measured {
   readonly losses: readonly LossTiming[];
   /** null where they were not asked. */
   readonly peers: PeerReport | null;
+  /** What was not timed, because its result was wrong or there was none. */
+  readonly failed: readonly Failure[];
+}
+
+export interface Failure {
+  readonly name: string;
+  readonly problem: string;
+}
+
+/** Does one part of a run: what fails is told beside what does not, for a GPU is not at hand every day. Mistakes of the bench's own are thrown. */
+export async function attempt<T>(name: string, failed: Failure[], work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    // The addon's own have a code as well.
+    if (!(error instanceof Error && "code" in error)) throw error;
+    failed.push({ name, problem: `${error.code}: ${error.message}` });
+    return null;
+  }
 }
 
 /** `milliseconds` of every round. */
@@ -41,7 +60,7 @@ export interface LossTiming extends Timing {
 }
 
 export async function measure(device: Device, shape: Shape, rounds: Rounds, withPeers: boolean): Promise<Measured> {
-  using batch = await Batch.make(device, shape);
+  using batch = await Batch.make(device, shape, { teacher: shape.work.some(([work]) => work.teacher) });
   const { steps, rows, bytes } = batch;
   const [from, to] = [rows.logits.memory, rows.gradient.memory];
   const copies = {
@@ -50,7 +69,11 @@ export async function measure(device: Device, shape: Shape, rounds: Rounds, with
   };
   for (const [name, command] of Object.entries(copies)) await requireCopy(name, batch, () => steps.native.run([command]));
   const calls = [];
-  for (const [work, target] of shape.work) calls.push({ work, target, ...(await prepare(device, work, batch)) });
+  const failed: Failure[] = [];
+  for (const [work, target] of shape.work) {
+    const prepared = await attempt(work.name, failed, () => prepare(device, work, batch));
+    if (prepared) calls.push({ work, target, ...prepared });
+  }
   const contestants = [
     ...Object.values(copies).map((command) => () => steps.native.run([command])),
     ...calls.flatMap(({ run, launches }) => [run, () => steps.native.run(launches.commands)]),
@@ -77,6 +100,7 @@ export async function measure(device: Device, shape: Shape, rounds: Rounds, with
       };
     }),
     peers: shape.peers && withPeers ? peersOf(batch, shape, rounds, calls) : null,
+    failed,
   };
 }
 

@@ -100,12 +100,13 @@ const WIDTH = 44;
 
 /** One shape as a table of text. */
 export function tableOf(measured: Measured): string {
-  const { tokens, vocab, dtype, peers } = measured;
+  const { tokens, vocab, dtype, peers, failed } = measured;
   const rows = linesOf(measured).map(({ name, milliseconds, gigabytesPerSecond, timesCopy, more }) => {
     const figures = `${milliseconds.toFixed(2).padStart(9)} ms ${gigabytesPerSecond.toFixed(1).padStart(7)} GB/s ${timesCopy.toFixed(2).padStart(7)} × copy`;
     return `  ${name.padEnd(WIDTH)} ${figures}${more}`;
   });
   const notes = [
+    ...failed.map(({ name, problem }) => `  ${name} was not timed: ${problem}`),
     ...Object.entries(peers?.absent ?? {}).map(([name, why]) => `  ${name} is absent: ${why}`),
     ...(peers?.failed ?? []).map(({ loss, peer, problem }) => `  ${loss}: ${peer} failed: ${problem}`),
   ];

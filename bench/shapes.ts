@@ -11,6 +11,8 @@ export interface Work {
   readonly loss: (dtype: LogitsDtype) => LossDefinition;
   /** The first half of each sequence has weight 0, and `skipMasked` is set. */
   readonly masked?: true;
+  /** It takes the rows of a teacher. */
+  readonly teacher?: true;
 }
 
 /** What a loss is to stay below, beside a copy of the bytes that it moves: times as long, or so many microseconds longer. */
@@ -34,7 +36,7 @@ const crossEntropy = work("cross_entropy", losses.cross_entropy);
 const masked: Work = { ...ppo, name: "ppo half masked", masked: true };
 const gspo = work("gspo", losses.gspo);
 const variance = work("variance", logprobVariance);
-const forwardKl: Work = { name: "forward_kl", loss: forwardKlOf };
+const forwardKl: Work = { name: "forward_kl", loss: (dtype) => forwardKlOf(dtype), teacher: true };
 
 /** The same mathematics twice: what a user's loss costs beside the one that ships with lossc. */
 export const TWINS = { builtin: ppo.name, custom: written.name } as const;

@@ -14,7 +14,8 @@ process.env.PATH = [process.env.PATH, "/usr/local/cuda/bin"].filter(Boolean).joi
 process.env.LOSSC_CACHE_DIR ??= join(root, "cache");
 
 const lossc = [process.execPath, join(root, "dist", "runtime", "cli", "main.js")];
-const steps = new Steps(root, out);
+const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const steps = new Steps(root, out, chosen.length > 0 ? ["devices", ...chosen] : []);
 
 // The machine.
 for (const [name, ...command] of [
@@ -73,8 +74,13 @@ const cases = quick
 const sanitizer = steps.find("compute-sanitizer");
 const unwatched = noGpu ?? (sanitizer ? null : "compute-sanitizer is not there");
 for (const tool of ["memcheck", "racecheck", "synccheck", "initcheck"]) {
-  const command = [sanitizer, "--tool", tool, "--error-exitcode", "9", ...lossc, "eval", "--cases", "--device", "cuda:0"];
-  steps.run(`sanitizer-${tool}`, command, { unless: unwatched, stdin: JSON.stringify(cases) });
+  const name = `sanitizer-${tool}`;
+  const watched = [sanitizer, "--tool", tool, "--error-exitcode", "9", "--log-file", join(out, `${name}.log`)];
+  steps.run(name, [...watched, ...lossc, "eval", "--cases", "--device", "cuda:0"], {
+    unless: unwatched,
+    stdin: JSON.stringify(cases),
+    problem: (stdout) => JSON.parse(stdout).find(({ error }) => error)?.error.message ?? null,
+  });
 }
 
 // The figures.

@@ -6,9 +6,11 @@ import { delimiter, join } from "node:path";
 export class Steps {
   #done = [];
 
-  constructor(root, out) {
+  /** `chosen`: how the names of the steps begin that are to run; all where it is empty. */
+  constructor(root, out, chosen = []) {
     this.root = root;
     this.out = out;
+    this.chosen = chosen;
   }
 
   /** The path of a program; null where there is none. */
@@ -25,19 +27,23 @@ export class Steps {
     return null;
   }
 
-  /** A step that must work; skipped where `unless` says why. */
-  run(name, command, { unless = null, stdin = "" } = {}) {
+  /** A step that must work; skipped where `unless` says why. `problem` says what is wrong with its output, if something is. */
+  run(name, command, { unless = null, stdin = "", problem = () => null } = {}) {
+    if (!this.#isChosen(name)) return { ok: false, stdout: "" };
     if (unless !== null) {
       this.#note({ name, outcome: "skipped", why: unless });
       return { ok: false, stdout: "" };
     }
-    const { ok, stdout, why, seconds } = this.#start(name, command, stdin);
+    const { stdout, seconds, ...ended } = this.#start(name, command, stdin);
+    const why = ended.ok ? problem(stdout) : ended.why;
+    const ok = why === null;
     this.#note({ name, outcome: ok ? "passed" : "failed", seconds, command, ...(ok ? {} : { why }) });
     return { ok, stdout };
   }
 
   /** A step that says something of the machine if it works. */
   optional(name, command) {
+    if (!this.#isChosen(name)) return;
     const { ok, why } = this.#start(name, command, "");
     this.#note({ name, outcome: ok ? "passed" : "absent", ...(ok ? {} : { why }) });
   }
@@ -49,6 +55,10 @@ export class Steps {
     const counts = ["passed", "failed", "skipped", "absent"].map((outcome) => `${count(outcome)} ${outcome}`);
     console.log(`${counts.join(", ")}: ${this.out}`);
     return count("failed") === 0;
+  }
+
+  #isChosen(name) {
+    return this.chosen.length === 0 || this.chosen.some((beginning) => name.startsWith(beginning));
   }
 
   #start(name, [program, ...args], input) {

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 
 async function batchOf(dtype: LogitsDtype): Promise<Batch> {
-  const batch = await Batch.make(device, { ...SHAPE, dtype });
+  const batch = await Batch.make(device, { ...SHAPE, dtype }, { teacher: true });
   onTestFinished(() => batch[Symbol.dispose]());
   return batch;
 }

@@ -28,6 +28,7 @@ const measured: Measured = {
   copies: [copy, { ...copy, name: "slower", milliseconds: [3, 3, 3] }],
   losses: [loss],
   peers,
+  failed: [{ name: "gspo", problem: "DEVICE_FAULT: wrong" }],
 };
 
 describe("lines", () => {
@@ -55,10 +56,11 @@ describe("lines", () => {
     expect(line?.ceiling).toBeCloseTo((3 + 0.01) / 3, 12);
   });
 
-  test("the table names what is absent and what failed", () => {
+  test("the table names what was not timed, what is absent and what failed", () => {
     expect(tableOf(measured).split("\n")).toEqual(
       expect.arrayContaining([
         "T 4 × V 5, bf16, in place",
+        "  gspo was not timed: DEVICE_FAULT: wrong",
         "  quack is absent: ImportError: nothing",
         "  ppo: PyTorch, eager failed: OutOfMemoryError",
       ]),

@@ -77,6 +77,17 @@ test("every loss, both copies and every other figure", async () => {
   expect(loaded - seen).toBe(3);
 });
 
+test("what fails is told beside what does not, and the exit code says so", async () => {
+  const run = await lossc(["bench", "--quick", "--rounds", "1", "--no-peers", "--rows", "cross_entropy,ppo"], {
+    // After the data, the copy and cross_entropy: ppo's first.
+    env: { LOSSC_FAKE_FAIL: "cuLaunchKernel:1:5" },
+  });
+  expect(run.code).toBe(1);
+  expect(run.stdout).toMatch(/^ {2}ppo was not timed: DEVICE_FAULT: launching kernel k0 failed/m);
+  expect(run.stdout.match(/^ {2}(cross_entropy|ppo) .* × copy/gm)).toHaveLength(3);
+  expect(run.stderr).toMatch(/^lossc: ppo, T 64 × V 1024 was not timed: DEVICE_FAULT: .*\n$/);
+});
+
 test("a GPU that PyTorch does not see is an absent peer", async () => {
   const { stdout, code } = await lossc(["bench", "--quick", "--rounds", "1", "--rows", "ppo"], {
     env: { LOSSC_PYTHON: "/nowhere/python3" },

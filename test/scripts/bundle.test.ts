@@ -41,6 +41,7 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
   const node = (code: string) => [process.execPath, "-e", code];
   expect(steps.run("good", node("console.log(6 * 7)"))).toEqual({ ok: true, stdout: "42\n" });
   expect(steps.run("bad", node("console.error('no'); process.exit(3)")).ok).toBe(false);
+  expect(steps.run("odd", node("console.log('7')"), { problem: (text: string) => `it is ${text.trim()}` }).ok).toBe(false);
   expect(steps.run("away", ["/nowhere/tool"], { unless: "no tool" }).ok).toBe(false);
   steps.optional("more", ["/nowhere/tool"]);
   expect(steps.find("no-such-program-here")).toBeNull();
@@ -50,9 +51,12 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
   expect(summary.steps.map(({ name, outcome, why }: Record<string, string>) => [name, outcome, why])).toEqual([
     ["good", "passed", undefined],
     ["bad", "failed", "it ended with status 3: see bad.err"],
+    ["odd", "failed", "it is 7"],
     ["away", "skipped", "no tool"],
     ["more", "absent", expect.stringContaining("ENOENT")],
   ]);
   expect(readFileSync(join(out, "good.out"), "utf8")).toBe("42\n");
   expect(readFileSync(join(out, "bad.err"), "utf8")).toBe("no\n");
+  const some = new Steps(root, out, ["be"]);
+  expect([some.run("best", node("0")).ok, some.run("good", node("0")).ok]).toEqual([true, false]);
 });
