@@ -43,7 +43,7 @@ export function peersOf(
     const request = { device: batch.device.name, losses, seeds, folder, ...batch.shape, length, rounds, warm_up: warmUp };
     const script = join(packageRoot(), "bench", "peers", "main.py");
     const input = JSON.stringify(request);
-    const run = spawnSync(process.env.LOSSC_PYTHON ?? "python3", [script], { input, encoding: "utf8", maxBuffer: 1 << 26 });
+    const run = spawnSync(process.env.LOSSC_PYTHON ?? "python3", ["-B", script], { input, encoding: "utf8", maxBuffer: 1 << 26 });
     if (run.error) return absent(run.error.message);
     if (run.status !== 0) return absent(run.stderr.trim().split("\n").at(-1) ?? "it failed");
     return judged(JSON.parse(run.stdout) as PeerReport, new Map(calls.map(({ work, value }) => [work.name, value])));
