@@ -1,15 +1,18 @@
 /**
- * `lossc bench`: what losses take from logits in memory to loss and gradient in the same memory, beside a copy of the same bytes by the same
- * threads, and PyTorch where it is there. Nothing is timed before it was found right.
+ * `lossc bench`: what losses take from logits in memory to loss and gradient in the same memory, beside a copy of the same bytes on the same
+ * device, and beside what other people's tools take. Nothing is timed before it was found right.
  */
 import { writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
 import { openDevice } from "../runtime/devices/index.js";
-import { type Measured, measure } from "./measure.js";
-import { tableOf } from "./report.js";
-import { LOSS_NAMES, QUICK, SHAPES } from "./shapes.js";
+import { compileTimes } from "./compiling.js";
+import { attempt, type Failure, type Measured, measure } from "./measure.js";
+import { overhead } from "./overhead.js";
+import { type Figure, figureLines, figuresOf, tableOf } from "./report.js";
+import { shapesOf, WORK_NAMES } from "./shapes.js";
 
 export interface BenchOptions {
+  readonly device?: string;
   readonly rows?: readonly string[];
   readonly rounds: number;
   readonly quick?: true;
@@ -20,28 +23,49 @@ export interface BenchOptions {
 
 const WARM_UP = 3;
 
-export async function bench({ rows, rounds, quick, peers, json, svg }: BenchOptions): Promise<void> {
-  const unknown = rows?.find((name) => !LOSS_NAMES.includes(name));
+export async function bench({ device: name, rows, rounds, quick, peers, json, svg }: BenchOptions): Promise<void> {
+  const unknown = rows?.find((row) => !WORK_NAMES.includes(row));
   if (unknown !== undefined)
-    throw new LosscError("LOSS_UNKNOWN", `the bench has no loss "${unknown}"; it has ${LOSS_NAMES.join(", ")}`);
-  await using device = await openDevice("cpu");
-  if (device.name !== "cpu")
-    throw new LosscError("DEVICE_NOT_FOUND", "the bench measures the device cpu, which is not to be had here: see lossc devices");
-  if (!json) process.stdout.write(`${device.description}; medians of ${rounds} rounds\n`);
+    throw new LosscError("LOSS_UNKNOWN", `the bench has no loss "${unknown}"; it has ${WORK_NAMES.join(", ")}`);
+  await using device = await openDevice(name);
+  const kind = device.native?.kind;
+  if (kind !== "cpu" && kind !== "cuda")
+    throw new LosscError("DEVICE_NOT_FOUND", `the bench measures cpu and cuda:N, not ${device.name}: see lossc devices`);
+  const print = (text: string) => void (json || process.stdout.write(text));
+  print(`${device.description}; medians of ${rounds} rounds\n`);
   const all: Measured[] = [];
-  for (const shape of quick ? QUICK : SHAPES) {
-    const losses = shape.losses.filter(({ name }) => rows?.includes(name) ?? true);
-    if (losses.length === 0) continue;
-    const measured = await measure(device, { ...shape, losses }, { rounds, warmUp: WARM_UP }, peers);
+  const figures: Figure[] = [];
+  const failed: Failure[] = [];
+  for (const shape of shapesOf(kind, quick === true)) {
+    const work = shape.work.filter(([{ name }]) => rows?.includes(name) ?? true);
+    if (work.length === 0) continue;
+    const at = `T ${shape.tokens} × V ${shape.vocab}`;
+    const measured = await attempt(at, failed, () => measure(device, { ...shape, work }, { rounds, warmUp: WARM_UP }, peers));
+    if (!measured) continue;
     all.push(measured);
-    if (!json) process.stdout.write(tableOf(measured));
+    failed.push(...measured.failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem })));
+    figures.push(...figuresOf(measured, device.name));
+    print(tableOf(measured));
   }
+  figures.push(...((await attempt("overhead of a call", failed, () => overhead(device, rounds))) ?? []));
+  figures.push(...((await attempt("compile times", failed, () => compileTimes(device.name, rounds))) ?? []));
+  print(figureLines(figures));
   if (svg !== undefined) {
     const { chartOf } = await import("./chart.js");
     await writeFile(svg, await chartOf(all, device.description));
   }
-  if (json)
-    process.stdout.write(
-      `${JSON.stringify({ device: device.description, date: new Date().toISOString(), rounds, shapes: all })}\n`,
-    );
+  if (json) {
+    const report = {
+      device: device.name,
+      description: device.description,
+      date: new Date().toISOString(),
+      rounds,
+      shapes: all,
+      figures,
+      failed,
+    };
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+  }
+  for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);
+  if (failed.length > 0) process.exitCode = 1;
 }

@@ -24,7 +24,7 @@ function barsOf(measured: Measured): Bars {
   const values = linesOf(measured).map((line) => ({
     ...line,
     label: `${line.timesCopy.toFixed(2)} ×`,
-    who: line.ceiling === null ? "others" : "lossc",
+    who: line.own ? "lossc" : "others",
   }));
   const y = { field: "name", type: "nominal", sort: null, title: null } as const;
   // From 1/2 on: bars of a logarithmic scale need a place to begin.
@@ -38,7 +38,7 @@ function barsOf(measured: Measured): Bars {
   } as const;
   return {
     data: { values },
-    title: { text: `T ${measured.tokens} × V ${measured.vocab}, f32`, anchor: "start", fontWeight: "normal" },
+    title: { text: `T ${measured.tokens} × V ${measured.vocab}, ${measured.dtype}`, anchor: "start", fontWeight: "normal" },
     width: 520,
     height: { step: 20 },
     layer: [

@@ -1,115 +1,135 @@
-/** Times everything of one shape in turns: losses, and copies of their logits. */
+/** Times everything of one shape in turns: losses, their launches by themselves, and copies of their logits. */
+import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { LossDefinition } from "../dsl/index.js";
 import type { Device } from "../runtime/devices/device.js";
-import { type Batch, inputsOf, makeBatch } from "./batch.js";
+import { bytesOf } from "../runtime/dtypes.js";
+import { Batch } from "./batch.js";
 import { requireCorrect } from "./correct.js";
-import { type PeerReport, torchLoss } from "./peers.js";
-import type { Shape } from "./shapes.js";
-
-/** The copies read and write every logit, from one buffer to another, through the same pool and queue as the losses. */
-const COPIES = {
-  comment: "Yardsticks: a copy as a loop over floats, and as calls of memcpy.",
-  kernels: [
-    {
-      id: "k0",
-      body: `struct K0 {
-  struct Args { const float* from; float* to; };
-  LOSSC_FN static void element(const Args& a, index i) { store(a.to, i, load(a.from, i)); }
-};`,
-    },
-    {
-      id: "k1",
-      body: `struct K1 {
-  struct Args { const char* from; char* to; };
-  LOSSC_FN static void element(const Args& a, index i) { __builtin_memcpy(a.to + i * 1024, a.from + i * 1024, 1024); }
-};`,
-    },
-  ],
-};
+import { launchesOf } from "./launches.js";
+import { type PeerReport, peersOf } from "./peers.js";
+import { type Rounds, race } from "./race.js";
+import type { Shape, Target, Work } from "./shapes.js";
+import { copyOf } from "./steps.js";
 
 export interface Measured {
   readonly tokens: number;
   readonly vocab: number;
+  readonly dtype: LogitsDtype;
   readonly copies: readonly Timing[];
   readonly losses: readonly LossTiming[];
+  /** null where they were not asked. */
+  readonly peers: PeerReport | null;
+  /** What was not timed, because its result was wrong or there was none. */
+  readonly failed: readonly Failure[];
+}
+
+export interface Failure {
+  readonly name: string;
+  readonly problem: string;
+}
+
+/** Does one part of a run: what fails is told beside what does not, for a GPU is not at hand every day. Mistakes of the bench's own are thrown. */
+export async function attempt<T>(name: string, failed: Failure[], work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    // The addon's own have a code as well.
+    if (!(error instanceof Error && "code" in error)) throw error;
+    failed.push({ name, problem: `${error.code}: ${error.message}` });
+    return null;
+  }
 }
 
 /** `milliseconds` of every round. */
 export interface Timing {
   readonly name: string;
+  /** Moved from and to memory. */
   readonly bytes: number;
   readonly milliseconds: readonly number[];
 }
 
 export interface LossTiming extends Timing {
   readonly sweeps: number;
-  /** Times a copy of the same bytes that it is to stay below. */
-  readonly ceiling: number;
-  readonly peer: PeerReport | null;
-}
-
-export interface Rounds {
-  readonly rounds: number;
-  readonly warmUp: number;
+  readonly value: number;
+  /** Bytes of the copy that it is compared with: what it would move if no row were masked. */
+  readonly yardstick: number;
+  readonly target: Target | null;
+  /** The same launches without what `forwardBackward` does around them. */
+  readonly launches: { readonly milliseconds: readonly number[] };
 }
 
 export async function measure(device: Device, shape: Shape, rounds: Rounds, withPeers: boolean): Promise<Measured> {
-  const { native } = device;
-  if (native === null) throw new LosscError("DEVICE_NOT_FOUND", "a copy to compare with needs the addon: see lossc devices");
-  const batch = makeBatch(shape);
-  const inPlace = { ...batch, logits: batch.logits.slice() };
-  const calls = [];
-  for (const loss of shape.losses) calls.push(await prepare(device, loss, batch, inPlace));
-  const unit = await device.loadUnit(COPIES);
-  const to = new Float32Array(batch.logits.length);
+  using batch = await Batch.make(device, shape, { teacher: shape.work.some(([work]) => work.teacher) });
+  const { steps, rows, bytes } = batch;
+  const [from, to] = [rows.logits.memory, rows.gradient.memory];
   const copies = {
-    "copy, loop": () => native.run([unit.launch("k0", to.length, [batch.logits, to])]),
-    "copy, memcpy": () => native.run([unit.launch("k1", to.byteLength / 1024, [batch.logits, to])]),
+    [device.name === "cpu" ? "copy, memcpy" : "copy, the driver's"]: copyOf(from, to, bytes),
+    "copy, 16-byte kernel": steps.copyByKernel(from, to, bytes),
   };
-  const contestants = [...Object.values(copies), ...calls.map(({ run }) => run)];
-  const taken = await race(contestants, rounds, () => inPlace.logits.set(batch.logits));
-  if (Buffer.compare(Buffer.from(batch.logits.buffer), Buffer.from(to.buffer)) !== 0)
-    throw new LosscError("DEVICE_FAULT", "the copy did not copy");
+  for (const [name, command] of Object.entries(copies)) await requireCopy(name, batch, () => steps.native.run([command]));
+  const calls = [];
+  const failed: Failure[] = [];
+  for (const [work, target] of shape.work) {
+    const prepared = await attempt(work.name, failed, () => prepare(device, work, batch));
+    if (prepared) calls.push({ work, target, ...prepared });
+  }
+  const contestants = [
+    ...Object.values(copies).map((command) => () => steps.native.run([command])),
+    ...calls.flatMap(({ run, launches }) => [run, () => steps.native.run(launches.commands)]),
+  ];
+  const taken = await race(contestants, rounds, () => batch.layDown());
+  for (const { launches } of calls) launches[Symbol.dispose]();
   const names = Object.keys(copies);
   return {
     tokens: shape.tokens,
     vocab: shape.vocab,
-    copies: names.map((name, i) => ({ name, bytes: 2 * to.byteLength, milliseconds: taken[i] as number[] })),
-    losses: calls.map(({ loss, plan, value }, i) => ({
-      name: loss.name,
-      bytes: shape.tokens * (shape.vocab * plan.bytes.perEntry + plan.bytes.perToken),
-      milliseconds: taken[names.length + i] as number[],
-      sweeps: plan.sweeps,
-      ceiling: shape.ceiling,
-      peer: shape.peers && withPeers ? torchLoss(loss.name, batch, { ...shape, ...rounds }, value) : null,
-    })),
+    dtype: shape.dtype,
+    copies: names.map((name, i) => ({ name, bytes: 2 * bytes, milliseconds: taken[i] as number[] })),
+    losses: calls.map(({ work, target, plan, value }, i) => {
+      const yardstick = shape.tokens * (shape.vocab * plan.bytes.perEntry + plan.bytes.perToken);
+      return {
+        name: work.name,
+        bytes: yardstick - (work.masked ? unread(batch, plan.sweeps) : 0),
+        yardstick,
+        milliseconds: taken[names.length + 2 * i] as number[],
+        sweeps: plan.sweeps,
+        value,
+        target,
+        launches: { milliseconds: taken[names.length + 2 * i + 1] as number[] },
+      };
+    }),
+    peers: shape.peers && withPeers ? peersOf(batch, shape, rounds, calls) : null,
+    failed,
   };
 }
 
-/** Compiles a loss and judges its result; the call that is timed overwrites `inPlace`. */
-async function prepare(device: Device, loss: LossDefinition, batch: Batch, inPlace: Batch) {
-  const compiled = await device.compile(loss, { vocab: batch.logits.length / batch.target_tokens.length });
-  const found = await compiled.forwardBackward(inputsOf(batch, loss.inputs));
-  await requireCorrect(loss, batch, found);
-  const given = inputsOf(inPlace, loss.inputs);
-  return { loss, plan: compiled.plan(), value: found.loss, run: () => compiled.forwardBackward(given, {}, { inPlace: true }) };
+/** Bytes of logits that `skipMasked` spares each sweep. */
+function unread({ perToken, shape: { vocab, dtype } }: Batch, sweeps: number): number {
+  return perToken.weights.filter((weight) => weight === 0).length * vocab * bytesOf(dtype) * sweeps;
 }
 
-/** Milliseconds of each contestant; they take turns, round by round, on data laid down anew. */
-async function race(
-  contestants: readonly (() => Promise<unknown>)[],
-  { rounds, warmUp }: Rounds,
-  layDown: () => void,
-): Promise<number[][]> {
-  const taken = contestants.map((): number[] => []);
-  for (let round = -warmUp; round < rounds; round++) {
-    for (const [i, run] of contestants.entries()) {
-      layDown();
-      const start = performance.now();
-      await run();
-      if (round >= 0) taken[i]?.push(performance.now() - start);
-    }
+/** Compiles a loss and judges its result. */
+async function prepare(device: Device, work: Work, batch: Batch) {
+  const { dtype, vocab } = batch.shape;
+  const loss: LossDefinition = work.loss(dtype);
+  const compiled = await device.compile(loss, { dtype, vocab });
+  const inputs = batch.inputsOf(loss, work);
+  const run = () => compiled.forwardBackward(inputs, {}, { inPlace: true, skipMasked: work.masked === true });
+  await batch.layDown();
+  const found = await run();
+  await requireCorrect(loss, work, batch, compiled, found);
+  return { run, plan: compiled.plan(), value: found.loss, launches: await launchesOf(compiled, inputs, batch, work) };
+}
+
+/** A copy that does not copy is no yardstick. The rows are looked at where they begin and end. */
+async function requireCopy(name: string, batch: Batch, run: () => Promise<unknown>): Promise<void> {
+  const { memory, byteLength: bytes } = batch.rows.gradient;
+  await batch.steps.native.run([{ kind: "fill", to: memory, offset: 0, bytes, value: 0 }]);
+  await run();
+  for (const t of [0, batch.shape.tokens >> 1, batch.shape.tokens - 1]) {
+    const [wanted, found] = [await batch.row("logits", t), await batch.row("gradient", t)];
+    if (wanted.some((z, v) => z !== found[v]))
+      throw new LosscError("DEVICE_FAULT", `${name}: the row of token ${t} was not copied`);
   }
-  return taken;
 }

@@ -3,59 +3,76 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LosscError } from "../dsl/errors.js";
 import { packageRoot } from "../runtime/addon.js";
-import type { Batch } from "./batch.js";
+import { type Batch, SEEDS } from "./batch.js";
+import type { Rounds } from "./race.js";
+import type { Shape, Work } from "./shapes.js";
 
 export interface PeerTiming {
-  /** `eager` or `torch.compile`. */
-  readonly way: string;
-  readonly loss: number;
+  /** Name of the {@link Work}. */
+  readonly loss: string;
+  /** Whose it is and how: `PyTorch, eager`. */
+  readonly peer: string;
+  readonly value: number;
   /** Of every round. */
   readonly milliseconds: readonly number[];
 }
 
-export type PeerReport =
-  | { readonly name: string; readonly version: string; readonly timings: readonly PeerTiming[] }
-  | { readonly absent: string };
+export interface PeerReport {
+  readonly versions: Readonly<Record<string, string>>;
+  /** Why a peer is not there, by its name. */
+  readonly absent: Readonly<Record<string, string>>;
+  readonly timings: readonly PeerTiming[];
+  /** What could not be timed, or computes another loss: then the two do not compare. */
+  readonly failed: readonly { readonly loss: string; readonly peer: string; readonly problem: string }[];
+}
 
-/**
- * Runs a loss in PyTorch, or says why not. `$LOSSC_PYTHON` names the interpreter, else `python3`.
- *
- * @throws LosscError `DEVICE_FAULT` where the peer computes another loss: then the two do not compare.
- */
-export function torchLoss(
-  loss: string,
-  { lengths: _, ...arrays }: Batch,
-  shape: {
-    readonly tokens: number;
-    readonly vocab: number;
-    readonly length: number;
-    readonly rounds: number;
-    readonly warmUp: number;
-  },
-  wanted: number,
+/** Times each loss by every peer, on the same data. `$LOSSC_PYTHON` names the interpreter, else `python3`. `value`: what the loss is. */
+export function peersOf(
+  batch: Batch,
+  { length }: Shape,
+  { rounds, warmUp }: Rounds,
+  calls: readonly { readonly work: Work; readonly value: number }[],
 ): PeerReport {
   const folder = mkdtempSync(join(tmpdir(), "lossc-bench-"));
   try {
-    for (const [name, array] of Object.entries(arrays))
+    for (const [name, array] of Object.entries(batch.perToken))
       writeFileSync(join(folder, name), new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
-    const script = join(packageRoot(), "bench", "peers", "torch_losses.py");
-    const { tokens, vocab, length, rounds, warmUp } = shape;
-    const input = JSON.stringify({ loss, folder, tokens, vocab, length, rounds, warm_up: warmUp });
-    const run = spawnSync(process.env.LOSSC_PYTHON ?? "python3", [script], { input, encoding: "utf8", maxBuffer: 1 << 26 });
-    if (run.error) return { absent: run.error.message };
-    if (run.status !== 0) return { absent: run.stderr.trim().split("\n").at(-1) ?? "it failed" };
-    const { name, version, timings } = JSON.parse(run.stdout) as Exclude<PeerReport, { absent: string }>;
-    for (const timing of timings) {
-      if (!(Math.abs(timing.loss - wanted) <= 1e-3 * Math.abs(wanted) + 1e-2))
-        throw new LosscError(
-          "DEVICE_FAULT",
-          `${name}, ${timing.way}: the loss of ${loss} is ${timing.loss} instead of ${wanted}`,
-        );
-    }
-    return { name, version, timings };
+    const losses = calls.map(({ work }) => work.name);
+    const seeds = SEEDS;
+    const request = { device: batch.device.name, losses, seeds, folder, ...batch.shape, length, rounds, warm_up: warmUp };
+    const script = join(packageRoot(), "bench", "peers", "main.py");
+    const input = JSON.stringify(request);
+    const run = spawnSync(process.env.LOSSC_PYTHON ?? "python3", ["-B", script], { input, encoding: "utf8", maxBuffer: 1 << 26 });
+    if (run.error) return absent(run.error.message);
+    if (run.status !== 0) return absent(run.stderr.trim().split("\n").at(-1) ?? "it failed");
+    return judged(JSON.parse(run.stdout) as PeerReport, new Map(calls.map(({ work, value }) => [work.name, value])));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function absent(why: string): PeerReport {
+  return { versions: {}, absent: { PyTorch: why }, timings: [], failed: [] };
+}
+
+/** Takes out what computes another loss. */
+export function judged(report: PeerReport, values: ReadonlyMap<string, number>): PeerReport {
+  const wrong = (timing: PeerTiming) => {
+    const wanted = values.get(timing.loss) as number;
+    return Math.abs(timing.value - wanted) <= 1e-3 * Math.abs(wanted) + 1e-2
+      ? null
+      : `its loss is ${timing.value} instead of ${wanted}`;
+  };
+  return {
+    ...report,
+    timings: report.timings.filter((timing) => wrong(timing) === null),
+    failed: [
+      ...report.failed,
+      ...report.timings.flatMap(({ loss, peer, ...timing }) => {
+        const problem = wrong({ loss, peer, ...timing });
+        return problem === null ? [] : [{ loss, peer, problem }];
+      }),
+    ],
+  };
 }

@@ -1,5 +1,7 @@
 /** What was measured, as ratios: for people, and as bars. */
 import type { LossTiming, Measured, Timing } from "./measure.js";
+import { median } from "./race.js";
+import { TWINS } from "./shapes.js";
 
 export interface Line {
   readonly name: string;
@@ -7,35 +9,115 @@ export interface Line {
   readonly gigabytesPerSecond: number;
   /** Times a copy of as many bytes, timed in the same run. */
   readonly timesCopy: number;
-  /** What `timesCopy` is to stay below; null for what is not lossc's. */
+  /** What `timesCopy` is to stay below; null where nothing was promised. */
   readonly ceiling: number | null;
+  /** Whether lossc computed it. */
+  readonly own: boolean;
+  /** What else there is to say. */
+  readonly more: string;
 }
 
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+/** A number that is no time of a shape, of several rounds. */
+export interface Figure {
+  readonly name: string;
+  readonly unit: "ms" | "µs" | "×";
+  readonly values: readonly number[];
+  readonly atMost?: number | null;
+  readonly atLeast?: number | null;
 }
 
 /** The figures of one shape; the faster copy is the yardstick. A peer is compared with a copy of the bytes that lossc moves for the same loss. */
-export function linesOf({ copies, losses }: Measured): Line[] {
+export function linesOf({ copies, losses, peers }: Measured): Line[] {
   const perByte = Math.min(...copies.map(({ bytes, milliseconds }) => median(milliseconds) / bytes));
-  const line = ({ name, bytes, milliseconds }: Timing, ceiling: number | null): Line => {
-    const time = median(milliseconds);
-    return { name, milliseconds: time, gigabytesPerSecond: bytes / time / 1e6, timesCopy: time / (bytes * perByte), ceiling };
+  const line = (timing: Timing, yardstick: number, rest: Pick<Line, "ceiling" | "own" | "more">): Line => {
+    const time = median(timing.milliseconds);
+    return {
+      name: timing.name,
+      milliseconds: time,
+      gigabytesPerSecond: timing.bytes / time / 1e6,
+      timesCopy: time / (yardstick * perByte),
+      ...rest,
+    };
   };
-  const peers = ({ bytes, name, peer }: LossTiming) =>
-    peer && "timings" in peer
-      ? peer.timings.map(({ way, milliseconds }) => line({ name: `${name}: ${peer.name}, ${way}`, bytes, milliseconds }, null))
-      : [];
-  return [...copies.map((copy) => line(copy, null)), ...losses.flatMap((loss) => [line(loss, loss.ceiling), ...peers(loss)])];
+  const others = { ceiling: null, own: false, more: "" };
+  return [
+    ...copies.map((copy) => line(copy, copy.bytes, others)),
+    ...losses.flatMap((loss) => [
+      line(loss, loss.yardstick, { ...ofLoss(loss, loss.yardstick * perByte), own: true }),
+      ...(peers?.timings ?? [])
+        .filter((timing) => timing.loss === loss.name)
+        .map(({ peer, milliseconds }) => {
+          const more = `, ${(median(milliseconds) / median(loss.milliseconds)).toFixed(1)} × ${loss.name}`;
+          return line({ name: `${loss.name}: ${peer}`, bytes: loss.bytes, milliseconds }, loss.yardstick, { ...others, more });
+        }),
+    ]),
+  ];
 }
+
+/** `copy`: milliseconds of the copy that a loss is compared with. */
+function ofLoss({ milliseconds, launches, target }: LossTiming, copy: number): Pick<Line, "ceiling" | "more"> {
+  const alone = median(launches.milliseconds);
+  const kernels = `, kernels alone ${alone.toFixed(2)} ms (${(alone / copy).toFixed(2)} ×)`;
+  if (target === null) return { ceiling: null, more: kernels };
+  if ("timesCopy" in target) return { ceiling: target.timesCopy, more: `, at most ${target.timesCopy}${kernels}` };
+  const beyond = (time: number) => `copy ${time < copy ? "-" : "+"} ${Math.abs(1000 * (time - copy)).toFixed(0)} µs`;
+  return {
+    ceiling: (copy + target.microseconds / 1000) / copy,
+    more: `, ${beyond(median(milliseconds))}, at most + ${target.microseconds} µs${kernels}, ${beyond(alone)}`,
+  };
+}
+
+/** Ratios between losses of one shape: a user's loss beside the built-in, and torch.compile on the CPU. */
+export function figuresOf({ tokens, vocab, losses, peers }: Measured, device: string): Figure[] {
+  const figures: Figure[] = [];
+  const timesOf = (name: string) => losses.find((loss) => loss.name === name)?.milliseconds;
+  const [custom, builtin] = [timesOf(TWINS.custom), timesOf(TWINS.builtin)];
+  const at = `T ${tokens} × V ${vocab}`;
+  if (custom && builtin)
+    figures.push({
+      name: `${TWINS.custom} beside ${TWINS.builtin}, ${at}`,
+      unit: "×",
+      values: [median(custom) / median(builtin)],
+      atMost: 1.03,
+      atLeast: 0.97,
+    });
+  for (const { loss, peer, milliseconds } of peers?.timings ?? []) {
+    const own = timesOf(loss);
+    if (!own || !peer.endsWith("torch.compile")) continue;
+    const promised = device === "cpu" && losses.some(({ name, target }) => name === loss && target !== null);
+    const atLeast = promised ? 8 : null;
+    figures.push({
+      name: `torch.compile beside ${loss}, ${at}`,
+      unit: "×",
+      values: [median(milliseconds) / median(own)],
+      atLeast,
+    });
+  }
+  return figures;
+}
+
+const WIDTH = 44;
 
 /** One shape as a table of text. */
 export function tableOf(measured: Measured): string {
-  const { tokens, vocab, losses } = measured;
-  const rows = linesOf(measured).map(({ name, milliseconds, gigabytesPerSecond, timesCopy, ceiling }) => {
+  const { tokens, vocab, dtype, peers, failed } = measured;
+  const rows = linesOf(measured).map(({ name, milliseconds, gigabytesPerSecond, timesCopy, more }) => {
     const figures = `${milliseconds.toFixed(2).padStart(9)} ms ${gigabytesPerSecond.toFixed(1).padStart(7)} GB/s ${timesCopy.toFixed(2).padStart(7)} × copy`;
-    return `  ${name.padEnd(40)} ${figures}${ceiling === null ? "" : `, at most ${ceiling}`}`;
+    return `  ${name.padEnd(WIDTH)} ${figures}${more}`;
   });
-  const absent = new Set(losses.flatMap(({ peer }) => (peer && "absent" in peer ? [`  PyTorch is absent: ${peer.absent}`] : [])));
-  return ["", `T ${tokens} × V ${vocab}, f32, in place`, ...rows, ...absent, ""].join("\n");
+  const notes = [
+    ...failed.map(({ name, problem }) => `  ${name} was not timed: ${problem}`),
+    ...Object.entries(peers?.absent ?? {}).map(([name, why]) => `  ${name} is absent: ${why}`),
+    ...(peers?.failed ?? []).map(({ loss, peer, problem }) => `  ${loss}: ${peer} failed: ${problem}`),
+  ];
+  return ["", `T ${tokens} × V ${vocab}, ${dtype}, in place`, ...rows, ...notes, ""].join("\n");
+}
+
+export function figureLines(figures: readonly Figure[]): string {
+  const lines = figures.map(({ name, unit, values, atMost, atLeast }) => {
+    const value = median(values);
+    const bounds = [...(atLeast == null ? [] : [`at least ${atLeast}`]), ...(atMost == null ? [] : [`at most ${atMost}`])];
+    return `  ${name.padEnd(60)} ${value.toFixed(2).padStart(9)} ${[unit, ...bounds].join(", ")}`;
+  });
+  return ["", ...lines, ""].join("\n");
 }

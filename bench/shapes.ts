@@ -1,29 +1,109 @@
-/** What is measured: shapes, and the losses at each. */
+/** What is measured: shapes, the losses at each, and what they are to reach. */
+import type { LogitsDtype } from "../codegen/plan.js";
 import type { LossDefinition } from "../dsl/index.js";
 import * as losses from "../losses/index.js";
-import { logprobVariance, usersPpo } from "./losses.loss.js";
+import { forwardKlOf, logprobVariance, usersPpo } from "./losses.loss.js";
+
+/** A loss as it is called. */
+export interface Work {
+  /** What `--rows` takes. */
+  readonly name: string;
+  readonly loss: (dtype: LogitsDtype) => LossDefinition;
+  /** The first half of each sequence has weight 0, and `skipMasked` is set. */
+  readonly masked?: true;
+  /** It takes the rows of a teacher. */
+  readonly teacher?: true;
+}
+
+/** What a loss is to stay below, beside a copy of the bytes that it moves: times as long, or so many microseconds longer. */
+export type Target = { readonly timesCopy: number } | { readonly microseconds: number };
 
 export interface Shape {
   readonly tokens: number;
   readonly vocab: number;
   /** Tokens of each sequence. */
   readonly length: number;
-  readonly losses: readonly LossDefinition[];
-  /** Times a copy of the same bytes, at most, for a token-local loss. */
-  readonly ceiling: number;
+  readonly dtype: LogitsDtype;
+  readonly work: readonly (readonly [Work, Target | null])[];
   readonly peers: boolean;
 }
 
-const ALL = [losses.ppo, usersPpo, losses.cross_entropy, losses.gspo, logprobVariance];
+const work = (name: string, loss: LossDefinition): Work => ({ name, loss: () => loss });
+
+const ppo = work("ppo", losses.ppo);
+const written = work(usersPpo.name, usersPpo);
+const crossEntropy = work("cross_entropy", losses.cross_entropy);
+const masked: Work = { ...ppo, name: "ppo half masked", masked: true };
+const gspo = work("gspo", losses.gspo);
+const variance = work("variance", logprobVariance);
+const forwardKl: Work = { name: "forward_kl", loss: (dtype) => forwardKlOf(dtype), teacher: true };
+
+/** The same mathematics twice: what a user's loss costs beside the one that ships with lossc. */
+export const TWINS = { builtin: ppo.name, custom: written.name } as const;
+
+const ALL = [crossEntropy, ppo, written, masked, gspo, variance, forwardKl];
 
 /** Names that `--rows` takes. */
-export const LOSS_NAMES = ALL.map(({ name }) => name);
+export const WORK_NAMES = ALL.map(({ name }) => name);
 
-export const SHAPES: readonly Shape[] = [
-  { tokens: 512, vocab: 32768, length: 64, losses: ALL, ceiling: 1.6, peers: true },
-  { tokens: 256, vocab: 128257, length: 64, losses: [losses.ppo], ceiling: 1.6, peers: false },
-  { tokens: 262144, vocab: 64, length: 64, losses: [losses.ppo], ceiling: 2, peers: false },
+const times = (timesCopy: number): Target => ({ timesCopy });
+const ONE_ROW = [crossEntropy, ppo, written] as const;
+const COUPLED = [gspo, variance] as const;
+
+const each = (list: readonly Work[], target: Target | null) => list.map((it) => [it, target] as const);
+
+/** T 8192 in bf16: what a training step brings. `half masked` is measured against a copy of all the bytes. */
+function large(vocab: number, list: Shape["work"], peers = false): Shape {
+  return { tokens: 8192, vocab, length: 1024, dtype: "bf16", work: list, peers };
+}
+
+const CUDA: readonly Shape[] = [
+  large(
+    128256,
+    [...each(ONE_ROW, times(1.1)), [masked, times(0.85)], ...each(COUPLED, times(1.1)), [forwardKl, times(1.15)]],
+    true,
+  ),
+  large(128257, [[ppo, times(1.2)]]),
+  ...[32000, 152064, 262144].map((vocab) => large(vocab, [[ppo, times(1.1)]])),
+  { tokens: 1_000_000, vocab: 64, length: 1000, dtype: "bf16", work: [[ppo, times(1.3)]], peers: false },
+  {
+    tokens: 256,
+    vocab: 128256,
+    length: 64,
+    dtype: "bf16",
+    work: [
+      [ppo, { microseconds: 10 }],
+      [gspo, { microseconds: 20 }],
+    ],
+    peers: false,
+  },
 ];
 
-/** Small enough to try the bench itself; its figures say nothing. */
-export const QUICK: readonly Shape[] = [{ tokens: 64, vocab: 4096, length: 16, losses: ALL, ceiling: 1.6, peers: true }];
+const CPU: readonly Shape[] = [
+  {
+    tokens: 512,
+    vocab: 32768,
+    length: 64,
+    dtype: "f32",
+    work: [...each(ONE_ROW, times(1.6)), ...each([masked, ...COUPLED, forwardKl], null)],
+    peers: true,
+  },
+  { tokens: 256, vocab: 128257, length: 64, dtype: "f32", work: [[ppo, times(1.6)]], peers: false },
+  { tokens: 262144, vocab: 64, length: 64, dtype: "f32", work: [[ppo, times(2)]], peers: false },
+];
+
+/** Small enough to try the bench itself, in the dtype of the device; their figures say nothing. */
+function quick(dtype: LogitsDtype): readonly Shape[] {
+  const small = { length: 8, dtype, peers: false };
+  return [
+    { ...small, tokens: 64, vocab: 1024, work: each(ALL, null), peers: true },
+    { ...small, tokens: 16, vocab: 1025, work: [[ppo, null]] },
+    { ...small, tokens: 256, vocab: 64, work: [[ppo, null]] },
+  ];
+}
+
+/** The shapes of a kind of device. */
+export function shapesOf(kind: "cpu" | "cuda", isQuick: boolean): readonly Shape[] {
+  if (isQuick) return quick(kind === "cuda" ? "bf16" : "f32");
+  return kind === "cuda" ? CUDA : CPU;
+}

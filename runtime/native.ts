@@ -54,6 +54,15 @@ export type Command =
       readonly offset: number;
       readonly to: ArrayBufferView;
     }
+  /** From one place on the device to another. The two must not overlap. */
+  | {
+      readonly kind: "copy";
+      readonly from: Memory;
+      readonly fromOffset: number;
+      readonly to: Memory;
+      readonly toOffset: number;
+      readonly bytes: number;
+    }
   | {
       readonly kind: "fill";
       readonly to: Memory;

@@ -61,6 +61,13 @@ struct Read {
   std::size_t bytes;
 };
 
+/// From one place on the device to another; the two do not overlap.
+struct Copy {
+  std::uintptr_t to;
+  std::uintptr_t from;
+  std::size_t bytes;
+};
+
 struct Fill {
   std::uintptr_t to;
   std::size_t bytes;
@@ -89,7 +96,7 @@ struct Matmul {
   int rowOfB() const { return std::max(1, transposeB ? k : n); }
 };
 
-using Command = std::variant<Launch, Write, Read, Fill, Matmul>;
+using Command = std::variant<Launch, Write, Read, Copy, Fill, Matmul>;
 
 struct Program {
   std::vector<Command> commands;

@@ -46,6 +46,10 @@ void HostBackend::execute(const Read& read, const Interrupt& interrupt) {
   copy(static_cast<unsigned char*>(read.to), reinterpret_cast<const unsigned char*>(read.from), read.bytes, interrupt);
 }
 
+void HostBackend::execute(const Copy& copying, const Interrupt& interrupt) {
+  copy(reinterpret_cast<unsigned char*>(copying.to), reinterpret_cast<const unsigned char*>(copying.from), copying.bytes, interrupt);
+}
+
 void HostBackend::execute(const Fill& fill, const Interrupt& interrupt) {
   auto* to = reinterpret_cast<unsigned char*>(fill.to);
   pool_.visit(static_cast<std::int64_t>(fill.bytes), copyGrain, interrupt, [&](std::int64_t begin, std::int64_t end, int) {

@@ -27,6 +27,7 @@ class HostBackend : public Backend {
   void execute(const Launch& launch, const Interrupt& interrupt);
   void execute(const Write& write, const Interrupt& interrupt);
   void execute(const Read& read, const Interrupt& interrupt);
+  void execute(const Copy& copying, const Interrupt& interrupt);
   void execute(const Fill& fill, const Interrupt& interrupt);
   void execute(const Matmul& matmul, const Interrupt& interrupt);
   void copy(unsigned char* to, const unsigned char* from, std::size_t bytes, const Interrupt& interrupt);

@@ -143,6 +143,11 @@ void CudaBackend::submit(const Read& read, const Interrupt& interrupt) {
   }
 }
 
+/// In one piece: memory on the GPU is copied in milliseconds, whatever its size.
+void CudaBackend::submit(const Copy& copy, const Interrupt&) {
+  if (copy.bytes > 0) gpu_->check(gpu_->driver.memcpyDtoDAsync(copy.to, copy.from, copy.bytes, gpu_->stream), "copying on the GPU");
+}
+
 void CudaBackend::fill(const Fill& fill, Stream stream) {
   if (fill.bytes > 0) gpu_->check(gpu_->driver.memsetD8Async(fill.to, fill.value, fill.bytes, stream), "filling memory of the GPU");
 }

@@ -26,6 +26,7 @@ class CudaBackend : public Backend {
   void submit(const Launch& launch, const Interrupt& interrupt);
   void submit(const Write& write, const Interrupt& interrupt);
   void submit(const Read& read, const Interrupt& interrupt);
+  void submit(const Copy& copy, const Interrupt& interrupt);
   void submit(const Fill& fill, const Interrupt& interrupt);
   void submit(const Matmul& matmul, const Interrupt& interrupt);
   void launch(const Launch& launch, Stream stream);

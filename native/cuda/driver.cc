@@ -74,6 +74,7 @@ Driver::Driver(const Library& library) {
   bind(memFree, "cuMemFree_v2");
   bind(memcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");
   bind(memcpyDtoHAsync, "cuMemcpyDtoHAsync_v2");
+  bind(memcpyDtoDAsync, "cuMemcpyDtoDAsync_v2");
   bind(memsetD8Async, "cuMemsetD8Async");
   bind(moduleLoadData, "cuModuleLoadData");
   bind(moduleUnload, "cuModuleUnload");

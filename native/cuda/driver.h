@@ -46,6 +46,7 @@ class Driver {
   Result (*memFree)(DevicePointer pointer) = nullptr;
   Result (*memcpyHtoDAsync)(DevicePointer to, const void* from, std::size_t bytes, Stream stream) = nullptr;
   Result (*memcpyDtoHAsync)(void* to, DevicePointer from, std::size_t bytes, Stream stream) = nullptr;
+  Result (*memcpyDtoDAsync)(DevicePointer to, DevicePointer from, std::size_t bytes, Stream stream) = nullptr;
   Result (*memsetD8Async)(DevicePointer to, unsigned char value, std::size_t bytes, Stream stream) = nullptr;
   Result (*moduleLoadData)(ModuleHandle* module, const void* image) = nullptr;
   Result (*moduleUnload)(ModuleHandle module) = nullptr;

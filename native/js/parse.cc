@@ -42,6 +42,7 @@ class Parser {
     if (kind == "launch") return add(launch(command));
     if (kind == "write") return add(write(command));
     if (kind == "read") return add(read(command));
+    if (kind == "copy") return add(copy(command));
     if (kind == "fill") return add(fill(command));
     if (kind == "matmul") return add(matmul(command));
     throw Fault(Code::usage, "there is no command of kind \"" + kind + "\"");
@@ -94,6 +95,14 @@ class Parser {
   Read read(const Napi::Object& command) {
     const auto to = view(command.Get("to"), "to");
     return {to.data, within(buffer(command.Get("from"), "from"), command.Get("offset"), to.size), to.size};
+  }
+
+  Copy copy(const Napi::Object& command) {
+    const auto bytes = static_cast<std::size_t>(toInteger(command.Get("bytes"), "bytes", 0, maxSafeInteger));
+    const auto to = within(memory(command.Get("to"), "to"), command.Get("toOffset"), bytes);
+    const auto from = within(memory(command.Get("from"), "from"), command.Get("fromOffset"), bytes);
+    if (to < from + bytes && from < to + bytes) throw Fault(Code::range, "a copy must not overlap what it is made of");
+    return {to, from, bytes};
   }
 
   Fill fill(const Napi::Object& command) {

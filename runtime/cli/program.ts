@@ -35,7 +35,7 @@ Exit code: 0 where everything is within tolerance, 1 where something is not.
 
 const BENCH_HELP = `
 Losses take turns with copies, round by round, on data laid down anew; nothing is timed before its result was found right. What counts are ratios
-within a run. $LOSSC_PYTHON names the interpreter of PyTorch.
+within a run; what each is to reach stands beside it. $LOSSC_PYTHON names the interpreter of PyTorch.
 `;
 
 const BUILD_HELP = `
@@ -147,11 +147,12 @@ function build(): Command {
 
   program
     .command("bench")
-    .description("time losses on the CPU beside a copy of the same bytes, and beside PyTorch where python3 has it")
+    .description("time losses beside a copy of the same bytes, and beside PyTorch where python3 has it")
+    .option("--device <name>", "cuda:N or cpu (default: cuda:0 where there is one, else cpu)")
     .addOption(new Option("--rows <names>", "losses to time, with commas between (default: all of the bench)").argParser(names))
     .addOption(new Option("--rounds <number>", "rounds that medians are taken of").argParser(whole(1, 1000)).default(15))
-    .option("--quick", "a small shape, to try the bench itself: its figures say nothing")
-    .option("--no-peers", "leave PyTorch out")
+    .option("--quick", "small shapes, to try the bench itself: their figures say nothing")
+    .option("--no-peers", "leave PyTorch and the others out")
     .option("--svg <file>", "draw the figures to a file")
     .option("--json", "print every round, as JSON")
     .addHelpText("after", BENCH_HELP)

@@ -102,7 +102,8 @@ class Nvrtc extends CudaToolchain {
   protected async build(folder: string, text: string, signal: AbortSignal): Promise<void> {
     // NVRTC itself cannot be interrupted; whoever waits for it has left already when the signal fires.
     const compiled = await this.addon.compileCuda(text, this.flags()).catch((error: unknown) => {
-      throw wrapNative(error);
+      const { code, message, log, cause } = wrapNative(error);
+      throw new LosscError(code, log ? `${message}: ${firstErrors(log)}.` : message, { cause, log });
     });
     signal.throwIfAborted();
     await writeFile(join(folder, "kernel.cubin"), compiled.binary);

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { whyNoGpu } from "../runtime/support.js";
 import { mistakes, padded, plain, repeated, type Shaped, type Vector } from "./vectors.js";
 
 /** The sets, and in how many shapes each is tried: rows of a teacher and groups are not padded and repeated as others are. */
@@ -28,10 +29,12 @@ for (const [name, { path, shaped: many }] of Object.entries(SETS)) {
   const here = existsSync(file);
   describe.skipIf(!here)(name, () => {
     const vectors = here ? (JSON.parse(readFileSync(file, "utf8")) as Vector[]) : [];
-    for (const device of ["reference", "cpu", "emulated"]) {
+    for (const device of ["reference", "cpu", "emulated", "cuda:0"]) {
+      const absent = device === "cuda:0" ? whyNoGpu() : null;
+      const title = absent === null ? device : `${device} is absent (${absent})`;
       for (const [shape, make] of Object.entries(SHAPES)) {
         if (!many && make !== plain) continue;
-        test(`${device}, ${shape}`, { timeout: 600_000 }, async () => {
+        test.skipIf(absent !== null)(`${title}, ${shape}`, { timeout: 600_000 }, async () => {
           const every = device === "emulated" ? (SAMPLE[shape] ?? 1) : 1;
           const shaped = vectors.filter((vector, i) => i % every === 0 || vector.case.logits === undefined).map(make);
           expect(

@@ -30,6 +30,25 @@ describe("buffers", () => {
     expect([...second]).toEqual([1, 255, 255, 9]);
   });
 
+  test("copies from one place of the device to another, large ones too, and from the caller's memory", async () => {
+    const bytes = 3_000_001;
+    const from = device.allocate(bytes);
+    const to = device.allocate(bytes);
+    const content = Uint8Array.from({ length: bytes }, (_, i) => i * 7);
+    const [whole, part] = [new Uint8Array(bytes), new Uint8Array(8)];
+    await device.run([
+      { kind: "write", to: from, offset: 0, from: content },
+      { kind: "copy", from, fromOffset: 0, to, toOffset: 0, bytes },
+      { kind: "read", from: to, offset: 0, to: whole },
+      { kind: "copy", from: to, fromOffset: 1, to, toOffset: 5, bytes: 3 },
+      { kind: "copy", from: Uint8Array.of(0, 9), fromOffset: 1, to, toOffset: 0, bytes: 1 },
+      { kind: "copy", from, fromOffset: bytes, to, toOffset: 0, bytes: 0 },
+      { kind: "read", from: to, offset: 0, to: part },
+    ]);
+    expect(Buffer.compare(whole, content)).toBe(0);
+    expect([...part]).toEqual([9, 7, 14, 21, 28, 7, 14, 21]);
+  });
+
   test("views of every kind are taken by their bytes", async () => {
     const buffer = device.allocate(64);
     const views = [
@@ -114,6 +133,21 @@ describe("mistakes are told, and nothing runs", () => {
     ["write beyond the end", [fill, { kind: "write", to: buffer, offset: 9, from: out }], /do not fit into 16/],
     ["fill beyond the end", [fill, { kind: "fill", to: buffer, offset: 16, bytes: 1, value: 0 }], /do not fit/],
     ["fill beyond a typed array", [fill, { kind: "fill", to: out, offset: 4, bytes: 5, value: 0 }], /do not fit into 8/],
+    [
+      "copy from beyond the end",
+      [fill, { kind: "copy", from: buffer, fromOffset: 9, to: out, toOffset: 0, bytes: 8 }],
+      /8 bytes from offset 9 on do not fit into 16/,
+    ],
+    [
+      "copy to beyond the end",
+      [fill, { kind: "copy", from: buffer, fromOffset: 0, to: out, toOffset: 1, bytes: 8 }],
+      /do not fit into 8/,
+    ],
+    [
+      "copy onto itself",
+      [fill, { kind: "copy", from: buffer, fromOffset: 0, to: buffer, toOffset: 7, bytes: 8 }],
+      /must not overlap/,
+    ],
     [
       "a negative offset",
       [fill, { kind: "read", from: buffer, offset: -1, to: out }],

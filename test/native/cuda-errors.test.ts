@@ -60,6 +60,7 @@ describe("errors", () => {
   const faults: readonly (readonly [string, string, RegExp])[] = [
     ["cuMemcpyHtoDAsync_v2:1:1", "DEVICE_FAULT", /copying to the GPU failed: CUDA_ERROR_INVALID_VALUE/],
     ["cuMemcpyDtoHAsync_v2:1:1", "DEVICE_FAULT", /copying from the GPU failed/],
+    ["cuMemcpyDtoDAsync_v2:1:1", "DEVICE_FAULT", /copying on the GPU failed/],
     ["cuMemsetD8Async:1:1", "DEVICE_FAULT", /filling memory of the GPU failed/],
     ["cuLaunchKernel:1:2", "DEVICE_FAULT", /launching kernel scale failed: CUDA_ERROR_INVALID_VALUE/],
     ["cuLaunchKernel:2:1", "DEVICE_OUT_OF_MEMORY", /launching kernel scale failed: CUDA_ERROR_OUT_OF_MEMORY/],
@@ -70,6 +71,7 @@ describe("errors", () => {
   test.each(faults)("%s is %s, and the next program runs", async (failing, code, message) => {
     await using it = await open();
     const buffer = it.device.allocate(64);
+    const copy = it.device.allocate(64);
     const out = new Float32Array(16);
     const scale = launch(it.module, "scale", [{ pointer: buffer }, { int: 16 }, { float: 3 }], {
       elements: 16,
@@ -83,7 +85,8 @@ describe("errors", () => {
       { kind: "write", to: buffer, offset: 0, from: new Float32Array(16).fill(1) },
       scale,
       scale,
-      { kind: "read", from: buffer, offset: 0, to: out },
+      { kind: "copy", from: buffer, fromOffset: 0, to: copy, toOffset: 0, bytes: 64 },
+      { kind: "read", from: copy, offset: 0, to: out },
     ];
     machine.failWith(failing);
     await expectCode(code, () => it.device.run(program), message);

@@ -104,6 +104,30 @@ describe("the GPU", () => {
     ]);
   });
 
+  test("memory is copied on the GPU, in one call whatever its size", async () => {
+    await using it = await open();
+    const bytes = 100 << 20;
+    const [from, to] = [it.device.allocate(bytes), it.device.allocate(bytes)];
+    const ends = [new Uint8Array(2), new Uint8Array(2)] as const;
+    await it.device.run([{ kind: "write", to: from, offset: bytes - 2, from: Uint8Array.of(3, 4) }]);
+    machine.take();
+    await it.device.run([
+      { kind: "copy", from, fromOffset: 0, to, toOffset: 0, bytes },
+      { kind: "copy", from, fromOffset: bytes - 2, to, toOffset: 1, bytes: 1 },
+      { kind: "copy", from, fromOffset: 0, to, toOffset: 0, bytes: 0 },
+      { kind: "read", from: to, offset: 0, to: ends[0] },
+      { kind: "read", from: to, offset: bytes - 2, to: ends[1] },
+    ]);
+    expect(ends.map((end) => [...end])).toEqual([
+      [0, 3],
+      [3, 4],
+    ]);
+    expect(machine.take().entries.flatMap((entry) => (entry.call === "cuMemcpyDtoDAsync_v2" ? [entry.bytes] : []))).toEqual([
+      bytes,
+      1,
+    ]);
+  });
+
   test("a launch has the grid, the block and the argument struct that it should", async () => {
     await using it = await open();
     const buffer = it.device.allocate(400);

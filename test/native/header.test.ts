@@ -69,6 +69,7 @@ const functions: Readonly<Record<string, string>> = {
   memFree: "cuMemFree",
   memcpyHtoDAsync: "cuMemcpyHtoDAsync",
   memcpyDtoHAsync: "cuMemcpyDtoHAsync",
+  memcpyDtoDAsync: "cuMemcpyDtoDAsync",
   memsetD8Async: "cuMemsetD8Async",
   moduleLoadData: "cuModuleLoadData",
   moduleUnload: "cuModuleUnload",

@@ -84,6 +84,17 @@ API Result cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes,
   });
 }
 
+API Result cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, Stream* stream) {
+  INJECT("cuMemcpyDtoDAsync_v2")
+  CURRENT(context);
+  journal("cuMemcpyDtoDAsync_v2", "\"bytes\":" + std::to_string(bytes));
+  if (bytes == 0 || context->reach(to, bytes) == nullptr || context->reach(from, bytes) == nullptr) return invalidValue;
+  return enqueue(*context, stream, [=] {
+    std::memcpy(context->reach(to, bytes), context->reach(from, bytes), bytes);
+    return success;
+  });
+}
+
 API Result cuMemsetD8Async(std::uint64_t to, unsigned char value, std::size_t bytes, Stream* stream) {
   INJECT("cuMemsetD8Async")
   CURRENT(context);

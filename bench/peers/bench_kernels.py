@@ -1,0 +1,31 @@
+"""Kernels for single losses, CUDA only. Each is named as absent where it cannot be imported."""
+import importlib
+import importlib.metadata
+
+
+def liger(module):
+    return lambda logits, data: module.liger_cross_entropy(logits, data.targets, reduction="sum")
+
+
+def quack(module):
+    return lambda logits, data: module.cross_entropy(logits, data.targets, reduction="sum", inplace_backward=True)
+
+
+# Name, package, module, and what makes the loss of it. All of them compute cross_entropy.
+KERNELS = [
+    ("Liger-Kernel", "liger-kernel", "liger_kernel.transformers.functional", liger),
+    ("quack", "quack-kernels", "quack.cross_entropy", quack),
+]
+
+
+def found():
+    """Functions and versions of those that are there, and why the others are not, each by its name."""
+    functions, versions, absent = {}, {}, {}
+    for name, package, module, make in KERNELS:
+        try:
+            functions[name] = make(importlib.import_module(module))
+            versions[name] = importlib.metadata.version(package)
+        except Exception as error:  # a package that is there may fail in many ways
+            functions.pop(name, None)
+            absent[name] = f"{type(error).__name__}: {error}"
+    return functions, versions, absent

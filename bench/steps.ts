@@ -1,0 +1,80 @@
+/** The bench's own kernels: the data, made where it is needed, and the yardstick beside the device's own copy. */
+import type { LogitsDtype } from "../codegen/plan.js";
+import { LosscError } from "../dsl/errors.js";
+import type { Device, LoadedUnit, UnitArgument } from "../runtime/devices/device.js";
+import type { Command, Memory, NativeDevice } from "../runtime/native.js";
+
+/** Bytes that a thread of the copy kernel moves. */
+const PACKET = 16;
+
+const copy = `
+// to = from, ${PACKET} bytes an element.
+struct K0 {
+  struct alignas(${PACKET}) Sixteen { unsigned words[4]; };
+  struct Args { index n; const Sixteen* from; Sixteen* to; };
+  LOSSC_FN static void element(const Args& a, index i) { write(a.to, i, read(a.from, i)); }
+};`;
+
+const numbers = (type: string) => `
+// Numbers like those of a trained model's head, from seed and place alone: three times the sum of four uniform ones, less its mean. Nothing is rounded
+// before the store, so that who computes the same elsewhere has the same bits (peers/bench_data.py).
+struct K1 {
+  struct Args { index n; ${type}* to; index seed; };
+  LOSSC_FN static unsigned mixed(unsigned x) {
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
+    return x ^ (x >> 16);
+  }
+  LOSSC_FN static void element(const Args& a, index i) {
+    const unsigned first = mixed(unsigned(i) + unsigned(a.seed) * 0x9e3779b9u), second = mixed(first + 0x9e3779b9u);
+    const unsigned total = (first & 0xffffu) + (first >> 16) + (second & 0xffffu) + (second >> 16);
+    store(a.to, i, (float(total) * ${1 / 65536}f - 2.0f) * 3.0f);
+  }
+};`;
+
+const pick = (type: string) => `
+// to[t] = the logit of token t's target.
+struct K2 {
+  struct Args { index n; const ${type}* logits; const int* targets; float* to; index vocab; };
+  LOSSC_FN static void element(const Args& a, index t) { store(a.to, t, load(a.logits, t * a.vocab + load(a.targets, t))); }
+};`;
+
+const TYPES = { f32: "float", bf16: "bf16", f16: "f16" } as const satisfies Record<LogitsDtype, string>;
+
+export class BenchSteps {
+  private constructor(
+    readonly native: NativeDevice,
+    private readonly unit: LoadedUnit,
+  ) {}
+
+  /** For logits of one dtype. */
+  static async load(device: Device, dtype: LogitsDtype): Promise<BenchSteps> {
+    const { native } = device;
+    if (!native) throw new LosscError("DEVICE_NOT_FOUND", "the bench needs the addon: see lossc devices");
+    const kernels = [copy, numbers(TYPES[dtype]), pick(TYPES[dtype])].map((body, i) => ({ id: `k${i}`, body }));
+    return new BenchSteps(native, await device.loadUnit({ comment: `The bench's data and yardstick, ${dtype}.`, kernels }));
+  }
+
+  /** The copy kernel; `bytes` is a multiple of 16. */
+  copyByKernel(from: Memory, to: Memory, bytes: number): Command {
+    if (bytes % PACKET !== 0) throw new RangeError(`${bytes} bytes are no whole number of packets`);
+    return this.#launch("k0", bytes / PACKET, [from, to]);
+  }
+
+  numbers(to: Memory, length: number, seed: number): Command {
+    return this.#launch("k1", length, [to, { index: seed }]);
+  }
+
+  pickTargets(of: { logits: Memory; targets: Memory; to: Memory; tokens: number; vocab: number }): Command {
+    return this.#launch("k2", of.tokens, [of.logits, of.targets, of.to, { index: of.vocab }]);
+  }
+
+  #launch(kernel: string, elements: number, args: readonly UnitArgument[]): Command {
+    return this.unit.launch(kernel, elements, [{ index: elements }, ...args]);
+  }
+}
+
+/** The device's own copy: the driver's on a GPU, memcpy by the pool of threads on the CPU. */
+export function copyOf(from: Memory, to: Memory, bytes: number): Command {
+  return { kind: "copy", from, fromOffset: 0, to, toOffset: 0, bytes };
+}

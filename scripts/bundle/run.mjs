@@ -1,0 +1,108 @@
+// What run.sh of the bundle runs, one step after the other. Each leaves its output as a file; summary.json has what came of it. What needs a GPU, or a tool
+// that is not there, is skipped by name.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Steps } from "./steps.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const quick = process.argv.includes("--quick");
+const out = resolve(process.env.OUT ?? "results");
+mkdirSync(out, { recursive: true });
+// The toolkit is often installed without being on the path.
+process.env.PATH = [process.env.PATH, "/usr/local/cuda/bin"].filter(Boolean).join(delimiter);
+process.env.LOSSC_CACHE_DIR ??= join(root, "cache");
+
+const lossc = [process.execPath, join(root, "dist", "runtime", "cli", "main.js")];
+const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const steps = new Steps(root, out, chosen.length > 0 ? ["devices", ...chosen] : []);
+
+// The machine.
+for (const [name, ...command] of [
+  ["kernel", "uname", "-a"],
+  ["libc", "ldd", "--version"],
+  ["gpu", "nvidia-smi", "-q"],
+  ["nvcc", "nvcc", "--version"],
+  ["torch", process.env.LOSSC_PYTHON ?? "python3", "-c", "import torch; print(torch.__version__, torch.version.cuda)"],
+])
+  steps.optional(`machine-${name}`, command);
+const found = steps.run("devices", [...lossc, "devices", "--json"]);
+const device = found.ok ? JSON.parse(found.stdout).devices.find((entry) => entry.device.startsWith("cuda")) : undefined;
+const noGpu = device?.available ? null : (device?.description.split(";")[0] ?? "lossc devices failed");
+
+// The tests of the checkout that run on a GPU, by the device in their names; those of the fake GPU need a C++ compiler and no GPU.
+const folders = ["runtime", "training", "emulated", "properties", "dsl", "errors", "cli/vectors"].map((name) => `test/${name}`);
+const report = join(out, "tests.json");
+steps.run(
+  "tests",
+  [
+    process.execPath,
+    join(root, "node_modules", "vitest", "vitest.mjs"),
+    "run",
+    ...folders,
+    "--exclude=**/fake-cuda.test.ts",
+    "--testNamePattern=cuda:0",
+    "--reporter=verbose",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+  ],
+  // Tests that are all skipped are no proof of anything.
+  {
+    unless: noGpu,
+    problem: () => (JSON.parse(readFileSync(report, "utf8")).numPassedTests > 0 ? null : "no test ran: see tests.json"),
+  },
+);
+
+// Every loss that ships with lossc, on the GPU or whatever there is.
+const { builtins } = await import(join(root, "dist", "losses", "index.js"));
+const names = Object.keys(builtins);
+for (const name of quick ? names.slice(0, 3) : names)
+  steps.run(`check-${name}`, [
+    ...lossc,
+    "check",
+    name,
+    "--seed",
+    "1",
+    "--json",
+    ...(noGpu === null ? ["--device", "cuda:0"] : []),
+  ]);
+
+// A few small runs and two rows as long as a cluster, under each tool of compute-sanitizer.
+const vectors = JSON.parse(readFileSync(join(root, "test", "fixtures", "builtins.json"), "utf8"));
+const small = vectors.slice(0, 12).map(({ loss, config, case: given }) => ({ loss, config, case: given }));
+const wide = (vocab) => ({
+  lengths: [2],
+  vocab,
+  logits: Array.from({ length: 2 * vocab }, (_, i) => (i * 7919) % 13),
+  target_tokens: [0, vocab - 1],
+  inputs: { logprobs: [-11, -12], advantages: [1, -1] },
+});
+const cases = quick
+  ? small.slice(0, 2)
+  : [...small, ...["ppo", "gspo"].map((loss) => ({ loss, config: {}, case: wide(131075) }))];
+const sanitizer = steps.find("compute-sanitizer");
+const unwatched = noGpu ?? (sanitizer ? null : "compute-sanitizer is not there");
+for (const tool of ["memcheck", "racecheck", "synccheck", "initcheck"]) {
+  const name = `sanitizer-${tool}`;
+  const watched = [sanitizer, "--tool", tool, "--error-exitcode", "9", "--log-file", join(out, `${name}.log`)];
+  steps.run(name, [...watched, ...lossc, "eval", "--cases", "--device", "cuda:0"], {
+    unless: unwatched,
+    stdin: JSON.stringify(cases),
+    problem: (stdout) => JSON.parse(stdout).find(({ error }) => error)?.error.message ?? null,
+  });
+}
+
+// The figures.
+const shorter = quick ? ["--quick", "--rounds", "3", "--no-peers"] : [];
+const drawing = ["--svg", join(out, "bench.svg")];
+const measured = steps.run("bench", [...lossc, "bench", "--device", "cuda:0", "--json", ...drawing, ...shorter], {
+  unless: noGpu,
+});
+if (measured.ok) {
+  const { tableOf, figureLines } = await import(join(root, "dist", "bench", "report.js"));
+  const { description, shapes, figures } = JSON.parse(measured.stdout);
+  const text = [`${description}\n`, ...shapes.map(tableOf), figureLines(figures)].join("");
+  writeFileSync(join(out, "bench.txt"), text);
+  console.log(text);
+}
+process.exitCode = steps.finish({ version: process.version, quick, noGpu }) ? 0 : 1;

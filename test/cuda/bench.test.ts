@@ -1,0 +1,98 @@
+/** `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is there does. */
+import { beforeAll, expect, test } from "vitest";
+import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit.js";
+import { lossc, result } from "../cli/lossc.js";
+import { fakeMachine } from "./machine.js";
+
+const machine = fakeMachine();
+
+beforeAll(async () => {
+  // The built command line has a prelude of its own: it may be older or newer than the sources.
+  const { stdout } = await lossc(["emit", "ppo", "--target", "emulated"]);
+  machine.prelude = stdout.slice(stdout.indexOf(PRELUDE_MARK) + PRELUDE_MARK.length, stdout.indexOf(KERNELS_MARK));
+});
+
+interface Report {
+  readonly device: string;
+  readonly shapes: readonly {
+    readonly vocab: number;
+    readonly dtype: string;
+    readonly copies: readonly { readonly name: string; readonly bytes: number; readonly milliseconds: readonly number[] }[];
+    readonly losses: readonly {
+      readonly name: string;
+      readonly bytes: number;
+      readonly yardstick: number;
+      readonly sweeps: number;
+      readonly milliseconds: readonly number[];
+      readonly launches: { readonly milliseconds: readonly number[] };
+    }[];
+    readonly peers: unknown;
+  }[];
+  readonly figures: readonly { readonly name: string; readonly unit: string; readonly values: readonly number[] }[];
+}
+
+test("every loss, both copies and every other figure", async () => {
+  machine.take();
+  const report = await result<Report>(["bench", "--device", "cuda:0", "--quick", "--rounds", "1", "--no-peers", "--json"]);
+  expect(report.device).toBe("cuda:0");
+  expect(report.shapes.map(({ vocab, dtype, peers }) => [vocab, dtype, peers])).toEqual([
+    [1024, "bf16", null],
+    [1025, "bf16", null],
+    [64, "bf16", null],
+  ]);
+  const [{ copies, losses }] = report.shapes as [Report["shapes"][number]];
+  const entries = 64 * 1024;
+  expect(copies.map(({ name, bytes, milliseconds }) => [name, bytes, milliseconds.length])).toEqual([
+    ["copy, the driver's", 4 * entries, 1],
+    ["copy, 16-byte kernel", 4 * entries, 1],
+  ]);
+  const perEntry = (bytes: number) => Math.floor(bytes / entries);
+  expect(losses.map(({ name, sweeps, bytes, yardstick }) => [name, sweeps, perEntry(bytes), perEntry(yardstick)])).toEqual([
+    ["cross_entropy", 1, 4, 4],
+    ["ppo", 1, 4, 4],
+    ["a user's ppo", 1, 4, 4],
+    ["ppo half masked", 1, 3, 4],
+    ["gspo", 2, 6, 6],
+    ["variance", 2, 6, 6],
+    ["forward_kl", 1, 6, 6],
+  ]);
+  for (const { milliseconds, launches } of losses) expect([milliseconds.length, launches.milliseconds.length]).toEqual([1, 1]);
+  expect(report.figures.map(({ name, unit }) => [name, unit])).toEqual([
+    ["a user's ppo beside ppo, T 64 × V 1024", "×"],
+    ["forwardBackward beyond its kernels, T 16 × V 1024", "µs"],
+    ["its kernels", "µs"],
+    ["definition to loaded kernel, never seen, one row", "ms"],
+    ["the same, cached, one row", "ms"],
+    ["definition to loaded kernel, never seen, two rows", "ms"],
+    ["the same, cached, two rows", "ms"],
+  ]);
+  const { entries: calls } = machine.take();
+  // Rows are made on the device, laid down there and judged by a few of them: nothing of their size comes from the host or goes there.
+  const largest = (call: string) => Math.max(...calls.flatMap((entry) => (entry.call === call ? [entry.bytes as number] : [])));
+  expect(largest("cuMemcpyDtoDAsync_v2")).toBe(2 * entries);
+  expect(Math.max(largest("cuMemcpyHtoDAsync_v2"), largest("cuMemcpyDtoHAsync_v2"))).toBeLessThan(8192);
+  // What was never seen was compiled, and what was cached was not: warm-up, one row and two rows of one round.
+  const seen = calls.filter(({ call }) => call === "nvrtcCompileProgram").length;
+  const loaded = calls.filter(({ call }) => call === "cuModuleLoadData").length;
+  expect(loaded - seen).toBe(3);
+});
+
+test("what fails is told beside what does not, and the exit code says so", async () => {
+  const run = await lossc(["bench", "--quick", "--rounds", "1", "--no-peers", "--rows", "cross_entropy,ppo"], {
+    // After the data, the copy and cross_entropy: ppo's first.
+    env: { LOSSC_FAKE_FAIL: "cuLaunchKernel:1:5" },
+  });
+  expect(run.code).toBe(1);
+  expect(run.stdout).toMatch(/^ {2}ppo was not timed: DEVICE_FAULT: launching kernel k0 failed/m);
+  expect(run.stdout.match(/^ {2}(cross_entropy|ppo) .* × copy/gm)).toHaveLength(3);
+  expect(run.stderr).toMatch(/^lossc: ppo, T 64 × V 1024 was not timed: DEVICE_FAULT: .*\n$/);
+});
+
+test("a GPU that PyTorch does not see is an absent peer", async () => {
+  const { stdout, code } = await lossc(["bench", "--quick", "--rounds", "1", "--rows", "ppo"], {
+    env: { LOSSC_PYTHON: "/nowhere/python3" },
+  });
+  expect(code).toBe(0);
+  expect(stdout).toContain("Fake GPU 0");
+  expect(stdout).toMatch(/^ {2}PyTorch is absent: .*ENOENT/m);
+});
