@@ -66,7 +66,7 @@ export interface ForwardBackwardOptions {
    * fails; a call that could still fail after the first chunk (the default for `nonFinite`) gathers it in memory of the same size first.
    */
   readonly gradHead?: FloatSource | undefined;
-  /** With `hidden` and `head`: bytes that logits, and what else is needed of a chunk of tokens, may take. By default 1/8 of what all logits would (or 4 MiB). */
+  /** With `hidden` and `head`: bytes that logits, and what else is needed of a chunk of tokens, may take. By default less than 1/8 of what all logits would (or 4 MiB); one token is the least. */
   readonly maxBytes?: number | undefined;
 }
 

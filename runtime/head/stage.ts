@@ -92,7 +92,7 @@ export class HeadStage {
 
   /** Rows of the largest chunk. */
   get most(): number {
-    return Math.max(...this.chunks.list.map(({ rows }) => rows));
+    return this.chunks.list.reduce((most, { rows }) => Math.max(most, rows), 0);
   }
 
   ask(memory: CallMemory): void {
