@@ -2,7 +2,7 @@
  * A loss from hidden states: what becomes of its plan where logits are the product of hidden states with a head and are never all in memory. The same
  * kernels run in the same order; chunk by chunk the head makes the rows that they visit, and takes their gradient on to hidden states and head.
  */
-import type { ElementSpace, Plan, PlanArgument, PlanKernel } from "./plan.js";
+import type { ElementSpace, Plan, PlanArgument, PlanHead, PlanKernel } from "./plan.js";
 
 export interface HeadPlan {
   readonly sweeps: number;
@@ -21,7 +21,7 @@ export interface HeadPlan {
 const ORDER: readonly ElementSpace[] = ["token", "sequence", "group", "batch"];
 
 /** Cuts a plan from logits where a head has to come in. */
-export function headPlanOf(plan: Plan): HeadPlan {
+export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): HeadPlan {
   const { kernels, buffers } = plan;
   const isSweep = ({ kind }: PlanKernel) => kind === "sweep";
   const begin = kernels.findIndex(isSweep);
@@ -59,6 +59,12 @@ export function headPlanOf(plan: Plan): HeadPlan {
 /** Matrix products of a call, each of tokens × hidden × vocabulary multiplications: logits once, or once for every sweep, and the gradients of hidden states and head. */
 export function productsOf({ sweeps }: HeadPlan, closed: boolean): number {
   return (closed ? 1 : sweeps) + 2;
+}
+
+/** What of it the plan tells. */
+export function planHeadOf(plan: Parameters<typeof headPlanOf>[0]): PlanHead {
+  const head = headPlanOf(plan);
+  return { waitsFor: head.coupling, products: productsOf(head, true), productsCut: productsOf(head, false) };
 }
 
 /** Buffers that a kernel stores to, or such as it only reads. */

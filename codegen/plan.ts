@@ -101,6 +101,18 @@ export interface Plan {
   readonly results: PlanResults;
   /** Bytes that one token costs in memory: its logits and their gradient (per vocabulary entry), and the numbers beside (per token). */
   readonly bytes: { readonly perEntry: number; readonly perToken: number };
+  /** From hidden states and a head in place of logits; null where the caller brings `policy_logprobs`. */
+  readonly head: PlanHead | null;
+}
+
+/** What a plan costs where its logits are made chunk by chunk. */
+export interface PlanHead {
+  /** What a sweep waits for of other tokens: `token` is nothing. */
+  readonly waitsFor: ElementSpace;
+  /** Matrix products of tokens × hidden size × vocabulary, where what is waited for lies in one chunk of tokens. */
+  readonly products: number;
+  /** And where it does not: then the logits of a chunk are made once for every sweep. */
+  readonly productsCut: number;
 }
 
 /** Buffers that hold what the caller gets. */

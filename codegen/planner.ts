@@ -5,6 +5,7 @@ import { writeKernel } from "./body.js";
 import { Buffers } from "./buffers.js";
 import { gradientParts } from "./entries.js";
 import { type LossGraph, neededOf, picksIn } from "./expand.js";
+import { planHeadOf } from "./head.js";
 import type { LogitsDtype, Plan } from "./plan.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
 import { type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";
@@ -53,6 +54,7 @@ export function planOf(definition: LossDefinition, graph: LossGraph, logits: Log
       kernels.flatMap((kernel) => kernel.arguments),
       buffers.list,
     ),
+    head: logits === null ? null : planHeadOf({ kernels, buffers: buffers.list, sweeps: planned.sweeps }),
   };
 }
 
