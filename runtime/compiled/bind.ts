@@ -106,7 +106,8 @@ class Binder implements CallMemory {
       if (this.#staged.bytes > 0) write(program, this.#staged.place, this.staging());
       for (const { piece, from } of this.#writes) write(program, piece.place, from);
       this.fill(program, landing);
-      program.push(...work);
+      // One by one: many small chunks make more commands than a call can take arguments.
+      for (const command of work) program.push(command);
       if (!this.arena.hostMemory) read(program, this.#results.place, landing);
       for (const { piece, to } of this.#reads) read(program, piece.place, to);
       const view = (id: number) => this.#arrays.get(id) ?? this.viewOf(id, landing);
