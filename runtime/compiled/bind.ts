@@ -69,6 +69,11 @@ class Binder implements CallMemory {
     private readonly head: HeadStage | null,
   ) {
     this.#plan = variant.plan;
+  }
+
+  /** Asks for everything that the call needs. */
+  private ask(): void {
+    const { call, head } = this;
     const { buffers, results } = this.#plan;
     // The gradient may lie where the logits do, so inputs come first.
     for (const buffer of buffers) if (buffer.role === "input") this.input(buffer);
@@ -88,6 +93,7 @@ class Binder implements CallMemory {
 
   finish(): Binding {
     try {
+      this.ask();
       const landing = this.layOut();
       const { shape, config, options } = this.call;
       const context = {

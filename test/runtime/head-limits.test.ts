@@ -2,8 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { headPlanOf } from "../../codegen/head.js";
+import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { builtins } from "../../losses/index.js";
+import type { OwnedBuffer } from "../../runtime/devices/buffer.js";
 import type { LossInputs } from "../../runtime/devices/device.js";
 import { cutChunks, running } from "../../runtime/head/chunks.js";
 import { openDevice } from "../../runtime/index.js";
@@ -58,6 +60,23 @@ describe("a sum that the caller keeps", () => {
       batch.head.map((x, i) => x + ((gradHead as Float32Array)[i] as number)),
     );
   });
+});
+
+it("keeps none of the gradients where there is no memory for all of them", async () => {
+  await using device = await openDevice("cpu");
+  const compiled = await device.compile(cross_entropy);
+  const batch = batchOf(4, 3, 2) as LossInputs & { hidden: Float32Array; head: Float32Array };
+  const [hidden, head] = [await device.buffer(batch.hidden), await device.buffer(batch.head)];
+  const host = device as unknown as { makeBuffer: (...of: unknown[]) => OwnedBuffer };
+  const make = host.makeBuffer.bind(device);
+  const made: OwnedBuffer[] = [];
+  host.makeBuffer = (...of) => {
+    if (made.length > 0) throw new LosscError("DEVICE_OUT_OF_MEMORY", "planted");
+    made.push(make(...of));
+    return made[0] as OwnedBuffer;
+  };
+  await expect(compiled.forwardBackward({ ...batch, hidden, head })).rejects.toMatchObject({ code: "DEVICE_OUT_OF_MEMORY" });
+  expect(made.map(({ disposed }) => disposed)).toEqual([true]);
 });
 
 it("cuts a batch into more chunks than a function takes arguments", { timeout: 60_000 }, async () => {
