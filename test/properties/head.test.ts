@@ -114,8 +114,8 @@ async function check(one: Case, compiled: CompiledLoss, tally: Tally): Promise<v
 afterEach(() => vi.unstubAllEnvs());
 
 const PORTIONS: readonly (Kind & { readonly graphs: number })[] = [
-  { smooth: false, from: "logits", groups: true, graphs: 12 },
-  { smooth: false, from: "logits", groups: true, rows: true, graphs: 8 },
+  { smooth: false, from: "logits", groups: true, graphs: 9 },
+  { smooth: false, from: "logits", groups: true, rows: true, graphs: 6 },
 ];
 
 onDevices((device) => {
