@@ -69,6 +69,11 @@ class Binder implements CallMemory {
     private readonly head: HeadStage | null,
   ) {
     this.#plan = variant.plan;
+  }
+
+  /** Asks for everything that the call needs. */
+  private ask(): void {
+    const { call, head } = this;
     const { buffers, results } = this.#plan;
     // The gradient may lie where the logits do, so inputs come first.
     for (const buffer of buffers) if (buffer.role === "input") this.input(buffer);
@@ -88,6 +93,7 @@ class Binder implements CallMemory {
 
   finish(): Binding {
     try {
+      this.ask();
       const landing = this.layOut();
       const { shape, config, options } = this.call;
       const context = {
@@ -106,7 +112,8 @@ class Binder implements CallMemory {
       if (this.#staged.bytes > 0) write(program, this.#staged.place, this.staging());
       for (const { piece, from } of this.#writes) write(program, piece.place, from);
       this.fill(program, landing);
-      program.push(...work);
+      // One by one: many small chunks make more commands than a call can take arguments.
+      for (const command of work) program.push(command);
       if (!this.arena.hostMemory) read(program, this.#results.place, landing);
       for (const { piece, to } of this.#reads) read(program, piece.place, to);
       const view = (id: number) => this.#arrays.get(id) ?? this.viewOf(id, landing);

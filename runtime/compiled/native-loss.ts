@@ -57,7 +57,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   protected async execute(call: Call): Promise<LossResult> {
     const { signal } = call.options;
     const variant = await this.variant(call.compiled, call.shape.vocab, signal);
-    const head = await headStageOf(call, this.host.device, this.host.native);
+    const head = await headStageOf(call, variant.plan, this.host.device, this.host.native);
     return this.host.arenas.use(async (arena) => {
       const binding = bind(call, variant, arena, this.host.makeBuffer, head);
       try {

@@ -3,6 +3,9 @@ import type { ElementSpace } from "../../codegen/plan.js";
 import type { Range } from "../compiled/variant.js";
 import { type BatchShape, countOf } from "../structure.js";
 
+/** Matrix products like numbers of rows that their tiles divide. */
+const TILE = 64;
+
 /** Consecutive tokens. */
 export interface Chunk {
   /** Rows of logits that they have. */
@@ -22,13 +25,18 @@ export interface Chunks {
  * of them fits. `rowsBefore[t]` counts the rows of the tokens before t, up to that of all: every token has one, or only some do.
  */
 export function cutChunks(shape: BatchShape, coupling: ElementSpace, most: number, rowsBefore: Int32Array): Chunks {
-  const cut = (space: ElementSpace) => pack(shape, space, most, rowsBefore);
+  const cut = (space: ElementSpace) => pack(shape, space, space === "token" ? tiled(most) : most, rowsBefore);
   const fits = (chunks: readonly Chunk[]) => chunks.every(({ rows }) => rows <= most);
   for (const space of ["batch", coupling] as const) {
     const list = cut(space);
     if (space === "token" || fits(list)) return { list, closed: true };
   }
   return { list: cut("token"), closed: false };
+}
+
+/** What is cut between any two tokens is cut where the tiles of matrix products end. */
+function tiled(rows: number): number {
+  return rows > TILE ? rows - (rows % TILE) : rows;
 }
 
 /** Chunks of as many elements of a space as fit; one that does not fit has a chunk for itself. */

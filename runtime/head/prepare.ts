@@ -1,28 +1,42 @@
 /** What a call from hidden states needs before its memory is asked for. */
-import type { LogitsDtype } from "../../codegen/plan.js";
+import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { native as fromNative } from "../addon.js";
 import type { Call } from "../compiled/call.js";
 import type { Device } from "../devices/device.js";
 import { convert, makeArray, type TypedArray, widen } from "../dtypes.js";
-import type { DeviceSource } from "../inputs/numbers.js";
+import type { DeviceSource, Source } from "../inputs/numbers.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
 import { headUnit } from "./kernels.js";
 import { RowSteps } from "./row-steps.js";
 import { Rows } from "./rows.js";
 import { HeadStage } from "./stage.js";
 
-/** The stage that makes the logits of a call, or null where it brings them. Reads weights that lie on the device. */
-export async function headStageOf(call: Call, device: Device, native: NativeDevice): Promise<HeadStage | null> {
-  const { inputs, shape, options, compiled, gradHead } = call;
+/**
+ * The stage that makes the logits of a call, or null where it brings them. Reads weights that lie on the device. `plan` is that of the binary that runs: its
+ * kernels have other names where several losses share a unit.
+ */
+export async function headStageOf(call: Call, plan: Plan, device: Device, native: NativeDevice): Promise<HeadStage | null> {
+  const { inputs, shape, options, gradHead } = call;
   if (!inputs.head) return null;
-  const dtype = compiled.plan.logits as LogitsDtype;
+  const { hidden, head } = inputs.head;
+  const dtype = plan.logits as LogitsDtype;
   const sum = (gradHead?.dtype as LogitsDtype | undefined) ?? dtype;
   const rows = new Rows(shape.tokens, await weightsOf(call, native), options.skipMasked);
-  // Only what cannot fail any more may be added to while it is made.
-  const direct = options.propagate && inputs.targets?.kind === "host";
+  // Only what cannot fail any more may be added to while it is made, and only what is not read meanwhile.
+  const apart = gradHead && ![hidden, head].some((read) => share(read, gradHead));
+  const direct = apart && options.propagate && !options.signal && inputs.targets?.kind === "host";
   const way = gradHead ? (direct ? "add" : "gather") : "make";
   const steps = { unit: await device.loadUnit(headUnit(dtype, sum)), rows: await RowSteps.load(device) };
-  return new HeadStage(call, rows, steps, sum, way);
+  return new HeadStage(call, plan, rows, steps, sum, way);
+}
+
+/** Whether two may lie in the same memory. */
+function share(a: Source, b: Source): boolean {
+  return memoryOf(a) === memoryOf(b);
+}
+
+function memoryOf(source: Source): unknown {
+  return source.kind === "device" ? source.buffer.memory : source.array.buffer;
 }
 
 /** The weights as the kernels see them; null where there are none. */

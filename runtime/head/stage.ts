@@ -1,6 +1,6 @@
 /** The head of one call: cuts the batch into chunks, asks for memory, and writes the commands that make logits and take their gradient on. */
 import { type HeadPlan, headPlanOf } from "../../codegen/head.js";
-import type { LogitsDtype, PlanKernel } from "../../codegen/plan.js";
+import type { LogitsDtype, Plan, PlanKernel } from "../../codegen/plan.js";
 import type { Call } from "../compiled/call.js";
 import type { Place } from "../compiled/region.js";
 import type { LoadedUnit, UnitArgument } from "../devices/device.js";
@@ -56,13 +56,13 @@ export interface HeadSteps {
 const LEAST_BYTES = 4 * 1024 * 1024;
 /** By default what a chunk needs takes this part of all logits at most: what products and their panels take beside it then fits into an eighth. */
 const SHARE = 10;
-/** Matrix products like numbers of rows that their tiles divide. */
-const TILE = 64;
 const INDEX_BYTES = bytesOf("i32");
 
 export class HeadStage {
   readonly plan: HeadPlan;
   readonly chunks: Chunks;
+  /** Rows of the largest chunk. */
+  readonly most: number;
   readonly #head: CheckedHead;
   readonly #dtype: LogitsDtype;
   /** The chunk whose logits are in memory. */
@@ -73,26 +73,23 @@ export class HeadStage {
   /** `sum` is the dtype of the head's gradient, `way` where it goes. */
   constructor(
     private readonly call: Call,
+    plan: Plan,
     private readonly rows: Rows,
     private readonly steps: HeadSteps,
     private readonly sum: LogitsDtype,
     private readonly way: HeadGradient,
   ) {
-    const { inputs, shape, options, compiled } = call;
+    const { inputs, shape, options } = call;
     this.#head = inputs.head as CheckedHead;
-    this.#dtype = compiled.plan.logits as LogitsDtype;
+    this.#dtype = plan.logits as LogitsDtype;
     this.#begun = way === "add";
-    this.plan = headPlanOf(compiled.plan);
+    this.plan = headPlanOf(plan);
     const logits = this.bytes(shape.vocab);
     const states = rows.present ? 2 : rows.cleared ? 1 : 0;
     const budget = options.maxBytes ?? Math.max(LEAST_BYTES, (shape.tokens * logits) / SHARE);
     const most = Math.max(1, Math.floor(budget / (logits + states * this.bytes(this.#head.width))));
-    this.chunks = cutChunks(shape, this.plan.coupling, most > TILE ? most - (most % TILE) : most, rows.before);
-  }
-
-  /** Rows of the largest chunk. */
-  get most(): number {
-    return this.chunks.list.reduce((most, { rows }) => Math.max(most, rows), 0);
+    this.chunks = cutChunks(shape, this.plan.coupling, most, rows.before);
+    this.most = this.chunks.list.reduce((greatest, { rows }) => Math.max(greatest, rows), 0);
   }
 
   ask(memory: CallMemory): void {
@@ -136,7 +133,8 @@ export class HeadStage {
         order = order.reverse();
       }
     }
-    return [...program, ...launches(after), ...(this.call.options.propagate ? [] : this.checks(memory, status))];
+    program.push(...launches(after), ...(this.call.options.propagate ? [] : this.checks(memory, status)));
+    return program;
   }
 
   /** Once the call is known to be good: adds what was gathered to the caller's numbers. */

@@ -7,7 +7,7 @@ import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/d
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
 import { type Datum, type PackedData, packData } from "./data.js";
-import type { TrainingPolicy } from "./policy.js";
+import type { PolicyLogits, PolicyOutput, TrainingPolicy } from "./policy.js";
 import { readState, writeState } from "./state-file.js";
 
 /** Values of a loss's config that differ from their defaults. */
@@ -139,7 +139,7 @@ export class TrainingClient {
     const { batch, targets, inputs } = packed;
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
-    const rows = empty ? NO_LOGITS : await this.policy.forward(batch, signal ? { signal } : {});
+    const rows = empty ? NO_LOGITS : rowsOf(await this.policy.forward(batch, signal ? { signal } : {}));
     throwIfAborted(signal, loss.name);
     const result = await compiled.forwardBackward(
       { ...inputs, ...rows, target_tokens: targets, lengths: batch.lengths, ...(groups && { groups }) },
@@ -183,6 +183,12 @@ export class TrainingClient {
 
 /** What an empty batch is computed from: no policy is asked. */
 const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
+
+/** What the loss takes of a policy's output, which may hold more that is the policy's own. */
+function rowsOf(output: PolicyOutput): PolicyOutput {
+  if ("hidden" in output && output.hidden !== undefined) return { hidden: output.hidden, head: output.head };
+  return { logits: (output as PolicyLogits).logits };
+}
 
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
   if (isLossDefinition(lossFn)) return lossFn;

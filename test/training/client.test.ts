@@ -109,6 +109,15 @@ eachTrainingDevice((openDevice) => {
       expect(masked.loss).toBeCloseTo(-0.5 * kept.flat().reduce((a, b) => a + b, 0), 5);
     });
 
+    test("takes of what a policy yields only what the loss asks for", async () => {
+      const { client, policy, device } = await open(openDevice);
+      const expected = (await client.forward(data(), "ppo")).loss;
+      const talkative = Object.create(policy) as typeof policy;
+      talkative.forward = async (...given) => ({ ...(await policy.forward(...given)), advantages: [1], cache: null });
+      const other = new TrainingClient({ policy: talkative, device });
+      expect((await other.forward(data(), "ppo")).loss).toBe(expected);
+    });
+
     test("forward gathers nothing", async () => {
       const { client, policy } = await open(openDevice);
       const before = await everyBit(policy);
