@@ -1,13 +1,11 @@
 /** The data that is measured on, the same in every run: rows are made on the device, numbers per token here. */
 import type { LossDefinition } from "../dsl/index.js";
 import type { Device, DeviceBuffer, LossInputs } from "../runtime/devices/device.js";
-import { bytesOf, makeArray, widen } from "../runtime/dtypes.js";
-import type { NativeBuffer } from "../runtime/native.js";
 import type { Shape, Work } from "./shapes.js";
-import { BenchSteps, copyOf } from "./steps.js";
+import { BenchSteps, copyOf, rowOf } from "./steps.js";
 
-/** Seeds of the rows; peers make the same of them. */
-export const SEEDS = { logits: 1, teacher_logits: 2 } as const;
+/** Seeds of what is made on the device; peers make the same of them. */
+export const SEEDS = { logits: 1, teacher_logits: 2, hidden: 3, head: 4 } as const;
 
 /** Numbers per token, by the names that losses know them under. */
 export interface TokenData {
@@ -67,8 +65,7 @@ export class Batch {
       return buffer;
     };
     const [logits, gradient] = [await rows(SEEDS.logits), await rows()];
-    const uniform = uniformFrom(1);
-    const normal = () => uniform() + uniform() + uniform() + uniform() - 2;
+    const { uniform, normal } = randomFrom(1);
     const target_tokens = Int32Array.from({ length: tokens }, () => Math.floor(uniform() * vocab));
     const targets = await keep(device.buffer(target_tokens));
     const picked = await keep(device.buffer({ dtype: "f32", length: tokens }));
@@ -123,12 +120,9 @@ export class Batch {
 
   /** The row of a token, as numbers. */
   async row(of: keyof Rows, token: number): Promise<Float64Array> {
-    const { vocab, dtype } = this.shape;
-    const to = makeArray(dtype, vocab);
-    const from = this.rows[of]?.memory as NativeBuffer | undefined;
-    if (!from) throw new RangeError(`this batch has no ${of}`);
-    await this.steps.native.run([{ kind: "read", from, offset: token * vocab * bytesOf(dtype), to }]);
-    return widen(to, dtype);
+    const rows = this.rows[of];
+    if (!rows) throw new RangeError(`this batch has no ${of}`);
+    return rowOf(this.steps.native, rows, token, this.shape.vocab);
   }
 
   [Symbol.dispose](): void {
@@ -136,11 +130,12 @@ export class Batch {
   }
 }
 
-/** Numbers in [0, 1) from a seed. */
-function uniformFrom(seed: number): () => number {
+/** Numbers from a seed: in [0, 1), and around 0 like those of a normal distribution of deviation √⅓. */
+export function randomFrom(seed: number): { uniform: () => number; normal: () => number } {
   let state = seed;
-  return () => {
+  const uniform = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
+  return { uniform, normal: () => uniform() + uniform() + uniform() + uniform() - 2 };
 }

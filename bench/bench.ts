@@ -6,10 +6,12 @@ import { writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { compileTimes } from "./compiling.js";
+import { type HeadMeasured, measureHead } from "./head.js";
+import { headFiguresOf, headTableOf } from "./head-report.js";
 import { attempt, type Failure, type Measured, measure } from "./measure.js";
 import { overhead } from "./overhead.js";
 import { type Figure, figureLines, figuresOf, tableOf } from "./report.js";
-import { shapesOf, WORK_NAMES } from "./shapes.js";
+import { headShapeOf, ROWS, shapesOf } from "./shapes.js";
 
 export interface BenchOptions {
   readonly device?: string;
@@ -23,10 +25,15 @@ export interface BenchOptions {
 
 const WARM_UP = 3;
 
+/** With the place where it happened. */
+function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[] }): Failure[] {
+  return failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem }));
+}
+
 export async function bench({ device: name, rows, rounds, quick, peers, json, svg }: BenchOptions): Promise<void> {
-  const unknown = rows?.find((row) => !WORK_NAMES.includes(row));
-  if (unknown !== undefined)
-    throw new LosscError("LOSS_UNKNOWN", `the bench has no loss "${unknown}"; it has ${WORK_NAMES.join(", ")}`);
+  const unknown = rows?.find((row) => !ROWS.includes(row));
+  if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
+  const asked = (row: string) => rows?.includes(row) ?? true;
   await using device = await openDevice(name);
   const kind = device.native?.kind;
   if (kind !== "cpu" && kind !== "cuda")
@@ -34,21 +41,35 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   const print = (text: string) => void (json || process.stdout.write(text));
   print(`${device.description}; medians of ${rounds} rounds\n`);
   const all: Measured[] = [];
+  let head: HeadMeasured | null = null;
   const figures: Figure[] = [];
   const failed: Failure[] = [];
+  const turns = { rounds, warmUp: WARM_UP };
   for (const shape of shapesOf(kind, quick === true)) {
-    const work = shape.work.filter(([{ name }]) => rows?.includes(name) ?? true);
+    const work = shape.work.filter(([{ name }]) => asked(name));
     if (work.length === 0) continue;
     const at = `T ${shape.tokens} × V ${shape.vocab}`;
-    const measured = await attempt(at, failed, () => measure(device, { ...shape, work }, { rounds, warmUp: WARM_UP }, peers));
+    const measured = await attempt(at, failed, () => measure(device, { ...shape, work }, turns, peers));
     if (!measured) continue;
     all.push(measured);
-    failed.push(...measured.failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem })));
+    failed.push(...failuresAt(at, measured));
     figures.push(...figuresOf(measured, device.name));
     print(tableOf(measured));
   }
-  figures.push(...((await attempt("overhead of a call", failed, () => overhead(device, rounds))) ?? []));
-  figures.push(...((await attempt("compile times", failed, () => compileTimes(device.name, rounds))) ?? []));
+  if (asked("head")) {
+    head = await attempt("head", failed, () => measureHead(device, headShapeOf(kind, quick === true), turns, peers));
+    if (head) {
+      failed.push(...failuresAt("from hidden states", head));
+      figures.push(...headFiguresOf(head));
+      print(headTableOf(head));
+    }
+  }
+  const others = {
+    calls: { name: "overhead of a call", work: () => overhead(device, rounds) },
+    compile: { name: "compile times", work: () => compileTimes(device.name, rounds) },
+  };
+  for (const [row, { name, work }] of Object.entries(others))
+    if (asked(row)) figures.push(...((await attempt(name, failed, work)) ?? []));
   print(figureLines(figures));
   if (svg !== undefined) {
     const { chartOf } = await import("./chart.js");
@@ -61,6 +82,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
       date: new Date().toISOString(),
       rounds,
       shapes: all,
+      head,
       figures,
       failed,
     };

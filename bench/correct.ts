@@ -8,16 +8,16 @@ import type { Batch } from "./batch.js";
 import type { Work } from "./shapes.js";
 
 /** What rounding to a dtype changes, relative. */
-const ROUNDING = { f32: 0, bf16: 2 ** -8, f16: 2 ** -11 } as const;
+export const ROUNDING = { f32: 0, bf16: 2 ** -8, f16: 2 ** -11 } as const;
 
 /** A number that must be right to float32's accuracy, and what rounding adds. */
-function near(found: number, wanted: number, floor: number, what: () => string, rounding = 0): void {
+export function near(found: number, wanted: number, floor: number, what: () => string, rounding = 0): void {
   if (!(Math.abs(found - wanted) <= (5e-5 + rounding) * Math.abs(wanted) + floor))
     throw new LosscError("DEVICE_FAULT", `${what()} is ${found} instead of ${wanted}; nothing was timed. Try lossc check.`);
 }
 
 /** Tokens whose rows are judged: both ends and the middle. */
-function samplesOf({ shape: { tokens } }: Batch): number[] {
+export function samplesOf({ shape: { tokens } }: { readonly shape: { readonly tokens: number } }): number[] {
   return [...new Set([0, 1, tokens >> 1, tokens - 1].filter((t) => t < tokens))];
 }
 

@@ -19,7 +19,7 @@ export interface Launches extends Disposable {
 export async function launchesOf(
   compiled: CompiledLoss,
   inputs: LossInputs,
-  batch: Batch,
+  batch: Pick<Batch, "device" | "steps" | "shape" | "lengths"> & { readonly rows: Pick<Batch["rows"], "gradient"> },
   { masked }: Pick<Work, "masked">,
 ): Promise<Launches> {
   const { device } = batch;

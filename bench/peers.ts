@@ -16,6 +16,8 @@ export interface PeerTiming {
   readonly value: number;
   /** Of every round. */
   readonly milliseconds: readonly number[];
+  /** What a call takes beyond inputs and gradients at its height; null where it cannot be read, and absent where nobody asked. */
+  readonly peak_bytes?: number | null;
 }
 
 export interface PeerReport {
@@ -27,26 +29,39 @@ export interface PeerReport {
   readonly failed: readonly { readonly loss: string; readonly peer: string; readonly problem: string }[];
 }
 
-/** Times each loss by every peer, on the same data. `$LOSSC_PYTHON` names the interpreter, else `python3`. `value`: what the loss is. */
+/** Times each loss by every peer, on the same data. `value`: what the loss is. */
 export function peersOf(
   batch: Batch,
   { length }: Shape,
   { rounds, warmUp }: Rounds,
   calls: readonly { readonly work: Work; readonly value: number }[],
 ): PeerReport {
+  const values = new Map(calls.map(({ work, value }) => [work.name, value]));
+  const request = { device: batch.device.name, ...batch.shape, length, rounds, warm_up: warmUp };
+  return askPeers("main.py", request, { ...batch.perToken }, values);
+}
+
+/**
+ * Has a script of `bench/peers` time losses. `$LOSSC_PYTHON` names the interpreter, else `python3`. `values`: what each loss is; `floor`: by how much a peer's may
+ * differ however small it is.
+ */
+export function askPeers(
+  name: "main.py" | "head.py",
+  about: object,
+  perToken: Readonly<Record<string, ArrayBufferView>>,
+  values: ReadonlyMap<string, number>,
+  floor?: number,
+): PeerReport {
   const folder = mkdtempSync(join(tmpdir(), "lossc-bench-"));
   try {
-    for (const [name, array] of Object.entries(batch.perToken))
+    for (const [name, array] of Object.entries(perToken))
       writeFileSync(join(folder, name), new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
-    const losses = calls.map(({ work }) => work.name);
-    const seeds = SEEDS;
-    const request = { device: batch.device.name, losses, seeds, folder, ...batch.shape, length, rounds, warm_up: warmUp };
-    const script = join(packageRoot(), "bench", "peers", "main.py");
-    const input = JSON.stringify(request);
+    const input = JSON.stringify({ ...about, losses: [...values.keys()], seeds: SEEDS, folder });
+    const script = join(packageRoot(), "bench", "peers", name);
     const run = spawnSync(process.env.LOSSC_PYTHON ?? "python3", ["-B", script], { input, encoding: "utf8", maxBuffer: 1 << 26 });
     if (run.error) return absent(run.error.message);
     if (run.status !== 0) return absent(run.stderr.trim().split("\n").at(-1) ?? "it failed");
-    return judged(JSON.parse(run.stdout) as PeerReport, new Map(calls.map(({ work, value }) => [work.name, value])));
+    return judged(JSON.parse(run.stdout) as PeerReport, values, floor);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -57,10 +72,10 @@ function absent(why: string): PeerReport {
 }
 
 /** Takes out what computes another loss. */
-export function judged(report: PeerReport, values: ReadonlyMap<string, number>): PeerReport {
+export function judged(report: PeerReport, values: ReadonlyMap<string, number>, floor = 1e-2): PeerReport {
   const wrong = (timing: PeerTiming) => {
     const wanted = values.get(timing.loss) as number;
-    return Math.abs(timing.value - wanted) <= 1e-3 * Math.abs(wanted) + 1e-2
+    return Math.abs(timing.value - wanted) <= 1e-3 * Math.abs(wanted) + floor
       ? null
       : `its loss is ${timing.value} instead of ${wanted}`;
   };

@@ -1,5 +1,6 @@
 /** What was measured, as ratios: for people, and as bars. */
-import type { LossTiming, Measured, Timing } from "./measure.js";
+import type { Failure, LossTiming, Measured, Timing } from "./measure.js";
+import type { PeerReport } from "./peers.js";
 import { median } from "./race.js";
 import { TWINS } from "./shapes.js";
 
@@ -96,7 +97,8 @@ export function figuresOf({ tokens, vocab, losses, peers }: Measured, device: st
   return figures;
 }
 
-const WIDTH = 44;
+/** Of the names in a table. */
+export const WIDTH = 44;
 
 /** One shape as a table of text. */
 export function tableOf(measured: Measured): string {
@@ -105,12 +107,16 @@ export function tableOf(measured: Measured): string {
     const figures = `${milliseconds.toFixed(2).padStart(9)} ms ${gigabytesPerSecond.toFixed(1).padStart(7)} GB/s ${timesCopy.toFixed(2).padStart(7)} × copy`;
     return `  ${name.padEnd(WIDTH)} ${figures}${more}`;
   });
-  const notes = [
+  return ["", `T ${tokens} × V ${vocab}, ${dtype}, in place`, ...rows, ...notesOf(failed, peers), ""].join("\n");
+}
+
+/** What was not timed, is absent or failed. */
+export function notesOf(failed: readonly Failure[], peers: PeerReport | null): string[] {
+  return [
     ...failed.map(({ name, problem }) => `  ${name} was not timed: ${problem}`),
     ...Object.entries(peers?.absent ?? {}).map(([name, why]) => `  ${name} is absent: ${why}`),
     ...(peers?.failed ?? []).map(({ loss, peer, problem }) => `  ${loss}: ${peer} failed: ${problem}`),
   ];
-  return ["", `T ${tokens} × V ${vocab}, ${dtype}, in place`, ...rows, ...notes, ""].join("\n");
 }
 
 export function figureLines(figures: readonly Figure[]): string {

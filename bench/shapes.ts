@@ -28,6 +28,17 @@ export interface Shape {
   readonly peers: boolean;
 }
 
+/** What is measured from hidden states. */
+export interface HeadShape extends Omit<Shape, "work" | "peers"> {
+  /** Numbers of a hidden state. */
+  readonly width: number;
+  readonly work: readonly Work[];
+  /** What a loss is compared with: the three matrix products, and one sweep over all logits where that takes a part worth naming. */
+  readonly yardstick: "three products" | "three products and a sweep";
+  /** Times the yardstick. */
+  readonly atMost: number | null;
+}
+
 const work = (name: string, loss: LossDefinition): Work => ({ name, loss: () => loss });
 
 const ppo = work("ppo", losses.ppo);
@@ -43,8 +54,8 @@ export const TWINS = { builtin: ppo.name, custom: written.name } as const;
 
 const ALL = [crossEntropy, ppo, written, masked, gspo, variance, forwardKl];
 
-/** Names that `--rows` takes. */
-export const WORK_NAMES = ALL.map(({ name }) => name);
+/** Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling. */
+export const ROWS = [...ALL.map(({ name }) => name), "head", "calls", "compile"];
 
 const times = (timesCopy: number): Target => ({ timesCopy });
 const ONE_ROW = [crossEntropy, ppo, written] as const;
@@ -106,4 +117,17 @@ function quick(dtype: LogitsDtype): readonly Shape[] {
 export function shapesOf(kind: "cpu" | "cuda", isQuick: boolean): readonly Shape[] {
   if (isQuick) return quick(kind === "cuda" ? "bf16" : "f32");
   return kind === "cuda" ? CUDA : CPU;
+}
+
+/** Losses that are measured from hidden states. */
+export const HEAD_WORK = [crossEntropy, ppo, gspo];
+
+/** What is measured from hidden states on a kind of device: sixteen sequences. */
+export function headShapeOf(kind: "cpu" | "cuda", isQuick: boolean): HeadShape {
+  const yardstick = kind === "cuda" ? "three products and a sweep" : "three products";
+  const dtype = kind === "cuda" ? "bf16" : "f32";
+  if (isQuick) return { tokens: 64, width: 16, vocab: 1024, length: 4, dtype, work: HEAD_WORK, yardstick, atMost: null };
+  if (kind === "cuda")
+    return { tokens: 8192, width: 4096, vocab: 128256, length: 512, dtype, work: HEAD_WORK, yardstick, atMost: 1.05 };
+  return { tokens: 2048, width: 256, vocab: 32768, length: 128, dtype, work: HEAD_WORK, yardstick, atMost: 1.15 };
 }

@@ -1,11 +1,14 @@
 /** The bench's own kernels: the data, made where it is needed, and the yardstick beside the device's own copy. */
 import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
-import type { Device, LoadedUnit, UnitArgument } from "../runtime/devices/device.js";
-import type { Command, Memory, NativeDevice } from "../runtime/native.js";
+import type { Device, DeviceBuffer, LoadedUnit, UnitArgument } from "../runtime/devices/device.js";
+import { bytesOf, makeArray, widen } from "../runtime/dtypes.js";
+import type { Command, Memory, NativeBuffer, NativeDevice } from "../runtime/native.js";
 
 /** Bytes that a thread of the copy kernel moves. */
 const PACKET = 16;
+/** What the numbers are multiplied by, whose standard deviation is √⅓: with this it is 1.7. */
+export const LOGITS_SCALE = 3;
 
 const copy = `
 // to = from, ${PACKET} bytes an element.
@@ -16,10 +19,10 @@ struct K0 {
 };`;
 
 const numbers = (type: string) => `
-// Numbers like those of a trained model's head, from seed and place alone: three times the sum of four uniform ones, less its mean. Nothing is rounded
-// before the store, so that who computes the same elsewhere has the same bits (peers/bench_data.py).
+// Numbers from seed and place alone: the sum of four uniform ones, less its mean, times a float. Nothing but that product is rounded before the store, so that
+// who computes the same elsewhere has the same bits (peers/bench_data.py).
 struct K1 {
-  struct Args { index n; ${type}* to; index seed; };
+  struct Args { index n; ${type}* to; index seed; double scale; };
   LOSSC_FN static unsigned mixed(unsigned x) {
     x = (x ^ (x >> 16)) * 0x7feb352du;
     x = (x ^ (x >> 15)) * 0x846ca68bu;
@@ -28,7 +31,7 @@ struct K1 {
   LOSSC_FN static void element(const Args& a, index i) {
     const unsigned first = mixed(unsigned(i) + unsigned(a.seed) * 0x9e3779b9u), second = mixed(first + 0x9e3779b9u);
     const unsigned total = (first & 0xffffu) + (first >> 16) + (second & 0xffffu) + (second >> 16);
-    store(a.to, i, (float(total) * ${1 / 65536}f - 2.0f) * 3.0f);
+    store(a.to, i, (float(total) * ${1 / 65536}f - 2.0f) * float(a.scale));
   }
 };`;
 
@@ -61,8 +64,9 @@ export class BenchSteps {
     return this.#launch("k0", bytes / PACKET, [from, to]);
   }
 
-  numbers(to: Memory, length: number, seed: number): Command {
-    return this.#launch("k1", length, [to, { index: seed }]);
+  /** By default they spread as a trained model's logits do. */
+  numbers(to: Memory, length: number, seed: number, scale = LOGITS_SCALE): Command {
+    return this.#launch("k1", length, [to, { index: seed }, { scalar: scale }]);
   }
 
   pickTargets(of: { logits: Memory; targets: Memory; to: Memory; tokens: number; vocab: number }): Command {
@@ -72,6 +76,15 @@ export class BenchSteps {
   #launch(kernel: string, elements: number, args: readonly UnitArgument[]): Command {
     return this.unit.launch(kernel, elements, [{ index: elements }, ...args]);
   }
+}
+
+/** A row of a matrix on a device, as numbers. */
+export async function rowOf(native: NativeDevice, matrix: DeviceBuffer, row: number, width: number): Promise<Float64Array> {
+  const dtype = matrix.dtype as LogitsDtype;
+  const to = makeArray(dtype, width);
+  const offset = row * width * bytesOf(dtype);
+  await native.run([{ kind: "read", from: matrix.memory as NativeBuffer, offset, to }]);
+  return widen(to, dtype);
 }
 
 /** The device's own copy: the driver's on a GPU, memcpy by the pool of threads on the CPU. */

@@ -34,8 +34,9 @@ Exit code: 0 where everything is within tolerance, 1 where something is not.
 `;
 
 const BENCH_HELP = `
-Losses take turns with copies, round by round, on data laid down anew; nothing is timed before its result was found right. What counts are ratios
-within a run; what each is to reach stands beside it. $LOSSC_PYTHON names the interpreter of PyTorch.
+Losses take turns with copies, round by round, on data laid down anew; losses from hidden states (--rows head) with their three matrix products.
+Nothing is timed before its result was found right. What counts are ratios within a run; what each is to reach stands beside it. --rows calls is what
+a call takes beyond its kernels, --rows compile the time from a definition to loaded kernels. $LOSSC_PYTHON names the interpreter of PyTorch.
 `;
 
 const BUILD_HELP = `
@@ -149,7 +150,9 @@ function build(): Command {
     .command("bench")
     .description("time losses beside a copy of the same bytes, and beside PyTorch where python3 has it")
     .option("--device <name>", "cuda:N or cpu (default: cuda:0 where there is one, else cpu)")
-    .addOption(new Option("--rows <names>", "losses to time, with commas between (default: all of the bench)").argParser(names))
+    .addOption(
+      new Option("--rows <names>", "losses, head, calls or compile, with commas between (default: all)").argParser(names),
+    )
     .addOption(new Option("--rounds <number>", "rounds that medians are taken of").argParser(whole(1, 1000)).default(15))
     .option("--quick", "small shapes, to try the bench itself: their figures say nothing")
     .option("--no-peers", "leave PyTorch and the others out")

@@ -100,8 +100,9 @@ const measured = steps.run("bench", [...lossc, "bench", "--device", "cuda:0", "-
 });
 if (measured.ok) {
   const { tableOf, figureLines } = await import(join(root, "dist", "bench", "report.js"));
-  const { description, shapes, figures } = JSON.parse(measured.stdout);
-  const text = [`${description}\n`, ...shapes.map(tableOf), figureLines(figures)].join("");
+  const { headTableOf } = await import(join(root, "dist", "bench", "head-report.js"));
+  const { description, shapes, head, figures } = JSON.parse(measured.stdout);
+  const text = [`${description}\n`, ...shapes.map(tableOf), ...(head ? [headTableOf(head)] : []), figureLines(figures)].join("");
   writeFileSync(join(out, "bench.txt"), text);
   console.log(text);
 }

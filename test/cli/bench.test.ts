@@ -3,9 +3,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { HeadMeasured } from "../../bench/head.js";
 import { failure, lossc, result } from "./lossc.js";
 
 const QUICK = ["bench", "--device", "cpu", "--quick", "--rounds", "3"];
+
+interface Report {
+  readonly shapes: readonly { readonly losses: readonly object[]; readonly peers: object }[];
+  readonly head: HeadMeasured | null;
+  readonly figures: readonly { readonly name: string }[];
+}
 
 describe("lossc bench", () => {
   test("prints each loss beside the copies with every other figure, and draws them", async () => {
@@ -17,7 +24,7 @@ describe("lossc bench", () => {
     const lines = run.stdout.split("\n");
     const losses = ["ppo", "a user's ppo", "cross_entropy", "ppo half masked", "gspo", "variance", "forward_kl"];
     for (const name of ["copy, memcpy", "copy, 16-byte kernel", ...losses]) {
-      const found = lines.filter((line) => line.startsWith(`  ${name}  `));
+      const found = lines.filter((line) => line.startsWith(`  ${name}  `) && line.includes("× copy"));
       for (const line of found) expect(line).toMatch(/ ms .* GB\/s .* × copy/);
       expect(found.length, name).toBe(["ppo", "copy, memcpy", "copy, 16-byte kernel"].includes(name) ? 3 : 1);
       expect(readFileSync(svg, "utf8")).toContain(`>${name}<`);
@@ -25,12 +32,47 @@ describe("lossc bench", () => {
     expect(run.stdout).toMatch(/ {2}a user's ppo beside ppo, .* ×, at least 0\.97, at most 1\.03\n/);
     expect(run.stdout).toMatch(/ {2}forwardBackward beyond its kernels, .* µs, at most 50\n/);
     expect(run.stdout).toMatch(/ {2}the same, cached, two rows .* ms, at most 5\n/);
+    expect(run.stdout).toMatch(/ {2}ppo from hidden states beside three products .* ×\n/);
+  });
+
+  test("measures the output head alone where that is asked for: times beside the products, and on Linux peak memory", async () => {
+    const { shapes, head, figures } = await result<Report>([...QUICK, "--no-peers", "--rows", "head", "--json"]);
+    expect(shapes).toEqual([]);
+    expect(head).toMatchObject({ tokens: 64, width: 16, vocab: 1024, dtype: "f32", yardstick: "three products", failed: [] });
+    expect([head?.products.length, head?.sweep.length]).toEqual([3, 3]);
+    expect(head?.losses.map(({ name, milliseconds }) => [name, milliseconds.length])).toEqual([
+      ["cross_entropy", 3],
+      ["ppo", 3],
+      ["gspo", 3],
+    ]);
+    const linux = process.platform === "linux";
+    // The logits of all 64 tokens are one chunk of 256 KiB.
+    for (const { peakBytes } of head?.losses ?? []) {
+      if (linux) expect(peakBytes).toBeGreaterThanOrEqual(256 * 1024);
+      else expect(peakBytes).toBeNull();
+    }
+    const names = ["cross_entropy", "ppo", "gspo"].flatMap((name) => [
+      `${name} from hidden states beside three products`,
+      ...(linux ? [`${name} from hidden states, peak memory beside all logits`] : []),
+    ]);
+    expect(figures.map(({ name }) => name)).toEqual(names);
+  });
+
+  test.each([
+    ["calls", /^forwardBackward beyond its kernels/],
+    ["compile", /^definition to loaded kernel/],
+  ])("measures %s alone where that is asked for", async (row, first) => {
+    const { shapes, head, figures } = await result<Report>([...QUICK, "--rows", row, "--json"]);
+    expect([shapes, head]).toEqual([[], null]);
+    expect(figures[0]?.name).toMatch(first);
+    expect(new Set(figures.map(({ name }) => /beyond its kernels|its kernels/.test(name)))).toEqual(new Set([row === "calls"]));
   });
 
   test("gives every round as JSON, of the losses that were asked for; an interpreter that is not there is an absent peer", async () => {
-    const { shapes } = await result<{ shapes: { losses: object[]; peers: object }[] }>([...QUICK, "--rows", "gspo", "--json"], {
+    const { shapes, head, figures } = await result<Report>([...QUICK, "--rows", "gspo", "--json"], {
       env: { LOSSC_PYTHON: "/nowhere/python3" },
     });
+    expect([head, figures]).toEqual([null, []]);
     expect(shapes).toHaveLength(1);
     const [{ losses: timed, peers }] = shapes as [{ losses: { milliseconds: number[] }[]; peers: object }];
     expect(timed).toEqual([expect.objectContaining({ name: "gspo", sweeps: 2 })]);
@@ -38,10 +80,10 @@ describe("lossc bench", () => {
     expect(peers).toMatchObject({ timings: [], absent: { PyTorch: expect.stringContaining("ENOENT") } });
   });
 
-  test("refuses a loss that it does not have, and a device that it does not measure", async () => {
+  test("refuses a row that it does not have, and a device that it does not measure", async () => {
     const { code, message, exit } = await failure([...QUICK, "--rows", "ppo,ghost"]);
     expect([code, exit]).toEqual(["LOSS_UNKNOWN", 2]);
-    expect(message).toContain('"ghost"');
+    expect(message).toMatch(/"ghost".* forward_kl, head, calls, compile$/);
     const emulated = await failure(["bench", "--device", "emulated"]);
     expect([emulated.code, emulated.exit]).toEqual(["DEVICE_NOT_FOUND", 2]);
   });

@@ -1,5 +1,6 @@
 /** `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is there does. */
 import { beforeAll, expect, test } from "vitest";
+import type { HeadMeasured } from "../../bench/head.js";
 import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit.js";
 import { lossc, result } from "../cli/lossc.js";
 import { fakeMachine } from "./machine.js";
@@ -59,7 +60,9 @@ test("every loss, both copies and every other figure", async () => {
   for (const { milliseconds, launches } of losses) expect([milliseconds.length, launches.milliseconds.length]).toEqual([1, 1]);
   expect(report.figures.map(({ name, unit }) => [name, unit])).toEqual([
     ["a user's ppo beside ppo, T 64 × V 1024", "×"],
-    ["forwardBackward beyond its kernels, T 16 × V 1024", "µs"],
+    // Peak memory is not read: a GPU's is not the process's.
+    ...["cross_entropy", "ppo", "gspo"].map((name) => [`${name} from hidden states beside three products and a sweep`, "×"]),
+    ["forwardBackward beyond its kernels, T 16 × V 64", "µs"],
     ["its kernels", "µs"],
     ["definition to loaded kernel, never seen, one row", "ms"],
     ["the same, cached, one row", "ms"],
@@ -86,6 +89,22 @@ test("what fails is told beside what does not, and the exit code says so", async
   expect(run.stdout).toMatch(/^ {2}ppo was not timed: DEVICE_FAULT: launching kernel k0 failed/m);
   expect(run.stdout.match(/^ {2}(cross_entropy|ppo) .* × copy/gm)).toHaveLength(3);
   expect(run.stderr).toMatch(/^lossc: ppo, T 64 × V 1024 was not timed: DEVICE_FAULT: .*\n$/);
+});
+
+test("losses from hidden states, with the products of cuBLAS", async () => {
+  machine.take();
+  const report = await result<{ head: HeadMeasured; shapes: object[] }>([
+    ...["bench", "--device", "cuda:0", "--quick", "--rounds", "2", "--no-peers", "--rows", "head", "--json"],
+  ]);
+  expect(report.shapes).toEqual([]);
+  expect(report.head).toMatchObject({ dtype: "bf16", yardstick: "three products and a sweep", failed: [], peers: null });
+  const { products, sweep, losses } = report.head;
+  expect([products.length, sweep.length]).toEqual([2, 2]);
+  expect(losses.map(({ name, milliseconds, peakBytes }) => [name, milliseconds.length, peakBytes])).toEqual([
+    ["cross_entropy", 2, null],
+    ["ppo", 2, null],
+    ["gspo", 2, null],
+  ]);
 });
 
 test("a GPU that PyTorch does not see is an absent peer", async () => {

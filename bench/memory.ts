@@ -1,0 +1,24 @@
+/** How much memory a piece of work takes at its height. */
+import { readFileSync, writeFileSync } from "node:fs";
+
+/** Bytes that the process holds at the height of the work beyond those before it; null where the system does not tell: only Linux does. */
+export async function peakOf(work: () => Promise<unknown>): Promise<number | null> {
+  const before = resetPeak();
+  await work();
+  return before === null ? null : resident("VmHWM") - before;
+}
+
+/** Lets the peak begin anew at what the process holds, and gives that. */
+function resetPeak(): number | null {
+  try {
+    writeFileSync("/proc/self/clear_refs", "5");
+    return resident("VmRSS");
+  } catch {
+    return null;
+  }
+}
+
+function resident(field: "VmHWM" | "VmRSS"): number {
+  const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return 1024 * Number(kilobytes);
+}
