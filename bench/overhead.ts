@@ -11,6 +11,8 @@ const TOKENS = 16;
 const VOCAB = 64;
 /** Calls for each round that was asked for: they are short. */
 const CALLS = 20;
+/** Until everything that a call runs is compiled. */
+const WARM_UP = 1000;
 /** As often are the launches repeated in one program: what that takes more than one of them is theirs, not the program's. */
 const REPEATS = 16;
 
@@ -23,12 +25,14 @@ export async function overhead(device: Device, rounds: number): Promise<Figure[]
   const { native } = batch.steps;
   const { commands } = launches;
   const repeated = Array.from({ length: REPEATS }, () => commands).flat();
-  const [calls, once, often] = (await race(
-    [() => compiled.forwardBackward(inputs, {}, { inPlace: true }), () => native.run(commands), () => native.run(repeated)],
-    { rounds: CALLS * rounds, warmUp: CALLS },
-    // In place on its own last gradient: what a copy between two calls costs would be counted, too.
-    async () => {},
-  )) as [number[], number[], number[]];
+  // One after the other, not in turns: a caller's loop does nothing else, and what waits between two calls of its own would be woken anew for each.
+  const alone = async (run: () => Promise<unknown>) => {
+    // In place on its own last gradient: a copy between two calls would be counted, too.
+    const [taken] = await race([run], { rounds: CALLS * rounds, warmUp: WARM_UP }, async () => {});
+    return taken as number[];
+  };
+  const calls = await alone(() => compiled.forwardBackward(inputs, {}, { inPlace: true }));
+  const [once, often] = [await alone(() => native.run(commands)), await alone(() => native.run(repeated))];
   const kernels = (median(often) - median(once)) / (REPEATS - 1);
   const values = calls.map((call) => 1000 * (call - kernels));
   return [
