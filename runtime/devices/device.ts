@@ -146,6 +146,8 @@ export interface HiddenInputs extends BatchInputs {
   readonly target_tokens: TokenSource;
   /** Numbers of a hidden state, only needed with no tokens. */
   readonly hidden_size?: number | undefined;
+  /** V, which `head` tells by itself. */
+  readonly vocab?: number | undefined;
 }
 
 /** A batch for which the policy's log-probabilities are known already. */

@@ -17,16 +17,20 @@ struct K${number} {
   }
 };`;
 
+/** The body of a kernel that adds numbers to others, as the struct of that number. */
+export const addition = (number: number, type: string) => `
+// to += from.
+struct K${number} {
+  struct Args { index n; const ${type}* from; ${type}* to; };
+  LOSSC_FN static void element(const Args& a, index i) { store(a.to, i, load(a.to, i) + load(a.from, i)); }
+};`;
+
 /** For hidden states of a dtype and a gradient of the head of another. */
 export function headUnit(dtype: LogitsDtype, sum: LogitsDtype): UnitSource {
   const bodies = [
     `// Tells of the first token whose gradient is not finite.${check(0, TYPES[dtype], STATUS.token)}`,
     `// Tells of the first entry of the head whose gradient is not finite.${check(1, TYPES[sum], STATUS.head)}`,
-    `// to += from.
-struct K2 {
-  struct Args { index n; const ${TYPES[sum]}* from; ${TYPES[sum]}* to; };
-  LOSSC_FN static void element(const Args& a, index i) { store(a.to, i, load(a.to, i) + load(a.from, i)); }
-};`,
+    addition(2, TYPES[sum]),
   ];
   return {
     comment: `Steps behind a head of ${dtype}, whose gradient is ${sum}.`,

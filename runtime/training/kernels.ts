@@ -3,6 +3,7 @@
  * writes, so nothing is added atomically and the same input gives the same bits. The first field of the arguments is the number of elements.
  */
 import type { StepKernel } from "../devices/device.js";
+import { addition } from "../head/kernels.js";
 
 export const TRAINING_UNIT = "Building blocks of policies: embeddings, biases, tanh, Adam.";
 
@@ -116,12 +117,7 @@ struct K7 {
   }
 };`;
 
-const add = `
-// to += from.
-struct K8 {
-  struct Args { index n; const float* from; float* to; };
-  LOSSC_FN static void element(const Args& a, index i) { store(a.to, i, load(a.to, i) + load(a.from, i)); }
-};`;
+const add = addition(8, "float");
 
 /** In the order of the ids that their structs carry. */
 const BODIES = { gather, gatherTransposed, addBias, biasTanh, tanhBackward, biasGradient, adam, squares, add };
