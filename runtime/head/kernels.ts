@@ -5,7 +5,7 @@ import type { UnitSource } from "../devices/device.js";
 const TYPES: Readonly<Record<LogitsDtype, string>> = { f32: "float", bf16: "bf16", f16: "f16" };
 
 /** Entry points by what they do. */
-export const HEAD_KERNELS = { checkHidden: "k0", checkHead: "k1", add: "k2" } as const;
+export const HEAD_KERNELS = { checkHidden: "k0", checkHead: "k1", add: "k2", finite: "k3" } as const;
 export type HeadKernel = keyof typeof HEAD_KERNELS;
 
 const check = (number: number, type: string, word: number) => `
@@ -31,6 +31,14 @@ export function headUnit(dtype: LogitsDtype, sum: LogitsDtype): UnitSource {
     `// Tells of the first token whose gradient is not finite.${check(0, TYPES[dtype], STATUS.token)}`,
     `// Tells of the first entry of the head whose gradient is not finite.${check(1, TYPES[sum], STATUS.head)}`,
     addition(2, TYPES[sum]),
+    `// to = from, 0 where a number is not finite: where that reached the logits their gradient is not finite either, or it is 0, which a product would make NaN.
+struct K3 {
+  struct Args { index n; const ${TYPES[dtype]}* from; ${TYPES[dtype]}* to; };
+  LOSSC_FN static void element(const Args& a, index i) {
+    const float x = load(a.from, i);
+    store(a.to, i, x - x == 0.0f ? x : 0.0f);
+  }
+};`,
   ];
   return {
     comment: `Steps behind a head of ${dtype}, whose gradient is ${sum}.`,

@@ -21,7 +21,7 @@ export async function headStageOf(call: Call, plan: Plan, device: Device, native
   const { hidden, head } = inputs.head;
   const dtype = plan.logits as LogitsDtype;
   const sum = (gradHead?.dtype as LogitsDtype | undefined) ?? dtype;
-  const rows = new Rows(shape.tokens, await weightsOf(call, native), options.skipMasked);
+  const rows = new Rows(shape.tokens, options.skipMasked ? await weightsOf(call, native) : null);
   // Only what cannot fail any more may be added to while it is made, and only what is not read meanwhile.
   const apart = gradHead && ![hidden, head].some((read) => share(read, gradHead));
   const direct = apart && options.propagate && !options.signal && inputs.targets?.kind === "host";

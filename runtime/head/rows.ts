@@ -1,4 +1,4 @@
-/** Which tokens of a call have a row of logits, and which of them reach the gradient of the head. */
+/** Which tokens of a call have a row of logits. */
 import { type Chunks, running } from "./chunks.js";
 
 export class Rows {
@@ -6,21 +6,12 @@ export class Rows {
   readonly before: Int32Array;
   /** The token of each row, where masked tokens have none; else null. */
   readonly present: Int32Array | null = null;
-  /**
-   * Where masked tokens have rows too, for each token itself or −1: what hidden states of masked tokens hold, NaN perhaps, must not meet the 0 of their
-   * gradient. Null where no token is masked.
-   */
-  readonly cleared: Int32Array | null = null;
 
-  /** `weights`: those of all tokens, as the kernels see them; null where they are 1. `skips`: masked tokens are left out. */
-  constructor(tokens: number, weights: ArrayLike<number> | null, skips: boolean) {
+  /** `weights`: those of all tokens, as the kernels see them, where tokens of weight 0 are left out; else null. */
+  constructor(tokens: number, weights: ArrayLike<number> | null) {
     const live = Uint8Array.from({ length: tokens }, (_, t) => Number(weights === null || weights[t] !== 0));
-    const masked = live.includes(0);
-    this.before = running(masked && skips ? live : new Uint8Array(tokens).fill(1));
-    if (!masked) return;
-    const own = Int32Array.from(live, (is, t) => (is ? t : -1));
-    if (skips) this.present = own.filter((t) => t >= 0);
-    else this.cleared = own;
+    this.before = running(live);
+    if (live.includes(0)) this.present = Int32Array.from(live.keys()).filter((t) => live[t]);
   }
 
   /** For each token its row, counted within its chunk, or −1. */

@@ -21,9 +21,10 @@ export const HEAD = {
   gradHead: -4,
   /** Which row each token has. */
   rows: -5,
-  /** Which hidden states are gathered. */
+  /** Which tokens have a row. */
   tokens: -6,
-  gathered: -7,
+  /** The hidden states of a chunk's rows. */
+  states: -7,
   /** The gradient of what was gathered. */
   gradGathered: -8,
 } as const;
@@ -85,7 +86,7 @@ export class HeadStage {
     this.#begun = way === "add";
     this.plan = headPlanOf(plan);
     const logits = this.bytes(shape.vocab);
-    const states = rows.present ? 2 : rows.cleared ? 1 : 0;
+    const states = rows.present ? 2 : 1;
     const budget = options.maxBytes ?? Math.max(LEAST_BYTES, (shape.tokens * logits) / SHARE);
     const most = Math.max(1, Math.floor(budget / (logits + states * this.bytes(this.#head.width))));
     this.chunks = cutChunks(shape, this.plan.coupling, most, rows.before);
@@ -100,10 +101,9 @@ export class HeadStage {
     memory.gradient(HEAD.gradHidden, this.#dtype, hidden, call.options.inPlace);
     if (this.way === "gather") memory.scratch(HEAD.gradHead, head.length * bytesOf(this.sum));
     else memory.gradient(HEAD.gradHead, this.sum, call.gradHead ?? head, this.way === "add");
-    const gathers = rows.present ?? rows.cleared;
-    if (gathers) memory.host(HEAD.tokens, gathers);
-    if (gathers) memory.scratch(HEAD.gathered, this.most * this.bytes(width));
+    memory.scratch(HEAD.states, this.most * this.bytes(width));
     if (!rows.present) return;
+    memory.host(HEAD.tokens, rows.present);
     memory.host(HEAD.rows, rows.within(this.chunks));
     memory.scratch(HEAD.gradGathered, this.most * this.bytes(width));
   }
@@ -150,9 +150,7 @@ export class HeadStage {
     if (chunk.rows === 0) return [];
     const { first } = chunk.range("token");
     const gather = this.rows.present ? this.gather(memory, this.rows.before[first] as number, chunk.rows) : [];
-    const a = this.rows.present
-      ? this.matrix(memory.place(HEAD.gathered))
-      : this.matrix(memory.place(HEAD.hidden), first * width);
+    const a = this.rows.present ? this.matrix(memory.place(HEAD.states)) : this.matrix(memory.place(HEAD.hidden), first * width);
     const c = this.matrix(logits);
     const b = this.matrix(memory.place(HEAD.head));
     return [...gather, product({ a, b, c, m: chunk.rows, n: vocab, k: width, transposeB: true })];
@@ -163,13 +161,16 @@ export class HeadStage {
     const { first, last } = chunk.range("token");
     const g = chunk.rows > 0 ? this.matrix(logits) : null;
     const commands: Command[] = [];
-    // First the head's, for hidden states may be written over.
-    if (this.rows.cleared) commands.push(...this.gather(memory, first, chunk.rows));
-    const gathered = this.rows.present || this.rows.cleared;
     const sum = this.matrix(memory.place(HEAD.gradHead), 0, this.sum);
+    // First the head's, for hidden states may be written over.
     if (g) {
-      const b = gathered ? this.matrix(memory.place(HEAD.gathered)) : this.matrix(memory.place(HEAD.hidden), first * width);
-      commands.push(product({ a: g, b, c: sum, m: vocab, n: width, k: chunk.rows, transposeA: true, beta: this.#begun ? 1 : 0 }));
+      const states = this.matrix(memory.place(HEAD.states));
+      const given = this.rows.present ? states : this.matrix(memory.place(HEAD.hidden), first * width);
+      const beta = this.#begun ? 1 : 0;
+      commands.push(
+        ...this.launch("finite", chunk.rows * width, [given, states]),
+        product({ a: g, b: states, c: sum, m: vocab, n: width, k: chunk.rows, transposeA: true, beta }),
+      );
     } else if (!this.#begun) {
       commands.push({ kind: "fill", to: sum.memory, offset: sum.offset, bytes: vocab * width * bytesOf(this.sum), value: 0 });
     }
@@ -187,7 +188,7 @@ export class HeadStage {
 
   /** The hidden states that the list names from its place `first` on, one after the other. */
   private gather(memory: CallMemory, first: number, count: number): Command[] {
-    const [from, to] = [this.matrix(memory.place(HEAD.hidden)), this.matrix(memory.place(HEAD.gathered))];
+    const [from, to] = [this.matrix(memory.place(HEAD.hidden)), this.matrix(memory.place(HEAD.states))];
     return this.copyRows(memory.place(HEAD.tokens), first, from, to, count);
   }
 

@@ -35,8 +35,8 @@ const REST = `
 - **A bias** of the vocabulary is a column of the head whose hidden entry is 1. Temperature, soft-capping and the like are expressions of \`policy.logits\`, as ever.
 - **\`gradHead\`** is float32 or of the head's dtype. Within a call it is summed over chunks in memory of that dtype: one rounding a chunk. With bf16 heads ask for float32. Nothing is added where the call fails. As a call can fail
   until its last chunk, the sum of the call is gathered in memory of its own first; with \`nonFinite: "propagate"\`, targets in host memory and no \`signal\` nothing can fail, and it is added to directly.
-- **The head is finite**, and so are the hidden states of tokens whose weight is not 0. A bias of −∞ would make its entry one that is not there, but a product takes 0 · −∞, NaN, on to the hidden states: \`NON_FINITE\` on every
-  device but \`reference\`, where 0 absorbs. A bias of −1e4 does what is meant.
+- **Zero absorbs.** A hidden state that is not finite and whose token has no gradient, masked or behind a branch that is not taken, reaches none. The head itself must be finite: a bias of −∞ would make its entry one that is not there, but a
+  product takes 0 · −∞, NaN, on to the hidden states, \`NON_FINITE\` on every device but \`reference\`. A bias of −1e4 does what is meant.
 - **Products of finite numbers can be too large** for their dtype; that is \`NON_FINITE\` too, and names the token, or the entry of the head.
 - **Bits.** The same call gives the same bits in every run. Libraries of matrix products compute a row in another order in products of other sizes, so a token's logprob may differ in its last bits between batches, as it does not from
   given logits.

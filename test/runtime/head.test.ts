@@ -1,6 +1,6 @@
 /** Losses from hidden states and a head, against the same losses from all logits. */
 import { describe, expect, it, vi } from "vitest";
-import { atTarget, defineLoss, type LossDefinition, logSoftmax, mul, neg, tanh } from "../../dsl/index.js";
+import { atTarget, defineLoss, gt, type LossDefinition, logSoftmax, mul, neg, tanh, where } from "../../dsl/index.js";
 import { cross_entropy, dpo, forward_kl, gspo, kto, ppo } from "../../losses/index.js";
 import type { Device, ForwardBackwardOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { convert, type TypedArray, widen } from "../../runtime/dtypes.js";
@@ -10,8 +10,8 @@ import { type Expected, expectedOf, type HeadBatch, headBatch, LENGTHS, TOKENS, 
 import { eachDevice, expectError } from "./support.js";
 
 const VOCAB = 37;
-/** Bytes of so many rows of float32 logits. */
-const rows = (count: number, vocab = VOCAB) => ({ maxBytes: count * vocab * 4 });
+/** Bytes of so many rows of float32 logits, and of their hidden states. */
+const rows = (count: number, vocab = VOCAB) => ({ maxBytes: count * (vocab + WIDTH) * 4 });
 
 /** Bounded logits, as some models have them: an expression like any other. */
 const capped = defineLoss({
@@ -152,6 +152,28 @@ eachDevice((open, name) => {
       for (const values of [result.logprobs, result.gradHidden, result.gradHead] as Float32Array[])
         expect(Array.from(values).every((x) => x === 0)).toBe(true);
     });
+  });
+
+  it("zero absorbs: what is not finite behind a branch that is not taken reaches no gradient", async () => {
+    const device = await open();
+    const chosen = defineLoss({
+      name: "cross entropy of some tokens",
+      inputs: { keep: "token" },
+      loss: (policy, inputs) => where(gt(inputs.keep, 0), neg(policy.logprobs), 0),
+    });
+    const batch = headBatch(chosen, VOCAB);
+    const keep = Float32Array.from({ length: TOKENS }, (_, t) => (t % 3 === 1 ? 0 : 1));
+    const others = { ...batch.others, keep } as HeadBatch["others"];
+    const hidden = batch.hidden.map((x, i) =>
+      keep[Math.floor(i / WIDTH)] === 0 ? (i % 2 ? Number.NaN : Number.NEGATIVE_INFINITY) : x,
+    );
+    const { logprobs: _, ...expected } = await expectedOf(chosen, { ...batch, others });
+    for (const count of [1, 5, TOKENS]) {
+      const found = await run(device, chosen, { ...batch, hidden, others }, { ...rows(count), nonFinite: "error" });
+      near([found.loss], [expected.loss], `${count} rows: loss`);
+      near(found.gradHidden as Float32Array, expected.gradHidden, `${count} rows: gradient of hidden`);
+      near(found.gradHead as Float32Array, expected.gradHead, `${count} rows: gradient of head`);
+    }
   });
 
   it("takes three products, and logits once more only where tokens wait for others outside of the chunk", async () => {
