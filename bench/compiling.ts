@@ -9,7 +9,7 @@ import { timed } from "./race.js";
 import type { Figure } from "./report.js";
 
 /** Rounds are seconds long on some machines. */
-const MOST_ROUNDS = 5;
+const MOST_ROUNDS = 10;
 const VOCAB = 128256;
 
 /** A definition and everything made of it are thrown away after a round; so are the names, which are part of the kernels' text. */
@@ -25,8 +25,8 @@ export async function compileTimes(name: string, rounds: number): Promise<Figure
     await using first = await openDevice(name);
     await using second = await openDevice(name);
     const compile = (device: typeof first, loss: LossDefinition) => device.compile(loss, { dtype, vocab: VOCAB });
-    const warmUp = `the bench's first ${process.pid}`;
-    for (const device of [first, second]) await compile(device, usersPpoNamed(warmUp));
+    for (const { rows, define } of cases)
+      for (const device of [first, second]) await compile(device, define(`the bench's first of ${rows} ${process.pid}`));
     const figures: Figure[] = [];
     for (const { rows, define, atMost } of cases) {
       const [fresh, cached]: [number[], number[]] = [[], []];

@@ -57,12 +57,25 @@ class Body {
   /** Row values that this sweep has folded. */
   private readonly done = new Map<Expression, string>();
   private readonly sweepNumber: number;
+  /** Of a sweep that writes it. */
+  private readonly gradient: GradientParts | null;
+  /** What a sweep computes of its rows. */
+  private readonly rowRoots: readonly Expression[];
+  /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
+  private readonly rowValues: readonly Expression[];
 
   constructor(private readonly options: BodyOptions) {
-    const { space } = options.slot;
+    const { slot, schedule, kept, graph, buffers } = options;
+    const { space } = slot;
     this.args = new Arguments(space);
     this.indices.set(space, space === "token" ? "t" : "i");
-    this.sweepNumber = options.slot.time / SWEEP;
+    this.sweepNumber = slot.time / SWEEP;
+    this.gradient = slot.gradient ? gradientParts(graph.gradient as Expression) : null;
+    const ofGradient = this.gradient ? [this.gradient.apart, this.gradient.target, ...this.gradient.factors] : [];
+    this.rowRoots = [...slot.stores, ...slot.summands, ...kept, ...ofGradient];
+    this.rowValues = topological(this.rowRoots).filter(
+      (x) => isRowValue(x) && schedule.ranks.rank(x) === this.sweepNumber && !buffers.isStoredBefore(x, slot),
+    );
     this.printer = new Printer(this.lines, "    ", (x) => this.leaf(x), this.fresh);
     this.rows = new Rows(this.printer, this.fresh);
   }
@@ -76,8 +89,8 @@ class Body {
         ? `${id}: sweep ${this.sweepNumber} of ${schedule.sweeps} of "${commentText(graph.name)}", one row of logits per ${slot.space}.`
         : `${id}: a step of "${commentText(graph.name)}", one ${slot.space} at a time.`;
     const does = [
-      ...(kind === "sweep" && this.rowValues().length > 0
-        ? [`folds the row in ${Math.max(...this.rowValues().map((x) => schedule.ranks.phase(x)), 1)} phases`]
+      ...(kind === "sweep" && this.rowValues.length > 0
+        ? [`folds the row in ${Math.max(...this.rowValues.map((x) => schedule.ranks.phase(x)), 1)} phases`]
         : []),
       ...(slot.gradient ? ["writes the gradient of the logits"] : []),
       ...(slot.folds.length > 0
@@ -92,18 +105,18 @@ class Body {
   // ---- the two kinds ----
 
   sweep(): string[] {
-    const { slot } = this.options;
-    const targets = this.options.buffers.input("target_tokens");
+    const { gradient, options } = this;
+    const { slot } = options;
+    const targets = options.buffers.input("target_tokens");
     const weight = this.leafText(weights as Expression);
     this.lines.push(`    const auto reads = either(${this.args.skipMasked()} == 0, ${weight} != 0.0f);`);
     this.lines.push(
       `    const auto target = load_target(${this.args.buffer(targets)}, t, ${this.args.size("vocab")}, ${this.status()});`,
     );
     this.lines.push(`    const auto place = place_of(${this.args.rows()}, t, a.first);`);
-    for (const x of [logits, ...this.rowsIn(this.rowRoots())]) this.openRow(x);
-    const gradient = slot.gradient ? gradientParts(this.options.graph.gradient as Expression) : null;
+    for (const x of [logits, ...this.rowsIn(this.rowRoots)]) this.openRow(x);
     const rows = [
-      ...this.rowValues().map((x) => x.operands[0] as Expression),
+      ...this.rowValues.map((x) => x.operands[0] as Expression),
       ...(gradient ? [gradient.apart, gradient.target] : []),
     ];
     this.printer.expect([...slot.stores, ...slot.summands, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
@@ -151,22 +164,8 @@ class Body {
 
   // ---- rows ----
 
-  private rowRoots(): Expression[] {
-    const { slot, kept, graph } = this.options;
-    const parts = slot.gradient ? gradientParts(graph.gradient as Expression) : null;
-    return [...slot.stores, ...slot.summands, ...kept, ...(parts ? [parts.apart, parts.target, ...parts.factors] : [])];
-  }
-
-  /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
-  private rowValues(): Expression[] {
-    const { slot, schedule } = this.options;
-    return topological(this.rowRoots()).filter(
-      (x) => isRowValue(x) && schedule.ranks.rank(x) === this.sweepNumber && !this.options.buffers.isStoredBefore(x, slot),
-    );
-  }
-
   private phases(): void {
-    const values = this.rowValues();
+    const values = this.rowValues;
     for (const x of values.filter(({ op }) => op === "atTarget")) {
       const [row] = x.operands as [Expression];
       const what = row === logits ? "the target's logit" : `the target's entry of ${commentText(row.attribute.name as string)}`;

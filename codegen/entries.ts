@@ -1,6 +1,6 @@
 /** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { rewriter } from "../dsl/graph.js";
+import { oncePerNode, rewriter } from "../dsl/graph.js";
 import { isTarget, ONE, ZERO } from "../dsl/ops/index.js";
 import { simplifier } from "./simplify.js";
 
@@ -12,26 +12,20 @@ export interface GradientParts {
   readonly factors: readonly Expression[];
 }
 
-const known = new WeakMap<Expression, GradientParts>();
-
 /** Whatever a kernel must know to write the gradient it must know for these: simplified again, they are made of other values than the gradient is. */
-export function gradientParts(gradient: Expression): GradientParts {
-  const parts = known.get(gradient);
-  if (parts) return parts;
+export const gradientParts = oncePerNode((gradient): GradientParts => {
   const at = (value: Expression) => simplifier()(rewriter((x) => (x === isTarget ? value : x))(gradient));
-  const made = { apart: at(ZERO), target: at(ONE), factors: factorsOf(gradient) ?? [] };
-  known.set(gradient, made);
-  return made;
-}
+  return { apart: at(ZERO), target: at(ONE), factors: factorsOf(gradient) ?? [] };
+});
 
 /** The token-level factors of a gradient that is a sum of products with one each; null where it is no such sum. */
-function factorsOf(gradient: Expression): Expression[] | null {
+const factorsOf = oncePerNode((gradient): readonly Expression[] | null => {
   const [a, b] = gradient.operands as [Expression, Expression];
   switch (gradient.op) {
     case "add":
     case "sub": {
       const [left, right] = [factorsOf(a), factorsOf(b)];
-      return left && right && [...left, ...right];
+      return left && right && [...new Set([...left, ...right])];
     }
     case "neg":
       return factorsOf(a);
@@ -46,4 +40,4 @@ function factorsOf(gradient: Expression): Expression[] | null {
     default:
       return null;
   }
-}
+});

@@ -3,6 +3,7 @@
  * other folds as can be, and its phase is as early as can be.
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
+import { oncePerNode } from "../dsl/graph.js";
 import { absorb, div, neg, ONE, where } from "../dsl/ops/index.js";
 import { entryAtTarget } from "./lower.js";
 
@@ -16,7 +17,7 @@ interface Term {
 const MANY = 6;
 
 /** The terms of a vocabulary expression, one where it does not come apart. */
-function termsOf(x: Expression): readonly Term[] {
+const termsOf = oncePerNode((x): readonly Term[] => {
   const whole: readonly Term[] = [{ factor: ONE, row: x }];
   if (x.space !== "vocab") return [{ factor: x, row: ONE }];
   const [a, b, c] = x.operands as [Expression, Expression, Expression];
@@ -48,7 +49,7 @@ function termsOf(x: Expression): readonly Term[] {
     default:
       return whole;
   }
-}
+});
 
 function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
   return terms.length <= MANY ? terms : whole;
@@ -74,7 +75,7 @@ export function takenApart(x: Expression, sum: (row: Expression) => Expression):
 }
 
 /** The sum over the row of an expression with `isTarget` as a factor is one entry; null where there is no such factor. */
-export function targetEntry(x: Expression): Expression | null {
+export const targetEntry = oncePerNode((x): Expression | null => {
   const [a, b, c] = x.operands as [Expression, Expression, Expression];
   switch (x.op) {
     case "isTarget":
@@ -98,4 +99,4 @@ export function targetEntry(x: Expression): Expression | null {
     default:
       return null;
   }
-}
+});

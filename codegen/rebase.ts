@@ -19,7 +19,9 @@ export interface Rebased {
 export function rebased(first: readonly Expression[], second: readonly Expression[]): Rebased | null {
   const maxima = first.filter(({ attribute }) => attribute.kind === "max");
   if (maxima.length < first.length || second.some(({ attribute }) => attribute.kind !== "sum")) return null;
-  const terms = second.map((x) => termOf(x.operands[0] as Expression, maxima));
+  const tied = new Set<Expression>(maxima);
+  for (const x of topological(second.flatMap(({ operands }) => operands))) if (x.operands.some((y) => tied.has(y))) tied.add(x);
+  const terms = second.map((x) => termOf(x.operands[0] as Expression, maxima, (y) => !tied.has(y)));
   const rules: string[] = [];
   for (const term of terms) {
     if (!term) return null;
@@ -49,8 +51,11 @@ interface Term {
   readonly key: string;
 }
 
-function termOf(operand: Expression, maxima: readonly Expression[]): Term | null {
-  const free = (x: Expression) => !topological([x]).some((y) => maxima.includes(y));
+/** More factors than this are no term of a sum that anybody writes. */
+const MANY = 16;
+
+/** `free`: knows no maximum. */
+function termOf(operand: Expression, maxima: readonly Expression[], free: (x: Expression) => boolean): Term | null {
   const distance = (x: Expression): Distance | null => {
     const [a, b] = x.operands as [Expression, Expression];
     return x.op === "sub" && maxima.includes(b) && free(a) ? { x: a, maximum: b } : null;
@@ -58,6 +63,7 @@ function termOf(operand: Expression, maxima: readonly Expression[]): Term | null
   const masks: Expression[] = [];
   const factors: Expression[] = [];
   const visit = (x: Expression) => {
+    if (factors.length > MANY) return;
     const [a, b, c] = x.operands as [Expression, Expression, Expression];
     if (x.op === "where" && constantValue(c) === 0 && free(a)) {
       masks.push(a);
@@ -71,7 +77,7 @@ function termOf(operand: Expression, maxima: readonly Expression[]): Term | null
   const exponentials = factors.filter((x) => x.op === "exp" && distance(x.operands[0] as Expression));
   const linears = factors.filter((x) => distance(x));
   const others = factors.filter((x) => !exponentials.includes(x) && !linears.includes(x));
-  if (exponentials.length !== 1 || linears.length > 1 || !others.every(free)) return null;
+  if (factors.length > MANY || exponentials.length !== 1 || linears.length > 1 || !others.every(free)) return null;
   const [e] = exponentials as [Expression];
   const key = [...masks, e, ...others].map(({ id }) => id).sort((a, b) => a - b);
   return {

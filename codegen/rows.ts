@@ -1,5 +1,6 @@
 /** The rows that a sweep reads: how they are opened, and functions of one entry of them. */
 import type { Expression } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
 import { logits } from "../dsl/ops/index.js";
 import { Printer } from "./text.js";
 
@@ -45,7 +46,7 @@ export class Rows {
 
   /** The logits, and the other rows that the roots read: what a store takes. */
   withLogits(roots: readonly Expression[]): Expression[] {
-    return [...this.opened.keys()].filter((row) => row === logits || roots.some((root) => readsRow(root, row)));
+    return this.readBy([logits, ...roots]);
   }
 
   /** The function of one entry of the rows that gives the roots. */
@@ -55,7 +56,7 @@ export class Rows {
     const printer = new Printer(lines, "", entry, this.fresh, { outer: this.printer, ...(nonZero && { nonZero }) });
     for (const [x, name] of names ?? []) printer.know(x, name);
     printer.expect(roots);
-    const used = among ?? [...this.opened.keys()].filter((row) => roots.some((root) => readsRow(root, row)));
+    const used = among ?? this.readBy(roots);
     const rows = (used.length > 0 ? used : [logits as Expression]).map((row) => this.of(row));
     const texts = roots.map((x) => (x.space === "vocab" ? printer.print(x) : `as_entry(${rows[0]?.entry}, ${printer.print(x)})`));
     const head = `[&](${rows.map((row) => `auto ${row.entry}`).join(", ")}) {`;
@@ -66,12 +67,13 @@ export class Rows {
     return { texts, rows: rows.map((row) => row.name), text };
   }
 
+  /** The rows that computing the roots entry by entry reads; folds are done by then. */
+  private readBy(roots: readonly Expression[]): Expression[] {
+    const read = new Set(topological(roots, (x) => x.space !== "vocab"));
+    return [...this.opened.keys()].filter((row) => read.has(row));
+  }
+
   private of(x: Expression): { readonly name: string; readonly entry: string } {
     return this.opened.get(x) as { name: string; entry: string };
   }
-}
-
-/** Whether computing x entry by entry reads the row; folds are done by then. */
-function readsRow(x: Expression, row: Expression): boolean {
-  return x === row || (x.space === "vocab" && x.operands.some((operand) => readsRow(operand, row)));
 }

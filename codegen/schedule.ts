@@ -4,7 +4,6 @@
  */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { ONE } from "../dsl/ops/index.js";
 import type { Space } from "../dsl/spaces.js";
 import { type LossGraph, neededOf, type Placed } from "./expand.js";
 import type { ElementSpace } from "./plan.js";
@@ -111,21 +110,14 @@ export function schedule(graph: LossGraph): Schedule {
 
 const spaceOrder = (space: Space) => ["token", "sequence", "group", "batch"].indexOf(space);
 
-/** Where computing x would stop: folds, row values and leaves. */
+const isKept = (x: Expression) => isCoarseFold(x) || isRowValue(x);
+
+/** Where computing x would stop: folds and row values. */
 function frontier(x: Expression): Expression[] {
-  const found = new Set<Expression>();
-  const seen = new Set<Expression>();
-  const visit = (y: Expression) => {
-    if (seen.has(y)) return;
-    seen.add(y);
-    if (isCoarseFold(y) || isRowValue(y)) found.add(y);
-    else y.operands.forEach(visit);
-  };
-  visit(x);
-  return [...found];
+  return topological([x], isKept).filter(isKept);
 }
 
 /** The folds over tokens and coarser that x needs, through rows but not through other such folds. */
 function coarseFoldsIn(x: Expression): Expression[] {
-  return frontier(x).flatMap((y) => (isCoarseFold(y) ? [y] : coarseFoldsIn(y.operands[0] ?? ONE)));
+  return topological([x], isCoarseFold).filter(isCoarseFold);
 }

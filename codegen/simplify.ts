@@ -2,8 +2,8 @@
  * Simplification: rules that keep every value (NaN and infinity included) but for the sign of a zero and the order of rounding. Constants were folded
  * when the nodes were built.
  */
-import { constantValue, type Expression } from "../dsl/expression.js";
-import { rewriter } from "../dsl/graph.js";
+import { byStructure, constantValue, type Expression } from "../dsl/expression.js";
+import { oncePerNode, rewriter } from "../dsl/graph.js";
 import {
   absorb,
   add,
@@ -117,10 +117,12 @@ function absorbing(x: Expression, a: Expression, b: Expression, settle: Settle):
   if (is(a, 0) || is(b, 0)) return ZERO;
   if (is(a, 1)) return b;
   if (is(b, 1)) return a;
+  if (is(a, -1)) return settle(neg(b));
+  if (is(b, -1)) return settle(neg(a));
   if (a.op === "neg") return settle(neg(settle(absorb(a.operands[0] as Expression, b))));
   if (b.op === "neg") return settle(neg(settle(absorb(a, b.operands[0] as Expression))));
   // One order for both, so that equal products are the same node; what does not depend on the entry comes first.
-  if (a.space === b.space ? a.id > b.id : a.space === "vocab") return settle(absorb(b, a));
+  if (a.space === b.space ? byStructure(a, b) > 0 : a.space === "vocab") return settle(absorb(b, a));
   for (const [p, q] of [
     [a, b],
     [b, a],
@@ -149,7 +151,7 @@ function adjointProduct(x: Expression, g: Expression, d: Expression, settle: Set
 }
 
 /** Whether a vocabulary expression is exactly 0 by itself where the logit is -inf. */
-function vanishes(x: Expression): boolean {
+const vanishes = oncePerNode((x): boolean => {
   const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
     case "exp":
@@ -163,7 +165,7 @@ function vanishes(x: Expression): boolean {
     default:
       return false;
   }
-}
+});
 
 function choice(x: Expression, settle: Settle): Expression {
   const [c, a, b] = x.operands as [Expression, Expression, Expression];
@@ -173,6 +175,11 @@ function choice(x: Expression, settle: Settle): Expression {
   if (c.op === "ne" && c.operands[0] === logits && is(b, 0) && vanishes(a)) return a;
   if (c.op === "not") return settle(where(c.operands[0] as Expression, b, a));
   if (a.op === "where" && a.operands[0] === c) return settle(where(c, a.operands[1] as Expression, b));
+  if (is(b, 0) && a.op === "where" && is(a.operands[2] as Expression, 0)) {
+    // Masks stand in one order, so that one that comes again meets itself.
+    const [d, inner] = a.operands as [Expression, Expression];
+    if (byStructure(d, c) < 0 && !isFiner(d.space, c.space)) return settle(where(d, settle(where(c, inner, 0)), 0));
+  }
   if (b.op === "where" && b.operands[0] === c) return settle(where(c, a, b.operands[2] as Expression));
   if (c.op === "ne" && c.operands[0] === a && is(c.operands[1] as Expression, 0) && is(b, 0)) return a;
   return x;

@@ -25,8 +25,10 @@ const NO_ATTRIBUTE: Attribute = Object.freeze({});
 /** A node of the graph. Made by {@link intern} alone; what a pass learns of it is kept beside it. */
 export class Expression {
   private constructor(
-    /** Larger than the id of every operand. */
+    /** Larger than the id of every operand. Which number it is depends on what the process made before. */
     readonly id: number,
+    /** Nodes on the longest way down to a leaf. */
+    readonly height: number,
     readonly op: string,
     readonly operands: readonly Expression[],
     readonly attribute: Attribute,
@@ -58,14 +60,20 @@ export class Expression {
     dtype: Dtype,
     attribute: Attribute = NO_ATTRIBUTE,
   ): Expression {
-    const key = `${op}|${operands.map((x) => x.id).join()}|${space}|${dtype}|${attributeKey(attribute)}`;
+    let key = ownKey(op, space, dtype, attribute);
+    let height = 0;
+    for (const x of operands) {
+      key += `,${x.id}`;
+      height = Math.max(height, x.height + 1);
+    }
     const known = Expression.known.get(key)?.deref();
     if (known !== undefined) return known;
     const made = new Expression(
       Expression.next++,
+      height,
       op,
       Object.freeze([...operands]),
-      Object.freeze({ ...attribute }),
+      attribute === NO_ATTRIBUTE ? attribute : Object.freeze({ ...attribute }),
       space,
       dtype,
     );
@@ -75,11 +83,26 @@ export class Expression {
   }
 }
 
-function attributeKey(attribute: Attribute): string {
-  let key = "";
-  for (const [name, value] of Object.entries(attribute))
+/** What a node is but for its operands. */
+function ownKey(op: string, space: Space, dtype: Dtype, attribute: Attribute): string {
+  let key = `${op}|${space}|${dtype}|`;
+  if (attribute === NO_ATTRIBUTE) return key;
+  for (const name of Object.keys(attribute)) {
+    const value = attribute[name];
     key += `${name}=${Object.is(value, -0) ? "-0" : JSON.stringify(String(value))};`;
+  }
   return key;
+}
+
+/** An order of nodes that follows from nothing but what they are. Where text is made of the order, {@link Expression.id} would make it the history of the process. */
+export function byStructure(a: Expression, b: Expression): number {
+  if (a === b) return 0;
+  if (a.height !== b.height) return a.height - b.height;
+  const [own, other] = [a, b].map((x) => ownKey(x.op, x.space, x.dtype, x.attribute)) as [string, string];
+  if (own !== other) return own < other ? -1 : 1;
+  // Of one op, and not the same node: some operands differ, and the first of these decide.
+  const differing = a.operands.findIndex((x, i) => x !== b.operands[i]);
+  return byStructure(a.operands[differing] as Expression, b.operands[differing] as Expression);
 }
 
 /** A number or a truth value as a node. */

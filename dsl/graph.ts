@@ -2,28 +2,42 @@
 import { Expression } from "./expression.js";
 import { opRow, rebuild } from "./ops/registry.js";
 
-/** Every node that the roots need, operands before their users. */
-export function topological(roots: Iterable<Expression>): Expression[] {
+/** Every node that the roots need, operands before their users. What only operands of a node that `ends` need is left out. */
+export function topological(roots: Iterable<Expression>, ends?: (x: Expression) => boolean): Expression[] {
   const order: Expression[] = [];
   const seen = new Set<Expression>();
   const stack: { readonly x: Expression; next: number }[] = [];
+  const enter = (x: Expression) => {
+    if (seen.has(x)) return;
+    seen.add(x);
+    stack.push({ x, next: ends?.(x) ? x.operands.length : 0 });
+  };
   for (const root of roots) {
-    if (seen.has(root)) continue;
-    seen.add(root);
-    stack.push({ x: root, next: 0 });
+    enter(root);
     while (stack.length > 0) {
       const top = stack[stack.length - 1] as (typeof stack)[number];
       const operand = top.x.operands[top.next++];
-      if (operand === undefined) {
+      if (operand !== undefined) enter(operand);
+      else {
         order.push(top.x);
         stack.pop();
-      } else if (!seen.has(operand)) {
-        seen.add(operand);
-        stack.push({ x: operand, next: 0 });
       }
     }
   }
   return order;
+}
+
+/** A pure function of nodes, computed once for each. A function that calls itself on operands must be one: walked as a tree, a graph that shares is exponential. */
+export function oncePerNode<T>(of: (x: Expression) => T): (x: Expression) => T {
+  const known = new WeakMap<Expression, { readonly value: T }>();
+  return (x) => {
+    let found = known.get(x);
+    if (!found) {
+      found = { value: of(x) };
+      known.set(x, found);
+    }
+    return found.value;
+  };
 }
 
 /** The node with other operands. */
@@ -36,7 +50,7 @@ export function withOperands(x: Expression, operands: readonly Expression[]): Ex
 export function rewriter(change: (x: Expression) => Expression): (root: Expression) => Expression {
   const done = new Map<Expression, Expression>();
   return (root) => {
-    for (const x of topological([root])) {
+    for (const x of topological([root], (y) => done.has(y))) {
       if (done.has(x)) continue;
       done.set(
         x,

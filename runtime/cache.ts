@@ -4,7 +4,7 @@
  * them, and one that is killed leaves nothing but a `tmp-…` folder, which is swept away later.
  */
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { availableParallelism, homedir, tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
@@ -113,7 +113,7 @@ export class KernelCache {
 
   async #findOrBuild(request: CacheRequest, signal: AbortSignal): Promise<CacheEntry> {
     const root = await this.folder();
-    const found = await readEntry(root, request);
+    const found = readEntry(root, request);
     if (found) return found;
     await this.#sweep(root);
     const folder = await mkdtemp(join(root, "tmp-"));
@@ -136,7 +136,7 @@ export class KernelCache {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
-    const entry = await readEntry(root, request);
+    const entry = readEntry(root, request);
     if (!entry)
       throw new LosscError(
         "COMPILE_FAILED",
@@ -180,20 +180,23 @@ async function makeRoot(root: string): Promise<string> {
   }
 }
 
-/** The entry, if it is whole and ours; with `anyOwner` it may be somebody else's, as the program itself may be. */
-export async function readEntry(
+/**
+ * The entry, if it is whole and ours; with `anyOwner` it may be somebody else's, as the program itself may be. It is read at once: the files are small,
+ * and each of the dozen ways to the thread pool and back that they would take can cost more than all of the reading.
+ */
+export function readEntry(
   root: string,
   request: Pick<CacheRequest, "key" | "source" | "binary">,
   { anyOwner = false } = {},
-): Promise<CacheEntry | null> {
+): CacheEntry | null {
   const folder = join(root, request.key);
   const path = join(folder, request.binary);
   try {
-    const owner = (await stat(folder)).uid;
+    const owner = statSync(folder).uid;
     // A folder that somebody else planted is not loaded as code.
     if (!anyOwner && process.getuid && owner !== process.getuid()) return null;
-    const about = JSON.parse(await readFile(join(folder, "entry.json"), "utf8")) as Record<string, unknown>;
-    const bytes = await readFile(path);
+    const about = JSON.parse(readFileSync(join(folder, "entry.json"), "utf8")) as Record<string, unknown>;
+    const bytes = readFileSync(path);
     if (about.sha256 !== digest(bytes)) return null;
     return {
       key: request.key,
@@ -215,7 +218,7 @@ async function install(root: string, folder: string, request: CacheRequest): Pro
       await rename(folder, join(root, request.key));
       return;
     } catch (error) {
-      if (await readEntry(root, request)) return;
+      if (readEntry(root, request)) return;
       if (attempt === 3) throw error;
       await moveAside(root, request.key);
     }

@@ -53,7 +53,7 @@ export interface Shipped {
 }
 
 /** Looks for the binary of a text. `features` are the processor's, see `NativeAddon.cpuFeatures`. */
-export async function findShipped(text: KernelText, architecture: string, features: () => string): Promise<Shipped> {
+export function findShipped(text: KernelText, architecture: string, features: () => string): Shipped {
   const { target } = text;
   let problem: string | null = null;
   if (target === "emulated") return { entry: null, problem };
@@ -64,7 +64,7 @@ export async function findShipped(text: KernelText, architecture: string, featur
       problem = absent(folder, names, target === "cpu" ? HOST : architecture, built);
       continue;
     }
-    const entry = await readEntry(folder, request(target, shippedKey(chosen, text.text)), { anyOwner: true });
+    const entry = readEntry(folder, request(target, shippedKey(chosen, text.text)), { anyOwner: true });
     if (!entry) problem = `the entry ${join(folder, shippedKey(chosen, text.text))} is damaged; build it again`;
     else {
       const lacking = target === "cpu" ? lacks(entry, features()) : [];

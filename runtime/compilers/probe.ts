@@ -3,7 +3,8 @@
  * and size, so that a process that finds all its kernels in the cache starts no compiler at all.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
+import { realpathSync, statSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheKey, type KernelCache } from "../cache.js";
 
@@ -18,8 +19,8 @@ const probes = new Map<string, Promise<Probe>>();
 
 /** The kept answer, else what `ask` finds out. `salt` separates questions. */
 export async function probe(cache: KernelCache, program: string, salt: string, ask: () => Promise<Probe>): Promise<Probe> {
-  const path = await realpath(program);
-  const { mtimeMs, size } = await stat(path);
+  const path = realpathSync(program);
+  const { mtimeMs, size } = statSync(path);
   const key = cacheKey(["probe", salt, program, path, String(mtimeMs), String(size)]);
   let found = probes.get(key);
   if (!found) {

@@ -112,7 +112,7 @@ export class AddonDevice extends BaseDevice {
   }
 
   private async compileAndLoad(text: KernelText, signal: AbortSignal): Promise<NativeModule> {
-    const shipped = await findShipped(text, this.architecture, () => requireAddon(this.name).cpuFeatures());
+    const shipped = findShipped(text, this.architecture, () => requireAddon(this.name).cpuFeatures());
     let { problem } = shipped;
     if (shipped.entry) {
       try {

@@ -8,6 +8,9 @@ import { expect, onTestFinished } from "vitest";
 
 export const MAIN = fileURLToPath(new URL("../../dist/runtime/cli/main.js", import.meta.url));
 
+/** A command that runs longer is ended, so that it does not outlive its test. */
+const LONGEST_MS = 120_000;
+
 export interface Run {
   readonly code: number | null;
   readonly stdout: string;
@@ -23,7 +26,7 @@ export interface RunOptions {
 
 export function lossc(args: readonly string[], { stdin = "", cwd, env }: RunOptions = {}): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...process.env, ...env } });
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { ...process.env, ...env }, timeout: LONGEST_MS });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on("data", (piece: Buffer) => out.push(piece));

@@ -50,7 +50,7 @@ struct K0 {
         const auto b8 = z != -LOSSC_INFINITY;
         const auto v9 = (z1 * v6) - m3;
         const auto v10 = (z * v6) - m4;
-        return values(v7, select(b8, absorb_(v9, v7), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v7, v10), 0.0f), exp_from_(z * v6, m4), exp_from_(z, m5));
+        return values(v7, select(b8, absorb_(v9, v7), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z * v6, m4), exp_from_(z, m5));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -64,7 +64,7 @@ struct K0 {
     const auto r19 = f11.v[7];  // sum over the row
     const auto r20 = f11.v[8];  // sum over the row
     const auto v21 = 1.0f / r15;
-    const auto v22 = (absorb_(v21, r16) - absorb_(r17, absorb_(v21, log_(r15)))) + absorb_(absorb_(-1.0f, v21), r18);
+    const auto v22 = (absorb_(v21, r16) - absorb_(r17, absorb_(v21, log_(r15)))) - absorb_(v21, r18);
     const auto v23 = select(x0 != 0.0f, x0 * (v22 + absorb_(r17, absorb_(v21, log_(r19)))), 0.0f);
     put(team, a.p5, t, v23);
     put(team, a.p6, t, logprob_(r2, r14, r20));

@@ -85,19 +85,19 @@ struct K0 {
     const auto r35 = f33.v[1];  // sum over the row
     const auto r36 = f33.v[2];  // sum over the row
     const auto r37 = f33.v[3];  // sum over the row
-    const auto v38 = (absorb_(v26, r18) - absorb_(r19, absorb_(v26, log_(r17)))) + absorb_(absorb_(-1.0f, v26), r34);
+    const auto v38 = (absorb_(v26, r18) - absorb_(r19, absorb_(v26, log_(r17)))) - absorb_(v26, r34);
     const auto v39 = log_(r20);
-    const auto v40 = (absorb_(v29, r21) - absorb_(r22, absorb_(v39, v29))) + absorb_(absorb_(-1.0f, v29), r35);
+    const auto v40 = (absorb_(v29, r21) - absorb_(r22, absorb_(v29, v39))) - absorb_(v29, r35);
     const auto v41 = select(x0 != 0.0f, x0 * ((x1 * v38) + (v27 * v40)), 0.0f);
     put(team, a.p5, t, v41);
     put(team, a.p6, t, logprob_(r3, r16, r23));
     flag_non_finite(a.p2, 1, t, v41);
     const auto v43 = chain_(x0, v27);
-    const auto v46 = absorb_(v29, v43);
+    const auto v46 = absorb_(v43, v29);
     const auto v47 = absorb_(r22, v46);
     const auto v51 = chain_(x0, x1);
-    const auto v53 = (absorb_(r21, v46) - absorb_(r22, absorb_(v29, absorb_(v39, v43)))) + absorb_(r35, absorb_(v29, absorb_(v43, -1.0f)));
-    const auto v54 = (v53 - absorb_(absorb_(v29, absorb_(v27, v46)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v26, v51))), r37);
+    const auto v53 = (absorb_(v46, r21) - absorb_(r22, absorb_(v29, absorb_(v43, v39)))) - absorb_(v46, r35);
+    const auto v54 = (v53 - absorb_(absorb_(v29, absorb_(v27, v46)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v51, v26))), r37);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p2, !reads,
                    [&](auto z, auto z1) {
                      const auto b42 = z != -LOSSC_INFINITY;

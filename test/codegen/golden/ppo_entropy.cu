@@ -71,9 +71,9 @@ struct K0 {
     flag_non_finite(a.p2, 1, t, v21);
     const auto v22 = -x0;
     const auto v23 = chain_(v22, x5);
-    const auto v24 = absorb_(v18, v23);
+    const auto v24 = absorb_(v23, v18);
     const auto v25 = absorb_(r12, v24);
-    const auto v28 = absorb_(r12, absorb_(v18, absorb_(v19, v23))) - absorb_(r13, v24);
+    const auto v28 = absorb_(r12, absorb_(v18, absorb_(v23, v19))) - absorb_(r13, v24);
     const auto v30 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
     const auto v31 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v30), 0.0f) + select(v16 > v17, 0.0f, v30);
     const auto v32 = chain_(v31, v15);

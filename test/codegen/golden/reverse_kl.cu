@@ -65,15 +65,15 @@ struct K0 {
     const auto r20 = f11.v[8];  // sum over the row
     const auto v21 = 1.0f / r15;
     const auto v22 = log_(r15);
-    const auto v23 = (absorb_(v21, r16) - absorb_(r17, absorb_(v22, v21))) + absorb_(absorb_(-1.0f, v21), r18);
+    const auto v23 = (absorb_(v21, r16) - absorb_(r17, absorb_(v21, v22))) - absorb_(v21, r18);
     const auto v24 = log_(r19);
-    const auto v25 = select(x0 != 0.0f, x0 * (v23 + absorb_(r17, absorb_(v24, v21))), 0.0f);
+    const auto v25 = select(x0 != 0.0f, x0 * (v23 + absorb_(r17, absorb_(v21, v24))), 0.0f);
     put(team, a.p5, t, v25);
     put(team, a.p6, t, logprob_(r2, r14, r20));
     flag_non_finite(a.p2, 1, t, v25);
     const auto v28 = absorb_(x0, v21);
     const auto v29 = absorb_(r17, v28);
-    const auto v31 = (absorb_(r16, v28) - absorb_(r17, absorb_(v21, absorb_(x0, v22)))) + absorb_(r18, absorb_(v21, absorb_(x0, -1.0f)));
+    const auto v31 = (absorb_(v28, r16) - absorb_(r17, absorb_(v21, absorb_(x0, v22)))) - absorb_(v28, r18);
     const auto v32 = v31 + absorb_(r17, absorb_(v21, absorb_(x0, v24)));
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p2, !reads,
                    [&](auto z, auto z1) {
