@@ -118,12 +118,14 @@ struct Row {
 
   LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
+  LOSSC_FN T entry(int e) const {
+    T x;
+    narrow(LOGITS ? -LOSSC_INFINITY : 0.0f, x);
+    return holds(e) ? read(first, e) : x;
+  }
   LOSSC_FN Packet<T, W> gather(int e) const {
     Packet<T, W> p;
-    for (int i = 0; i < W; ++i) {
-      narrow(LOGITS ? -LOSSC_INFINITY : 0.0f, p.v[i]);
-      if (holds(e + i)) p.v[i] = read(first, e + i);
-    }
+    for (int i = 0; i < W; ++i) p.v[i] = entry(e + i);
     return p;
   }
 };
@@ -176,7 +178,8 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
     constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
     each_packet(team, row, [&](int e, int k) {
       if (!row.whole(e)) {
-        write(kept_at(team, row, k), 0, row.gather(e));
+        LOSSC_UNROLL(1)
+        for (int i = 0; i < W; ++i) write(kept_at(team, row, k)->v, i, row.entry(e + i));
         return;
       }
       for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
@@ -193,23 +196,17 @@ LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int
   return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.gather(e);
 }
 
-// The sum over the packet's places of what lanes have folded place by place. Which lane and place an entry falls to depends on where its row lies in memory;
-// turned back by that skew, the same entries come together wherever it lies, and so the same bits.
+// The sum over the packet's places of what lanes have folded place by place. Which lane an entry falls to depends on where its row lies in memory. With the
+// first places taken from the next lane, the same entries come together wherever it lies; their order is another, but each pair is the same, and so the bits.
 template <class Team, class All, int W>
 LOSSC_FN Values<All::N, float> fold_places(const Team& team, Values<All::N, float> (&acc)[W], int skew) {
   if (All::kOrdered && skew != 0) {
     const int next = team.self.thread() / Team::kPart * Team::kPart + (team.lane() + 1) % Team::kPart;
-    for (int k = 0; k < All::N; ++k) {
-      float both[2 * W];
-      for (int i = 0; i < W; ++i) {
-        both[i] = acc[i].v[k];
-        both[W + i] = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), next % 32));
+    for (int k = 0; k < All::N; ++k)
+      for (int i = 0; i < W - 1; ++i) {
+        const float other = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), next % 32));
+        if (i < skew) acc[i].v[k] = other;
       }
-      for (int bit = 1; bit < W; bit *= 2)
-        if (skew & bit)
-          for (int i = 0; i + bit < 2 * W; ++i) both[i] = both[i + bit];
-      for (int i = 0; i < W; ++i) acc[i].v[k] = both[i];
-    }
   }
   // Pair by pair: fewer roundings in a row.
   for (int half = W / 2; half > 0; half /= 2)
@@ -311,15 +308,19 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
   each_packet(team, row, [&](int e, int k) {
     Packet<T, W> g;
     const auto take = [&](const auto& logits, const auto&... rest) {
-      const auto one = [&](const auto& entry, int i) {
-        const float z = widen(logits.v[i]);
-        narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z, widen(rest.v[i])...), g.v[i]);
-      };
-      for (int i = 0; i < W; ++i) one(map, i);
+      const auto one = [](const auto& entry, T& to, float z, auto... others) { narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z, others...), to); };
+      for (int i = 0; i < W; ++i) one(map, g.v[i], widen(logits.v[i]), widen(rest.v[i])...);
       if (hot >= e && hot < e + W) {
-        LOSSC_UNROLL(8)
+        const auto at_hot = [&](const auto& packet) {
+          auto x = packet.v[0];
+          for (int i = 1; i < W; ++i)
+            if (e + i == hot) x = packet.v[i];
+          return widen(x);
+        };
+        T mended;
+        one(mend, mended, at_hot(logits), at_hot(rest)...);
         for (int i = 0; i < W; ++i)
-          if (e + i == hot) one(mend, i);
+          if (e + i == hot) g.v[i] = mended;
       }
     };
     take(packet(team, row, e, k), packet(team, others, e, k)...);
