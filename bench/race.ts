@@ -5,15 +5,19 @@ export interface Rounds {
   readonly warmUp: number;
 }
 
-/** Milliseconds of each contestant; they take turns, round by round, on data laid down anew outside of what is timed. */
+/**
+ * Milliseconds of each contestant; they take turns, round by round, on data laid down anew outside of what is timed. Every other round goes backwards, so
+ * that nobody always comes after the same one.
+ */
 export async function race(
   contestants: readonly (() => Promise<unknown>)[],
   { rounds, warmUp }: Rounds,
   layDown: () => Promise<unknown>,
 ): Promise<number[][]> {
   const taken = contestants.map((): number[] => []);
+  const order = [...contestants.entries()];
   for (let round = -warmUp; round < rounds; round++) {
-    for (const [i, run] of contestants.entries()) {
+    for (const [i, run] of order.reverse()) {
       await layDown();
       const milliseconds = await timed(run);
       if (round >= 0) taken[i]?.push(milliseconds);
