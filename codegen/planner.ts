@@ -1,11 +1,11 @@
 /** The planner: from a simplified graph to the ordered kernels and their memory. */
 import type { LossDefinition } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
-import { writeKernel } from "./body.js";
 import { Buffers } from "./buffers.js";
 import { gradientParts } from "./entries.js";
 import { type LossGraph, neededOf, picksIn } from "./expand.js";
 import { planHeadOf } from "./head.js";
+import { writeKernel } from "./kernel.js";
 import type { LogitsDtype, Plan } from "./plan.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
 import { type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";

@@ -13,9 +13,9 @@ struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
-    const float* p1;  // weights, 1 where not given
+    const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p0;    // target_tokens
+    const int* p1;    // target_tokens
     index vocab;      // entries of a row
     unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
@@ -33,9 +33,9 @@ struct K0 {
     double* p11;      // loss
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
-    const auto x0 = load_or(a.p1, t, 1.0f);
+    const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p0, t, a.vocab, a.p2);
+    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p3, place, a.vocab);
     const auto x1 = load(a.p4, t);

@@ -1,0 +1,23 @@
+/** Writes one kernel: the same text for every target. */
+import { type BodyOptions, StepBody } from "./body.js";
+import type { PlanKernel } from "./plan.js";
+import { SWEEP } from "./schedule.js";
+import { SweepBody } from "./sweep.js";
+
+export function writeKernel(options: BodyOptions): PlanKernel {
+  const { id, slot } = options;
+  const writer = slot.time % SWEEP === 0 ? new SweepBody(options) : new StepBody(options);
+  // The arguments and the comment follow from what is written.
+  const functions = [...writer.main(), ...writer.tails()];
+  const body = [
+    ...writer.comment(),
+    `struct ${id.toUpperCase()} {`,
+    "  struct Args {",
+    ...writer.args.text,
+    "  };",
+    ...functions,
+    "};",
+  ].join("\n");
+  const [kind, exchanged] = writer instanceof SweepBody ? (["sweep", writer.exchanged] as const) : (["step", 0] as const);
+  return { id, kind, space: slot.space, arguments: writer.args.list, exchanged, body };
+}

@@ -1,0 +1,191 @@
+/** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
+import { constantValue, type Expression } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
+import { logits, neg, weights } from "../dsl/ops/index.js";
+import { Body, type BodyOptions, FOLDS } from "./body.js";
+import { type GradientParts, gradientParts } from "./entries.js";
+import { isRowValue } from "./ranks.js";
+import { type Rebased, rebased } from "./rebase.js";
+import { Rows } from "./rows.js";
+import { SWEEP } from "./schedule.js";
+import { commentText } from "./text.js";
+import type { trafficOf } from "./traffic.js";
+
+export class SweepBody extends Body {
+  /** See {@link PlanKernel.exchanged}. */
+  exchanged = 0;
+  private readonly rows: Rows;
+  private readonly number: number;
+  /** Of a sweep that writes it. */
+  private readonly gradient: GradientParts | null;
+  /** What is computed of the rows. */
+  private readonly roots: readonly Expression[];
+  /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
+  private readonly values: readonly Expression[];
+
+  constructor(options: BodyOptions) {
+    super(options, "t");
+    const { slot, schedule, kept, graph, buffers } = options;
+    this.rows = new Rows(this.printer, this.fresh);
+    this.number = slot.time / SWEEP;
+    this.gradient = slot.gradient ? gradientParts(graph.gradient as Expression) : null;
+    const ofGradient = this.gradient ? [this.gradient.apart, this.gradient.target, ...this.gradient.factors] : [];
+    this.roots = [...slot.stores, ...slot.summands, ...kept, ...ofGradient];
+    this.values = topological(this.roots).filter(
+      (x) => isRowValue(x) && schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot),
+    );
+  }
+
+  main(): string[] {
+    const { gradient, options, args } = this;
+    const { slot, buffers } = options;
+    const weight = this.leafText(weights as Expression);
+    this.lines.push(`    const auto reads = either(${args.skipMasked()} == 0, ${weight} != 0.0f);`);
+    const targets = args.buffer(buffers.input("target_tokens"));
+    this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
+    this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
+    const inputs = topological(this.roots).filter((x) => x.space === "vocab" && x.op === "input");
+    for (const x of [logits, ...inputs]) this.open(x);
+    const rows = [...this.values.map((x) => x.operands[0] as Expression), ...(gradient ? [gradient.apart, gradient.target] : [])];
+    this.printer.expect([...slot.stores, ...slot.summands, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
+    this.phases();
+    this.stores("put(team, ");
+    if (gradient) this.storeGradient(gradient);
+    return [
+      "  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {",
+      ...this.lines,
+      "  }",
+    ];
+  }
+
+  protected what(): string {
+    const { graph, schedule } = this.options;
+    return `sweep ${this.number} of ${schedule.sweeps} of "${commentText(graph.name)}", one row of logits per token.`;
+  }
+
+  protected override does(): string[] {
+    const { phase } = this.options.schedule.ranks;
+    return [
+      ...(this.values.length > 0 ? [`folds the row in ${Math.max(...this.values.map(phase), 1)} phases`] : []),
+      ...(this.gradient ? ["writes the gradient of the logits"] : []),
+      ...super.does(),
+    ];
+  }
+
+  protected traffic({ perEntry, perToken }: ReturnType<typeof trafficOf>): string {
+    return `${perEntry} bytes per vocabulary entry, ${perToken} beside`;
+  }
+
+  private open(x: Expression): void {
+    const buffer = this.options.buffers.input(x === logits ? "logits" : (x.attribute.name as string));
+    // The logits of some tokens alone may be in memory; what else has rows has one for every token.
+    const place = x === logits ? "place" : "t";
+    this.lines.push(this.rows.open(x, this.args.buffer(buffer), place, this.args.size("vocab")));
+  }
+
+  private phases(): void {
+    const { values } = this;
+    for (const x of values.filter(({ op }) => op === "atTarget")) {
+      const [row] = x.operands as [Expression];
+      const what = row === logits ? "the target's logit" : `the target's entry of ${commentText(row.attribute.name as string)}`;
+      this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, target); })`, what);
+    }
+    const folds = values.filter(({ op }) => op === "fold");
+    const { phase } = this.options.schedule.ranks;
+    const numbers = [...new Set(folds.map(phase))].sort((a, b) => a - b);
+    const phases = numbers.map((number) => folds.filter((x) => phase(x) === number));
+    for (let i = 0; i < phases.length; i++) {
+      const [first, second] = phases.slice(i) as [Expression[], Expression[] | undefined];
+      const together = second && rebased(first, second);
+      if (together) {
+        this.met(together);
+        i++;
+      } else this.phase(first);
+    }
+  }
+
+  private define(x: Expression, text: string, comment: string): void {
+    const name = this.fresh("r");
+    this.done.set(x, name);
+    this.lines.push(`    const auto ${name} = ${text};  // ${comment}`);
+  }
+
+  /** The call that folds, in one loop over the row. */
+  private foldCall(
+    how: "fold" | "fold_part",
+    folds: readonly Expression[],
+    indent: string,
+    names?: ReadonlyMap<Expression, string>,
+  ): string {
+    const lambda = this.rows.lambda(
+      folds.map((x) => x.operands[0] as Expression),
+      names && { names },
+    );
+    const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
+    return `${how}<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`, indent)}, ${lambda.rows.join(", ")})`;
+  }
+
+  /** Defines folds by what the lines return, in their order: lines that only a team whose row is read runs. */
+  private folded(folds: readonly Expression[], lines: readonly string[]): void {
+    const name = this.fresh("f");
+    const otherwise = folds.map(({ attribute }) => (attribute.kind === "sum" ? "1.0f" : "0.0f")).join(", ");
+    this.lines.push(`    const auto ${name} = when(reads, values(${otherwise}), [&] {`, ...lines, "    });");
+    folds.forEach((x, i) => {
+      this.define(x, `${name}.v[${i}]`, `${x.attribute.kind as string} over the row`);
+    });
+    this.exchanged = Math.max(this.exchanged, folds.length);
+  }
+
+  /** Folds that share one loop over the row. */
+  private phase(folds: readonly Expression[]): void {
+    this.folded(folds, [`      return ${this.foldCall("fold", folds, "      ")};`]);
+  }
+
+  /** Maxima and the sums that need them: every part of the row takes its sums from its own maxima. */
+  private met({ maxima, sums, rules }: Rebased): void {
+    const own = new Map(maxima.map((x) => [x, this.fresh("m")]));
+    const first = this.foldCall("fold_part", maxima, "      ");
+    const second = this.foldCall("fold_part", sums, "      ", own);
+    this.folded(
+      [...maxima, ...sums],
+      [
+        `      const auto maxima = ${first};`,
+        ...maxima.map((x, i) => `      const auto ${own.get(x)} = base_(team, maxima.v[${i}]);`),
+        `      const auto sums = ${second};`,
+        `      return meet<${rules.join(", ")}>(team, maxima, sums);`,
+      ],
+    );
+  }
+
+  private storeGradient({ apart, target, factors }: GradientParts): void {
+    const out = this.args.buffer(this.options.buffers.gradient(), true);
+    const nothing = constantValue(apart) === 0 && constantValue(target) === 0;
+    if (nothing) {
+      this.lines.push(`    fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`);
+      return;
+    }
+    const zeros = factors.map((x) => `${this.printer.operand(x)} == 0.0f`);
+    const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
+    const among = this.rows.withLogits([apart, target]);
+    const single = factors.length === 1 ? (factors[0] as Expression) : null;
+    const nonZero = new Set(single ? [single, neg(single) as Expression] : []);
+    const map = this.rows.lambda([apart], { among, nonZero });
+    const mend = this.rows.lambda([target], { among, nonZero });
+    const indent = " ".repeat(19);
+    this.lines.push(
+      `    store_gradient(team, ${out}, place, t, ${this.args.size("vocab")}, target, ${this.status()}, ${zero ? `either(!reads, ${zero})` : "!reads"},`,
+      `${indent}${map.text(map.texts[0] as string, indent)},`,
+      `${indent}${mend.text(mend.texts[0] as string, indent)},`,
+      `${indent}${map.rows.join(", ")});`,
+    );
+  }
+}
+
+/** The largest parts of a vocabulary expression that do not depend on the entry. */
+function tokenPartsOf(root: Expression): Expression[] {
+  const found = new Set<Expression>();
+  for (const x of topological([root])) {
+    for (const y of x.space === "vocab" && x.op !== "fold" ? x.operands : []) if (y.space !== "vocab") found.add(y);
+  }
+  return [...found].filter((x) => constantValue(x) === undefined);
+}
