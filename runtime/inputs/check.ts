@@ -119,7 +119,6 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
     shape,
     from,
     source: (logits ?? policyLogprobs ?? head?.hidden) as Source,
-    vocab,
     logits,
     policyLogprobs,
     head,

@@ -1,13 +1,32 @@
 /** One line per rule. That values are kept is what `test/properties/simplify.test.ts` shows on random graphs. */
 import { expect, it } from "vitest";
 import { simplifier } from "../../codegen/simplify.js";
-import { add, chain, div, eq, fold, gt, input, logits, mul, ne, neg, not, sub, where } from "../../dsl/ops/index.js";
+import {
+  absorb,
+  add,
+  chain,
+  div,
+  eq,
+  exp,
+  fold,
+  gt,
+  input,
+  logits,
+  mul,
+  ne,
+  neg,
+  not,
+  sub,
+  tanh,
+  where,
+} from "../../dsl/ops/index.js";
 import type { Built } from "../../dsl/ops/registry.js";
 import { said } from "./graphs.js";
 
 const [a, b] = [input("a", "token"), input("b", "token")];
 const [s, e] = [input("s", "sequence"), input("e", "batch")];
 const sum = (x: Built) => fold("sum", x, "token", "batch");
+const row = (x: Built) => fold("sum", x, "vocab", "token");
 const c = gt(a, b);
 
 const RULES: readonly (readonly [Built, string])[] = [
@@ -37,6 +56,11 @@ const RULES: readonly (readonly [Built, string])[] = [
   [where(c, where(c, a, b), s), "where(gt(a, b), a, s)"],
   [where(c, a, where(c, b, s)), "where(gt(a, b), a, s)"],
   [where(ne(a, 0), a, 0), "a"],
+  [where(eq(a, b), where(c, s, 0), 0), "where(eq(a, b), where(gt(a, b), s, 0), 0)"],
+  [where(c, where(eq(a, b), s, 0), 0), "where(eq(a, b), where(gt(a, b), s, 0), 0)"],
+  [absorb(logits, -1), "neg(logits)"],
+  [row(mul(logits, add(logits, 1))), "sum[vocab→token](mul(logits, add(logits, 1)))"],
+  [row(add(mul(a, exp(logits)), tanh(logits))), "add(absorb(a, sum[vocab→token](exp(logits))), sum[vocab→token](tanh(logits)))"],
   [sum(neg(a)), "neg(sum[token→batch](a))"],
   [sum(mul(e, a)), "mul(e, sum[token→batch](a))"],
   [sum(mul(a, e)), "mul(sum[token→batch](a), e)"],
