@@ -39,6 +39,9 @@ export const NEGATIVE_ENTROPY = reduced(
   "token",
 );
 
+/** Nobody reads a part that is longer; an ellipsis stands for it. What an expression shares without a name would else be written out as often as it is met. */
+const LONGEST = 1000;
+
 /** Writes expressions, with the names given to some of them. Remembers which conventions it used. */
 export class Notation {
   /** Whether a tie of min or max was written as a plain comparison. */
@@ -77,6 +80,20 @@ export class Notation {
   }
 
   private spelled(x: Expression, index: string): Written {
+    // A name that was given since stands in what was written before.
+    if (this.known.names !== this.names.size) this.known = { names: this.names.size, texts: new Map() };
+    const key = `${x.id} ${index}`;
+    let written = this.known.texts.get(key);
+    if (!written) {
+      written = this.spell(x, index);
+      if (written.text.length > LONGEST) written = atom("…");
+      this.known.texts.set(key, written);
+    }
+    return written;
+  }
+  private known = { names: 0, texts: new Map<string, Written>() };
+
+  private spell(x: Expression, index: string): Written {
     if (isSum(x)) return this.sum(termsOf(x), index);
     if (x === NEGATIVE_ENTROPY) return { text: `−${this.symbol("H").text}`, level: NEGATIVE };
     const product = productOf(x);
@@ -159,7 +176,7 @@ export class Notation {
   /** A factor without the sign that stands before the product. */
   private positive(x: Expression, index: string): Written {
     if (x === NEGATIVE_ENTROPY) return this.symbol("H");
-    return this.names.has(x) ? this.write(x, index) : isSum(x) ? this.sum(termsOf(x), index) : this.single(x, index);
+    return this.names.has(x) || isSum(x) ? this.write(x, index) : this.single(x, index);
   }
 
   private number(value: number): Written {
