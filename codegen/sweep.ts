@@ -41,11 +41,12 @@ export class SweepBody extends Body {
     const { slot, buffers } = options;
     const weight = this.leafText(weights as Expression);
     this.lines.push(`    const auto reads = either(${args.skipMasked()} == 0, ${weight} != 0.0f);`);
-    const targets = args.buffer(buffers.input("target_tokens"));
-    this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
+    // Rows are on their way before anything else is waited for.
     const inputs = topological(this.roots).filter((x) => x.space === "vocab" && x.op === "input");
     for (const x of [logits, ...inputs]) this.open(x);
+    const targets = args.buffer(buffers.input("target_tokens"));
+    this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
     const rows = [...this.values.map((x) => x.operands[0] as Expression), ...(gradient ? [gradient.apart, gradient.target] : [])];
     this.printer.expect([...slot.stores, ...slot.summands, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
     this.phases();

@@ -1,6 +1,7 @@
 /** The graph of a loss and its gradient for graphviz: a box for each node, and what is known at the same time in one frame. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { Expression } from "../../dsl/expression.js";
+import { oncePerNode } from "../../dsl/graph.js";
 import { logits, logSoftmax, rowLogsumexp, softmax, targetLogprob } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
 import { type Tidied, takenNames } from "./formula.js";
@@ -82,8 +83,6 @@ class Drawing {
   /** What gets a box of its own: numbers and config are written where they are used, and so are conditions. */
   private operandsOf(x: Expression): Expression[] {
     if (GIVEN.has(x)) return [];
-    const within = (y: Expression): readonly Expression[] =>
-      isIndicator(y) || y.dtype === "bool" ? partsOf(y).flatMap(within) : [y];
     const boxes = partsOf(plainly(x)).flatMap(within);
     return [...new Set(boxes)].filter((y) => !isPlain(y));
   }
@@ -133,6 +132,11 @@ class Drawing {
     return [`  key [shape=plain, style="", label=<${table}>];`];
   }
 }
+
+/** What a condition is made of; everything else is a box itself. */
+const within = oncePerNode((x): readonly Expression[] =>
+  isIndicator(x) || x.dtype === "bool" ? [...new Set(partsOf(x).flatMap(within))] : [x],
+);
 
 /** −(a − b) is drawn as b − a. */
 function plainly(x: Expression): Expression {

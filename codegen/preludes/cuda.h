@@ -18,6 +18,16 @@ LOSSC_FN float widen(f16 x) {
 LOSSC_FN void narrow(float x, float& out) { out = x; }
 LOSSC_FN void narrow(float x, bf16& out) { asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(out.bits) : "f"(x)); }
 LOSSC_FN void narrow(float x, f16& out) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(out.bits) : "f"(x)); }
+LOSSC_FN unsigned narrow_two(float low, float high, bf16) {
+  unsigned r;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+  return r;
+}
+LOSSC_FN unsigned narrow_two(float low, float high, f16) {
+  unsigned r;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+  return r;
+}
 
 template <class T> LOSSC_FN T read(const T* p, index i) { return p[i]; }
 template <class T> LOSSC_FN void write(T* p, index i, T v) { p[i] = v; }
@@ -34,7 +44,7 @@ LOSSC_FN double read_fresh(const double* p, index i) {
 }
 LOSSC_FN void atomic_min(unsigned* p, unsigned v) { atomicMin(p, v); }
 LOSSC_FN unsigned atomic_add(unsigned* p, unsigned v) { return atomicAdd(p, v); }
-LOSSC_FN void fence() { __threadfence(); }
+LOSSC_FN void fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) { return *reinterpret_cast<const P*>(p + e); }
 // Nobody reads it again during this kernel: it is the first to leave the cache.
 template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) {
@@ -114,6 +124,8 @@ struct Lane {
     extern __shared__ __align__(16) unsigned char words[];
     return words;
   }
+  // The first arrival says no more than that this block runs.
+  LOSSC_FN void cluster_enter() const { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
   LOSSC_FN void cluster_arrive() const {
     __syncwarp();  // the warp arrives as one
     asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");

@@ -27,6 +27,13 @@ template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P
 
 #define LOSSC_UNROLL(times)
 
+template <class T> LOSSC_FN unsigned narrow_two(float low, float high, T) {
+  T a, b;
+  narrow(low, a);
+  narrow(high, b);
+  return unsigned(a.bits) | unsigned(b.bits) << 16;
+}
+
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 LOSSC_FN float rebase_(float from, float to) { return exp_(from - to); }
 
@@ -44,6 +51,7 @@ struct Lane {
   LOSSC_FN void barrier() const { lane->barrier(lane); }
   template <int LANES> LOSSC_FN unsigned shuffle(unsigned v, int source) const { return lane->shuffle(lane, v, source, LANES); }
   LOSSC_FN void* shared() const { return lane->shared; }
+  LOSSC_FN void cluster_enter() const { lane->cluster_arrive(lane); }
   LOSSC_FN void cluster_arrive() const { lane->cluster_arrive(lane); }
   LOSSC_FN void cluster_wait() const { lane->cluster_wait(lane); }
   template <class T> LOSSC_FN void write_remote(T* mine, int rank, T v) const { write(static_cast<T*>(lane->remote(lane, mine, rank)), 0, v); }

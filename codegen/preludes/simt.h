@@ -38,8 +38,10 @@ struct Block {
     if (leads()) {
       fence();
       last = atomic_add(counter, unsigned(count)) + unsigned(count) == unsigned(members);
-      if (last) write(counter, 0, 0u);
-      fence();
+      if (last) {
+        write(counter, 0, 0u);
+        fence();
+      }
     }
     return reduce<Folds<Largest>>(Values<1, unsigned>{{last}}).v[0] != 0;
   }
@@ -116,6 +118,8 @@ struct Row {
   Packet<T, W>* kept;
   bool torn = false;  // a row beside the logits whose packets, cut where those of the logits are, lie across boundaries in memory
 
+  // Whether some packets of the run are not whole. Runs begin at a packet's first entry, but for the skew.
+  LOSSC_FN bool cut() const { return skew != 0 || end % W != 0 || torn; }
   LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
   LOSSC_FN T entry(int e) const {
@@ -177,15 +181,18 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
   if (Team::kResident && reads) {
     constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
     each_packet(team, row, [&](int e, int k) {
-      if (!row.whole(e)) {
-        LOSSC_UNROLL(1)
-        for (int i = 0; i < W; ++i) write(kept_at(team, row, k)->v, i, row.entry(e + i));
-        return;
-      }
+      if (!row.whole(e)) return;
       for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
         team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(kept_at(team, row, k)) + piece,
                                         reinterpret_cast<const unsigned char*>(row.first + e) + piece);
     });
+    // Entry by entry comes last, so that nothing waits for it.
+    if (row.cut())
+      each_packet(team, row, [&](int e, int k) {
+        if (row.whole(e)) return;
+        LOSSC_UNROLL(1)
+        for (int i = 0; i < W; ++i) write(kept_at(team, row, k)->v, i, row.entry(e + i));
+      });
   }
   return row;
 }
@@ -235,7 +242,10 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
     };
     take(packet(team, row, e, k), packet(team, others, e, k)...);
   });
-  return fold_lanes<All, Team::kPart>(team.self, converted<double>(fold_places<Team, All, W>(team, acc, row.skew)));
+  const auto mine = fold_places<Team, All, W>(team, acc, row.skew);
+  // Sums come together in float64; what no rounding touches need not.
+  if constexpr (All::kOrdered) return fold_lanes<All, Team::kPart>(team.self, converted<double>(mine));
+  else return converted<double>(fold_lanes<All, Team::kPart>(team.self, mine));
 }
 
 // What a part's exponents are taken from: its maximum, or 0 where it has no entry though other parts may have some.
@@ -295,6 +305,16 @@ LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& ma
   return result;
 }
 
+// A packet of entries in the words that are stored: two halves are rounded by one instruction.
+template <class T, int W> LOSSC_FN auto narrowed(const float (&x)[W]) {
+  Values<W * sizeof(T) / 4, unsigned> words;
+  for (int i = 0; i < int(W * sizeof(T) / 4); ++i) {
+    if constexpr (sizeof(T) == 4) words.v[i] = as_bits(x[i]);
+    else words.v[i] = narrow_two(x[2 * i], x[2 * i + 1], T());
+  }
+  return words;
+}
+
 // Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. A lane reads what it
 // writes before it writes it, and nothing else, so that the row may be written over. False where this lane stored something that is not finite.
 template <class Team, class T, class Map, class Mend, class First, class... Others>
@@ -306,10 +326,10 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
   unsigned poison = 0;
   if (Team::kResident) team.self.copies_done();
   each_packet(team, row, [&](int e, int k) {
-    Packet<T, W> g;
+    float g[W];
     const auto take = [&](const auto& logits, const auto&... rest) {
-      const auto one = [](const auto& entry, T& to, float z, auto... others) { narrow(z == -LOSSC_INFINITY ? 0.0f : entry(z, others...), to); };
-      for (int i = 0; i < W; ++i) one(map, g.v[i], widen(logits.v[i]), widen(rest.v[i])...);
+      const auto one = [](const auto& entry, float z, auto... others) { return z == -LOSSC_INFINITY ? 0.0f : entry(z, others...); };
+      for (int i = 0; i < W; ++i) g[i] = one(map, widen(logits.v[i]), widen(rest.v[i])...);
       if (hot >= e && hot < e + W) {
         const auto at_hot = [&](const auto& packet) {
           auto x = packet.v[0];
@@ -317,23 +337,25 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
             if (e + i == hot) x = packet.v[i];
           return widen(x);
         };
-        T mended;
-        one(mend, mended, at_hot(logits), at_hot(rest)...);
+        const float mended = one(mend, at_hot(logits), at_hot(rest)...);
         for (int i = 0; i < W; ++i)
-          if (e + i == hot) g.v[i] = mended;
+          if (e + i == hot) g[i] = mended;
       }
     };
     take(packet(team, row, e, k), packet(team, others, e, k)...);
-    if (row.whole(e)) {
-      write_as_packet(to, e, g);
+    const bool whole = row.whole(e);
+    if (!whole)
+      for (int i = 0; i < W; ++i)
+        if (!row.holds(e + i)) g[i] = 0.0f;
+    const auto words = narrowed<T>(g);
+    if (whole) {
+      write_as_packet(to, e, words);
     } else {
-      for (int i = 0; i < W; ++i) {
-        if (row.holds(e + i)) write(to, e + i, g.v[i]);
-        else narrow(0.0f, g.v[i]);
-      }
+      const auto entries = __builtin_bit_cast(Packet<T, W>, words);
+      for (int i = 0; i < W; ++i)
+        if (row.holds(e + i)) write(to, e + i, entries.v[i]);
     }
-    const auto words = __builtin_bit_cast(Values<W * sizeof(T) / 4, unsigned>, g);
-    for (unsigned i = 0; i < W * sizeof(T) / 4; ++i) poison = look<T>(words.v[i], poison);
+    for (const unsigned word : words.v) poison = look<T>(word, poison);
   });
   return (poison & 0x7fff7fffu) == 0;
 }
@@ -369,7 +391,7 @@ LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index bloc
   const Team<THREADS, LANES, CLUSTER, RESIDENT, VALUES> team{lane};
   constexpr index kRows = THREADS / LANES;
   const index first = a.first + block / CLUSTER * kRows, t = first + lane.thread() / LANES;
-  if constexpr (CLUSTER > 1) lane.cluster_arrive();
+  if constexpr (CLUSTER > 1) lane.cluster_enter();
   if (t < a.last) K::row(a, team, t);
   if constexpr (CLUSTER > 1)
     if (lane.rank() != 0) return;

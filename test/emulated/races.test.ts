@@ -8,7 +8,7 @@ import { batchOf, inputsFor } from "./batch.js";
 import { type Mistake, ORDERS, openPlanted } from "./planted.js";
 
 const GIVE = "if (lane() == 0) write(all, part(), mine);\n";
-const STORE = "take(packet(team, row, e, k), packet(team, others, e, k)...);\n    if (row.whole(e)) {";
+const STORE = "const bool whole = row.whole(e);\n";
 
 /** A row of a block's warps, of a cluster of two blocks, and of a few lanes. */
 const BLOCK = 4099;
@@ -41,6 +41,7 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
     from: "sizeof...(Others) == 0;\n  if (Team::kResident) team.self.copies_done();\n",
     to: "sizeof...(Others) == 0;\n",
   },
+  { name: "no fence where the last token was counted", vocab: BLOCK, from: "0u);\n        fence();", to: "0u);" },
   { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      last =", to: "last =" },
 ];
 

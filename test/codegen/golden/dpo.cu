@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     const float* p4;  // reference_logprobs
     float* p5;        // a value per token
     float* p6;        // a value per token
@@ -40,9 +40,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
@@ -132,7 +132,7 @@ struct K2 {
     const double* p31;  // a sum per group
     const double* p34;  // a sum per group
     const double* p37;  // a sum per group
-    unsigned* p2;       // status
+    unsigned* p3;       // status
     index groups;
     double* p39;        // a partial fold per chunk
     unsigned* p40;      // arrivals
@@ -148,7 +148,7 @@ struct K2 {
     const auto v6 = x1 * (x4 - x5);
     const auto v7 = select((x2 > 0.0f) & (x3 > 0.0f), ((x0 - 1.0f) * log_sigmoid_(v6)) - (x0 * log_sigmoid_(-v6)), 0.0f);
     store(a.p38, i, v7);
-    flag_non_finite(a.p2, 3, i, v7);
+    flag_non_finite(a.p3, 3, i, v7);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.groups}, first, count, a.p38, a.p39, a.p40, a.p41);
@@ -164,11 +164,11 @@ struct K3 {
     index last;         // up to, and without, this one
     const float* p0;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p1;      // target_tokens
-    index vocab;        // entries of a row
-    unsigned* p2;       // status
     const int* rows;    // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;     // logits
+    const bf16* p1;     // logits
+    index vocab;        // entries of a row
+    const int* p2;      // target_tokens
+    unsigned* p3;       // status
     const int* p19;     // the first sequence of each group
     const int* p13;     // the sequence of each token
     const int* p20;     // the group of each sequence
@@ -185,9 +185,9 @@ struct K3 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto i1 = read(a.p13, t);
     const auto i2 = read(a.p20, i1);
     const auto x3 = number(i1 - read(a.p19, i2));
@@ -206,7 +206,7 @@ struct K3 {
     const auto x16 = load(a.p8, t);
     const auto x17 = load(a.p9, t);
     const auto v18 = 1.0f / x17;
-    store_gradient(team, a.p42, place, t, a.vocab, target, a.p2, either(!reads, v14 == 0.0f),
+    store_gradient(team, a.p42, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
                    [&](auto z) { return select(b15, -v14 * (exp_from_(z, x16) * v18), 0.0f); },
                    [&](auto z) { return select(b15, v14 * (1.0f - (exp_from_(z, x16) * v18)), 0.0f); },
                    row);

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     double c0;        // beta
     const float* p4;  // logprobs
     const float* p5;  // advantages
@@ -34,9 +34,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = float(a.c0);
     const auto x2 = load(a.p4, t);
     const auto x3 = load(a.p5, t);
@@ -55,10 +55,10 @@ struct K0 {
     const auto v12 = select(x0 != 0.0f, x0 * ((v9 * pow_(v11, 2.0f)) - (v10 * x3)), 0.0f);
     put(team, a.p6, t, v12);
     put(team, a.p7, t, v10);
-    flag_non_finite(a.p2, 1, t, v12);
+    flag_non_finite(a.p3, 1, t, v12);
     const auto v13 = chain_(chain_(x0, v9), 2.0f * pow_(v11, 1.0f)) + chain_(-x0, x3);
     const auto v14 = 1.0f / r8;
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, either(!reads, v13 == 0.0f),
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
                    [&](auto z) { return -v13 * (exp_from_(z, r7) * v14); },
                    [&](auto z) { return v13 * (1.0f - (exp_from_(z, r7) * v14)); },
                    row);

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p2;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p3;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p4;   // logits
+    const bf16* p2;   // logits
+    index vocab;      // entries of a row
+    const int* p3;    // target_tokens
+    unsigned* p4;     // status
     const float* p5;  // advantages
     const float* p6;  // logprobs
     double c0;        // clip_low
@@ -47,9 +47,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p1, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p4, place, a.vocab);
+    const auto row = open(team, reads, a.p2, place, a.vocab);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p5, t);
     const auto x2 = load(a.p6, t);
     const auto x3 = float(a.c0);
@@ -92,7 +92,7 @@ struct K1 {
     const double* p14;  // a sum per sequence
     const double* p20;  // a sum per sequence
     const double* p23;  // a sum per sequence
-    unsigned* p3;       // status
+    unsigned* p4;       // status
     index sequences;
     double* p25;        // a partial fold per chunk
     unsigned* p26;      // arrivals
@@ -104,7 +104,7 @@ struct K1 {
     const auto x2 = load(a.p23, i);
     const auto v3 = select(x0 > 0.0f, -((x1 / x0) * exp_(x2 / x0)), 0.0f);
     store(a.p24, i, v3);
-    flag_non_finite(a.p3, 2, i, v3);
+    flag_non_finite(a.p4, 2, i, v3);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p24, a.p25, a.p26, a.p27);
@@ -120,11 +120,11 @@ struct K2 {
     index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p2;      // target_tokens
-    index vocab;        // entries of a row
-    unsigned* p3;       // status
     const int* rows;    // the row of each token; null: in the order of the tokens visited
-    const bf16* p4;     // logits
+    const bf16* p2;     // logits
+    index vocab;        // entries of a row
+    const int* p3;      // target_tokens
+    unsigned* p4;       // status
     const float* p0;    // logprobs
     const float* p6;    // logprobs
     double c0;          // clip_low
@@ -141,9 +141,9 @@ struct K2 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p1, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p4, place, a.vocab);
+    const auto row = open(team, reads, a.p2, place, a.vocab);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p0, t);
     const auto x2 = load(a.p6, t);
     const auto x3 = float(a.c0);
@@ -165,7 +165,7 @@ struct K2 {
     const auto x19 = load(a.p10, t);
     const auto x20 = load(a.p11, t);
     const auto v21 = 1.0f / x20;
-    store_gradient(team, a.p28, place, t, a.vocab, target, a.p3, either(!reads, v18 == 0.0f),
+    store_gradient(team, a.p28, place, t, a.vocab, target, a.p4, either(!reads, v18 == 0.0f),
                    [&](auto z) { return -v18 * (exp_from_(z, x19) * v21); },
                    [&](auto z) { return v18 * (1.0f - (exp_from_(z, x19) * v21)); },
                    row);

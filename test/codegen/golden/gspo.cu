@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p2;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p3;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p4;   // logits
+    const bf16* p2;   // logits
+    index vocab;      // entries of a row
+    const int* p3;    // target_tokens
+    unsigned* p4;     // status
     const float* p5;  // logprobs
     float* p6;        // a value per token
     float* p7;        // a value per token
@@ -40,9 +40,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p1, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p4, place, a.vocab);
+    const auto row = open(team, reads, a.p2, place, a.vocab);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p5, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
@@ -76,11 +76,11 @@ struct K1 {
     index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p2;      // target_tokens
-    index vocab;        // entries of a row
-    unsigned* p3;       // status
     const int* rows;    // the row of each token; null: in the order of the tokens visited
-    const bf16* p4;     // logits
+    const bf16* p2;     // logits
+    index vocab;        // entries of a row
+    const int* p3;      // target_tokens
+    unsigned* p4;       // status
     const float* p0;    // logprobs
     const float* p19;   // advantages
     double c0;          // clip_low_threshold
@@ -100,9 +100,9 @@ struct K1 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p1, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p4, place, a.vocab);
+    const auto row = open(team, reads, a.p2, place, a.vocab);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p0, t);
     const auto x2 = load(a.p19, t);
     const auto x3 = float(a.c0);
@@ -115,14 +115,14 @@ struct K1 {
     const auto v10 = clamp_(v8, x3, x4) * x2;
     const auto v11 = select(x0 != 0.0f, -(x0 * min_(v9, v10)), 0.0f);
     put(team, a.p20, t, v11);
-    flag_non_finite(a.p3, 1, t, v11);
+    flag_non_finite(a.p4, 1, t, v11);
     const auto v12 = chain_(select(v9 == v10, -(x0 * 0.5f), -x0), x2);
     const auto v13 = select((v8 >= x3) & (v8 <= x4), select(v10 > v9, 0.0f, v12), 0.0f) + select(v9 > v10, 0.0f, v12);
     const auto v14 = chain_(v13, v8);
     const auto x15 = load(a.p8, t);
     const auto x16 = load(a.p9, t);
     const auto v17 = 1.0f / x16;
-    store_gradient(team, a.p21, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
+    store_gradient(team, a.p21, place, t, a.vocab, target, a.p4, either(!reads, v14 == 0.0f),
                    [&](auto z) { return -v14 * (exp_from_(z, x15) * v17); },
                    [&](auto z) { return v14 * (1.0f - (exp_from_(z, x15) * v17)); },
                    row);

@@ -15,12 +15,12 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
-    const float* p4;  // teacher_logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const float* p2;  // teacher_logits
+    const int* p3;    // target_tokens
+    unsigned* p4;     // status
     double c0;        // beta
     double c1;        // temperature
     float* p5;        // a value per token
@@ -34,10 +34,10 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
-    const auto row1 = open(team, reads, a.p4, t, a.vocab, row);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto row1 = open(team, reads, a.p2, t, a.vocab, row);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = float(a.c0);
     const auto x2 = float(a.c1);
     const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
@@ -91,14 +91,14 @@ struct K0 {
     const auto v41 = select(x0 != 0.0f, x0 * ((x1 * v38) + (v27 * v40)), 0.0f);
     put(team, a.p5, t, v41);
     put(team, a.p6, t, logprob_(r3, r16, r23));
-    flag_non_finite(a.p2, 1, t, v41);
+    flag_non_finite(a.p4, 1, t, v41);
     const auto v43 = chain_(x0, v27);
     const auto v46 = absorb_(v43, v29);
     const auto v47 = absorb_(r22, v46);
     const auto v51 = chain_(x0, x1);
     const auto v53 = (absorb_(v46, r21) - absorb_(r22, absorb_(v29, absorb_(v43, v39)))) - absorb_(v46, r35);
     const auto v54 = (v53 - absorb_(absorb_(v29, absorb_(v27, v46)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v51, v26))), r37);
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p2, !reads,
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, !reads,
                    [&](auto z, auto z1) {
                      const auto b42 = z != -LOSSC_INFINITY;
                      const auto v44 = exp_from_(z * v7, r15) * v29;

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     const float* p4;  // reference_logprobs
     float* p5;        // a value per token
     float* p6;        // a value per token
@@ -40,9 +40,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
@@ -115,7 +115,7 @@ struct K2 {
     const double* p18;  // a sum per sequence
     const double* p23;  // a sum per batch
     const double* p26;  // a sum per batch
-    unsigned* p2;       // status
+    unsigned* p3;       // status
     index sequences;
     double* p29;        // a partial fold per chunk
     unsigned* p30;      // arrivals
@@ -134,7 +134,7 @@ struct K2 {
     const auto v9 = select(x0 > 0.0f, x1 * (1.0f - sigmoid_(x2 * (x5 - v8))), x3 * (1.0f - sigmoid_(x2 * (v8 - x5))));
     const auto v10 = select(x4 > 0.0f, v9, 0.0f);
     store(a.p28, i, v10);
-    flag_non_finite(a.p2, 2, i, v10);
+    flag_non_finite(a.p3, 2, i, v10);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p28, a.p29, a.p30, a.p31);
@@ -150,11 +150,11 @@ struct K3 {
     index last;         // up to, and without, this one
     const float* p0;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p1;      // target_tokens
-    index vocab;        // entries of a row
-    unsigned* p2;       // status
     const int* rows;    // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;     // logits
+    const bf16* p1;     // logits
+    index vocab;        // entries of a row
+    const int* p2;      // target_tokens
+    unsigned* p3;       // status
     const float* p27;   // desirable
     const int* p13;     // the sequence of each token
     double c0;          // desirable_weight
@@ -171,9 +171,9 @@ struct K3 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto i1 = read(a.p13, t);
     const auto x2 = load(a.p27, i1);
     const auto x3 = float(a.c0);
@@ -198,7 +198,7 @@ struct K3 {
     const auto x22 = load(a.p8, t);
     const auto x23 = load(a.p9, t);
     const auto v24 = 1.0f / x23;
-    store_gradient(team, a.p32, place, t, a.vocab, target, a.p2, either(!reads, v19 == 0.0f),
+    store_gradient(team, a.p32, place, t, a.vocab, target, a.p3, either(!reads, v19 == 0.0f),
                    [&](auto z) { return select(b20, chain_(v21, exp_from_(z, x22) * v24), 0.0f); },
                    [&](auto z) { return select(b20, v19 * (1.0f - (exp_from_(z, x22) * v24)), 0.0f); },
                    row);

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     double c0;        // epsilon
     float* p4;        // a value per token
     float* p5;        // logprobs
@@ -32,9 +32,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f, 1.0f), [&] {
@@ -55,12 +55,12 @@ struct K0 {
     const auto v12 = select(x0 != 0.0f, x0 * ((v10 * v11) + (x1 * ((r5 + log_(r9)) - (r6 / r7)))), 0.0f);
     put(team, a.p4, t, v12);
     put(team, a.p5, t, v11);
-    flag_non_finite(a.p2, 1, t, v12);
+    flag_non_finite(a.p3, 1, t, v12);
     const auto v13 = chain_(x0, x1);
     const auto v14 = chain_(-v13, 1.0f / r7);
     const auto v15 = 1.0f / r9;
     const auto v17 = chain_(x0, v10);
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p2, !reads,
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, !reads,
                    [&](auto z) {
                      const auto v16 = exp_from_(z, r5) * v15;
                      const auto v18 = (select(z != -LOSSC_INFINITY, v14, 0.0f) + chain_(v13, v16)) + chain_(-v17, v16);

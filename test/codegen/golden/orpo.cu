@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     float* p4;        // a value per token
     float* p5;        // a value per token
     float* p6;        // logprobs
@@ -39,9 +39,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
@@ -138,7 +138,7 @@ struct K2 {
     const double* p34;  // a sum per group
     const double* p37;  // a sum per group
     const double* p40;  // a sum per group
-    unsigned* p2;       // status
+    unsigned* p3;       // status
     index groups;
     double* p42;        // a partial fold per chunk
     unsigned* p43;      // arrivals
@@ -153,7 +153,7 @@ struct K2 {
     const auto x5 = load(a.p40, i);
     const auto v6 = select((x1 > 0.0f) & (x2 > 0.0f), -x3 - (x0 * log_sigmoid_(x4 - x5)), 0.0f);
     store(a.p41, i, v6);
-    flag_non_finite(a.p2, 3, i, v6);
+    flag_non_finite(a.p3, 3, i, v6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.groups}, first, count, a.p41, a.p42, a.p43, a.p44);
@@ -169,11 +169,11 @@ struct K3 {
     index last;         // up to, and without, this one
     const float* p0;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p1;      // target_tokens
-    index vocab;        // entries of a row
-    unsigned* p2;       // status
     const int* rows;    // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;     // logits
+    const bf16* p1;     // logits
+    index vocab;        // entries of a row
+    const int* p2;      // target_tokens
+    unsigned* p3;       // status
     const int* p18;     // the first sequence of each group
     const int* p12;     // the sequence of each token
     const int* p19;     // the group of each sequence
@@ -191,9 +191,9 @@ struct K3 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto i1 = read(a.p12, t);
     const auto i2 = read(a.p19, i1);
     const auto x3 = number(i1 - read(a.p18, i2));
@@ -214,7 +214,7 @@ struct K3 {
     const auto x18 = load(a.p7, t);
     const auto x19 = load(a.p8, t);
     const auto v20 = 1.0f / x19;
-    store_gradient(team, a.p45, place, t, a.vocab, target, a.p2, either(!reads, v16 == 0.0f),
+    store_gradient(team, a.p45, place, t, a.vocab, target, a.p3, either(!reads, v16 == 0.0f),
                    [&](auto z) { return select(b17, -v16 * (exp_from_(z, x18) * v20), 0.0f); },
                    [&](auto z) { return select(b17, v16 * (1.0f - (exp_from_(z, x18) * v20)), 0.0f); },
                    row);

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     const float* p4;  // advantages
     const float* p5;  // logprobs
     double c0;        // clip_low_threshold
@@ -36,9 +36,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto x2 = load(a.p5, t);
     const auto x3 = float(a.c0);
@@ -63,14 +63,14 @@ struct K0 {
     const auto v18 = select(x0 != 0.0f, x0 * select(b11, min_(v16, v17), v16), 0.0f);
     put(team, a.p6, t, v18);
     put(team, a.p7, t, v12);
-    flag_non_finite(a.p2, 1, t, v18);
+    flag_non_finite(a.p3, 1, t, v18);
     const auto v19 = select(b11, x0, 0.0f);
     const auto v20 = select(b11, 0.0f, x0) + select(v16 > v17, 0.0f, select(v16 == v17, v19 * 0.5f, v19));
     const auto v21 = chain_(select(v14 == v15, -(v20 * 0.5f), -v20), x1);
     const auto v22 = select((v13 >= x3) & (v13 <= x4), select(v15 > v14, 0.0f, v21), 0.0f) + select(v14 > v15, 0.0f, v21);
     const auto v23 = chain_(v22, v13);
     const auto v24 = 1.0f / r10;
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, either(!reads, v23 == 0.0f),
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
                    [&](auto z) { return -v23 * (exp_from_(z, r9) * v24); },
                    [&](auto z) { return v23 * (1.0f - (exp_from_(z, r9) * v24)); },
                    row);

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     const float* p4;  // logprobs
     const float* p5;  // advantages
     double c0;        // clip_low_threshold
@@ -36,9 +36,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto x2 = load(a.p5, t);
     const auto x3 = float(a.c0);
@@ -68,7 +68,7 @@ struct K0 {
     const auto v21 = select(x0 != 0.0f, x0 * v20, 0.0f);
     put(team, a.p6, t, v21);
     put(team, a.p7, t, v14);
-    flag_non_finite(a.p2, 1, t, v21);
+    flag_non_finite(a.p3, 1, t, v21);
     const auto v22 = -x0;
     const auto v23 = chain_(v22, x5);
     const auto v24 = absorb_(v23, v18);
@@ -77,7 +77,7 @@ struct K0 {
     const auto v30 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
     const auto v31 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v30), 0.0f) + select(v16 > v17, 0.0f, v30);
     const auto v32 = chain_(v31, v15);
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p2, !reads,
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, !reads,
                    [&](auto z) {
                      const auto v26 = exp_from_(z, r11) * v18;
                      const auto v27 = z - r11;

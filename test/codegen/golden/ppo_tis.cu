@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     const float* p4;  // old_logprobs
     const float* p5;  // logprobs
     double c0;        // tis_cap
@@ -37,9 +37,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto x2 = load(a.p5, t);
     const auto x3 = float(a.c0);
@@ -63,13 +63,13 @@ struct K0 {
     const auto v17 = select(x0 != 0.0f, -(x0 * (v12 * min_(v15, v16))), 0.0f);
     put(team, a.p7, t, v17);
     put(team, a.p8, t, v13);
-    flag_non_finite(a.p2, 1, t, v17);
+    flag_non_finite(a.p3, 1, t, v17);
     const auto v18 = chain_(-x0, v12);
     const auto v19 = chain_(select(v15 == v16, v18 * 0.5f, v18), x4);
     const auto v20 = select((v14 >= x5) & (v14 <= x6), select(v16 > v15, 0.0f, v19), 0.0f) + select(v15 > v16, 0.0f, v19);
     const auto v21 = chain_(v20, v14);
     const auto v22 = 1.0f / r11;
-    store_gradient(team, a.p9, place, t, a.vocab, target, a.p2, either(!reads, v21 == 0.0f),
+    store_gradient(team, a.p9, place, t, a.vocab, target, a.p3, either(!reads, v21 == 0.0f),
                    [&](auto z) { return -v21 * (exp_from_(z, r10) * v22); },
                    [&](auto z) { return v21 * (1.0f - (exp_from_(z, r10) * v22)); },
                    row);

@@ -15,12 +15,12 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
-    const float* p4;  // teacher_logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const float* p2;  // teacher_logits
+    const int* p3;    // target_tokens
+    unsigned* p4;     // status
     double c0;        // temperature
     float* p5;        // a value per token
     float* p6;        // logprobs
@@ -33,10 +33,10 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
-    const auto row1 = open(team, reads, a.p4, t, a.vocab, row);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto row1 = open(team, reads, a.p2, t, a.vocab, row);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto v6 = 1.0f / x1;
@@ -70,12 +70,12 @@ struct K0 {
     const auto v25 = select(x0 != 0.0f, x0 * (v23 + absorb_(r17, absorb_(v21, v24))), 0.0f);
     put(team, a.p5, t, v25);
     put(team, a.p6, t, logprob_(r2, r14, r20));
-    flag_non_finite(a.p2, 1, t, v25);
+    flag_non_finite(a.p4, 1, t, v25);
     const auto v28 = absorb_(x0, v21);
     const auto v29 = absorb_(r17, v28);
     const auto v31 = (absorb_(v28, r16) - absorb_(r17, absorb_(v21, absorb_(x0, v22)))) - absorb_(v28, r18);
     const auto v32 = v31 + absorb_(r17, absorb_(v21, absorb_(x0, v24)));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p2, !reads,
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, !reads,
                    [&](auto z, auto z1) {
                      const auto b26 = z != -LOSSC_INFINITY;
                      const auto v27 = exp_from_(z * v6, r12) * v21;

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p1;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p2;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;   // logits
+    const bf16* p1;   // logits
+    index vocab;      // entries of a row
+    const int* p2;    // target_tokens
+    unsigned* p3;     // status
     const float* p4;  // logprobs
     float* p5;        // a value per token
     float* p6;        // a value per token
@@ -40,9 +40,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
@@ -80,7 +80,7 @@ struct K1 {
     float* p20;         // a value per sequence
     const double* p12;  // a sum per sequence
     const double* p18;  // a sum per sequence
-    unsigned* p2;       // status
+    unsigned* p3;       // status
     index sequences;
     double* p21;        // a partial fold per chunk
     unsigned* p22;      // arrivals
@@ -95,7 +95,7 @@ struct K1 {
     const auto v5 = exp_(x4 / x3);
     const auto v6 = select(x3 > 0.0f, -min_(v5 * x0, clamp_(v5, x1, x2) * x0), 0.0f);
     store(a.p20, i, v6);
-    flag_non_finite(a.p2, 2, i, v6);
+    flag_non_finite(a.p3, 2, i, v6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.sequences}, first, count, a.p20, a.p21, a.p22, a.p23);
@@ -111,11 +111,11 @@ struct K2 {
     index last;         // up to, and without, this one
     const float* p0;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p1;      // target_tokens
-    index vocab;        // entries of a row
-    unsigned* p2;       // status
     const int* rows;    // the row of each token; null: in the order of the tokens visited
-    const bf16* p3;     // logits
+    const bf16* p1;     // logits
+    index vocab;        // entries of a row
+    const int* p2;      // target_tokens
+    unsigned* p3;       // status
     double c0;          // clip_low_threshold
     double c1;          // clip_high_threshold
     const float* p19;   // advantages
@@ -129,9 +129,9 @@ struct K2 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p1, t, a.vocab, a.p2);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p3, place, a.vocab);
+    const auto row = open(team, reads, a.p1, place, a.vocab);
+    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = float(a.c0);
     const auto x2 = float(a.c1);
     const auto i3 = read(a.p13, t);
@@ -149,7 +149,7 @@ struct K2 {
     const auto x15 = load(a.p8, t);
     const auto x16 = load(a.p9, t);
     const auto v17 = 1.0f / x16;
-    store_gradient(team, a.p24, place, t, a.vocab, target, a.p2, either(!reads, v13 == 0.0f),
+    store_gradient(team, a.p24, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
                    [&](auto z) { return select(b14, -v13 * (exp_from_(z, x15) * v17), 0.0f); },
                    [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x15) * v17)), 0.0f); },
                    row);

@@ -15,11 +15,11 @@ struct K0 {
     index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
     index skip;       // not 0: rows of weight 0 are not read
-    const int* p2;    // target_tokens
-    index vocab;      // entries of a row
-    unsigned* p3;     // status
     const int* rows;  // the row of each token; null: in the order of the tokens visited
-    const bf16* p4;   // logits
+    const bf16* p2;   // logits
+    index vocab;      // entries of a row
+    const int* p3;    // target_tokens
+    unsigned* p4;     // status
     float* p5;        // a value per token
     float* p6;        // a value per token
     float* p0;        // logprobs
@@ -36,9 +36,9 @@ struct K0 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p1, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p4, place, a.vocab);
+    const auto row = open(team, reads, a.p2, place, a.vocab);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
@@ -71,11 +71,11 @@ struct K1 {
     index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
     index skip;         // not 0: rows of weight 0 are not read
-    const int* p2;      // target_tokens
-    index vocab;        // entries of a row
-    unsigned* p3;       // status
     const int* rows;    // the row of each token; null: in the order of the tokens visited
-    const bf16* p4;     // logits
+    const bf16* p2;     // logits
+    index vocab;        // entries of a row
+    const int* p3;      // target_tokens
+    unsigned* p4;       // status
     const float* p0;    // logprobs
     float* p15;         // a value per token
     const double* p14;  // a sum per batch
@@ -91,9 +91,9 @@ struct K1 {
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p1, t, 1.0f);
     const auto reads = either(a.skip == 0, x0 != 0.0f);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto place = place_of(a.rows, t, a.first);
-    const auto row = open(team, reads, a.p4, place, a.vocab);
+    const auto row = open(team, reads, a.p2, place, a.vocab);
+    const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p0, t);
     const auto b2 = x0 != 0.0f;
     const auto x3 = load(a.p14, 0);
@@ -104,7 +104,7 @@ struct K1 {
     const auto x7 = load(a.p7, t);
     const auto x8 = load(a.p8, t);
     const auto v9 = 1.0f / x8;
-    store_gradient(team, a.p16, place, t, a.vocab, target, a.p3, either(!reads, v6 == 0.0f),
+    store_gradient(team, a.p16, place, t, a.vocab, target, a.p4, either(!reads, v6 == 0.0f),
                    [&](auto z) { return select(b2, -v6 * (exp_from_(z, x7) * v9), 0.0f); },
                    [&](auto z) { return select(b2, v6 * (1.0f - (exp_from_(z, x7) * v9)), 0.0f); },
                    row);
