@@ -78,6 +78,16 @@ describe("geometry", () => {
       cluster: 8,
     });
     expect(spreadOf("sm_90", { vocab: 300000, entryBytes: [2], values: 2 }).shared).toBeLessThanOrEqual(100 * 1024);
+    // Of the 228 KiB of a multiprocessor a block takes 1 KiB more than it asks for.
+    const held = (vocab: number, entryBytes: number[]) => {
+      const { threads, shared } = spreadOf("sm_90", { vocab, entryBytes, values: entryBytes.length * 2 });
+      return { threads, blocks: Math.floor((228 * 1024) / (shared + 1024)) };
+    };
+    expect(held(151936, [2])).toEqual({ threads: 256, blocks: 5 });
+    expect(held(262144, [2])).toEqual({ threads: 256, blocks: 3 });
+    expect(held(128256, [4])).toEqual({ threads: 256, blocks: 3 });
+    expect(held(128256, [2, 4])).toEqual({ threads: 256, blocks: 2 });
+    expect(held(262144, [4])).toEqual({ threads: 512, blocks: 1 });
     expect(spreadOf("sm_80", { vocab: 128256, entryBytes: [2], values: 2 }).resident).toBe(false);
   });
 

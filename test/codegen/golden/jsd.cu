@@ -129,7 +129,7 @@ struct K0 {
 };
 
 // ---- entry points ----
-// k0: 4 blocks of 512 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 512, 512, 4, true, 10)
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 10, 2)
 
 }  // namespace lossc
