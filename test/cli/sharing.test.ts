@@ -35,10 +35,11 @@ describe.each(Object.entries(SHAPES))("%s, forty deep", (_, step) => {
     ["as a row of its own", "logits", "-atTarget(softmax(y))"],
     ["per token", "logprobs", "-y"],
   ])(
-    "%s, are compiled",
+    "%s, are compiled and explained",
     async (_where, start, loss) => {
       const root = folder({ "shared.loss.ts": source(step, start, loss) });
-      expect(await lossc(["emit", "shared.loss.ts#shared"], { cwd: root })).toMatchObject({ code: 0, stderr: "" });
+      const runs = ["emit", "explain"].map((command) => lossc([command, "shared.loss.ts#shared"], { cwd: root }));
+      for (const run of await Promise.all(runs)) expect(run).toMatchObject({ code: 0, stderr: "" });
     },
     20_000,
   );
