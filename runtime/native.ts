@@ -122,11 +122,16 @@ export interface CudaDescription {
   readonly memoryBytes: number;
 }
 
-/** What one library search found: `path` where it was opened, else `problem`. */
+/** What one library search found: `path` where it was taken, else `problem`. CUDA's are taken only where the driver, if there is one, is of their major version or newer. */
 export interface LibraryReport {
   readonly path?: string;
   readonly version?: string;
   readonly problem?: string;
+}
+
+export interface NvrtcReport extends LibraryReport {
+  /** GPUs that it compiles for: `sm_75`, `sm_80` and so on. There where `path` is. */
+  readonly architectures?: readonly string[];
 }
 
 export interface NativeAddon {
@@ -140,7 +145,7 @@ export interface NativeAddon {
   listCuda(): readonly CudaDescription[];
   libraries(): {
     readonly cuda: LibraryReport;
-    readonly nvrtc: LibraryReport;
+    readonly nvrtc: NvrtcReport;
     readonly cublas: LibraryReport;
     readonly openblas: LibraryReport;
   };

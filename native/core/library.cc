@@ -7,36 +7,41 @@
 
 namespace lossc {
 
-Library Library::open(const char* variable, const std::vector<std::string>& candidates) {
-  Library library;
+Library Library::open(const char* variable, const std::vector<std::string>& candidates, const Misfit& misfit) {
   const char* named = std::getenv(variable);
   const bool only = named != nullptr && *named != '\0';
+  // The first reason is the telling one: the later candidates are only other places. That something is there and does not fit tells more than that nothing is.
+  std::string absent, unfit;
   for (const auto& candidate : only ? std::vector<std::string>{named} : candidates) {
+    Library library;
     library.handle_ = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library.handle_ != nullptr) {
-      link_map* map = nullptr;
-      const bool known = dlinfo(library.handle_, RTLD_DI_LINKMAP, &map) == 0 && map->l_name[0] != '\0';
-      library.path_ = known ? map->l_name : candidate;
-      library.problem_.clear();
-      return library;
+    if (library.handle_ == nullptr) {
+      const char* reason = dlerror();
+      if (absent.empty()) absent = reason != nullptr ? reason : candidate + " cannot be opened";
+      continue;
     }
-    const char* reason = dlerror();
-    // The first reason is the telling one: the later candidates are only other places.
-    if (library.problem_.empty()) library.problem_ = reason != nullptr ? reason : candidate + " cannot be opened";
+    link_map* map = nullptr;
+    const bool known = dlinfo(library.handle_, RTLD_DI_LINKMAP, &map) == 0 && map->l_name[0] != '\0';
+    library.path_ = known ? map->l_name : candidate;
+    const auto reason = misfit ? misfit(library) : "";
+    if (reason.empty()) return library;
+    if (unfit.empty()) unfit = reason;
   }
-  if (only) library.problem_ += " (" + std::string(variable) + "=" + named + ")";
-  return library;
+  Library none;
+  none.problem_ = unfit.empty() ? absent : unfit;
+  if (only) none.problem_ += " (" + std::string(variable) + "=" + named + ")";
+  return none;
 }
 
 void* Library::find(const char* symbol) const { return handle_ == nullptr ? nullptr : dlsym(handle_, symbol); }
 
 std::vector<std::string> Library::cudaCandidates(const std::vector<std::string>& sonames) {
-  std::vector<std::string> folders{""};
+  std::vector<std::string> folders;
   for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
     const char* home = std::getenv(variable);
     if (home != nullptr && *home != '\0') folders.push_back(std::string(home) + "/lib64/");
   }
-  folders.insert(folders.end(), {"/usr/local/cuda/lib64/", "/usr/local/cuda/targets/x86_64-linux/lib/", "/usr/local/cuda/targets/sbsa-linux/lib/",
+  folders.insert(folders.end(), {"", "/usr/local/cuda/lib64/", "/usr/local/cuda/targets/x86_64-linux/lib/", "/usr/local/cuda/targets/sbsa-linux/lib/",
                                  "/opt/cuda/lib64/", "/usr/lib/x86_64-linux-gnu/", "/usr/lib/aarch64-linux-gnu/"});
   std::vector<std::string> candidates;
   for (const auto& folder : folders)

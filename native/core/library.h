@@ -1,6 +1,7 @@
 // Shared libraries that are opened when first needed, so that the addon loads on a machine that has none of them.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,13 +10,16 @@ namespace lossc {
 /// One open shared library. Never closed: CUDA's and OpenBLAS's do not survive it.
 class Library {
  public:
-  /// Opens the file that the environment variable names, or else the first of the candidates (sonames, or full paths) that opens.
-  static Library open(const char* variable, const std::vector<std::string>& candidates);
+  /// Why a library that opened is not to be taken; empty where it is.
+  using Misfit = std::function<std::string(const Library&)>;
+
+  /// Opens the file that the environment variable names, or else the first of the candidates (sonames, or full paths) that opens and fits.
+  static Library open(const char* variable, const std::vector<std::string>& candidates, const Misfit& misfit = {});
 
   explicit operator bool() const { return handle_ != nullptr; }
   /// Where it was found.
   const std::string& path() const { return path_; }
-  /// Why nothing was opened.
+  /// Why nothing was taken.
   const std::string& problem() const { return problem_; }
 
   void* find(const char* symbol) const;
@@ -26,7 +30,7 @@ class Library {
     return function != nullptr;
   }
 
-  /// The same soname in the dynamic linker's own path and then in the folders where CUDA installs itself.
+  /// The same sonames under $CUDA_HOME and $CUDA_PATH, for who names a place wants it taken, then in the dynamic linker's own path, then where CUDA installs itself.
   static std::vector<std::string> cudaCandidates(const std::vector<std::string>& sonames);
 
  private:

@@ -46,7 +46,7 @@ enum : Result {
 
 enum Attribute : int { multiprocessorCount = 16, computeCapabilityMajor = 75, computeCapabilityMinor = 76 };
 
-enum FunctionAttribute : int { maxDynamicSharedBytes = 8 };
+enum FunctionAttribute : int { maxDynamicSharedBytes = 8, preferredSharedCarveout = 9 };
 
 enum StreamFlag : unsigned { streamNonBlocking = 1 };
 

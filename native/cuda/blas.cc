@@ -1,10 +1,20 @@
 #include "cuda/blas.h"
 
+#include "cuda/driver.h"
+
 namespace lossc::cuda {
 namespace {
 
 BlasDtype dtypeOf(const Matrix& matrix) {
   return matrix.dtype == Dtype::f32 ? blasFloat32 : matrix.dtype == Dtype::bf16 ? blasBfloat16 : blasFloat16;
+}
+
+std::string versionOf(BlasStatus (*ask)(BlasProperty property, int* value)) {
+  if (ask == nullptr) return "";
+  int parts[3] = {};
+  for (const auto property : {blasMajor, blasMinor, blasPatch})
+    if (ask(property, &parts[property]) != blasSuccess) return "";
+  return std::to_string(parts[0]) + "." + std::to_string(parts[1]) + "." + std::to_string(parts[2]);
 }
 
 }  // namespace
@@ -14,27 +24,29 @@ BlasLibrary& BlasLibrary::instance() {
   return library;
 }
 
+/// Why a library cannot be used. What fits is bound.
+std::string BlasLibrary::misfit(const Library& library) {
+  bool whole = true;
+  const auto bind = [&](auto& function, const char* symbol) { whole = library.bind(function, symbol) && whole; };
+  bind(create, "cublasCreate_v2");
+  bind(destroy, "cublasDestroy_v2");
+  bind(setStream, "cublasSetStream_v2");
+  bind(setMathMode, "cublasSetMathMode");
+  bind(gemm, "cublasGemmEx");
+  library.bind(getProperty, "cublasGetProperty");
+  if (!whole) return library.path() + " lacks a function of cuBLAS";
+  return Driver::misfit(library, "cuBLAS", versionOf(getProperty));
+}
+
 const Library& BlasLibrary::library() {
   const std::lock_guard lock(mutex_);
-  if (!library_) {
-    library_ = Library::open("LOSSC_LIBCUBLAS", Library::cudaCandidates({"libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"}));
-    library_.bind(create, "cublasCreate_v2");
-    library_.bind(destroy, "cublasDestroy_v2");
-    library_.bind(setStream, "cublasSetStream_v2");
-    library_.bind(setMathMode, "cublasSetMathMode");
-    library_.bind(gemm, "cublasGemmEx");
-    library_.bind(getProperty, "cublasGetProperty");
-  }
+  if (!library_)
+    library_ = Library::open("LOSSC_LIBCUBLAS", Library::cudaCandidates({"libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"}),
+                             [this](const Library& found) { return misfit(found); });
   return library_;
 }
 
-std::string BlasLibrary::version() {
-  if (!library() || getProperty == nullptr) return "";
-  int parts[3] = {};
-  for (const auto property : {blasMajor, blasMinor, blasPatch})
-    if (getProperty(property, &parts[property]) != blasSuccess) return "";
-  return std::to_string(parts[0]) + "." + std::to_string(parts[1]) + "." + std::to_string(parts[2]);
-}
+std::string BlasLibrary::version() { return library() ? versionOf(getProperty) : ""; }
 
 void Blas::check(BlasStatus status, const std::string& operation) {
   if (status == blasSuccess) return;
@@ -45,10 +57,11 @@ void Blas::check(BlasStatus status, const std::string& operation) {
 void Blas::matmul(const Matmul& x) {
   auto& library = BlasLibrary::instance();
   const auto& found = library.library();
-  if (library.create == nullptr || library.destroy == nullptr || library.setStream == nullptr || library.setMathMode == nullptr || library.gemm == nullptr) {
-    const auto problem = found ? found.path() + " lacks a function of cuBLAS" : found.problem();
-    throw Fault(Code::deviceNotFound, "matrix products on the GPU need cuBLAS, which is not there: " + problem +
-                                          ". It comes with the CUDA toolkit (apt-get install libcublas-13-0 from NVIDIA's repository); LOSSC_LIBCUBLAS names its file");
+  if (!found) {
+    const std::string package = Driver::major() == 12 ? "libcublas-12-9" : "libcublas-13-0";
+    throw Fault(Code::deviceNotFound, "matrix products on the GPU need cuBLAS, which cannot be used: " + found.problem() +
+                                          ". It comes with the CUDA toolkit (apt-get install " + package +
+                                          " from NVIDIA's repository); LOSSC_LIBCUBLAS names its file");
   }
   if (handle_ == nullptr) {
     check(library.create(&handle_), "starting cuBLAS");

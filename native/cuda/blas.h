@@ -25,6 +25,8 @@ struct BlasLibrary {
   BlasStatus (*getProperty)(BlasProperty property, int* value) = nullptr;
 
  private:
+  std::string misfit(const Library& library);
+
   std::mutex mutex_;
   Library library_;
 };

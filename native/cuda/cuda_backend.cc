@@ -60,7 +60,7 @@ void CudaBackend::run(Program& program, const Interrupt& interrupt) {
   const auto current = gpu_->enter("running a program");
   // A kernel that is not there is found out before anything has run.
   for (const auto& command : program.commands)
-    if (const auto* launch = std::get_if<Launch>(&command)) static_cast<GpuModule&>(*launch->module).kernel(launch->kernel);
+    if (const auto* launch = std::get_if<Launch>(&command)) static_cast<GpuModule&>(*launch->module).require(launch->kernel);
   try {
     std::size_t submitted = 0;
     // Looks whether the program has to stop, and waits where too much would be under way.

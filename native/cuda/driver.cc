@@ -1,5 +1,6 @@
 #include "cuda/driver.h"
 
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 
@@ -31,6 +32,27 @@ const Library& Driver::library() {
   auto& it = search();
   const std::lock_guard lock(it.mutex);
   return found(it);
+}
+
+/// 13000 for CUDA 13.0; 0 where nobody answers. A driver that does not start, or lacks what lossc calls, has a version all the same.
+static int versionNumber() {
+  decltype(Driver::driverGetVersion) driverGetVersion = nullptr;
+  int version = 0;
+  return Driver::library().bind(driverGetVersion, "cuDriverGetVersion") && driverGetVersion(&version) == success ? version : 0;
+}
+
+std::string Driver::version() {
+  const int version = versionNumber();
+  return version == 0 ? "" : std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+int Driver::major() { return versionNumber() / 1000; }
+
+std::string Driver::misfit(const Library& library, const std::string& name, const std::string& version) {
+  const int most = major();
+  // A version that nobody tells is 0.
+  if (most == 0 || std::atoi(version.c_str()) <= most) return "";
+  return library.path() + " is " + name + " " + version + ", too new for the driver, which is of CUDA " + Driver::version();
 }
 
 const Driver& Driver::instance() {
@@ -142,12 +164,6 @@ bool Driver::sticky(Result result) {
 bool Driver::hasGraphs() const {
   return streamBeginCapture != nullptr && streamEndCapture != nullptr && graphInstantiate != nullptr && graphDestroy != nullptr && graphLaunch != nullptr &&
          graphExecDestroy != nullptr;
-}
-
-std::string Driver::version() const {
-  int version = 0;
-  if (driverGetVersion(&version) != success) return "";
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
 Current::Current(const Driver& driver, Context context, const std::string& operation) : driver_(driver) {

@@ -15,6 +15,12 @@ class Driver {
   static const Driver& instance();
   /// What the search found, for `libraries`; never throws.
   static const Library& library();
+  /// "13.0"; empty where there is no driver. Starts nothing.
+  static std::string version();
+  /// The same as a number, 13; 0 where there is none.
+  static int major();
+  /// Why the driver cannot do with a library of CUDA's: the version's major is newer than its own. Empty where it can, and where there is no driver.
+  static std::string misfit(const Library& library, const std::string& name, const std::string& version);
 
   /// Throws unless the result is a success: the operation that failed, and the driver's own name for the failure.
   void check(Result result, const std::string& operation) const;
@@ -23,8 +29,6 @@ class Driver {
   static bool sticky(Result result);
   /// Whether it has all that graphs need.
   bool hasGraphs() const;
-  /// "13.0"
-  std::string version() const;
 
   Result (*init)(unsigned flags) = nullptr;
   Result (*driverGetVersion)(int* version) = nullptr;

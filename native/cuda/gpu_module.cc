@@ -1,12 +1,14 @@
 #include "cuda/gpu_module.h"
 
-#include <algorithm>
-
 namespace lossc::cuda {
 namespace {
 
 /// Shared memory that a block of any kernel may have.
 constexpr int sharedWithoutAsking = 48 * 1024;
+/// Bytes that suffice a block for exchanging what its warps found. A kernel with more keeps rows there.
+constexpr int sharedOfExchanges = 4 * 1024;
+/// Per cent of a multiprocessor's memory that is to be shared memory.
+constexpr int wholeCarveout = 100;
 
 }  // namespace
 
@@ -25,24 +27,27 @@ GpuModule::~GpuModule() {
   }
 }
 
-Function GpuModule::kernel(const std::string& name) {
+GpuModule::Kernel& GpuModule::find(const std::string& name) {
   if (const auto known = kernels_.find(name); known != kernels_.end()) return known->second;
   Function function = nullptr;
   const auto result = gpu_->driver.moduleGetFunction(&function, module_, name.c_str());
   if (result == notFound) throw Fault(Code::usage, "there is no kernel \"" + name + "\" in the cubin");
   gpu_->check(result, "looking for kernel " + name);
-  kernels_.emplace(name, function);
-  return function;
+  return kernels_.emplace(name, Kernel{function, sharedWithoutAsking, false}).first->second;
 }
 
 Function GpuModule::kernel(const std::string& name, int shared) {
-  auto* function = kernel(name);
-  int& given = shared_[name];
-  if (shared > std::max(given, sharedWithoutAsking)) {
-    gpu_->check(gpu_->driver.funcSetAttribute(function, maxDynamicSharedBytes, shared), "asking for " + std::to_string(shared) + " bytes of shared memory for kernel " + name);
-    given = shared;
+  auto& kernel = find(name);
+  if (shared > sharedOfExchanges && !kernel.carved) {
+    // The driver's own choice may leave room for fewer blocks than the registers do. A hint: whether it is taken changes no result.
+    gpu_->driver.funcSetAttribute(kernel.function, preferredSharedCarveout, wholeCarveout);
+    kernel.carved = true;
   }
-  return function;
+  if (shared > kernel.shared) {
+    gpu_->check(gpu_->driver.funcSetAttribute(kernel.function, maxDynamicSharedBytes, shared), "asking for " + std::to_string(shared) + " bytes of shared memory for kernel " + name);
+    kernel.shared = shared;
+  }
+  return kernel.function;
 }
 
 }  // namespace lossc::cuda

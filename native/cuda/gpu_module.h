@@ -16,17 +16,25 @@ class GpuModule : public lossc::Module {
   GpuModule(std::shared_ptr<Gpu> gpu, const std::vector<unsigned char>& image);
   ~GpuModule() override;
 
-  /// The entry point; a name that the cubin does not have is USAGE. On the device's thread with its context current.
-  Function kernel(const std::string& name);
-  /// The same, allowed to be launched with so many bytes of shared memory.
+  /// A name that the cubin does not have is USAGE. On the device's thread with its context current.
+  void require(const std::string& name) { find(name); }
+  /// The entry point, allowed to be launched with so many bytes of shared memory. Asked like `require`.
   Function kernel(const std::string& name, int shared);
 
  private:
+  struct Kernel {
+    Function function;
+    /// Bytes of shared memory that it may be launched with.
+    int shared;
+    /// Whether the driver knows that it lives on shared memory.
+    bool carved;
+  };
+
+  Kernel& find(const std::string& name);
+
   std::shared_ptr<Gpu> gpu_;
   ModuleHandle module_ = nullptr;
-  std::unordered_map<std::string, Function> kernels_;
-  /// Bytes that have been asked for.
-  std::unordered_map<std::string, int> shared_;
+  std::unordered_map<std::string, Kernel> kernels_;
 };
 
 }  // namespace lossc::cuda

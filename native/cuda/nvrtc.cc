@@ -2,7 +2,10 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+
 #include "core/fault.h"
+#include "cuda/driver.h"
 
 namespace lossc::cuda {
 
@@ -66,19 +69,33 @@ static void loadBuiltins(const std::string& nvrtc, const std::string& version) {
   if (slash != std::string::npos && !version.empty()) dlopen((nvrtc.substr(0, slash + 1) + "libnvrtc-builtins.so." + version).c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
+/// Why a library cannot be used. What fits is bound.
+std::string Nvrtc::misfit(const Library& library) {
+  bool whole = true;
+  const auto bind = [&](auto& function, const char* symbol) { whole = library.bind(function, symbol) && whole; };
+  bind(version_, "nvrtcVersion");
+  bind(architectureCount_, "nvrtcGetNumSupportedArchs");
+  bind(architectures_, "nvrtcGetSupportedArchs");
+  bind(create_, "nvrtcCreateProgram");
+  bind(destroy_, "nvrtcDestroyProgram");
+  bind(compile_, "nvrtcCompileProgram");
+  bind(logSize_, "nvrtcGetProgramLogSize");
+  bind(log_, "nvrtcGetProgramLog");
+  bind(cubinSize_, "nvrtcGetCUBINSize");
+  bind(cubin_, "nvrtcGetCUBIN");
+  bind(errorString_, "nvrtcGetErrorString");
+  const auto version = versionOf(version_);
+  // The barriers of clusters came with CUDA 12.0.
+  if (!whole || std::atoi(version.c_str()) < 12)
+    return library.path() + " is too old an NVRTC" + (version.empty() ? "" : " (" + version + ")") + ": 12.0 or newer is needed";
+  return Driver::misfit(library, "NVRTC", version);
+}
+
 const Library& Nvrtc::library() {
   const std::lock_guard lock(mutex_);
   if (!library_) {
-    library_ = Library::open("LOSSC_LIBNVRTC", Library::cudaCandidates({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}));
-    library_.bind(version_, "nvrtcVersion");
-    library_.bind(create_, "nvrtcCreateProgram");
-    library_.bind(destroy_, "nvrtcDestroyProgram");
-    library_.bind(compile_, "nvrtcCompileProgram");
-    library_.bind(logSize_, "nvrtcGetProgramLogSize");
-    library_.bind(log_, "nvrtcGetProgramLog");
-    library_.bind(cubinSize_, "nvrtcGetCUBINSize");
-    library_.bind(cubin_, "nvrtcGetCUBIN");
-    library_.bind(errorString_, "nvrtcGetErrorString");
+    library_ = Library::open("LOSSC_LIBNVRTC", Library::cudaCandidates({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}),
+                             [this](const Library& found) { return misfit(found); });
     if (library_) loadBuiltins(library_.path(), versionOf(version_));
   }
   return library_;
@@ -86,14 +103,22 @@ const Library& Nvrtc::library() {
 
 std::string Nvrtc::version() { return library() ? versionOf(version_) : ""; }
 
+std::vector<std::string> Nvrtc::architectures() {
+  int count = 0;
+  if (!library() || architectureCount_(&count) != rtcSuccess || count <= 0) return {};
+  std::vector<int> numbers(static_cast<std::size_t>(count));
+  if (architectures_(numbers.data()) != rtcSuccess) return {};
+  std::vector<std::string> names;
+  for (const int number : numbers) names.push_back("sm_" + std::to_string(number));
+  return names;
+}
+
 void Nvrtc::require() {
   const auto& found = library();
-  if (!found)
-    throw Fault(Code::compilerNotFound,
-                "there is no NVRTC: " + found.problem() + ". It comes with the CUDA toolkit (apt-get install cuda-nvrtc-13-0 from NVIDIA's repository); LOSSC_LIBNVRTC names its file");
-  if (create_ == nullptr || destroy_ == nullptr || compile_ == nullptr || logSize_ == nullptr || log_ == nullptr || cubinSize_ == nullptr ||
-      cubin_ == nullptr || errorString_ == nullptr)
-    throw Fault(Code::compilerNotFound, found.path() + " is too old an NVRTC: 11.1 or newer is needed");
+  if (found) return;
+  const std::string package = Driver::major() == 12 ? "cuda-nvrtc-12-9" : "cuda-nvrtc-13-0";
+  throw Fault(Code::compilerNotFound, "there is no NVRTC that can be used: " + found.problem() + ". It comes with the CUDA toolkit (apt-get install " + package +
+                                          " from NVIDIA's repository); LOSSC_LIBNVRTC names its file");
 }
 
 Compiled Nvrtc::compile(const std::string& source, const std::vector<std::string>& options) {

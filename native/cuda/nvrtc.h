@@ -23,16 +23,22 @@ class Nvrtc {
   Compiled compile(const std::string& source, const std::vector<std::string>& options);
 
   const Library& library();
+  /// "13.0", empty where there is none.
   std::string version();
+  /// GPUs that it compiles for: "sm_75", "sm_80" and so on.
+  std::vector<std::string> architectures();
 
  private:
   class Program;
 
   void require();
+  std::string misfit(const Library& library);
 
   std::mutex mutex_;
   Library library_;
   RtcResult (*version_)(int* major, int* minor) = nullptr;
+  RtcResult (*architectureCount_)(int* count) = nullptr;
+  RtcResult (*architectures_)(int* architectures) = nullptr;
   RtcResult (*create_)(RtcProgram* program, const char* source, const char* name, int headers, const char* const* contents,
                        const char* const* names) = nullptr;
   RtcResult (*destroy_)(RtcProgram* program) = nullptr;

@@ -29,11 +29,24 @@ Napi::Object report(Napi::Env env, const Library& library, const std::string& ve
 Napi::Object reportDriver(Napi::Env env) {
   const auto& library = cuda::Driver::library();
   if (!library) return report(env, library, "", "");
+  const auto version = cuda::Driver::version();
   try {
-    return report(env, library, cuda::Driver::instance().version(), "");
+    cuda::Driver::instance();
+    return report(env, library, version, "");
   } catch (const Fault& fault) {
-    return report(env, library, "", fault.what());
+    return report(env, library, version, fault.what());
   }
+}
+
+Napi::Object reportNvrtc(Napi::Env env) {
+  auto& nvrtc = cuda::Nvrtc::instance();
+  auto result = report(env, nvrtc.library(), nvrtc.version(), "");
+  if (!nvrtc.library()) return result;
+  const auto names = nvrtc.architectures();
+  auto architectures = Napi::Array::New(env, names.size());
+  for (std::uint32_t i = 0; i < names.size(); ++i) architectures.Set(i, names[i]);
+  result.Set("architectures", architectures);
+  return result;
 }
 
 class Compilation : public Task {
@@ -97,7 +110,7 @@ Napi::Value libraries(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   auto result = Napi::Object::New(env);
   result.Set("cuda", reportDriver(env));
-  result.Set("nvrtc", report(env, cuda::Nvrtc::instance().library(), cuda::Nvrtc::instance().version(), ""));
+  result.Set("nvrtc", reportNvrtc(env));
   result.Set("cublas", report(env, cuda::BlasLibrary::instance().library(), cuda::BlasLibrary::instance().version(), ""));
   result.Set("openblas", report(env, OpenBlas::instance().library(), OpenBlas::instance().version(), ""));
   return result;

@@ -2,7 +2,7 @@
 import { cpus } from "node:os";
 import { loadAddon } from "../addon.js";
 import { defaultCache } from "../cache.js";
-import { CUDA_ADVICE, CXX_ADVICE, findCxx, findNvcc } from "../compilers/index.js";
+import { CUDA_ADVICE, CXX_ADVICE, findCxx, findFittingNvcc, openCuda } from "../compilers/index.js";
 import type { CudaDescription, LibraryReport, NativeAddon } from "../native.js";
 import { table, write, writeJson } from "./stream.js";
 
@@ -30,7 +30,7 @@ export interface DevicesReport {
 export async function findDevices(): Promise<DevicesReport> {
   const { addon, path, reason } = loadAddon();
   const cxx = await findCxx();
-  const nvcc = await findNvcc();
+  const nvcc = await findFittingNvcc(defaultCache(), addon);
   const libraries = addon?.libraries();
   const parts: PartRow[] = [
     part("addon", addon ? path : null, reason, "npm run build"),
@@ -40,8 +40,13 @@ export async function findDevices(): Promise<DevicesReport> {
       libraries?.cuda,
       "on a machine with an NVIDIA GPU install its driver (Debian: nvidia-driver, Ubuntu: `ubuntu-drivers install`)",
     ),
-    library("NVRTC", libraries?.nvrtc, nvcc ? "nvcc is used in its place, more slowly" : CUDA_ADVICE),
-    part("nvcc", nvcc, "not in $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin", "only needed where NVRTC is missing"),
+    library("NVRTC", libraries?.nvrtc, nvcc.path ? "nvcc is used in its place, more slowly" : CUDA_ADVICE),
+    part(
+      "nvcc",
+      nvcc.path,
+      nvcc.path === null ? nvcc.problem : "",
+      "only needed where NVRTC is missing or does not know the GPU",
+    ),
     library("cuBLAS", libraries?.cublas, "only needed to train on a GPU: install libcublas of the CUDA toolkit"),
     library(
       "OpenBLAS",
@@ -53,7 +58,7 @@ export async function findDevices(): Promise<DevicesReport> {
   const host = `${cpus()[0]?.model ?? process.arch}, ${cpus().length} threads`;
   const missing = [addon ? "" : "the addon", cxx ? "" : "a C++ compiler"].filter((name) => name !== "").join(" and ");
   const devices: DeviceRow[] = [
-    ...cudaRows(addon, nvcc),
+    ...(await cudaRows(addon)),
     {
       device: "cpu",
       available: missing === "",
@@ -69,7 +74,7 @@ export async function findDevices(): Promise<DevicesReport> {
   return { devices, parts };
 }
 
-function cudaRows(addon: NativeAddon | null, nvcc: string | null): DeviceRow[] {
+async function cudaRows(addon: NativeAddon | null): Promise<DeviceRow[]> {
   if (addon === null) return [{ device: "cuda", available: false, description: "needs the addon" }];
   let found: readonly CudaDescription[];
   try {
@@ -77,12 +82,20 @@ function cudaRows(addon: NativeAddon | null, nvcc: string | null): DeviceRow[] {
   } catch (error) {
     return [{ device: "cuda", available: false, description: (error as Error).message }];
   }
-  const compiler = addon.libraries().nvrtc.path !== undefined || nvcc !== null;
-  return found.map(({ ordinal, name, architecture, memoryBytes }) => ({
-    device: `cuda:${ordinal}`,
-    available: compiler,
-    description: `${name}, ${architecture}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB${compiler ? "" : "; needs NVRTC or nvcc"}`,
-  }));
+  return Promise.all(
+    found.map(async ({ ordinal, name, architecture, memoryBytes }) => {
+      const problem = await openCuda(defaultCache(), addon, architecture).then(
+        () => null,
+        (error: Error) => error.message,
+      );
+      const description = `${name}, ${architecture}, ${(memoryBytes / 2 ** 30).toFixed(0)} GiB`;
+      return {
+        device: `cuda:${ordinal}`,
+        available: problem === null,
+        description: problem === null ? description : `${description}; ${problem}`,
+      };
+    }),
+  );
 }
 
 function part(name: string, path: string | null, problem: string, advice: string): PartRow {

@@ -1,11 +1,11 @@
-/** CUDA text becomes a cubin: by NVRTC where the addon finds it, else by `nvcc`. */
+/** CUDA text becomes a cubin: by NVRTC where the addon finds one that knows the GPU, else by `nvcc`. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { KernelText } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { wrapNative } from "../addon.js";
 import { type CacheEntry, cacheKey, type KernelCache } from "../cache.js";
-import type { NativeAddon } from "../native.js";
+import type { NativeAddon, NvrtcReport } from "../native.js";
 import { type Probe, probe } from "./probe.js";
 import { findProgram, runProgram } from "./process.js";
 import { firstErrors, type Toolchain } from "./toolchain.js";
@@ -15,29 +15,85 @@ const FLAGS = ["-std=c++17", "-fmad=false"] as const;
 
 /** How to get a compiler for CUDA, for messages. */
 export const CUDA_ADVICE =
-  "install NVRTC (libnvrtc of the CUDA toolkit, or the pip wheel nvidia-cuda-nvrtc on the library path) or nvcc";
+  "install NVRTC (libnvrtc of the CUDA toolkit, or the pip wheel nvidia-cuda-nvrtc on the library path) or nvcc, of CUDA 12.0 or newer";
 
-/** Path of `nvcc`: on `$PATH`, in `$CUDA_HOME/bin`, in `/usr/local/cuda/bin`. */
+/** Paths of every `nvcc`: the program that `$LOSSC_NVCC` names, or else those on `$PATH`, in `$CUDA_HOME/bin`, in `/usr/local/cuda/bin`. */
+async function findNvccs(): Promise<string[]> {
+  const { LOSSC_NVCC: named, CUDA_HOME: home } = process.env;
+  const places = ["nvcc", ...(home ? [join(home, "bin", "nvcc")] : []), "/usr/local/cuda/bin/nvcc"];
+  const paths = await Promise.all((named ? [named] : places).map(findProgram));
+  return paths.filter((path) => path !== null);
+}
+
+/** Path of `nvcc`, whatever its version: the first that is there. */
 export async function findNvcc(): Promise<string | null> {
-  const { CUDA_HOME: home } = process.env;
-  for (const name of ["nvcc", ...(home ? [join(home, "bin", "nvcc")] : []), "/usr/local/cuda/bin/nvcc"]) {
-    const path = await findProgram(name);
-    if (path) return path;
+  return (await findNvccs())[0] ?? null;
+}
+
+/** An `nvcc` whose cubins the driver loads, where there is a driver, or why there is none. */
+export async function findFittingNvcc(
+  cache: KernelCache,
+  addon: NativeAddon | null,
+): Promise<{ readonly path: string } | { readonly path: null; readonly problem: string }> {
+  const driver = addon?.libraries().cuda.version;
+  let problem: string | undefined;
+  for (const path of await findNvccs()) {
+    const reason = await misfitOf(cache, path, driver);
+    if (reason === null) return { path };
+    problem ??= reason;
   }
+  const { LOSSC_NVCC: named } = process.env;
+  const absent = named ? `$LOSSC_NVCC is ${named}, no program` : "not in $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin";
+  return { path: null, problem: problem ?? absent };
+}
+
+/** Why an `nvcc` is not taken; null where it is. One that does not tell its release is. */
+async function misfitOf(cache: KernelCache, path: string, driver: string | undefined): Promise<string | null> {
+  let version: string;
+  try {
+    version = await versionOfNvcc(cache, path);
+  } catch (error) {
+    if (error instanceof LosscError) return error.message;
+    throw error;
+  }
+  const release = /\brelease (\d+\.\d+)/.exec(version)?.[1];
+  if (release === undefined) return null;
+  if (major(release) < OLDEST) return `${path} is of CUDA ${release}, and ${OLDEST}.0 or newer is needed`;
+  if (driver !== undefined && major(release) > major(driver))
+    return `${path} is of CUDA ${release}, too new for the driver, which is of CUDA ${driver}`;
   return null;
 }
 
-/** A compiler for `architecture` (`sm_90`). `COMPILER_NOT_FOUND` where there is neither NVRTC nor nvcc. */
+/** Major version of CUDA that has the barriers of clusters. */
+const OLDEST = 12;
+
+const major = (version: string) => Number.parseInt(version, 10);
+
+/** Why NVRTC cannot compile for `architecture`; null where it can. */
+function misfitOfNvrtc(nvrtc: NvrtcReport | undefined, architecture: string): string | null {
+  if (nvrtc === undefined) return "needs the addon";
+  const { path, version, problem = "libnvrtc is missing", architectures = [] } = nvrtc;
+  if (path === undefined) return problem;
+  // The letter of `sm_90a` names what the same GPU has besides.
+  return architectures.includes(architecture.replace(/[a-z]$/, ""))
+    ? null
+    : `${path} is NVRTC ${version}, which does not know ${architecture}`;
+}
+
+/** A compiler for `architecture` (`sm_90`): NVRTC where it knows the architecture, else nvcc. `COMPILER_NOT_FOUND` where neither is there and fits. */
 export async function openCuda(cache: KernelCache, addon: NativeAddon | null, architecture: string): Promise<Toolchain> {
-  const nvrtc = addon?.libraries().nvrtc;
-  if (addon && nvrtc?.path !== undefined)
+  const libraries = addon?.libraries();
+  const nvrtc = libraries?.nvrtc;
+  const misfit = misfitOfNvrtc(nvrtc, architecture);
+  if (addon && nvrtc && misfit === null)
     return new Nvrtc(cache, architecture, addon, `NVRTC ${nvrtc.version ?? "of unknown version"} (${nvrtc.path})`);
-  const nvcc = await findNvcc();
-  if (nvcc) return new Nvcc(cache, architecture, nvcc);
-  const problem = nvrtc ? (nvrtc.problem ?? "libnvrtc is missing") : "needs the addon";
+  const nvcc = await findFittingNvcc(cache, addon);
+  if (nvcc.path !== null) return new Nvcc(cache, architecture, nvcc.path);
+  const driver = libraries?.cuda.version;
+  const most = driver === undefined ? "" : ` and is of CUDA ${major(driver)} at most, or a newer driver`;
   throw new LosscError(
     "COMPILER_NOT_FOUND",
-    `there is no compiler for CUDA (NVRTC: ${problem}; nvcc: not in $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin): ${CUDA_ADVICE}.`,
+    `there is no compiler for CUDA (NVRTC: ${misfit}; nvcc: ${nvcc.problem}): ${CUDA_ADVICE}, one that knows ${architecture}${most}.`,
   );
 }
 
@@ -123,7 +179,7 @@ class Nvcc extends CudaToolchain {
   }
 
   protected async version(): Promise<string> {
-    return (await probe(this.cache, this.program, "nvcc", () => askNvcc(this.program))).version;
+    return versionOfNvcc(this.cache, this.program);
   }
 
   protected flags(): readonly string[] {
@@ -143,6 +199,10 @@ class Nvcc extends CudaToolchain {
       throw new LosscError("COMPILE_FAILED", `nvcc ${how}: ${firstErrors(output)}.`, { log: output });
     }
   }
+}
+
+async function versionOfNvcc(cache: KernelCache, program: string): Promise<string> {
+  return (await probe(cache, program, "nvcc", () => askNvcc(program))).version;
 }
 
 async function askNvcc(program: string): Promise<Probe> {

@@ -4,9 +4,9 @@ import { nearest } from "../../dsl/nearest.js";
 import { loadAddon, requireAddon, wrapNative } from "../addon.js";
 import { shipsFor } from "../ahead/shipped.js";
 import { defaultCache } from "../cache.js";
-import { CUDA_ADVICE, CXX_ADVICE, findCxx, findNvcc, openCuda, openCxx, type Toolchain } from "../compilers/index.js";
+import { CXX_ADVICE, findCxx, openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { describe } from "../inputs/numbers.js";
-import type { NativeAddon, NativeDevice } from "../native.js";
+import type { CudaDescription, NativeAddon, NativeDevice } from "../native.js";
 import { warnOnce } from "../warnings.js";
 import type { Device, DeviceOptions } from "./device.js";
 import { AddonDevice } from "./native-device.js";
@@ -93,20 +93,30 @@ async function openGpu(ordinal: number): Promise<Device> {
 /** `cuda:0`, or null where there is no GPU, or none that anything could be compiled for. */
 async function openFirstGpu(): Promise<Device | null> {
   const { addon } = loadAddon();
-  if (!addon || !hasGpu(addon)) return null;
-  if (addon.libraries().nvrtc.path === undefined && !(await findNvcc()) && !shipsFor("cuda")) {
-    warnOnce(`there is a GPU but no compiler for it, so the device is cpu: ${CUDA_ADVICE}`);
-    return null;
+  const gpu = addon ? firstGpu(addon) : undefined;
+  if (!gpu) return null;
+  if (!shipsFor("cuda")) {
+    const problem = await openCuda(defaultCache(), addon, gpu.architecture).then(() => null, compilerNotFound);
+    if (problem !== null) {
+      warnOnce(`there is a GPU, but the device is cpu, because ${problem}`);
+      return null;
+    }
   }
   return openGpu(0);
 }
 
-function hasGpu(addon: NativeAddon): boolean {
+/** The message of a `COMPILER_NOT_FOUND`. */
+function compilerNotFound(error: unknown): string {
+  if (error instanceof LosscError && error.code === "COMPILER_NOT_FOUND") return error.message;
+  throw error;
+}
+
+function firstGpu(addon: NativeAddon): CudaDescription | undefined {
   try {
-    return addon.listCuda().length > 0;
+    return addon.listCuda()[0];
   } catch {
     // No driver: an ordinary machine. openDevice("cuda") says what is missing.
-    return false;
+    return undefined;
   }
 }
 

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { scratchFile } from "./support.js";
+import { addonPath, scratchFile } from "./support.js";
 
 test("without cmake and a compiler, building says in one line what is missing and how to add it, and is no failure", () => {
   const path = scratchFile("bin");
@@ -17,3 +17,14 @@ test("without cmake and a compiler, building says in one line what is missing an
   expect(result.stdout).toBe("");
   expect(result.status).toBe(0);
 });
+
+// An addon with sanitizers has the shared one.
+test.skipIf(process.env.LOSSC_ADDON)(
+  "the addon asks the machine for no libstdc++, and for nothing of the C library that only libstdc++ wants",
+  () => {
+    const binary = readFileSync(addonPath, "latin1");
+    expect(binary).toContain("libc.so.6");
+    for (const name of ["libstdc++.so", "GLIBCXX_", "CXXABI_", "arc4random", "_dl_find_object"])
+      expect(binary).not.toContain(name);
+  },
+);

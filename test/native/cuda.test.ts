@@ -179,12 +179,36 @@ describe("the GPU", () => {
     machine.take();
     await it.device.run([run(49152), run(100000), run(99999), run(200000)]);
     const asked = machine.take().entries.filter((entry) => entry.call === "cuFuncSetAttribute");
-    expect(asked.map((entry) => entry.shared)).toEqual([100000, 200000]);
+    expect(asked.flatMap((entry) => entry.shared ?? [])).toEqual([100000, 200000]);
     await expectCode(
       "DEVICE_FAULT",
       () => it.device.run([run(300000)]),
       /asking for 300000 bytes of shared memory for kernel reversed/,
     );
+  });
+
+  test("a kernel with more shared memory than exchanges take gets the multiprocessor's for it, once, and runs where that is refused", async () => {
+    for (const refused of [false, true]) {
+      await using it = await open();
+      const buffer = it.device.allocate(256);
+      const out = new Float32Array(64);
+      const run = (shared: number, kernel = "reversed") =>
+        launch(it.module, kernel, [{ pointer: buffer }, { int: 64 }, { float: 1 }], { elements: 1, block: 64, shared });
+      machine.take();
+      if (refused) machine.failWith("cuFuncSetAttribute:1:1");
+      await it.device.run([
+        { kind: "write", to: buffer, offset: 0, from: Float32Array.from({ length: 64 }, (_, i) => i) },
+        ...[run(4096), run(8192), run(10000), run(8192), run(100000), run(0, "scale")],
+        { kind: "read", from: buffer, offset: 0, to: out },
+      ]);
+      machine.failNoMore();
+      expect([...out]).toEqual(Array.from({ length: 64 }, (_, i) => 63 - i));
+      const asked = machine.take().entries.filter((entry) => entry.call === "cuFuncSetAttribute");
+      expect(asked).toEqual([
+        refused ? { call: "cuFuncSetAttribute", injected: 1 } : { call: "cuFuncSetAttribute", kernel: "reversed", carveout: 100 },
+        { call: "cuFuncSetAttribute", kernel: "reversed", shared: 100000 },
+      ]);
+    }
   });
 
   test("an abort is heard between launches, and nothing is under way afterwards", async () => {

@@ -40,6 +40,7 @@ const numbers: Readonly<Record<string, string>> = {
   multiprocessorCount: "CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT",
   computeCapabilityMajor: "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR",
   computeCapabilityMinor: "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR",
+  preferredSharedCarveout: "CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT",
   streamNonBlocking: "CU_STREAM_NON_BLOCKING",
   blasFloat32: "CUDA_R_32F",
   blasFloat16: "CUDA_R_16F",

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -173,15 +173,24 @@ describe("the CUDA compiler", () => {
     text: 'extern "C" __global__ void k0(float* x) { x[threadIdx.x] *= 2; }\n',
     launches: [],
   };
-  const without = (nvrtc: object): NativeAddon => ({
+  const NVRTC = { path: "/lib/libnvrtc.so", version: "12.4", architectures: ["sm_80", "sm_90"] };
+  const without = (nvrtc: object, cuda: object = {}): NativeAddon => ({
     ...requireAddon("the test"),
-    libraries: () => ({ cuda: {}, nvrtc, cublas: {}, openblas: {} }),
+    libraries: () => ({ cuda, nvrtc, cublas: {}, openblas: {} }),
   });
+  /** The folder of an `nvcc` that says this of itself. */
+  const nvccSaying = (text: string) => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "nvcc"), `#!/bin/sh\necho "${text}"\n`, { mode: 0o755 });
+    return folder;
+  };
+  const release = (version: string) => nvccSaying(`Cuda compilation tools, release ${version}, V${version}.88`);
+  const open = (addon: NativeAddon, architecture: string) => openCuda(new KernelCache(temporaryFolder()), addon, architecture);
 
   test("is NVRTC where the addon finds it", async () => {
     const calls: unknown[] = [];
     const addon: NativeAddon = {
-      ...without({ path: "/lib/libnvrtc.so", version: "12.4" }),
+      ...without(NVRTC),
       compileCuda: async (source, options) => {
         calls.push([source, options]);
         return { binary: Uint8Array.of(1, 2, 3), log: "" };
@@ -196,7 +205,7 @@ describe("the CUDA compiler", () => {
 
   test("that is NVRTC and fails gives its log and the text", async () => {
     const addon: NativeAddon = {
-      ...without({ path: "/lib/libnvrtc.so", version: "12.4" }),
+      ...without(NVRTC),
       compileCuda: () =>
         Promise.reject(Object.assign(new Error("it does not compile"), { code: "COMPILE_FAILED", log: "line 3: error: x" })),
     };
@@ -205,15 +214,64 @@ describe("the CUDA compiler", () => {
     expect(error.log).toBe("line 3: error: x");
   });
 
-  const fixed = existsSync("/usr/local/cuda/bin/nvcc") ? " (skipped: /usr/local/cuda/bin/nvcc is always found)" : "";
-  test.skipIf(fixed !== "")(`that is missing is named, with the way to get one${fixed}`, async () => {
-    withEnvironment({ PATH: temporaryFolder(), CUDA_HOME: undefined });
+  test("that is missing is named, with the way to get one", async () => {
+    withEnvironment({ LOSSC_NVCC: "/nowhere/nvcc" });
     await expectError(
       "COMPILER_NOT_FOUND",
       () => openCuda(new KernelCache(temporaryFolder()), without({ problem: "libnvrtc.so: not there" }), "sm_90"),
       "libnvrtc.so: not there",
       "nvcc",
     );
+  });
+
+  test("is NVRTC for a GPU that it knows, nvcc for one that it does not", async () => {
+    const path = release("13.0");
+    withEnvironment({ PATH: path, CUDA_HOME: undefined });
+    for (const architecture of ["sm_90", "sm_90a", "sm_80"])
+      expect((await open(without(NVRTC), architecture)).description).toContain("NVRTC 12.4");
+    expect((await open(without(NVRTC), "sm_120")).description).toBe(`nvcc (${path}/nvcc)`);
+  });
+
+  test("that does not know the GPU is named, with what would", async () => {
+    withEnvironment({ LOSSC_NVCC: "/nowhere/nvcc" });
+    const problem = "NVRTC: /lib/libnvrtc.so is NVRTC 12.4, which does not know sm_120; nvcc: $LOSSC_NVCC is /nowhere/nvcc";
+    const error = await expectError(
+      "COMPILER_NOT_FOUND",
+      () => open(without(NVRTC), "sm_120"),
+      problem,
+      "one that knows sm_120.",
+    );
+    expect(error.message).not.toContain("driver");
+    const driver = { path: "/lib/libcuda.so.1", version: "12.8" };
+    const advice = "one that knows sm_120 and is of CUDA 12 at most, or a newer driver.";
+    await expectError("COMPILER_NOT_FOUND", () => open(without(NVRTC, driver), "sm_120"), problem, advice);
+  });
+
+  test("is no nvcc whose major version is newer than the driver's, but the next that is not", async () => {
+    const home = temporaryFolder();
+    mkdirSync(join(home, "bin"));
+    copyFileSync(join(release("12.9"), "nvcc"), join(home, "bin", "nvcc"));
+    withEnvironment({ PATH: release("13.0"), CUDA_HOME: home });
+    const addon = without({ problem: "none" }, { path: "/lib/libcuda.so.1", version: "12.4" });
+    expect((await open(addon, "sm_90")).description).toBe(`nvcc (${home}/bin/nvcc)`);
+  });
+
+  test("is no nvcc that is too new or too old", async () => {
+    const addon = without({ problem: "none" }, { path: "/lib/libcuda.so.1", version: "12.4" });
+    for (const [version, reason] of [
+      ["13.0", "/nvcc is of CUDA 13.0, too new for the driver, which is of CUDA 12.4"],
+      ["11.8", "/nvcc is of CUDA 11.8, and 12.0 or newer is needed"],
+    ] as const) {
+      withEnvironment({ LOSSC_NVCC: join(release(version), "nvcc") });
+      await expectError("COMPILER_NOT_FOUND", () => open(addon, "sm_90"), reason);
+    }
+  });
+
+  test("is any nvcc from 12.0 where there is no driver, and one that does not tell its release", async () => {
+    for (const path of [release("13.0"), release("12.0"), nvccSaying("nvcc, built at home")]) {
+      withEnvironment({ PATH: path, CUDA_HOME: undefined });
+      expect((await open(without({ problem: "none" }), "sm_90")).description).toBe(`nvcc (${path}/nvcc)`);
+    }
   });
 
   test.skipIf(nvcc === null)(`is nvcc otherwise${nvcc === null ? " (nvcc is absent)" : ""}`, async () => {

@@ -103,7 +103,10 @@ API int cublasSetStream_v2(Handle* handle, void* stream) {
 }
 
 API int cublasGetProperty(int property, int* value) {
-  *value = property == 0 ? 13 : 0;
+  static const char here = 0;
+  int parts[3] = {};
+  std::sscanf(about(&here, "13.0.0").c_str(), "%d.%d.%d", &parts[0], &parts[1], &parts[2]);
+  *value = parts[property];
   return success;
 }
 

@@ -153,11 +153,16 @@ API Result cuModuleGetFunction(Function** function, Module* module, const char* 
   return success;
 }
 
-/// A kernel may have more than 48 KiB of shared memory once it has asked for it.
+/// A kernel may have more than 48 KiB of shared memory once it has asked for it, and may say how much of a multiprocessor's memory it wants shared.
 API Result cuFuncSetAttribute(Function* function, int attribute, int value) {
   INJECT("cuFuncSetAttribute")
   if (modules.count(function->module) == 0) return invalidHandle;
-  constexpr int maxDynamicShared = 8, mostShared = 227 * 1024;
+  constexpr int maxDynamicShared = 8, preferredCarveout = 9, mostShared = 227 * 1024;
+  if (attribute == preferredCarveout) {
+    if (value < -1 || value > 100) return invalidValue;
+    journal("cuFuncSetAttribute", "\"kernel\":" + quoted(function->name) + ",\"carveout\":" + std::to_string(value));
+    return success;
+  }
   if (attribute != maxDynamicShared || value < 0 || value > mostShared) return invalidValue;
   journal("cuFuncSetAttribute", "\"kernel\":" + quoted(function->name) + ",\"shared\":" + std::to_string(value));
   function->sharedBytes = std::max(function->sharedBytes, value);

@@ -11,7 +11,8 @@ API Result cuInit(unsigned) {
 }
 
 API Result cuDriverGetVersion(int* version) {
-  *version = 13000;
+  const auto wanted = environment("LOSSC_FAKE_DRIVER");
+  *version = wanted.empty() ? 13000 : std::atoi(wanted.c_str());
   return success;
 }
 
@@ -36,7 +37,9 @@ API Result cuDeviceGetName(char* name, int length, int device) {
 
 API Result cuDeviceGetAttribute(int* value, int attribute, int) {
   constexpr int major = 75, minor = 76;
-  *value = attribute == major ? 9 : attribute == minor ? 0 : 1;
+  const auto wanted = environment("LOSSC_FAKE_ARCHITECTURE");
+  const int architecture = wanted.empty() ? 90 : std::atoi(wanted.c_str());
+  *value = attribute == major ? architecture / 10 : attribute == minor ? architecture % 10 : 1;
   return success;
 }
 

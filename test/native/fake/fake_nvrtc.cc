@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <vector>
 
 #include "journal.h"
@@ -84,9 +86,31 @@ int build(Program& program) {
 
 #define API extern "C" __attribute__((visibility("default")))
 
+/// Its version and the architectures that it knows.
+static std::string described() {
+  static const char here = 0;
+  return about(&here, "13.0 75 80 86 87 88 89 90 100 103 110 120 121");
+}
+
+static std::vector<int> architectures() {
+  std::istringstream words(described());
+  std::string version;
+  words >> version;
+  return {std::istream_iterator<int>(words), {}};
+}
+
 API int nvrtcVersion(int* major, int* minor) {
-  *major = 13;
-  *minor = 0;
+  return std::sscanf(described().c_str(), "%d.%d", major, minor) == 2 ? success : invalidInput;
+}
+
+API int nvrtcGetNumSupportedArchs(int* count) {
+  *count = static_cast<int>(architectures().size());
+  return success;
+}
+
+API int nvrtcGetSupportedArchs(int* numbers) {
+  const auto known = architectures();
+  std::copy(known.begin(), known.end(), numbers);
   return success;
 }
 
@@ -106,14 +130,19 @@ API int nvrtcDestroyProgram(Program** program) {
 
 API int nvrtcCompileProgram(Program* program, int count, const char* const* options) {
   std::string list;
-  bool architecture = false;
+  bool architecture = false, known = true;
   for (int i = 0; i < count; ++i) {
     list += (i == 0 ? "" : ",") + quoted(options[i]);
     if (options[i][0] != '-') return invalidOption;
-    architecture = architecture || std::strstr(options[i], "=sm_") != nullptr;
+    const char* real = std::strstr(options[i], "=sm_");
+    if (real == nullptr) continue;
+    architecture = true;
+    const auto numbers = architectures();
+    known = std::find(numbers.begin(), numbers.end(), std::atoi(real + 4)) != numbers.end();
   }
   journal("nvrtcCompileProgram", "\"options\":[" + list + "]");
   if (const int wanted = injected("nvrtcCompileProgram"); wanted != success) return wanted;
+  if (!known) return invalidOption;
   if (!swapPrelude(*program)) return compilation;
   const int result = build(*program);
   // Without a real architecture there is only PTX.

@@ -2,8 +2,11 @@
 // ($LOSSC_FAKE_FAIL="cuMemAlloc_v2:2:1": the first call since the variable was set fails with result 2; several separated by commas).
 #pragma once
 
+#include <dlfcn.h>
+
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -33,6 +36,14 @@ inline std::string quoted(const std::string& text) {
     result += c;
   }
   return result + "\"";
+}
+
+/// What the fake that holds `address` is to say of itself: the first line of the file beside it, `libnvrtc.so.12` having `libnvrtc.so.12.about`.
+inline std::string about(const void* address, const std::string& otherwise) {
+  Dl_info info;
+  std::string line;
+  if (dladdr(address, &info) == 0 || !std::getline(std::ifstream(std::string(info.dli_fname) + ".about"), line)) return otherwise;
+  return line;
 }
 
 /// The result that the test wants of this call, 0 for none.

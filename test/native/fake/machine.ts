@@ -1,7 +1,7 @@
 /** A machine with a fake GPU: the environment that makes the addon take the fakes, and what their journal tells. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { buildFakes } from "./build.js";
 
 /** One call that the fakes were asked for; `call` is the function's name. */
@@ -17,6 +17,14 @@ export interface Launched extends Entry {
   readonly shared: number;
   /** The argument struct, eight bytes a field, as unsigned numbers. */
   readonly arguments: readonly string[];
+}
+
+/** Puts a fake library somewhere else, which says of itself what it is told: `"12.0 80 90"` is an NVRTC 12.0 for sm_80 and sm_90, `"12.4.5"` a cuBLAS. */
+export function installFake(fake: "nvrtc" | "cublas", path: string, about: string): string {
+  mkdirSync(dirname(path), { recursive: true });
+  copyFileSync(buildFakes()[fake], path);
+  writeFileSync(`${path}.about`, `${about}\n`);
+  return path;
 }
 
 export class FakeMachine {
