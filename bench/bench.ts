@@ -23,7 +23,10 @@ export interface BenchOptions {
   readonly svg?: string;
 }
 
-const WARM_UP = 3;
+/** JavaScript that has run a few times only is interpreted: a process that trains has run more. */
+const WARM_UP = 30;
+/** Of calls that take most of a second. */
+const HEAD_WARM_UP = 3;
 
 /** With the place where it happened. */
 function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[] }): Failure[] {
@@ -57,7 +60,9 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
     print(tableOf(measured));
   }
   if (asked("head")) {
-    head = await attempt("head", failed, () => measureHead(device, headShapeOf(kind, quick === true), turns, peers));
+    head = await attempt("head", failed, () =>
+      measureHead(device, headShapeOf(kind, quick === true), { rounds, warmUp: HEAD_WARM_UP }, peers),
+    );
     if (head) {
       failed.push(...failuresAt("from hidden states", head));
       figures.push(...headFiguresOf(head));

@@ -41,9 +41,6 @@ export async function attempt<T>(name: string, failed: Failure[], work: () => Pr
   }
 }
 
-/** JavaScript that has run a few times only is interpreted: a process that trains has run more. */
-const WARM_UP = 30;
-
 /** `milliseconds` of every round. */
 export interface Timing {
   readonly name: string;
@@ -81,7 +78,7 @@ export async function measure(device: Device, shape: Shape, rounds: Rounds, with
     ...Object.values(copies).map((command) => () => steps.native.run([command])),
     ...calls.flatMap(({ run, launches }) => [run, () => steps.native.run(launches.commands)]),
   ];
-  const taken = await race(contestants, { ...rounds, warmUp: WARM_UP }, () => batch.layDown());
+  const taken = await race(contestants, rounds, () => batch.layDown());
   for (const { launches } of calls) launches[Symbol.dispose]();
   const names = Object.keys(copies);
   return {

@@ -33,8 +33,6 @@ export interface Spread {
   readonly resident: boolean;
   /** Bytes of shared memory of a block. */
   readonly shared: number;
-  /** Blocks for which the registers of a multiprocessor must do: the compiler gives a thread no more than that leaves it. */
-  readonly blocks: number;
 }
 
 /** What of a sweep its geometry depends on. */
@@ -50,16 +48,14 @@ interface Chip {
   /** Shared memory that a block can have, after what the system keeps for itself. */
   readonly sharedBytes: number;
   readonly largestCluster: number;
-  /** Threads of a multiprocessor for whose kernels of light losses ({@link blocksOf}) the registers must do. */
-  readonly lightThreads: number;
 }
 
 /** By the least architecture that it holds for. Consumer chips have the cores of their generation without its shared memory, and no clusters worth the name. */
 const CHIPS: readonly { readonly from: number; readonly chip: Chip }[] = [
-  { from: 120, chip: { sharedBytes: 99 * 1024, largestCluster: 1, lightThreads: 1024 } },
-  { from: 90, chip: { sharedBytes: 227 * 1024, largestCluster: 8, lightThreads: 1280 } },
-  { from: 86, chip: { sharedBytes: 99 * 1024, largestCluster: 1, lightThreads: 1024 } },
-  { from: 80, chip: { sharedBytes: 163 * 1024, largestCluster: 1, lightThreads: 1024 } },
+  { from: 120, chip: { sharedBytes: 99 * 1024, largestCluster: 1 } },
+  { from: 90, chip: { sharedBytes: 227 * 1024, largestCluster: 8 } },
+  { from: 86, chip: { sharedBytes: 99 * 1024, largestCluster: 1 } },
+  { from: 80, chip: { sharedBytes: 163 * 1024, largestCluster: 1 } },
 ];
 
 /** Short rows: so many lanes of a warp share one of up to so many packets. A lane has two packets or more, so that what is done once per row is not done by more lanes than needed. */
@@ -93,25 +89,24 @@ export function chipOf(architecture: string): Chip {
 
 /** The geometry of a sweep for cuda and the emulated device. */
 export function spreadOf(architecture: string, shape: RowShape): Spread {
-  const chip = chipOf(architecture);
-  const { sharedBytes, largestCluster } = chip;
+  const { sharedBytes, largestCluster } = chipOf(architecture);
   const packets = Math.ceil(shape.vocab / widthOf(shape)) + 1;
   const short = SHORT.find((entry) => packets <= entry.packets);
   if (short) {
-    const spread = sized({ threads: SHORT_THREADS, lanes: short.lanes, cluster: 1, resident: true }, shape, chip);
+    const spread = sized({ threads: SHORT_THREADS, lanes: short.lanes, cluster: 1, resident: true }, shape);
     if (spread.shared <= sharedBytes) return spread;
   }
   // A kernel of two rows has registers for 512 threads and no more: two blocks of 256 then work in turns, where one of 512 would wait.
   const several = shape.entryBytes.length > 1 ? 2 : 3;
   for (let cluster = 1; cluster <= largestCluster; cluster *= 2) {
     for (const threads of [LONG_THREADS.several, LONG_THREADS.few]) {
-      const spread = sized({ threads, lanes: threads, cluster, resident: true }, shape, chip);
+      const spread = sized({ threads, lanes: threads, cluster, resident: true }, shape);
       if (spread.shared > (cluster < largestCluster ? LONG_BYTES : sharedBytes)) continue;
       const held = Math.floor((sharedBytes + RESERVED) / (spread.shared + RESERVED));
       if (threads === LONG_THREADS.few || held >= several) return spread;
     }
   }
-  return sized({ threads: STREAMED_THREADS, lanes: STREAMED_THREADS, cluster: largestCluster, resident: false }, shape, chip);
+  return sized({ threads: STREAMED_THREADS, lanes: STREAMED_THREADS, cluster: largestCluster, resident: false }, shape);
 }
 
 /** Entries of a packet: 16 bytes of logits. */
@@ -119,21 +114,8 @@ function widthOf({ entryBytes }: RowShape): number {
   return PACKET / (entryBytes[0] as number);
 }
 
-/**
- * Blocks for the registers. 128 for each of 512 threads are enough for any loss, and left to itself the compiler spills to fit more threads. A loss of one row that
- * folds nothing but a maximum and a sum does with fewer, 48 on most chips, and more blocks hide more of each other's waiting.
- */
-function blocksOf(threads: number, { entryBytes, values }: RowShape, { lightThreads }: Chip): number {
-  const light = entryBytes.length === 1 && values <= 2;
-  return Math.floor((light ? lightThreads : 512) / threads);
-}
-
 /** With the shared memory that `Team` and `open` of the prelude cut up; both must agree. */
-export function sized(
-  { threads, lanes, cluster, resident }: Omit<Spread, "shared" | "blocks">,
-  shape: RowShape,
-  chip: Chip,
-): Spread {
+export function sized({ threads, lanes, cluster, resident }: Omit<Spread, "shared">, shape: RowShape): Spread {
   const width = widthOf(shape);
   const part = Math.min(lanes, 32);
   const parts = (cluster * lanes) / part;
@@ -142,7 +124,7 @@ export function sized(
   const share = Math.ceil(Math.ceil(shape.vocab / parts) / width) * width;
   const rounds = Math.ceil((share + (shape.vocab % width === 0 ? 0 : width)) / (part * width));
   const rows = (threads / part) * rounds * part * width * shape.entryBytes.reduce((sum, bytes) => sum + bytes, 0);
-  return { threads, lanes, cluster, resident, shared: exchange + (resident ? rows : 0), blocks: blocksOf(threads, shape, chip) };
+  return { threads, lanes, cluster, resident, shared: exchange + (resident ? rows : 0) };
 }
 
 /** Shared memory of a step's block: what its warps exchange. */

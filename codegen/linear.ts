@@ -69,8 +69,8 @@ function product(p: Expression, q: Expression): Expression {
 /** The sum over the row as a sum of factors times simpler sums; null where nothing comes apart. `sum` makes the fold of a term. */
 export function takenApart(x: Expression, sum: (row: Expression) => Expression): Expression[] | null {
   const terms = termsOf(x);
-  // Without a factor that leaves there is nothing to gain, and every sum costs.
-  if (terms.every(({ factor }) => factor === ONE)) return null;
+  // Without a factor that leaves there is nothing to gain, and every sum costs; but for one that is no sum.
+  if (terms.every(({ factor, row }) => factor === ONE && targetEntry(row) === null)) return null;
   // A factor of 0, or a sum over no entry, makes the product 0 whatever the other is, as in the row.
   return terms.map(({ factor, row }) => absorb(factor, sum(row)));
 }

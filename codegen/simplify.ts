@@ -167,6 +167,16 @@ const vanishes = oncePerNode((x): boolean => {
   }
 });
 
+/** Whether x is 0 already wherever the condition does not hold: one of the masks around it is the same. */
+function hasMask(x: Expression, condition: Expression): boolean {
+  let inner = x;
+  while (inner.op === "where" && is(inner.operands[2] as Expression, 0)) {
+    if (inner.operands[0] === condition) return true;
+    inner = inner.operands[1] as Expression;
+  }
+  return false;
+}
+
 function choice(x: Expression, settle: Settle): Expression {
   const [c, a, b] = x.operands as [Expression, Expression, Expression];
   const known = constantValue(c);
@@ -175,11 +185,7 @@ function choice(x: Expression, settle: Settle): Expression {
   if (c.op === "ne" && c.operands[0] === logits && is(b, 0) && vanishes(a)) return a;
   if (c.op === "not") return settle(where(c.operands[0] as Expression, b, a));
   if (a.op === "where" && a.operands[0] === c) return settle(where(c, a.operands[1] as Expression, b));
-  if (is(b, 0) && a.op === "where" && is(a.operands[2] as Expression, 0)) {
-    // Masks stand in one order, so that one that comes again meets itself.
-    const [d, inner] = a.operands as [Expression, Expression];
-    if (byStructure(d, c) < 0 && !isFiner(d.space, c.space)) return settle(where(d, settle(where(c, inner, 0)), 0));
-  }
+  if (is(b, 0) && hasMask(a, c)) return a;
   if (b.op === "where" && b.operands[0] === c) return settle(where(c, a, b.operands[2] as Expression));
   if (c.op === "ne" && c.operands[0] === a && is(c.operands[1] as Expression, 0) && is(b, 0)) return a;
   return x;

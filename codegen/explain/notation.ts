@@ -56,13 +56,18 @@ export class Notation {
 
   /** `index`: which entry of the vocabulary is meant. `whole`: the definition of a name rather than the name. */
   text(x: Expression, { index = "v", whole = false }: { readonly index?: string; readonly whole?: boolean } = {}): string {
-    return (whole ? this.spelled(x, index) : this.write(x, index)).text;
+    return this.top(x, index, whole).text;
   }
 
   /** As a factor of something else. */
   factor(x: Expression): string {
-    const written = this.write(x, "v");
+    const written = this.top(x, "v");
     return written.level >= PRODUCT ? written.text : `(${written.text})`;
+  }
+
+  /** What was asked for is written whole, however long it is; its parts are not. */
+  private top(x: Expression, index: string, whole = false): Written {
+    return !whole && this.names.has(x) ? this.write(x, index) : this.spell(x, index);
   }
 
   private write(x: Expression, index: string): Written {

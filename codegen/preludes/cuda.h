@@ -152,8 +152,9 @@ struct Lane {
 #define LOSSC_CLUSTER_4 __attribute__((cluster_dims(4, 1, 1)))
 #define LOSSC_CLUSTER_8 __attribute__((cluster_dims(8, 1, 1)))
 
-#define LOSSC_ENTRY(name, K, threads, cluster, blocks, visit)                                                         \
-  extern "C" __global__ void LOSSC_CLUSTER_##cluster __launch_bounds__(threads, blocks) name(const __grid_constant__ K::Args a) { \
+// Room for 512 threads on a multiprocessor is enough, and so for 128 registers each: left to itself, the compiler spills to fit more threads.
+#define LOSSC_ENTRY(name, K, threads, cluster, visit)                                                                 \
+  extern "C" __global__ void LOSSC_CLUSTER_##cluster __launch_bounds__(threads, 512 / threads) name(const __grid_constant__ K::Args a) { \
     const index block = blockIdx.x;                                                                                   \
     const Lane lane{};                                                                                                \
     visit;                                                                                                            \

@@ -190,8 +190,12 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
     if (row.cut())
       each_packet(team, row, [&](int e, int k) {
         if (row.whole(e)) return;
-        LOSSC_UNROLL(1)
-        for (int i = 0; i < W; ++i) write(kept_at(team, row, k)->v, i, row.entry(e + i));
+        if constexpr (sizeof...(Open) > 0) {
+          write(kept_at(team, row, k), 0, row.gather(e));  // they may be all that there is
+        } else {
+          LOSSC_UNROLL(1)
+          for (int i = 0; i < W; ++i) write(kept_at(team, row, k)->v, i, row.entry(e + i));
+        }
       });
   }
   return row;
@@ -404,8 +408,8 @@ template <class K, int THREADS> LOSSC_FN void visit_elements(const typename K::A
   K::tails(a, Block<THREADS>{lane}, first, first + THREADS < a.last ? THREADS : a.last - first);
 }
 
-#define LOSSC_SWEEP(name, K, threads, lanes, cluster, resident, values, blocks) \
-  LOSSC_ENTRY(name, K, threads, cluster, blocks, (visit_rows<K, threads, lanes, cluster, resident, values>(a, lane, block)))
-#define LOSSC_STEP(name, K, threads) LOSSC_ENTRY(name, K, threads, 1, 1, (visit_elements<K, threads>(a, lane, block)))
+#define LOSSC_SWEEP(name, K, threads, lanes, cluster, resident, values) \
+  LOSSC_ENTRY(name, K, threads, cluster, (visit_rows<K, threads, lanes, cluster, resident, values>(a, lane, block)))
+#define LOSSC_STEP(name, K, threads) LOSSC_ENTRY(name, K, threads, 1, (visit_elements<K, threads>(a, lane, block)))
 #define LOSSC_MAP(name, K, threads) \
-  LOSSC_ENTRY(name, K, threads, 1, 1, if (block * threads + lane.thread() < a.n) K::element(a, block * threads + lane.thread()))
+  LOSSC_ENTRY(name, K, threads, 1, if (block * threads + lane.thread() < a.n) K::element(a, block * threads + lane.thread()))

@@ -155,6 +155,23 @@ describe("explainLoss", () => {
     expect(bytes.token).toBe(8 * 1000 + bytes.perToken);
   });
 
+  test("what is long and shared has a name, and is written out where the name is told", () => {
+    const terms = Array.from({ length: 60 }, (_, i) => i + 0.25);
+    const long = defineLoss({
+      name: "long",
+      inputs: { a: "token" },
+      loss(policy, { a }) {
+        const y = terms.reduce<lossc.Expr>((all, by) => add(all, lossc.tanh(mul(by, a))), a);
+        return add(neg(exp(mul(policy.logprobs, y))), lossc.tanh(y));
+      },
+    });
+    const { loss, definitions } = explainLoss(long as unknown as LossDefinition, { dtype: "bf16", vocab: 1000 }).formula;
+    const [{ name, text }] = definitions as [(typeof definitions)[number]];
+    expect(loss.join("")).toContain(`tanh(${name})`);
+    expect(text).toContain("tanh(59.25·a)");
+    expect(loss.join("") + text).not.toContain("…");
+  });
+
   test("names of inputs never mean two things", () => {
     const loss = defineLoss({
       name: "names",

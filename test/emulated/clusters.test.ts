@@ -14,15 +14,13 @@ import { numbersFrom } from "./batch.js";
 import { openPlanted } from "./planted.js";
 
 /** What every row is spread over while it is set. */
-const forced = vi.hoisted(() => ({ spread: null as Omit<Spread, "shared" | "blocks"> | null }));
+const forced = vi.hoisted(() => ({ spread: null as Omit<Spread, "shared"> | null }));
 vi.mock("../../codegen/geometry.js", async (original) => {
   const geometry = await original<typeof import("../../codegen/geometry.js")>();
   return {
     ...geometry,
     spreadOf: (architecture: string, shape: RowShape) =>
-      forced.spread
-        ? geometry.sized(forced.spread, shape, geometry.chipOf(architecture))
-        : geometry.spreadOf(architecture, shape),
+      forced.spread ? geometry.sized(forced.spread, shape) : geometry.spreadOf(architecture, shape),
   };
 });
 
@@ -51,12 +49,7 @@ function inputsFor(loss: LossDefinition, vocab: number): LossInputs {
   return { ...Object.fromEntries(given), lengths: LENGTHS, groups: GROUPS, logits, target_tokens } as unknown as LossInputs;
 }
 
-async function run(
-  device: Device,
-  loss: LossDefinition,
-  vocab: number,
-  spread: Omit<Spread, "shared" | "blocks">,
-): Promise<LossResult> {
+async function run(device: Device, loss: LossDefinition, vocab: number, spread: Omit<Spread, "shared">): Promise<LossResult> {
   forced.spread = spread;
   onTestFinished(() => {
     forced.spread = null;

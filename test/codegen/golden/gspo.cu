@@ -134,8 +134,8 @@ struct K1 {
 
 // ---- entry points ----
 // k0: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2, 5)
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 // k1: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 1, 5)
+LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 1)
 
 }  // namespace lossc
