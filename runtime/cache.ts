@@ -181,8 +181,9 @@ async function makeRoot(root: string): Promise<string> {
 }
 
 /**
- * The entry, if it is whole and ours; with `anyOwner` it may be somebody else's, as the program itself may be. It is read at once: the files are small,
- * and each of the dozen ways to the thread pool and back that they would take can cost more than all of the reading.
+ * The entry, if it is whole and ours; with `anyOwner` it may be somebody else's, as the program itself may be. It is read at once, which is
+ * the one place where the event loop waits for a disk: the files are small, tracing holds the loop longer, and each of the dozen ways to the thread pool and back
+ * can cost more than all of the reading.
  */
 export function readEntry(
   root: string,
