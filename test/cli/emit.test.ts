@@ -1,6 +1,7 @@
 /** `lossc emit`, `lossc devices` and `lossc check`. */
 import { describe, expect, test } from "vitest";
 import type { Plan } from "../../codegen/plan.js";
+import type { DevicesReport } from "../../runtime/cli/devices.js";
 import { failure, folder, lossc, result } from "./lossc.js";
 
 describe("lossc emit", () => {
@@ -57,19 +58,9 @@ function stripComments(text: string): string {
     .trim();
 }
 
-interface Devices {
-  readonly devices: readonly { readonly device: string; readonly available: boolean; readonly description: string }[];
-  readonly parts: readonly {
-    readonly part: string;
-    readonly found: boolean;
-    readonly description: string;
-    readonly advice?: string;
-  }[];
-}
-
 describe("lossc devices", () => {
   test("lists every device and what it uses, for people and for programs", async () => {
-    const report = await result<Devices>(["devices", "--json"]);
+    const report = await result<DevicesReport>(["devices", "--json"]);
     const names = report.devices.map(({ device }) => device);
     expect(names).toEqual(expect.arrayContaining(["cpu", "emulated", "reference"]));
     expect(report.parts.map(({ part }) => part)).toEqual([
@@ -90,7 +81,7 @@ describe("lossc devices", () => {
 
   test("says of what is missing how to mend it", async () => {
     const root = folder({});
-    const report = await result<Devices>(["devices", "--json"], {
+    const report = await result<DevicesReport>(["devices", "--json"], {
       env: { PATH: root, CXX: undefined, LOSSC_ADDON: `${root}/none.node`, LOSSC_CACHE_DIR: `${root}/cache` },
     });
     expect(report.devices.filter(({ available }) => available).map(({ device }) => device)).toEqual(["reference"]);

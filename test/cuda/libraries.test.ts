@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DevicesReport } from "../../runtime/cli/devices.js";
 import { CASE, failure, lossc, PLAIN, result } from "../cli/lossc.js";
 import { installFake } from "../native/fake/machine.js";
 import { fakeMachine } from "./machine.js";
@@ -20,18 +21,8 @@ function nvcc(release: string): string {
   return path;
 }
 
-interface Devices {
-  readonly devices: readonly { readonly device: string; readonly available: boolean; readonly description: string }[];
-  readonly parts: readonly {
-    readonly part: string;
-    readonly found: boolean;
-    readonly description: string;
-    readonly advice?: string;
-  }[];
-}
-
 async function devices(env: NodeJS.ProcessEnv) {
-  const report = await result<Devices>(["devices", "--json"], { env });
+  const report = await result<DevicesReport>(["devices", "--json"], { env });
   const part = (name: string) => report.parts.find((row) => row.part === name);
   return { gpu: report.devices[0], nvrtc: part("NVRTC"), nvcc: part("nvcc"), cublas: part("cuBLAS") };
 }
