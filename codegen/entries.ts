@@ -12,6 +12,9 @@ export interface GradientParts {
   readonly factors: readonly Expression[];
 }
 
+/** Whether it is 0 everywhere. */
+export const isNothing = ({ apart, target }: GradientParts) => constantValue(apart) === 0 && constantValue(target) === 0;
+
 /** Whatever a kernel must know to write the gradient it must know for these: simplified again, they are made of other values than the gradient is. */
 export const gradientParts = oncePerNode((gradient): GradientParts => {
   const at = (value: Expression) => simplifier()(rewriter((x) => (x === isTarget ? value : x))(gradient));

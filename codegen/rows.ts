@@ -19,9 +19,14 @@ export interface LambdaOptions {
   readonly among?: readonly Expression[];
   /** Names that stand for values in place of their usual ones. */
   readonly names?: ReadonlyMap<Expression, string>;
+  /** What it is a function of in place of the rows' entries. */
+  readonly of?: Expression | null;
   /** Token-level values that are known not to be 0. */
   readonly nonZero?: ReadonlySet<Expression>;
 }
+
+/** The name of what is derived from an entry. */
+const DERIVED = "e";
 
 export class Rows {
   /** Names of row and entry. */
@@ -50,16 +55,18 @@ export class Rows {
   }
 
   /** The function of one entry of the rows that gives the roots. */
-  lambda(roots: readonly Expression[], { among, names, nonZero }: LambdaOptions = {}): RowLambda {
+  lambda(roots: readonly Expression[], { among, names, of, nonZero }: LambdaOptions = {}): RowLambda {
     const lines: string[] = [];
     const entry = (x: Expression) => this.opened.get(x)?.entry ?? null;
     const printer = new Printer(lines, "", entry, this.fresh, { outer: this.printer, ...(nonZero && { nonZero }) });
     for (const [x, name] of names ?? []) printer.know(x, name);
+    if (of) printer.know(of, DERIVED);
     printer.expect(roots);
     const used = among ?? this.readBy(roots);
     const rows = (used.length > 0 ? used : [logits as Expression]).map((row) => this.of(row));
-    const texts = roots.map((x) => (x.space === "vocab" ? printer.print(x) : `as_entry(${rows[0]?.entry}, ${printer.print(x)})`));
-    const head = `[&](${rows.map((row) => `auto ${row.entry}`).join(", ")}) {`;
+    const entries = of ? [DERIVED] : rows.map((row) => row.entry);
+    const texts = roots.map((x) => (x.space === "vocab" ? printer.print(x) : `as_entry(${entries[0]}, ${printer.print(x)})`));
+    const head = `[&](${entries.map((name) => `auto ${name}`).join(", ")}) {`;
     const text = (result: string, indent: string) =>
       lines.length === 0
         ? `${head} return ${result}; }`
@@ -67,9 +74,9 @@ export class Rows {
     return { texts, rows: rows.map((row) => row.name), text };
   }
 
-  /** The rows that computing the roots entry by entry reads; folds are done by then. */
-  private readBy(roots: readonly Expression[]): Expression[] {
-    const read = new Set(topological(roots, (x) => x.space !== "vocab"));
+  /** The rows that computing the roots entry by entry reads; folds are done by then, and so may be a value of the entry. */
+  readBy(roots: readonly Expression[], known?: Expression): Expression[] {
+    const read = new Set(topological(roots, (x) => x.space !== "vocab" || x === known));
     return [...this.opened.keys()].filter((row) => read.has(row));
   }
 

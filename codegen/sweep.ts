@@ -3,10 +3,10 @@ import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { logits, neg, weights } from "../dsl/ops/index.js";
 import { Body, type BodyOptions, FOLDS } from "./body.js";
-import { type GradientParts, gradientParts } from "./entries.js";
+import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
-import { Rows } from "./rows.js";
+import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 import { SWEEP } from "./schedule.js";
 import { commentText } from "./text.js";
 import type { trafficOf } from "./traffic.js";
@@ -18,6 +18,8 @@ export class SweepBody extends Body {
   private readonly number: number;
   /** Of a sweep that writes it. */
   private readonly gradient: GradientParts | null;
+  /** What the last sums and the gradient are made of, where that is one exponential of an entry of the logits. */
+  private derived: Expression | null = null;
   /** What is computed of the rows. */
   private readonly roots: readonly Expression[];
   /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
@@ -99,8 +101,10 @@ export class SweepBody extends Body {
       const [first, second] = phases.slice(i) as [Expression[], Expression[] | undefined];
       const together = second && rebased(first, second);
       if (together) {
-        this.met(together);
         i++;
+        // A team may leave it where the logits lie, so nothing may ask for these any more.
+        if (i === phases.length - 1) this.derived = this.derivedOf(together);
+        this.met(together);
       } else this.phase(first);
     }
   }
@@ -116,14 +120,23 @@ export class SweepBody extends Body {
     how: "fold" | "fold_part",
     folds: readonly Expression[],
     indent: string,
-    names?: ReadonlyMap<Expression, string>,
+    options: LambdaOptions = {},
   ): string {
-    const lambda = this.rows.lambda(
-      folds.map((x) => x.operands[0] as Expression),
-      names && { names },
-    );
+    const lambda = this.rows.lambda(folds.map(operandOf), options);
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
-    return `${how}<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`, indent)}, ${lambda.rows.join(", ")})`;
+    const rows = this.taken("derive", lambda, options, indent);
+    return `${how}<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`, indent)}, ${rows})`;
+  }
+
+  /** What a fold or the store takes: rows, or the logits' by the function of an entry that gives `of`. */
+  private taken(how: "derive" | "derived", { rows }: RowLambda, { of, names }: LambdaOptions, indent: string): string {
+    if (!of) return rows.join(", ");
+    const lambda = this.rows.lambda([of], names && { names });
+    return `${how}(${this.gradientBuffer()}, place, ${lambda.rows.join(", ")}, ${lambda.text(lambda.texts.join(", "), indent)})`;
+  }
+
+  private gradientBuffer(): string {
+    return this.args.buffer(this.options.buffers.gradient(), true);
   }
 
   /** Defines folds by what the lines return, in their order: lines that only a team whose row is read runs. */
@@ -146,7 +159,7 @@ export class SweepBody extends Body {
   private met({ maxima, sums, rules }: Rebased): void {
     const own = new Map(maxima.map((x) => [x, this.fresh("m")]));
     const first = this.foldCall("fold_part", maxima, "      ");
-    const second = this.foldCall("fold_part", sums, "      ", own);
+    const second = this.foldCall("fold_part", sums, "      ", { names: own, of: this.derived });
     this.folded(
       [...maxima, ...sums],
       [
@@ -158,29 +171,45 @@ export class SweepBody extends Body {
     );
   }
 
-  private storeGradient({ apart, target, factors }: GradientParts): void {
-    const out = this.args.buffer(this.options.buffers.gradient(), true);
-    const nothing = constantValue(apart) === 0 && constantValue(target) === 0;
-    if (nothing) {
+  /** The exponential of the logits' entry that alone tells sums and gradient of the row; null where they ask for more. */
+  private derivedOf({ maxima, sums }: Rebased): Expression | null {
+    const { gradient, rows } = this;
+    if (!gradient || isNothing(gradient)) return null;
+    const { apart, target } = gradient;
+    const isExponential = ({ op, operands: [a] }: Expression) =>
+      op === "exp" && a?.op === "sub" && maxima.includes(a.operands[1] as Expression);
+    const found = topological([apart], (x) => x.space !== "vocab").find(isExponential);
+    if (!found || rows.readBy([found]).some((row) => row !== logits)) return null;
+    return rows.readBy([...sums.map(operandOf), apart, target], found).length === 0 ? found : null;
+  }
+
+  private storeGradient(gradient: GradientParts): void {
+    const { apart, target, factors } = gradient;
+    const out = this.gradientBuffer();
+    if (isNothing(gradient)) {
       this.lines.push(`    fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`);
       return;
     }
     const zeros = factors.map((x) => `${this.printer.operand(x)} == 0.0f`);
     const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
-    const among = this.rows.withLogits([apart, target]);
     const single = factors.length === 1 ? (factors[0] as Expression) : null;
     const nonZero = new Set(single ? [single, neg(single) as Expression] : []);
-    const map = this.rows.lambda([apart], { among, nonZero });
-    const mend = this.rows.lambda([target], { among, nonZero });
+    const among = this.derived ? [logits as Expression] : this.rows.withLogits([apart, target]);
+    const options = { among, nonZero, of: this.derived };
+    const map = this.rows.lambda([apart], options);
+    const mend = this.rows.lambda([target], options);
     const indent = " ".repeat(19);
+    const rows = this.taken("derived", map, { of: this.derived }, indent);
     this.lines.push(
       `    store_gradient(team, ${out}, place, t, ${this.args.size("vocab")}, target, ${this.status()}, ${zero ? `either(!reads, ${zero})` : "!reads"},`,
       `${indent}${map.text(map.texts[0] as string, indent)},`,
       `${indent}${mend.text(mend.texts[0] as string, indent)},`,
-      `${indent}${map.rows.join(", ")});`,
+      `${indent}${rows});`,
     );
   }
 }
+
+const operandOf = ({ operands: [x] }: Expression) => x as Expression;
 
 /** The largest parts of a vocabulary expression that do not depend on the entry. */
 function tokenPartsOf(root: Expression): Expression[] {

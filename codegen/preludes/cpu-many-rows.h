@@ -20,7 +20,31 @@ template <class T, class... Open>
 LOSSC_FN Rows<T> open(const Team<kLanes>& team, const PerRow<Mask>& reads, const T* p, const Tokens& t, index vocab, const Open&... before) {
   return open(team, reads, p, place_of(nullptr, t, 0), vocab, before...);
 }
-template <class T> LOSSC_FN PerRow<Packet> at(const Rows<T>& rows, const PerRow<Mask>& i) {
+// Rows by what a function makes of their entries: for the fold that may leave that, and for the store that may find it.
+template <bool FOLDED, class T, class F>
+struct RowsDerived {
+  Rows<T> rows;
+  T* out;
+  Mask places;
+  F f;
+  LOSSC_FN bool visits(int r) const { return rows.visits(r); }
+  LOSSC_FN auto row(int r) const {
+    const auto of_entry = [f = f, r](auto z) LOSSC_INLINE { return f(entries_of(r, z)).v; };
+    if constexpr (FOLDED) return derive(out, index(places[r]), rows.row(r), of_entry);
+    else return derived(out, index(places[r]), rows.row(r), of_entry);
+  }
+};
+template <class T, class F> LOSSC_FN RowsDerived<true, T, F> derive(T* out, const Places& place, const Rows<T>& rows, const F& f) {
+  return {rows, out, place.at, f};
+}
+template <class T, class F> LOSSC_FN RowsDerived<false, T, F> derived(T* out, const Places& place, const Rows<T>& rows, const F& f) {
+  return {rows, out, place.at, f};
+}
+LOSSC_OF_ROWS(is_absent)
+template <class T> LOSSC_FN auto absent(const Rows<T>&, const PerRow<Packet>& z) { return z == -LOSSC_INFINITY; }
+template <bool FOLDED, class T, class F> LOSSC_FN auto absent(const RowsDerived<FOLDED, T, F>&, const PerRow<Packet>& e) { return is_absent(e); }
+
+template <class Rows> LOSSC_FN PerRow<Packet> at(const Rows& rows, const PerRow<Mask>& i) {
   Packet r{};
   for (int l = 0; l < kLanes; ++l)
     if (rows.visits(l)) r[l] = at(rows.row(l), index(i.v[l]));
@@ -64,7 +88,7 @@ template <int N> LOSSC_FN Values<N, Packet> packets_of(const Values<N, Entries<P
 }
 
 template <class... F, class Map, class First, class... Others>
-LOSSC_FN auto fold(const Team<kLanes>&, const Map& map, const Rows<First>& first, const Rows<Others>&... others) {
+LOSSC_FN auto fold(const Team<kLanes>&, const Map& map, const First& first, const Others&... others) {
   using All = Folds<F...>;
   Packet acc[All::N][kLanes];
   for (int r = 0; r < kLanes; ++r) {
@@ -83,12 +107,12 @@ template <class T> LOSSC_FN void fill_row(const Team<kLanes>&, T* out, const Pla
   for (int r = 0; r < place.count; ++r) fill_row(Team<1>{}, out, place.at[r], vocab, v);
 }
 
-template <class T, class Map, class Mend, class... Others>
+template <class T, class Map, class Mend, class Logits, class... Others>
 LOSSC_FN void store_gradient(const Team<kLanes>&, T* out, const Places& place, const Tokens& t, index vocab, const PerRow<Mask>& target,
-                             unsigned* status, const PerRow<Mask>& zero, const Map& map, const Mend& mend, const Rows<T>& logits,
-                             const Rows<Others>&... others) {
+                             unsigned* status, const PerRow<Mask>& zero, const Map& map, const Mend& mend, const Logits& logits,
+                             const Others&... others) {
   const auto z = at(logits, target);
-  const auto mended = select(z == -LOSSC_INFINITY, 0.0f, mend(z, at(others, target)...));
+  const auto mended = select(absent(logits, z), 0.0f, mend(z, at(others, target)...));
   for (int r = 0; r < t.count; ++r) {
     const index at = place.at[r];
     if (in_row(r, zero)) {

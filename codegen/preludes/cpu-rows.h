@@ -31,6 +31,57 @@ struct Row {
 template <class T, class... Open>
 LOSSC_FN Row<T> open(const Team<1>&, bool, const T* p, index place, index vocab, const Open&...) { return {p + place * vocab, vocab, vocab}; }
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, i); }
+template <class T> LOSSC_FN Packet packet_at(const Row<T>& row, index i) { return widen_packet(row.data + i); }
+template <class T> LOSSC_FN Packet edge_at(const Row<T>& row, index i, index left) { return edge_packet(row.data + i, left); }
+// Whether the entry is none of the vocabulary's.
+template <class T, class V> LOSSC_FN auto absent(const Row<T>&, const V& z) { return z == -LOSSC_INFINITY; }
+
+// A row by what a function, which is nowhere negative, makes of its entries: -0 stands for those that are absent. What float32 holds is left in the row of
+// the gradient by the fold that needs it, and is there when the gradient is stored over it; narrower rows compute it again.
+constexpr float kAbsent = -0.0f;
+LOSSC_FN bool is_absent(float e) { return as_bits(e) == as_bits(kAbsent); }
+LOSSC_FN Mask is_absent(Packet e) { return (Bits)e == as_bits(kAbsent); }
+template <class T, class F>
+struct Derived {
+  Row<T> row;
+  F f;
+  index count = row.count;
+  LOSSC_FN int expect(index i) const { return row.expect(i); }
+  template <class V> LOSSC_FN V of(V z) const { return select(absent(row, z), kAbsent, f(z)); }
+};
+template <class T, class F> LOSSC_FN float at(const Derived<T, F>& from, index i) { return from.of(at(from.row, i)); }
+template <class T, class F> LOSSC_FN Packet packet_at(const Derived<T, F>& from, index i) { return from.of(packet_at(from.row, i)); }
+template <class T, class F> LOSSC_FN Packet edge_at(const Derived<T, F>& from, index i, index left) { return from.of(edge_at(from.row, i, left)); }
+template <class T, class F, class V> LOSSC_FN auto absent(const Derived<T, F>&, const V& e) { return is_absent(e); }
+
+template <class F>
+struct Leaving {
+  Derived<float, F> from;
+  float* to;
+  index count = from.count;
+  LOSSC_FN int expect(index i) const { return from.expect(i); }
+};
+template <class F> LOSSC_FN Packet packet_at(const Leaving<F>& leaving, index i) { return narrow_packet(packet_at(leaving.from, i), leaving.to + i); }
+template <class F> LOSSC_FN Packet edge_at(const Leaving<F>& leaving, index i, index left) {
+  return narrow_edge(edge_at(leaving.from, i, left), leaving.to + i, left);
+}
+struct Left {
+  const float* data;
+  Row<float> row;
+  index count = row.count;
+  LOSSC_FN int expect(index i) const { return row.expect(i); }
+};
+LOSSC_FN float at(const Left& left, index i) { return left.data[i]; }
+LOSSC_FN Packet packet_at(const Left& left, index i) { return widen_packet(left.data + i); }
+LOSSC_FN Packet edge_at(const Left& left, index i, index count) { return edge_packet(left.data + i, count); }
+template <class V> LOSSC_FN auto absent(const Left&, const V& e) { return is_absent(e); }
+
+template <class T, class F> LOSSC_FN Derived<T, F> derive(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
+template <class T, class F> LOSSC_FN Derived<T, F> derived(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
+template <class F> LOSSC_FN Leaving<F> derive(float* out, index place, const Row<float>& row, const F& f) {
+  return {{row, f}, out + place * row.count};
+}
+template <class F> LOSSC_FN Left derived(float* out, index place, const Row<float>& row, const F&) { return {out + place * row.count, row}; }
 
 // The lanes of a packet in one number, by halves: sums in float64, and what rounding does not touch as it is.
 template <class F> LOSSC_FN Doubles folded_halves(Packet x) {
@@ -52,26 +103,26 @@ template <class F> LOSSC_FN double fold_lanes(Packet x) {
 
 // Folds map(entry, …) over rows that are read together, lane by lane.
 template <class All, class Map, class First, class... Others>
-LOSSC_FN auto fold_packets(const Map& map, const Row<First>& first, const Row<Others>&... others) {
+LOSSC_FN auto fold_packets(const Map& map, const First& first, const Others&... others) {
   constexpr int kChains = 4;  // independent accumulators: they hide latency and keep a long sum accurate
   Values<All::N, Packet> acc[kChains];
   for (auto& a : acc) a = All::template identity<Packet>();
   const auto at_packet = [&](index i) LOSSC_INLINE {
     if (All::kOrdered) (first.expect(i), ..., others.expect(i));
-    return map(widen_packet(first.data + i), widen_packet(others.data + i)...);
+    return map(packet_at(first, i), packet_at(others, i)...);
   };
   index i = 0;
   for (; i + kChains * kLanes <= first.count; i += kChains * kLanes)
     for (int c = 0; c < kChains; ++c) acc[c] = All::merge(acc[c], at_packet(i + c * kLanes));
   for (; i + kLanes <= first.count; i += kLanes) acc[0] = All::merge(acc[0], at_packet(i));
   if (const index left = first.count - i; left > 0) {
-    const auto edge = map(edge_packet(first.data + i, left), edge_packet(others.data + i, left)...);
+    const auto edge = map(edge_at(first, i, left), edge_at(others, i, left)...);
     for (int k = 0; k < All::N; ++k) acc[1].v[k] = select(kPlaces < int(left), All::merge(acc[1], edge).v[k], acc[1].v[k]);
   }
   return All::merge(All::merge(acc[0], acc[1]), All::merge(acc[2], acc[3]));
 }
 
-template <class... F, class Map, class... T> LOSSC_FN auto fold(const Team<1>&, const Map& map, const Row<T>&... rows) {
+template <class... F, class Map, class... Rows> LOSSC_FN auto fold(const Team<1>&, const Map& map, const Rows&... rows) {
   const auto all = fold_packets<Folds<F...>>(map, rows...);
   Values<sizeof...(F), float> r;
   int k = 0;
@@ -91,17 +142,17 @@ LOSSC_FN Values<N + K, V> meet(const Team&, const Values<N, V>& maxima, const Va
   return r;
 }
 
-// Stores map(entry, …) for every entry of the rows and `mended` for the target's; where the first row, the logits, is -inf, 0. Writes over
+// Stores map(entry, …) for every entry of the rows and `mended` for the target's; where the first row's, the logits', is absent, 0. Writes over
 // the row that it reads, if asked to. False where something stored is not finite. SHORT: no branch depends on where the target is, which cannot be foretold.
-template <bool SHORT, class T, class Map, class... Others>
-LOSSC_FN bool store_packets(T* to, index target, float mended, const Map& map, const Row<T>& logits, const Row<Others>&... others) {
+template <bool SHORT, class T, class Map, class Logits, class... Others>
+LOSSC_FN bool store_packets(T* to, index target, float mended, const Map& map, const Logits& logits, const Others&... others) {
   Packet poison{};  // 0 · finite is 0
-  const auto gradient = [&](index i, Packet z, Packet g) { return select(kPlaces == int(target - i), mended, select(z == -LOSSC_INFINITY, 0.0f, g)); };
+  const auto gradient = [&](index i, Packet z, Packet g) { return select(kPlaces == int(target - i), mended, select(absent(logits, z), 0.0f, g)); };
   const auto pass = [&](index begin, index end, auto mends) LOSSC_INLINE {
     for (index i = begin; i < end; i += kLanes) {
       (logits.expect(i), ..., others.expect(i));
-      const Packet z = widen_packet(logits.data + i), g = map(z, widen_packet(others.data + i)...);
-      const Packet stored = mends.value ? gradient(i, z, g) : select(z == -LOSSC_INFINITY, 0.0f, g);
+      const Packet z = packet_at(logits, i), g = map(z, packet_at(others, i)...);
+      const Packet stored = mends.value ? gradient(i, z, g) : select(absent(logits, z), 0.0f, g);
       poison = fma_(narrow_packet(stored, to + i), Packet{}, poison);
     }
   };
@@ -112,18 +163,18 @@ LOSSC_FN bool store_packets(T* to, index target, float mended, const Map& map, c
     pass(hot + kLanes, whole, Known<false>());
   }
   if (const index left = logits.count - whole; left > 0) {
-    const Packet z = edge_packet(logits.data + whole, left);
-    const Packet g = gradient(whole, z, map(z, edge_packet(others.data + whole, left)...));
+    const Packet z = edge_at(logits, whole, left);
+    const Packet g = gradient(whole, z, map(z, edge_at(others, whole, left)...));
     const Packet stored = narrow_edge(g, to + whole, left);
     poison = fma_(select(kPlaces < int(left), stored, 0.0f), Packet{}, poison);
   }
   return !any(poison != poison);
 }
 
-template <class T, class Map, class Mend, class... Others>
-LOSSC_FN bool store_row(const Team<1>&, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Row<T>& logits,
-                        const Row<Others>&... others) {
-  const float z = at(logits, target), mended = z == -LOSSC_INFINITY ? 0.0f : mend(z, at(others, target)...);
+template <class T, class Map, class Mend, class Logits, class... Others>
+LOSSC_FN bool store_row(const Team<1>&, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Logits& logits,
+                        const Others&... others) {
+  const float z = at(logits, target), mended = absent(logits, z) ? 0.0f : mend(z, at(others, target)...);
   return store_packets<false>(out + place * vocab, target, mended, map, logits, others...);
 }
 

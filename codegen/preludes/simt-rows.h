@@ -261,6 +261,19 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
   return (poison & 0x7fff7fffu) == 0;
 }
 
+// A row by what a function makes of its entries: lanes compute that again where it is asked for, from what they hold of the row.
+template <class Row, class F> struct Derived { Row row; F f; };
+template <class T, class Row, class F> LOSSC_FN Derived<Row, F> derive(T*, index, const Row& row, const F& f) { return {row, f}; }
+template <class T, class Row, class F> LOSSC_FN Derived<Row, F> derived(T*, index, const Row& row, const F& f) { return {row, f}; }
+template <class... Folded, class Team, class Map, class Row, class F>
+LOSSC_FN auto fold_part(const Team& team, const Map& map, const Derived<Row, F>& from) {
+  return fold_part<Folded...>(team, [&](auto z) { return map(from.f(z)); }, from.row);
+}
+template <class Team, class T, class Map, class Mend, class Row, class F>
+LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Derived<Row, F>& from) {
+  return store_row(team, out, place, vocab, target, [&](auto z) { return map(from.f(z)); }, [&](auto z) { return mend(from.f(z)); }, from.row);
+}
+
 template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index place, index vocab, float v) {
   if (place < 0) return;
   const auto row = run_of<Team, kPacket<T>, true>(team, out, place, vocab);

@@ -24,9 +24,9 @@ struct K0 {
     double c0;        // clip_low_threshold
     double c1;        // clip_high_threshold
     const float* p5;  // advantages
-    float* p6;        // a value per token
-    float* p7;        // logprobs
-    bf16* p8;         // gradient of logits
+    bf16* p6;         // gradient of logits
+    float* p7;        // a value per token
+    float* p8;        // logprobs
     index tokens;
     double* p9;       // a partial fold per chunk
     unsigned* p10;    // arrivals
@@ -46,7 +46,7 @@ struct K0 {
     const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m6 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r8 = f7.v[0];  // max over the row
@@ -54,18 +54,18 @@ struct K0 {
     const auto v10 = logprob_(r5, r8, r9);
     const auto v11 = clamp_(exp_(v10 - x1), x2, x3);
     const auto v12 = select(x0 != 0.0f, -(x0 * ((v11 * v10) * x4)), 0.0f);
-    put(team, a.p6, t, v12);
-    put(team, a.p7, t, v10);
+    put(team, a.p7, t, v12);
+    put(team, a.p8, t, v10);
     flag_non_finite(a.p3, 1, t, v12);
     const auto v13 = chain_(-chain_(x0, x4), v11);
     const auto v14 = 1.0f / r9;
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto z) { return -v13 * (exp_from_(z, r8) * v14); },
-                   [&](auto z) { return v13 * (1.0f - (exp_from_(z, r8) * v14)); },
-                   row);
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
+                   [&](auto e) { return -v13 * (e * v14); },
+                   [&](auto e) { return v13 * (1.0f - (e * v14)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r8); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);
   }
 };
 

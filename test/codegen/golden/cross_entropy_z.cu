@@ -21,9 +21,9 @@ struct K0 {
     const int* p2;    // target_tokens
     unsigned* p3;     // status
     double c0;        // z_coefficient
-    float* p4;        // a value per token
-    float* p5;        // logprobs
-    bf16* p6;         // gradient of logits
+    bf16* p4;         // gradient of logits
+    float* p5;        // a value per token
+    float* p6;        // logprobs
     index tokens;
     double* p7;       // a partial fold per chunk
     unsigned* p8;     // arrivals
@@ -40,7 +40,7 @@ struct K0 {
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
@@ -48,25 +48,25 @@ struct K0 {
     const auto v7 = r5 + log_(r6);
     const auto v8 = logprob_(r2, r5, r6);
     const auto v9 = select(x0 != 0.0f, x0 * ((x1 * (v7 * v7)) - v8), 0.0f);
-    put(team, a.p4, t, v9);
-    put(team, a.p5, t, v8);
+    put(team, a.p5, t, v9);
+    put(team, a.p6, t, v8);
     flag_non_finite(a.p3, 1, t, v9);
     const auto v10 = chain_(chain_(x0, x1), 2.0f * v7);
     const auto v11 = -x0;
     const auto v12 = 1.0f / r6;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, (v10 == 0.0f) & (v11 == 0.0f)),
-                   [&](auto z) {
-                     const auto v13 = exp_from_(z, r5) * v12;
+    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v10 == 0.0f) & (v11 == 0.0f)),
+                   [&](auto e) {
+                     const auto v13 = e * v12;
                      return chain_(v10, v13) + chain_(x0, v13);
                    },
-                   [&](auto z) {
-                     const auto v14 = exp_from_(z, r5) * v12;
+                   [&](auto e) {
+                     const auto v14 = e * v12;
                      return chain_(v10, v14) + chain_(v11, 1.0f - v14);
                    },
-                   row);
+                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);
   }
 };
 

@@ -23,9 +23,9 @@ struct K0 {
     double c0;        // beta
     const float* p4;  // logprobs
     const float* p5;  // advantages
-    float* p6;        // a value per token
-    float* p7;        // logprobs
-    bf16* p8;         // gradient of logits
+    bf16* p6;         // gradient of logits
+    float* p7;        // a value per token
+    float* p8;        // logprobs
     index tokens;
     double* p9;       // a partial fold per chunk
     unsigned* p10;    // arrivals
@@ -44,7 +44,7 @@ struct K0 {
     const auto f6 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m5 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m5)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m5); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r7 = f6.v[0];  // max over the row
@@ -53,18 +53,18 @@ struct K0 {
     const auto v10 = logprob_(r4, r7, r8);
     const auto v11 = v10 - x2;
     const auto v12 = select(x0 != 0.0f, x0 * ((v9 * pow_(v11, 2.0f)) - (v10 * x3)), 0.0f);
-    put(team, a.p6, t, v12);
-    put(team, a.p7, t, v10);
+    put(team, a.p7, t, v12);
+    put(team, a.p8, t, v10);
     flag_non_finite(a.p3, 1, t, v12);
     const auto v13 = chain_(chain_(x0, v9), 2.0f * pow_(v11, 1.0f)) + chain_(-x0, x3);
     const auto v14 = 1.0f / r8;
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto z) { return -v13 * (exp_from_(z, r7) * v14); },
-                   [&](auto z) { return v13 * (1.0f - (exp_from_(z, r7) * v14)); },
-                   row);
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
+                   [&](auto e) { return -v13 * (e * v14); },
+                   [&](auto e) { return v13 * (1.0f - (e * v14)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r7); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);
   }
 };
 

@@ -21,9 +21,9 @@ struct K0 {
     const int* p2;    // target_tokens
     unsigned* p3;     // status
     double c0;        // gamma
-    float* p4;        // a value per token
-    float* p5;        // logprobs
-    bf16* p6;         // gradient of logits
+    bf16* p4;         // gradient of logits
+    float* p5;        // a value per token
+    float* p6;        // logprobs
     index tokens;
     double* p7;       // a partial fold per chunk
     unsigned* p8;     // arrivals
@@ -40,7 +40,7 @@ struct K0 {
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
@@ -50,19 +50,19 @@ struct K0 {
     const auto v9 = 1.0f - v8;
     const auto v10 = pow_(v9, x1);
     const auto v11 = select(x0 != 0.0f, -(x0 * (v10 * v7)), 0.0f);
-    put(team, a.p4, t, v11);
-    put(team, a.p5, t, v7);
+    put(team, a.p5, t, v11);
+    put(team, a.p6, t, v7);
     flag_non_finite(a.p3, 1, t, v11);
     const auto v12 = select(x1 == 0.0f, 0.0f, chain_(-chain_(x0, v7), x1 * pow_(v9, x1 - 1.0f)));
     const auto v13 = chain_(-x0, v10) + chain_(-v12, v8);
     const auto v14 = 1.0f / r6;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto z) { return -v13 * (exp_from_(z, r5) * v14); },
-                   [&](auto z) { return v13 * (1.0f - (exp_from_(z, r5) * v14)); },
-                   row);
+    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
+                   [&](auto e) { return -v13 * (e * v14); },
+                   [&](auto e) { return v13 * (1.0f - (e * v14)); },
+                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);
   }
 };
 

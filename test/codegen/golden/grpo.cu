@@ -26,9 +26,9 @@ struct K0 {
     const float* p6;  // advantages
     double c1;        // clip_low_threshold
     double c2;        // clip_high_threshold
-    float* p7;        // a value per token
-    float* p8;        // logprobs
-    bf16* p9;         // gradient of logits
+    bf16* p7;         // gradient of logits
+    float* p8;        // a value per token
+    float* p9;        // logprobs
     index tokens;
     double* p10;      // a partial fold per chunk
     unsigned* p11;    // arrivals
@@ -50,7 +50,7 @@ struct K0 {
     const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m8 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m8)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r10 = f9.v[0];  // max over the row
@@ -62,21 +62,21 @@ struct K0 {
     const auto v16 = v15 * x4;
     const auto v17 = clamp_(v15, x5, x6) * x4;
     const auto v18 = select(x0 != 0.0f, x0 * ((x1 * ((v14 - v13) - 1.0f)) - min_(v16, v17)), 0.0f);
-    put(team, a.p7, t, v18);
-    put(team, a.p8, t, v12);
+    put(team, a.p8, t, v18);
+    put(team, a.p9, t, v12);
     flag_non_finite(a.p3, 1, t, v18);
     const auto v19 = chain_(x0, x1);
     const auto v20 = chain_(select(v16 == v17, -(x0 * 0.5f), -x0), x4);
     const auto v21 = select((v15 >= x5) & (v15 <= x6), select(v17 > v16, 0.0f, v20), 0.0f) + select(v16 > v17, 0.0f, v20);
     const auto v22 = (v19 - chain_(v19, v14)) + chain_(v21, v15);
     const auto v23 = 1.0f / r11;
-    store_gradient(team, a.p9, place, t, a.vocab, target, a.p3, either(!reads, v22 == 0.0f),
-                   [&](auto z) { return -v22 * (exp_from_(z, r10) * v23); },
-                   [&](auto z) { return v22 * (1.0f - (exp_from_(z, r10) * v23)); },
-                   row);
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v22 == 0.0f),
+                   [&](auto e) { return -v22 * (e * v23); },
+                   [&](auto e) { return v22 * (1.0f - (e * v23)); },
+                   derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r10); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p10, a.p11, a.p12);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p8, a.p10, a.p11, a.p12);
   }
 };
 

@@ -22,9 +22,9 @@ struct K0 {
     unsigned* p3;     // status
     const float* p4;  // logprobs
     const float* p5;  // advantages
-    float* p6;        // a value per token
-    float* p7;        // logprobs
-    bf16* p8;         // gradient of logits
+    bf16* p6;         // gradient of logits
+    float* p7;        // a value per token
+    float* p8;        // logprobs
     index tokens;
     double* p9;       // a partial fold per chunk
     unsigned* p10;    // arrivals
@@ -42,7 +42,7 @@ struct K0 {
     const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m4 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m4)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m4); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
@@ -50,18 +50,18 @@ struct K0 {
     const auto v8 = logprob_(r3, r6, r7);
     const auto v9 = exp_(v8 - x1);
     const auto v10 = select(x0 != 0.0f, -(x0 * (v9 * x2)), 0.0f);
-    put(team, a.p6, t, v10);
-    put(team, a.p7, t, v8);
+    put(team, a.p7, t, v10);
+    put(team, a.p8, t, v8);
     flag_non_finite(a.p3, 1, t, v10);
     const auto v11 = chain_(-chain_(x0, x2), v9);
     const auto v12 = 1.0f / r7;
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, v11 == 0.0f),
-                   [&](auto z) { return -v11 * (exp_from_(z, r6) * v12); },
-                   [&](auto z) { return v11 * (1.0f - (exp_from_(z, r6) * v12)); },
-                   row);
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v11 == 0.0f),
+                   [&](auto e) { return -v11 * (e * v12); },
+                   [&](auto e) { return v11 * (1.0f - (e * v12)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r6); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);
   }
 };
 

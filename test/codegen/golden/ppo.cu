@@ -24,9 +24,9 @@ struct K0 {
     const float* p5;  // advantages
     double c0;        // clip_low_threshold
     double c1;        // clip_high_threshold
-    float* p6;        // a value per token
-    float* p7;        // logprobs
-    bf16* p8;         // gradient of logits
+    bf16* p6;         // gradient of logits
+    float* p7;        // a value per token
+    float* p8;        // logprobs
     index tokens;
     double* p9;       // a partial fold per chunk
     unsigned* p10;    // arrivals
@@ -46,7 +46,7 @@ struct K0 {
     const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m6 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r8 = f7.v[0];  // max over the row
@@ -56,20 +56,20 @@ struct K0 {
     const auto v12 = v11 * x2;
     const auto v13 = clamp_(v11, x3, x4) * x2;
     const auto v14 = select(x0 != 0.0f, -(x0 * min_(v12, v13)), 0.0f);
-    put(team, a.p6, t, v14);
-    put(team, a.p7, t, v10);
+    put(team, a.p7, t, v14);
+    put(team, a.p8, t, v10);
     flag_non_finite(a.p3, 1, t, v14);
     const auto v15 = chain_(select(v12 == v13, -(x0 * 0.5f), -x0), x2);
     const auto v16 = select((v11 >= x3) & (v11 <= x4), select(v13 > v12, 0.0f, v15), 0.0f) + select(v12 > v13, 0.0f, v15);
     const auto v17 = chain_(v16, v11);
     const auto v18 = 1.0f / r9;
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, v17 == 0.0f),
-                   [&](auto z) { return -v17 * (exp_from_(z, r8) * v18); },
-                   [&](auto z) { return v17 * (1.0f - (exp_from_(z, r8) * v18)); },
-                   row);
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v17 == 0.0f),
+                   [&](auto e) { return -v17 * (e * v18); },
+                   [&](auto e) { return v17 * (1.0f - (e * v18)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r8); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);
   }
 };
 

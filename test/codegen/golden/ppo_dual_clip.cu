@@ -25,9 +25,9 @@ struct K0 {
     double c0;        // clip_low_threshold
     double c1;        // clip_high_threshold
     double c2;        // dual_clip
-    float* p6;        // a value per token
-    float* p7;        // logprobs
-    bf16* p8;         // gradient of logits
+    bf16* p6;         // gradient of logits
+    float* p7;        // a value per token
+    float* p8;        // logprobs
     index tokens;
     double* p9;       // a partial fold per chunk
     unsigned* p10;    // arrivals
@@ -48,7 +48,7 @@ struct K0 {
     const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m7 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m7)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m7); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r9 = f8.v[0];  // max over the row
@@ -61,8 +61,8 @@ struct K0 {
     const auto v16 = -min_(v14, v15);
     const auto v17 = -x5 * x1;
     const auto v18 = select(x0 != 0.0f, x0 * select(b11, min_(v16, v17), v16), 0.0f);
-    put(team, a.p6, t, v18);
-    put(team, a.p7, t, v12);
+    put(team, a.p7, t, v18);
+    put(team, a.p8, t, v12);
     flag_non_finite(a.p3, 1, t, v18);
     const auto v19 = select(b11, x0, 0.0f);
     const auto v20 = select(b11, 0.0f, x0) + select(v16 > v17, 0.0f, select(v16 == v17, v19 * 0.5f, v19));
@@ -70,13 +70,13 @@ struct K0 {
     const auto v22 = select((v13 >= x3) & (v13 <= x4), select(v15 > v14, 0.0f, v21), 0.0f) + select(v14 > v15, 0.0f, v21);
     const auto v23 = chain_(v22, v13);
     const auto v24 = 1.0f / r10;
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
-                   [&](auto z) { return -v23 * (exp_from_(z, r9) * v24); },
-                   [&](auto z) { return v23 * (1.0f - (exp_from_(z, r9) * v24)); },
-                   row);
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
+                   [&](auto e) { return -v23 * (e * v24); },
+                   [&](auto e) { return v23 * (1.0f - (e * v24)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r9); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p9, a.p10, a.p11);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);
   }
 };
 

@@ -26,9 +26,9 @@ struct K0 {
     const float* p6;  // advantages
     double c1;        // clip_low_threshold
     double c2;        // clip_high_threshold
-    float* p7;        // a value per token
-    float* p8;        // logprobs
-    bf16* p9;         // gradient of logits
+    bf16* p7;         // gradient of logits
+    float* p8;        // a value per token
+    float* p9;        // logprobs
     index tokens;
     double* p10;      // a partial fold per chunk
     unsigned* p11;    // arrivals
@@ -50,7 +50,7 @@ struct K0 {
     const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m8 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m8)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r10 = f9.v[0];  // max over the row
@@ -61,21 +61,21 @@ struct K0 {
     const auto v15 = v14 * x4;
     const auto v16 = clamp_(v14, x5, x6) * x4;
     const auto v17 = select(x0 != 0.0f, -(x0 * (v12 * min_(v15, v16))), 0.0f);
-    put(team, a.p7, t, v17);
-    put(team, a.p8, t, v13);
+    put(team, a.p8, t, v17);
+    put(team, a.p9, t, v13);
     flag_non_finite(a.p3, 1, t, v17);
     const auto v18 = chain_(-x0, v12);
     const auto v19 = chain_(select(v15 == v16, v18 * 0.5f, v18), x4);
     const auto v20 = select((v14 >= x5) & (v14 <= x6), select(v16 > v15, 0.0f, v19), 0.0f) + select(v15 > v16, 0.0f, v19);
     const auto v21 = chain_(v20, v14);
     const auto v22 = 1.0f / r11;
-    store_gradient(team, a.p9, place, t, a.vocab, target, a.p3, either(!reads, v21 == 0.0f),
-                   [&](auto z) { return -v21 * (exp_from_(z, r10) * v22); },
-                   [&](auto z) { return v21 * (1.0f - (exp_from_(z, r10) * v22)); },
-                   row);
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v21 == 0.0f),
+                   [&](auto e) { return -v21 * (e * v22); },
+                   [&](auto e) { return v21 * (1.0f - (e * v22)); },
+                   derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r10); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p10, a.p11, a.p12);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p8, a.p10, a.p11, a.p12);
   }
 };
 

@@ -21,9 +21,9 @@ struct K0 {
     const int* p2;    // target_tokens
     unsigned* p3;     // status
     const float* p4;  // advantages
-    float* p5;        // a value per token
-    float* p6;        // logprobs
-    bf16* p7;         // gradient of logits
+    bf16* p5;         // gradient of logits
+    float* p6;        // a value per token
+    float* p7;        // logprobs
     index tokens;
     double* p8;       // a partial fold per chunk
     unsigned* p9;     // arrivals
@@ -40,25 +40,25 @@ struct K0 {
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p5, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
     const auto r6 = f4.v[1];  // sum over the row
     const auto v7 = logprob_(r2, r5, r6);
     const auto v8 = select(x0 != 0.0f, -(x0 * (x1 * v7)), 0.0f);
-    put(team, a.p5, t, v8);
-    put(team, a.p6, t, v7);
+    put(team, a.p6, t, v8);
+    put(team, a.p7, t, v7);
     flag_non_finite(a.p3, 1, t, v8);
     const auto v9 = chain_(-x0, x1);
     const auto v10 = 1.0f / r6;
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
-                   [&](auto z) { return -v9 * (exp_from_(z, r5) * v10); },
-                   [&](auto z) { return v9 * (1.0f - (exp_from_(z, r5) * v10)); },
-                   row);
+    store_gradient(team, a.p5, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
+                   [&](auto e) { return -v9 * (e * v10); },
+                   [&](auto e) { return v9 * (1.0f - (e * v10)); },
+                   derived(a.p5, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p8, a.p9, a.p10);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p8, a.p9, a.p10);
   }
 };
 

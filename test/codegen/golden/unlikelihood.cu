@@ -20,9 +20,9 @@ struct K0 {
     index vocab;      // entries of a row
     const int* p2;    // target_tokens
     unsigned* p3;     // status
-    float* p4;        // a value per token
-    float* p5;        // logprobs
-    bf16* p6;         // gradient of logits
+    bf16* p4;         // gradient of logits
+    float* p5;        // a value per token
+    float* p6;        // logprobs
     index tokens;
     double* p7;       // a partial fold per chunk
     unsigned* p8;     // arrivals
@@ -38,25 +38,25 @@ struct K0 {
     const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
       const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
       const auto m2 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m2); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r4 = f3.v[0];  // max over the row
     const auto r5 = f3.v[1];  // sum over the row
     const auto v6 = logprob_(r1, r4, r5);
     const auto v7 = select(x0 != 0.0f, -(x0 * log1mexp_(v6)), 0.0f);
-    put(team, a.p4, t, v7);
-    put(team, a.p5, t, v6);
+    put(team, a.p5, t, v7);
+    put(team, a.p6, t, v6);
     flag_non_finite(a.p3, 1, t, v7);
     const auto v8 = chain_(-x0, -1.0f / expm1_(-v6));
     const auto v9 = 1.0f / r5;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v8 == 0.0f),
-                   [&](auto z) { return -v8 * (exp_from_(z, r4) * v9); },
-                   [&](auto z) { return v8 * (1.0f - (exp_from_(z, r4) * v9)); },
-                   row);
+    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v8 == 0.0f),
+                   [&](auto e) { return -v8 * (e * v9); },
+                   [&](auto e) { return v8 * (1.0f - (e * v9)); },
+                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r4); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);
   }
 };
 
