@@ -8,7 +8,7 @@ import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 import { SWEEP } from "./schedule.js";
-import { commentText } from "./text.js";
+import { commentText, isMaximumOf } from "./text.js";
 import type { trafficOf } from "./traffic.js";
 
 export class SweepBody extends Body {
@@ -100,12 +100,11 @@ export class SweepBody extends Body {
     for (let i = 0; i < phases.length; i++) {
       const [first, second] = phases.slice(i) as [Expression[], Expression[] | undefined];
       const together = second && rebased(first, second);
-      if (together) {
-        i++;
-        // A team may leave it where the logits lie, so nothing may ask for these any more.
-        if (i === phases.length - 1) this.derived = this.derivedOf(together);
-        this.met(together);
-      } else this.phase(first);
+      if (together) i++;
+      // A team may leave it where the logits lie, so nothing may ask for these any more.
+      if (i === phases.length - 1) this.derived = this.derivedOf(together ? together.sums : first);
+      if (together) this.met(together);
+      else this.phase(first);
     }
   }
 
@@ -116,12 +115,7 @@ export class SweepBody extends Body {
   }
 
   /** The call that folds, in one loop over the row. */
-  private foldCall(
-    how: "fold" | "fold_part",
-    folds: readonly Expression[],
-    indent: string,
-    options: LambdaOptions = {},
-  ): string {
+  private foldCall(how: "fold" | "fold_part", folds: readonly Expression[], indent: string, options: LambdaOptions = {}): string {
     const lambda = this.rows.lambda(folds.map(operandOf), options);
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
     const rows = this.taken("derive", lambda, options, indent);
@@ -152,7 +146,7 @@ export class SweepBody extends Body {
 
   /** Folds that share one loop over the row. */
   private phase(folds: readonly Expression[]): void {
-    this.folded(folds, [`      return ${this.foldCall("fold", folds, "      ")};`]);
+    this.folded(folds, [`      return ${this.foldCall("fold", folds, "      ", { of: this.derived })};`]);
   }
 
   /** Maxima and the sums that need them: every part of the row takes its sums from its own maxima. */
@@ -172,15 +166,13 @@ export class SweepBody extends Body {
   }
 
   /** The exponential of the logits' entry that alone tells sums and gradient of the row; null where they ask for more. */
-  private derivedOf({ maxima, sums }: Rebased): Expression | null {
+  private derivedOf(folds: readonly Expression[]): Expression | null {
     const { gradient, rows } = this;
     if (!gradient || isNothing(gradient)) return null;
     const { apart, target } = gradient;
-    const isExponential = ({ op, operands: [a] }: Expression) =>
-      op === "exp" && a?.op === "sub" && maxima.includes(a.operands[1] as Expression);
     const found = topological([apart], (x) => x.space !== "vocab").find(isExponential);
     if (!found || rows.readBy([found]).some((row) => row !== logits)) return null;
-    return rows.readBy([...sums.map(operandOf), apart, target], found).length === 0 ? found : null;
+    return rows.readBy([...folds.map(operandOf), apart, target], found).length === 0 ? found : null;
   }
 
   private storeGradient(gradient: GradientParts): void {
@@ -208,6 +200,10 @@ export class SweepBody extends Body {
     );
   }
 }
+
+/** e^(x - its maximum). */
+const isExponential = ({ op, operands: [a] }: Expression) =>
+  op === "exp" && a?.op === "sub" && isMaximumOf(a.operands[1] as Expression, a.operands[0] as Expression);
 
 const operandOf = ({ operands: [x] }: Expression) => x as Expression;
 

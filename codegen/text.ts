@@ -125,8 +125,8 @@ export class Printer {
     const row = opRow(x.op);
     if (!row) throw new Error(`no text for ${x.op}`);
     const [a] = x.operands as [Expression];
-    // The distance from a maximum is never a number of its own.
-    if (this.row && x.op === "exp" && a.op === "sub" && isMaximum(a.operands[1] as Expression))
+    // The distance from its maximum is never a number of its own.
+    if (this.row && x.op === "exp" && a.op === "sub" && isMaximumOf(a.operands[1] as Expression, a.operands[0] as Expression))
       return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
@@ -147,9 +147,9 @@ export class Printer {
   }
 }
 
-/** A maximum over the row. */
-function isMaximum(x: Expression): boolean {
-  return x.op === "fold" && x.attribute.from === "vocab" && x.attribute.kind === "max";
+/** Whether m is the maximum of x over the row. */
+export function isMaximumOf(m: Expression, x: Expression): boolean {
+  return m.op === "fold" && m.attribute.from === "vocab" && m.attribute.kind === "max" && m.operands[0] === x;
 }
 
 /** Whether the text is one call from end to end. */

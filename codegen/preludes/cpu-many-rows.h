@@ -44,16 +44,16 @@ LOSSC_OF_ROWS(is_absent)
 template <class T> LOSSC_FN auto absent(const Rows<T>&, const PerRow<Packet>& z) { return z == -LOSSC_INFINITY; }
 template <bool FOLDED, class T, class F> LOSSC_FN auto absent(const RowsDerived<FOLDED, T, F>&, const PerRow<Packet>& e) { return is_absent(e); }
 
-template <class Rows> LOSSC_FN PerRow<Packet> at(const Rows& rows, const PerRow<Mask>& i) {
-  Packet r{};
-  for (int l = 0; l < kLanes; ++l)
-    if (rows.visits(l)) r[l] = at(rows.row(l), index(i.v[l]));
-  return {r};
-}
-
 template <int... I> struct Indices {};
 using EightPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7>;
 using SixteenPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
+
+// Put together in registers: a packet that was stored lane by lane is slow to load.
+template <class Rows, int... I> LOSSC_FN Packet gathered(const Rows& rows, Mask i, Indices<I...>) {
+  return Packet{(rows.visits(I) ? at(rows.row(I), index(i[I])) : 0.0f)...};
+}
+template <class Rows> LOSSC_FN PerRow<Packet> at(const Rows& rows, const PerRow<Mask>& i) { return {gathered(rows, i.v, SixteenPlaces())}; }
+
 // Two packets become one: neighbours of so many lanes are merged, and those of x and y alternate. Every row's tree is the same.
 template <class F, int STEP, class Places, class V, int... I> LOSSC_FN V fold_pair(V x, V y, Indices<I...>) {
   constexpr int kOther = sizeof...(I) - STEP;

@@ -135,6 +135,7 @@ template <class T> LOSSC_FN PerRow<Packet> load_or(const T* p, const PerRow<Mask
 // Beyond the last token stands what the first one has, so that whatever is looked up with it is there.
 LOSSC_FN PerRow<Mask> read(const int* p, const Tokens& t) {
   Mask r;
+  if (t.count == kLanes) return __builtin_memcpy(&r, p + t.first, sizeof r), PerRow<Mask>{r};
   for (int l = 0; l < kLanes; ++l) r[l] = read(p, t.first + (l < t.count ? l : 0));
   return {r};
 }

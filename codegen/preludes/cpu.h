@@ -77,10 +77,10 @@ LOSSC_FN unsigned bits_of(Mask m) {
 }
 LOSSC_FN bool any(Mask m) { return bits_of(m) != 0; }
 
-// exp to 1.5 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
-LOSSC_FN Packet exp_(Packet x) {
+// exp of what is not above 150, to 1.5 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
+LOSSC_FN Packet bounded_exp(Packet x) {
   const Packet magic = broadcast(12582912.0f);  // adding it rounds to a whole number
-  x = at_most(at_least(x, -150.0f), 150.0f);
+  x = at_least(x, -150.0f);
   const Packet n = fma_(x, broadcast(kLog2e), magic) - magic;
   const Packet f = reduced(x, n);
   Packet p = broadcast(1.5353362e-4f);
@@ -93,9 +93,11 @@ LOSSC_FN Packet exp_(Packet x) {
   return scale_(p, n);
 }
 
+LOSSC_FN Packet exp_(Packet x) { return bounded_exp(at_most(x, 150.0f)); }
 LOSSC_FN Packet fast_exp_(Packet x) { return exp_(x); }
-LOSSC_FN Packet exp_from_(Packet x, float m) { return exp_(x - m); }
-LOSSC_FN Packet exp_from_(Packet x, Packet m) { return exp_(x - m); }
+// m is the maximum of all x.
+LOSSC_FN Packet exp_from_(Packet x, float m) { return bounded_exp(x - m); }
+LOSSC_FN Packet exp_from_(Packet x, Packet m) { return bounded_exp(x - m); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 
 LOSSC_FN Packet widen_packet(const float* p) { Packet r; __builtin_memcpy(&r, p, sizeof r); return r; }
