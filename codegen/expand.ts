@@ -2,7 +2,7 @@
  * First pass: what the author wrote, with weights and reductions spelt out. Afterwards there are no `reduce` nodes; every fold carries its mask, and
  * the loss is a scalar. This is where "a token of weight 0 contributes exactly 0" comes from.
  */
-import type { Expression } from "../dsl/expression.js";
+import { constantValue, type Expression } from "../dsl/expression.js";
 import { rewriter, topological, withOperands } from "../dsl/graph.js";
 import {
   absorb,
@@ -111,11 +111,17 @@ function masked(x: Expression, space: Space, otherwise: number, of = x): Express
 }
 
 /**
- * The row whose probabilities are asked for, without the entries that are not there: some functions of a logit of -inf are finite. What only scales the logits,
- * or does not come from the policy, is left as it is.
+ * The row whose probabilities are asked for, without the entries that are not there: some functions of a logit of -inf are finite, and 0 times it is 0. What is
+ * left as it is: what does not come from the policy, and logits that a positive number scales, or a temperature divides, which is never infinite.
  */
 function rowOf(z: Expression): Expression {
-  const scaled = ["mul", "div", "absorb"].includes(z.op) && z.operands.every((x) => x === logits || x.space !== "vocab");
+  const [a, b] = z.operands as [Expression, Expression];
+  const divided = z.op === "div" && a === logits;
+  const factor = a === logits ? b : a;
+  const scaled =
+    (divided || (["mul", "absorb"].includes(z.op) && (a === logits || b === logits))) &&
+    factor.space !== "vocab" &&
+    (constantValue(factor) ?? (divided ? 1 : 0)) > 0;
   if (z === logits || scaled || !topological([z]).includes(logits as Expression)) return z;
   return masked(z, "vocab", Number.NEGATIVE_INFINITY);
 }

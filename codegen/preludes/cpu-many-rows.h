@@ -20,29 +20,35 @@ template <class T, class... Open>
 LOSSC_FN Rows<T> open(const Team<kLanes>& team, const PerRow<Mask>& reads, const T* p, const Tokens& t, index vocab, const Open&... before) {
   return open(team, reads, p, place_of(nullptr, t, 0), vocab, before...);
 }
-// Rows by what a function makes of their entries: for the fold that may leave that, and for the store that may find it.
-template <bool FOLDED, class T, class F>
-struct RowsDerived {
+// Rows by what a function makes of their entries, as for one row.
+template <class T, class F>
+struct DerivedRows {
   Rows<T> rows;
+  F f;
   T* out;
   Mask places;
-  F f;
   LOSSC_FN bool visits(int r) const { return rows.visits(r); }
   LOSSC_FN auto row(int r) const {
-    const auto of_entry = [f = f, r](auto z) LOSSC_INLINE { return f(entries_of(r, z)).v; };
-    if constexpr (FOLDED) return derive(out, index(places[r]), rows.row(r), of_entry);
-    else return derived(out, index(places[r]), rows.row(r), of_entry);
+    return derive(out, index(places[r]), rows.row(r), [f = f, r](Packet z) LOSSC_INLINE { return f(entries_of(r, z)).v; });
   }
 };
-template <class T, class F> LOSSC_FN RowsDerived<true, T, F> derive(T* out, const Places& place, const Rows<T>& rows, const F& f) {
-  return {rows, out, place.at, f};
+struct KeptRows {
+  Rows<float> rows;
+  const float* out;
+  Mask places;
+  LOSSC_FN bool visits(int r) const { return rows.visits(r); }
+  LOSSC_FN Kept row(int r) const { return {out + places[r] * rows.count, rows.row(r)}; }
+};
+template <class T, class F> LOSSC_FN DerivedRows<T, F> derive(T* out, const Places& place, const Rows<T>& rows, const F& f) {
+  return {rows, f, out, place.at};
 }
-template <class T, class F> LOSSC_FN RowsDerived<false, T, F> derived(T* out, const Places& place, const Rows<T>& rows, const F& f) {
-  return {rows, out, place.at, f};
+template <class T, class F> LOSSC_FN DerivedRows<T, F> derived(T* out, const Places& place, const Rows<T>& rows, const F& f) {
+  return {rows, f, out, place.at};
 }
+template <class F> LOSSC_FN KeptRows derived(float* out, const Places& place, const Rows<float>& rows, const F&) { return {rows, out, place.at}; }
 LOSSC_OF_ROWS(is_absent)
 template <class T> LOSSC_FN auto absent(const Rows<T>&, const PerRow<Packet>& z) { return z == -LOSSC_INFINITY; }
-template <bool FOLDED, class T, class F> LOSSC_FN auto absent(const RowsDerived<FOLDED, T, F>&, const PerRow<Packet>& e) { return is_absent(e); }
+LOSSC_FN auto absent(const KeptRows&, const PerRow<Packet>& e) { return is_absent(e); }
 
 template <int... I> struct Indices {};
 using EightPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7>;
@@ -123,6 +129,13 @@ LOSSC_FN void store_gradient(const Team<kLanes>&, T* out, const Places& place, c
                                             [&](auto... z) LOSSC_INLINE { return map(entries_of(r, z)...).v; }, logits.row(r), others.row(r)...);
     if (!finite) flag(status, 1, t.first + r);
   }
+}
+
+template <class T, class Map, class Mend, class F>
+LOSSC_FN void store_gradient(const Team<kLanes>& team, T* out, const Places& place, const Tokens& t, index vocab, const PerRow<Mask>& target,
+                             unsigned* status, const PerRow<Mask>& zero, const Map& map, const Mend& mend, const DerivedRows<T, F>& from) {
+  store_gradient(team, out, place, t, vocab, target, status, zero, [&](auto z) LOSSC_INLINE { return map(from.f(z)); },
+                 [&](auto z) LOSSC_INLINE { return mend(from.f(z)); }, from.rows);
 }
 
 template <class X> LOSSC_FN void put(const Team<kLanes>&, float* p, const Tokens& t, const X& x) {

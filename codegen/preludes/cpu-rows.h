@@ -36,52 +36,54 @@ template <class T> LOSSC_FN Packet edge_at(const Row<T>& row, index i, index lef
 // Whether the entry is none of the vocabulary's.
 template <class T, class V> LOSSC_FN auto absent(const Row<T>&, const V& z) { return z == -LOSSC_INFINITY; }
 
-// A row by what a function, which is nowhere negative, makes of its entries: -0 stands for those that are absent. What float32 holds is left in the row of
-// the gradient by the fold that needs it, and is there when the gradient is stored over it; narrower rows compute it again.
-constexpr float kAbsent = -0.0f;
-LOSSC_FN bool is_absent(float e) { return as_bits(e) == as_bits(kAbsent); }
-LOSSC_FN Mask is_absent(Packet e) { return (Bits)e == as_bits(kAbsent); }
+// A row by what a function makes of its entries: computed again by the store, as it is by the fold.
 template <class T, class F>
 struct Derived {
   Row<T> row;
   F f;
   index count = row.count;
   LOSSC_FN int expect(index i) const { return row.expect(i); }
-  template <class V> LOSSC_FN V of(V z) const { return select(absent(row, z), kAbsent, f(z)); }
 };
-template <class T, class F> LOSSC_FN float at(const Derived<T, F>& from, index i) { return from.of(at(from.row, i)); }
-template <class T, class F> LOSSC_FN Packet packet_at(const Derived<T, F>& from, index i) { return from.of(packet_at(from.row, i)); }
-template <class T, class F> LOSSC_FN Packet edge_at(const Derived<T, F>& from, index i, index left) { return from.of(edge_at(from.row, i, left)); }
-template <class T, class F, class V> LOSSC_FN auto absent(const Derived<T, F>&, const V& e) { return is_absent(e); }
+template <class T, class F> LOSSC_FN Packet packet_at(const Derived<T, F>& from, index i) { return from.f(packet_at(from.row, i)); }
+template <class T, class F> LOSSC_FN Packet edge_at(const Derived<T, F>& from, index i, index left) { return from.f(edge_at(from.row, i, left)); }
+template <class T, class F> LOSSC_FN Derived<T, F> derive(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
+template <class T, class F> LOSSC_FN Derived<T, F> derived(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
 
+// What float32 holds the fold keeps in the row of the gradient, and the store finds it there. The function is nowhere negative: -0 stands for an absent entry.
+constexpr float kAbsent = -0.0f;
+LOSSC_FN bool is_absent(float e) { return as_bits(e) == as_bits(kAbsent); }
+LOSSC_FN Mask is_absent(Packet e) { return (Bits)e == as_bits(kAbsent); }
 template <class F>
-struct Leaving {
-  Derived<float, F> from;
+struct Keeping {
+  Row<float> row;
+  F f;
   float* to;
-  index count = from.count;
-  LOSSC_FN int expect(index i) const { return from.expect(i); }
+  index count = row.count;
+  LOSSC_FN int expect(index i) const { return row.expect(i); }
+  LOSSC_FN Packet marked(Packet z, Packet e) const { return select(absent(row, z), kAbsent, e); }
 };
-template <class F> LOSSC_FN Packet packet_at(const Leaving<F>& leaving, index i) { return narrow_packet(packet_at(leaving.from, i), leaving.to + i); }
-template <class F> LOSSC_FN Packet edge_at(const Leaving<F>& leaving, index i, index left) {
-  return narrow_edge(edge_at(leaving.from, i, left), leaving.to + i, left);
+template <class F> LOSSC_FN Packet packet_at(const Keeping<F>& keeping, index i) {
+  const Packet z = packet_at(keeping.row, i), e = keeping.f(z);
+  narrow_packet(keeping.marked(z, e), keeping.to + i);
+  return e;
 }
-struct Left {
+template <class F> LOSSC_FN Packet edge_at(const Keeping<F>& keeping, index i, index left) {
+  const Packet z = edge_at(keeping.row, i, left), e = keeping.f(z);
+  narrow_edge(keeping.marked(z, e), keeping.to + i, left);
+  return e;
+}
+struct Kept {
   const float* data;
   Row<float> row;
   index count = row.count;
   LOSSC_FN int expect(index i) const { return row.expect(i); }
 };
-LOSSC_FN float at(const Left& left, index i) { return left.data[i]; }
-LOSSC_FN Packet packet_at(const Left& left, index i) { return widen_packet(left.data + i); }
-LOSSC_FN Packet edge_at(const Left& left, index i, index count) { return edge_packet(left.data + i, count); }
-template <class V> LOSSC_FN auto absent(const Left&, const V& e) { return is_absent(e); }
-
-template <class T, class F> LOSSC_FN Derived<T, F> derive(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
-template <class T, class F> LOSSC_FN Derived<T, F> derived(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
-template <class F> LOSSC_FN Leaving<F> derive(float* out, index place, const Row<float>& row, const F& f) {
-  return {{row, f}, out + place * row.count};
-}
-template <class F> LOSSC_FN Left derived(float* out, index place, const Row<float>& row, const F&) { return {out + place * row.count, row}; }
+LOSSC_FN float at(const Kept& kept, index i) { return kept.data[i]; }
+LOSSC_FN Packet packet_at(const Kept& kept, index i) { return widen_packet(kept.data + i); }
+LOSSC_FN Packet edge_at(const Kept& kept, index i, index left) { return edge_packet(kept.data + i, left); }
+template <class V> LOSSC_FN auto absent(const Kept&, const V& e) { return is_absent(e); }
+template <class F> LOSSC_FN Keeping<F> derive(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
+template <class F> LOSSC_FN Kept derived(float* out, index place, const Row<float>& row, const F&) { return {out + place * row.count, row}; }
 
 // The lanes of a packet in one number, by halves: sums in float64, and what rounding does not touch as it is.
 template <class F> LOSSC_FN Doubles folded_halves(Packet x) {
@@ -176,6 +178,12 @@ LOSSC_FN bool store_row(const Team<1>&, T* out, index place, index vocab, index 
                         const Others&... others) {
   const float z = at(logits, target), mended = absent(logits, z) ? 0.0f : mend(z, at(others, target)...);
   return store_packets<false>(out + place * vocab, target, mended, map, logits, others...);
+}
+
+template <class T, class Map, class Mend, class F>
+LOSSC_FN bool store_row(const Team<1>& team, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Derived<T, F>& from) {
+  return store_row(team, out, place, vocab, target, [&](auto z) LOSSC_INLINE { return map(from.f(z)); }, [&](auto z) LOSSC_INLINE { return mend(from.f(z)); },
+                   from.row);
 }
 
 template <class T> LOSSC_FN void fill_row(const Team<1>&, T* out, index place, index vocab, float v) {

@@ -77,7 +77,7 @@ LOSSC_FN unsigned bits_of(Mask m) {
 }
 LOSSC_FN bool any(Mask m) { return bits_of(m) != 0; }
 
-// exp of what is not above 150, to 1.5 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
+// exp of what is not above 150 (or what nobody looks at: lanes beyond a row's end), to 1.5 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
 LOSSC_FN Packet bounded_exp(Packet x) {
   const Packet magic = broadcast(12582912.0f);  // adding it rounds to a whole number
   x = at_least(x, -150.0f);

@@ -1,7 +1,20 @@
 /** Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `derive` of the preludes. */
 import { describe, expect, test } from "vitest";
 import { emitText } from "../../codegen/emit.js";
-import { atTarget, defineLoss, type LossDefinition, logSoftmax, mul, neg, softmax, sum } from "../../dsl/index.js";
+import {
+  atTarget,
+  defineLoss,
+  div,
+  type LossDefinition,
+  logSoftmax,
+  mean,
+  mul,
+  neg,
+  softmax,
+  stopGradient,
+  sub,
+  sum,
+} from "../../dsl/index.js";
 import { cross_entropy, ppo, ppo_entropy } from "../../losses/index.js";
 import { agrees, batchOf, gradientOf, inputsFor } from "../emulated/batch.js";
 import { openOnly } from "./support.js";
@@ -15,7 +28,12 @@ const collision = defineLoss({
     return sum(mul(p, p), "vocab");
   },
 });
-const LOSSES = { ppo, cooled, collision } as never as Record<string, LossDefinition>;
+/** A temperature that other tokens tell: its exponentials are those of a second sweep. */
+const tempered = defineLoss({
+  name: "tempered",
+  loss: (policy) => neg(atTarget(logSoftmax(div(policy.logits, sub(1, stopGradient(mean(policy.logprobs, "tokens"))))))),
+});
+const LOSSES = { ppo, cooled, collision, tempered } as never as Record<string, LossDefinition>;
 /** Rows that are worked on together and one by one, of whole packets and with an end that is none. */
 const VOCABULARIES = [1, 17, 64, 1024, 1025, 5000];
 
@@ -27,6 +45,7 @@ test("which losses do", async () => {
   };
   for (const loss of [ppo, cross_entropy]) expect(await bodies(loss)).toMatch(/fold_part<Sum>\(team, .*, derive\(/);
   expect(await bodies(collision)).toMatch(/ fold<Sum, Sum>\(team, .*, derive\(/);
+  expect(await bodies(tempered)).toMatch(/struct K1[\s\S]*<Sum>\(team, .*, derive\(/);
   // The logprobs that every result has are another exponential than that of cooled logits.
   for (const loss of [ppo_entropy, cooled]) expect(await bodies(loss)).not.toContain("derive");
 });

@@ -1,6 +1,20 @@
 /** What every device must do with a loss. The files that import it say which devices. */
 import { describe, expect, test } from "vitest";
-import { add, atTarget, defineLoss, logSoftmax, mean, mul, neg, square, sub, sum, tanh, variance } from "../../dsl/index.js";
+import {
+  add,
+  atTarget,
+  defineLoss,
+  type Expr,
+  logSoftmax,
+  mean,
+  mul,
+  neg,
+  square,
+  sub,
+  sum,
+  tanh,
+  variance,
+} from "../../dsl/index.js";
 import { cross_entropy, ppo } from "../../losses/index.js";
 import type { Device, DeviceOptions, LossResult } from "../../runtime/devices/device.js";
 import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/dtypes.js";
@@ -51,9 +65,17 @@ function resultsSuite(open: (options?: DeviceOptions) => Promise<Device>, comput
       expect(result.logprobs).toBeInstanceOf(computes ? Float32Array : Float64Array);
     });
 
-    test("an entry that is not there has no probability, also where its logit is put into what is finite at -inf", async () => {
+    test.each<[string, (logits: Expr, scale: Expr) => Expr]>([
+      ["put into what is finite at -inf", (z) => mul(3, tanh(z))],
+      ["turned round", (z) => mul(-1, z)],
+      ["scaled by what may be 0", (z, scale) => mul(scale, z)],
+    ])("an entry that is not there has no probability, also where its logit is %s", async (_, of) => {
       const device = await open();
-      const capped = defineLoss({ name: "capped", loss: (policy) => neg(atTarget(logSoftmax(mul(3, tanh(policy.logits))))) });
+      const capped = defineLoss({
+        name: "capped",
+        inputs: { scale: "token" },
+        loss: (policy, { scale }) => neg(atTarget(logSoftmax(of(policy.logits, scale)))),
+      });
       // Every third entry is there.
       const vocab = 3 * VOCAB + 1;
       const { lengths, target_tokens, logits } = crossEntropyInputs();
@@ -61,9 +83,10 @@ function resultsSuite(open: (options?: DeviceOptions) => Promise<Device>, comput
       logits.forEach((z, i) => {
         apart[Math.floor(i / VOCAB) * vocab + 3 * (i % VOCAB)] = z;
       });
-      const given = { lengths, logits: apart, target_tokens: target_tokens.map((target) => 3 * target) };
+      const scale = [0.5, 0, 2];
+      const given = { lengths, logits: apart, target_tokens: target_tokens.map((target) => 3 * target), scale };
       const result = await (await device.compile(capped)).forwardBackward(given);
-      const expected = await oracle(capped, { lengths, target_tokens, logits });
+      const expected = await oracle(capped, { lengths, target_tokens, logits, scale });
       expect(result.loss).toBeCloseTo(expected.loss, 5);
       const found = numbers(result.gradLogits);
       expectClose(
