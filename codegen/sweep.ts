@@ -8,7 +8,7 @@ import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 import { SWEEP } from "./schedule.js";
-import { commentText, isMaximumOf } from "./text.js";
+import { commentText, isExponential } from "./text.js";
 import type { trafficOf } from "./traffic.js";
 
 export class SweepBody extends Body {
@@ -186,12 +186,11 @@ export class SweepBody extends Body {
     const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
     const single = factors.length === 1 ? (factors[0] as Expression) : null;
     const nonZero = new Set(single ? [single, neg(single) as Expression] : []);
-    const among = this.derived ? [logits as Expression] : this.rows.withLogits([apart, target]);
-    const options = { among, nonZero, of: this.derived };
+    const options = { among: this.rows.withLogits([apart, target]), nonZero, of: this.derived };
     const map = this.rows.lambda([apart], options);
     const mend = this.rows.lambda([target], options);
     const indent = " ".repeat(19);
-    const rows = this.taken("derived", map, { of: this.derived }, indent);
+    const rows = this.taken("derived", map, options, indent);
     this.lines.push(
       `    store_gradient(team, ${out}, place, t, ${this.args.size("vocab")}, target, ${this.status()}, ${zero ? `either(!reads, ${zero})` : "!reads"},`,
       `${indent}${map.text(map.texts[0] as string, indent)},`,
@@ -200,10 +199,6 @@ export class SweepBody extends Body {
     );
   }
 }
-
-/** e^(x - its maximum). */
-const isExponential = ({ op, operands: [a] }: Expression) =>
-  op === "exp" && a?.op === "sub" && isMaximumOf(a.operands[1] as Expression, a.operands[0] as Expression);
 
 const operandOf = ({ operands: [x] }: Expression) => x as Expression;
 

@@ -126,8 +126,7 @@ export class Printer {
     if (!row) throw new Error(`no text for ${x.op}`);
     const [a] = x.operands as [Expression];
     // The distance from its maximum is never a number of its own.
-    if (this.row && x.op === "exp" && a.op === "sub" && isMaximumOf(a.operands[1] as Expression, a.operands[0] as Expression))
-      return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
+    if (this.row && isExponential(x)) return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }
@@ -147,8 +146,10 @@ export class Printer {
   }
 }
 
-/** Whether m is the maximum of x over the row. */
-export function isMaximumOf(m: Expression, x: Expression): boolean {
+/** Whether it is e^(x - the maximum of x over the row), which lies between 0 and 1. */
+export function isExponential({ op, operands: [distance] }: Expression): boolean {
+  if (op !== "exp" || distance?.op !== "sub") return false;
+  const [x, m] = distance.operands as [Expression, Expression];
   return m.op === "fold" && m.attribute.from === "vocab" && m.attribute.kind === "max" && m.operands[0] === x;
 }
 
