@@ -28,16 +28,12 @@ struct DerivedRows {
   T* out;
   Mask places;
   LOSSC_FN bool visits(int r) const { return rows.visits(r); }
-  LOSSC_FN auto row(int r) const {
-    return derive(out, index(places[r]), rows.row(r), [f = f, r](Packet z) LOSSC_INLINE { return f(entries_of(r, z)).v; });
-  }
+  LOSSC_FN auto of_row(int r) const { return [f = f, r](Packet z) LOSSC_INLINE { return f(entries_of(r, z)).v; }; }
+  LOSSC_FN auto row(int r) const { return derive(out, index(places[r]), rows.row(r), of_row(r)); }
 };
-struct KeptRows {
-  Rows<float> rows;
-  const float* out;
-  Mask places;
-  LOSSC_FN bool visits(int r) const { return rows.visits(r); }
-  LOSSC_FN Kept row(int r) const { return {out + places[r] * rows.count, rows.row(r)}; }
+template <class F>
+struct KeptRows : DerivedRows<float, F> {
+  LOSSC_FN auto row(int r) const { return derived(this->out, index(this->places[r]), this->rows.row(r), this->of_row(r)); }
 };
 template <class T, class F> LOSSC_FN DerivedRows<T, F> derive(T* out, const Places& place, const Rows<T>& rows, const F& f) {
   return {rows, f, out, place.at};
@@ -45,10 +41,12 @@ template <class T, class F> LOSSC_FN DerivedRows<T, F> derive(T* out, const Plac
 template <class T, class F> LOSSC_FN DerivedRows<T, F> derived(T* out, const Places& place, const Rows<T>& rows, const F& f) {
   return {rows, f, out, place.at};
 }
-template <class F> LOSSC_FN KeptRows derived(float* out, const Places& place, const Rows<float>& rows, const F&) { return {rows, out, place.at}; }
+template <class F> LOSSC_FN KeptRows<F> derived(float* out, const Places& place, const Rows<float>& rows, const F& f) {
+  return {{rows, f, out, place.at}};
+}
 LOSSC_OF_ROWS(is_absent)
 template <class T> LOSSC_FN auto absent(const Rows<T>&, const PerRow<Packet>& z) { return z == -LOSSC_INFINITY; }
-LOSSC_FN auto absent(const KeptRows&, const PerRow<Packet>& e) { return is_absent(e); }
+template <class F> LOSSC_FN auto absent(const KeptRows<F>&, const PerRow<Packet>& e) { return is_absent(e); }
 
 template <int... I> struct Indices {};
 using EightPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7>;

@@ -49,10 +49,12 @@ template <class T, class F> LOSSC_FN Packet edge_at(const Derived<T, F>& from, i
 template <class T, class F> LOSSC_FN Derived<T, F> derive(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
 template <class T, class F> LOSSC_FN Derived<T, F> derived(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
 
-// What float32 holds the fold keeps in the row of the gradient, and the store finds it there. The function is nowhere negative: -0 stands for an absent entry.
+// What float32 holds the fold keeps in the row of the gradient, and the store finds it there: all whole packets. A part of one is computed again, for it would be
+// stored under a mask, and on what such a store may have written, such as the next row, a load waits. The function is nowhere negative: -0 stands for an absent entry.
 constexpr float kAbsent = -0.0f;
 LOSSC_FN bool is_absent(float e) { return as_bits(e) == as_bits(kAbsent); }
 LOSSC_FN Mask is_absent(Packet e) { return (Bits)e == as_bits(kAbsent); }
+LOSSC_FN Packet marked(Packet z, Packet e) { return select(z == -LOSSC_INFINITY, kAbsent, e); }
 template <class F>
 struct Keeping {
   Row<float> row;
@@ -60,30 +62,30 @@ struct Keeping {
   float* to;
   index count = row.count;
   LOSSC_FN int expect(index i) const { return row.expect(i); }
-  LOSSC_FN Packet marked(Packet z, Packet e) const { return select(absent(row, z), kAbsent, e); }
 };
 template <class F> LOSSC_FN Packet packet_at(const Keeping<F>& keeping, index i) {
   const Packet z = packet_at(keeping.row, i), e = keeping.f(z);
-  narrow_packet(keeping.marked(z, e), keeping.to + i);
+  narrow_packet(marked(z, e), keeping.to + i);
   return e;
 }
-template <class F> LOSSC_FN Packet edge_at(const Keeping<F>& keeping, index i, index left) {
-  const Packet z = edge_at(keeping.row, i, left), e = keeping.f(z);
-  narrow_edge(keeping.marked(z, e), keeping.to + i, left);
-  return e;
-}
+template <class F> LOSSC_FN Packet edge_at(const Keeping<F>& keeping, index i, index left) { return keeping.f(edge_at(keeping.row, i, left)); }
+template <class F>
 struct Kept {
-  const float* data;
   Row<float> row;
+  F f;
+  const float* from;
   index count = row.count;
   LOSSC_FN int expect(index i) const { return row.expect(i); }
+  LOSSC_FN Packet again(Packet z) const { return marked(z, f(z)); }
 };
-LOSSC_FN float at(const Kept& kept, index i) { return kept.data[i]; }
-LOSSC_FN Packet packet_at(const Kept& kept, index i) { return widen_packet(kept.data + i); }
-LOSSC_FN Packet edge_at(const Kept& kept, index i, index left) { return edge_packet(kept.data + i, left); }
-template <class V> LOSSC_FN auto absent(const Kept&, const V& e) { return is_absent(e); }
+template <class F> LOSSC_FN float at(const Kept<F>& kept, index i) {
+  return i < kept.count / kLanes * kLanes ? kept.from[i] : kept.again(broadcast(at(kept.row, i)))[0];
+}
+template <class F> LOSSC_FN Packet packet_at(const Kept<F>& kept, index i) { return widen_packet(kept.from + i); }
+template <class F> LOSSC_FN Packet edge_at(const Kept<F>& kept, index i, index left) { return kept.again(edge_at(kept.row, i, left)); }
+template <class F, class V> LOSSC_FN auto absent(const Kept<F>&, const V& e) { return is_absent(e); }
 template <class F> LOSSC_FN Keeping<F> derive(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
-template <class F> LOSSC_FN Kept derived(float* out, index place, const Row<float>& row, const F&) { return {out + place * row.count, row}; }
+template <class F> LOSSC_FN Kept<F> derived(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
 
 // The lanes of a packet in one number, by halves: sums in float64, and what rounding does not touch as it is.
 template <class F> LOSSC_FN Doubles folded_halves(Packet x) {
