@@ -33,8 +33,12 @@ LOSSC_FN Doubles fma_(Doubles a, Doubles b, Doubles c) { return (Doubles)__built
 #else
 LOSSC_FN Doubles fma_(Doubles a, Doubles b, Doubles c) { return a * b + c; }
 #endif
-// p · x + c
-LOSSC_FN Doubles horner(Doubles p, Doubles x, double c) { return fma_(p, x, Doubles{} + c); }
+// By Horner's rule, the highest power's coefficient first.
+template <class... C> LOSSC_FN Doubles polynomial(Doubles x, double first, C... rest) {
+  Doubles p = Doubles{} + first;
+  ((p = fma_(p, x, Doubles{} + rest)), ...);
+  return p;
+}
 
 // Both to a relative 1e-11 and better, of which rounding to float32 leaves nothing to be seen.
 
@@ -43,12 +47,7 @@ LOSSC_FN Doubles log_(Doubles x) {
   const Words root = Words{} + 0x3fe6a09e667f3bcdull, bias = Words{} + (1024ull << 52);
   const Words n = ((Words)x - root + bias) >> 52;
   const Doubles m = (Doubles)((Words)x + bias - (n << 52)), s = (m - 1.0) / (m + 1.0), z = s * s;
-  Doubles p = horner(Doubles{} + 1.0 / 15.0, z, 1.0 / 13.0);
-  p = horner(p, z, 1.0 / 11.0);
-  p = horner(p, z, 1.0 / 9.0);
-  p = horner(p, z, 1.0 / 7.0);
-  p = horner(p, z, 1.0 / 5.0);
-  p = horner(p, z, 1.0 / 3.0);
+  const Doubles p = polynomial(z, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0);
   const Doubles whole = (Doubles)(n | 0x4330000000000000ull) - (0x1p52 + 1024.0);
   const Doubles r = whole * 0.69314718055994531 + 2.0 * (s + s * (z * p)), infinity = Doubles{} + double(LOSSC_INFINITY);
   return x > 0.0 && x < infinity ? r : x == 0.0 ? -infinity : x == infinity ? infinity : infinity - infinity;
@@ -60,14 +59,6 @@ LOSSC_FN Doubles exp_(Doubles x) {
   x = x < low ? low : x > -low ? -low : x;
   const Doubles n = x * 1.4426950408889634 + 0x1.8p52;  // a whole number in the last bits
   const Doubles r = x - (n - 0x1.8p52) * 0.69314718055994531;
-  Doubles p = horner(Doubles{} + 1.0 / 362880.0, r, 1.0 / 40320.0);
-  p = horner(p, r, 1.0 / 5040.0);
-  p = horner(p, r, 1.0 / 720.0);
-  p = horner(p, r, 1.0 / 120.0);
-  p = horner(p, r, 1.0 / 24.0);
-  p = horner(p, r, 1.0 / 6.0);
-  p = horner(p, r, 0.5);
-  p = horner(p, r, 1.0);
-  p = horner(p, r, 1.0);
+  const Doubles p = polynomial(r, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0);
   return p * (Doubles)(((Words)n + 1023) << 52);
 }
