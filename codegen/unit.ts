@@ -65,7 +65,7 @@ function entryText(target: Target, { id, entry, spread, rows, values = 0 }: Unit
   const stays = resident ? "which stays in shared memory" : "which every phase reads again";
   return [
     `// ${id}: ${share} share a row, ${stays}.`,
-    `${name}, ${threads}, ${lanes}, ${cluster}, ${resident}, ${Math.max(values, 1)})`,
+    `${name}, ${threads}, ${lanes}, ${cluster}, ${resident}, ${values})`,
   ];
 }
 

@@ -82,10 +82,20 @@ void Cluster::run(Kernel* kernel, const void* arguments, long long first, const 
   }
   for (const auto state : warps_)
     if (state != State::returned) stuck();
+  checkGuards();
+}
+
+void Cluster::checkGuards() const {
+  for (int rank = 0; rank < shape_.cluster; ++rank) {
+    const auto* end = shared_.get() + stride_ * static_cast<std::size_t>(rank) + shape_.shared;
+    if (!std::all_of(end, end + guardBytes, [](unsigned char byte) { return byte == 0xff; }))
+      throw LaneFault("block " + std::to_string(lanes_[static_cast<std::size_t>(rank * shape_.threads)]->block) + " has " + std::to_string(shape_.shared) +
+                      " bytes of shared memory, and something wrote behind them");
+  }
 }
 
 void Cluster::prepare(long long first) {
-  stride_ = (static_cast<std::size_t>(shape_.shared) + staticShared + alignment - 1) / alignment * alignment;
+  stride_ = (static_cast<std::size_t>(shape_.shared) + guardBytes + alignment - 1) / alignment * alignment;
   const auto bytes = stride_ * static_cast<std::size_t>(shape_.cluster);
   if (bytes > sharedBytes_) {
     shared_.reset(static_cast<unsigned char*>(::operator new(bytes, std::align_val_t{alignment})));

@@ -24,7 +24,7 @@ class LaneFault : public std::runtime_error {
 struct Shape {
   int threads;      // of a block
   int cluster = 1;  // blocks
-  int shared = 0;   // bytes that a block has, beside the static ones
+  int shared = 0;   // bytes that a block has
 };
 
 class Cluster {
@@ -68,6 +68,7 @@ class Cluster {
   void settle(int warp);
   bool exchange(int warp);
   void release(int block);
+  void checkGuards() const;
   [[noreturn]] void stuck();
   void suspend(Lane& lane, State state);
   void fail(Lane& lane, const std::string& what);

@@ -26,7 +26,7 @@ using Kernel = void(const void* arguments, const LosscLane* lane);
 
 constexpr int warpSize = 32;
 constexpr int maxThreads = 1024;
-/// What every block has beside the shared memory that its launch asks for.
-constexpr int staticShared = 8192;
+/// Bytes behind the shared memory of a block, where nobody may write.
+constexpr int guardBytes = 1024;
 
 }  // namespace lossc::emulator

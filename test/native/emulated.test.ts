@@ -57,7 +57,7 @@ extern "C" void tickets(const void* p, const LosscLane* lane) {
 extern "C" void poisoned(const void* p, const LosscLane* lane) {
   const auto* shared = static_cast<const unsigned char*>(lane->shared);
   int clean = 0;
-  for (int i = lane->thread; i < 8192 + 1000; i += lane->threads) clean += shared[i] != 0xff;
+  for (int i = lane->thread; i < 9192; i += lane->threads) clean += shared[i] != 0xff;
   static_cast<const Sum*>(p)->out[lane->thread] = clean;
   lane->barrier(lane);
   static_cast<unsigned char*>(lane->shared)[lane->thread] = 0;
@@ -124,6 +124,7 @@ extern "C" void twice(const void*, const LosscLane* lane) { lane->cluster_arrive
 extern "C" void beyond(const void*, const LosscLane* lane) { lane->remote(lane, lane->shared, lane->cluster); }
 extern "C" void gone(const void*, const LosscLane* lane) { if (lane->rank > 0) lane->shuffle(lane, 0, 0, 32), lane->remote(lane, lane->shared, 0); }
 extern "C" void crooked(const void* p, const LosscLane* lane) { lane->copy(lane, lane->shared, static_cast<const Sum*>(p)->in + 1, 16); }
+extern "C" void behind(const void*, const LosscLane* lane) { if (lane->rank == 1) static_cast<unsigned char*>(lane->shared)[8192] = 0; }
 extern "C" void deep(const void* p, const LosscLane* lane) {
   volatile char frame[100000];
   frame[0] = frame[99999] = static_cast<char>(lane->thread);
@@ -178,7 +179,7 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
   test("shared memory of a new block is poison", async () => {
     await using it = await open();
     const out = new Float32Array(64).fill(1);
-    const run = launch(it.module, "poisoned", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64, shared: 1000 });
+    const run = launch(it.module, "poisoned", [{ int: 0 }, { pointer: out }], { elements: 1, block: 64, shared: 9192 });
     await it.device.run([run, run]);
     expect(out.every((count) => count === 0)).toBe(true);
   });
@@ -244,6 +245,7 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
     await fails("leaves", /waits at a barrier of the block that thread \d+ never reaches/);
     await fails("unarrived", /thread \d+ of block \d waits for a barrier of the cluster at which it has not arrived/);
     await fails("twice", /thread \d+ of block \d arrives twice at a barrier of the cluster without waiting for it/);
+    await fails("behind", /block 1 has 8192 bytes of shared memory, and something wrote behind them/);
     await fails("beyond", /writes to block 2 of a cluster of 2/);
     await fails("crooked", /copies 16 bytes from or to a place that is not aligned to them/, [{ pointer: new Float32Array(8) }]);
     if (order === "forward") await fails("gone", /writes into the shared memory of block 0, which has returned/);

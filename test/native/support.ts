@@ -61,7 +61,7 @@ export function launch(module: NativeModule, kernel: string, fields: readonly Fi
     block: shape.block ?? 1,
     perBlock: shape.perBlock ?? 1,
     cluster: shape.cluster ?? 1,
-    shared: shape.shared ?? 0,
+    shared: shape.shared ?? 8192,
     arguments: bytes,
     pointers,
   };
