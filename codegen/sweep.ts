@@ -119,7 +119,10 @@ export class SweepBody extends Body {
     const lambda = this.rows.lambda(folds.map(operandOf), options);
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
     const rows = this.taken("derive", lambda, options, indent);
-    return `${how}<${kinds}>(team, ${lambda.text(`values(${lambda.texts.join(", ")})`, indent)}, ${rows})`;
+    const map = lambda.text(`values(${lambda.texts.join(", ")})`, indent);
+    // The entries as they are have a shorter way.
+    const plain = how === "fold_part" && folds.length === 1 && operandOf(folds[0] as Expression) === logits;
+    return `${how}<${kinds}>(team, ${plain ? rows : `${map}, ${rows}`})`;
   }
 
   /** What a fold or the store takes: rows, or the logits' by the function of an entry that gives `of`. */
@@ -185,7 +188,7 @@ export class SweepBody extends Body {
     const zeros = factors.map((x) => `${this.printer.operand(x)} == 0.0f`);
     const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
     const single = factors.length === 1 ? (factors[0] as Expression) : null;
-    const nonZero = new Set(single ? [single, neg(single) as Expression] : []);
+    const nonZero = new Set(single ? [single, neg(single) as Expression, ...(single.op === "neg" ? single.operands : [])] : []);
     const options = { among: this.rows.withLogits([apart, target]), nonZero, of: this.derived };
     const map = this.rows.lambda([apart], options);
     const mend = this.rows.lambda([target], options);

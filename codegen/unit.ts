@@ -63,10 +63,7 @@ function entryText(target: Target, { id, entry, spread, rows, values = 0 }: Unit
         ? `${cluster} blocks of ${threads} threads`
         : `${threads} threads`;
   const stays = resident ? "which stays in shared memory" : "which every phase reads again";
-  return [
-    `// ${id}: ${share} share a row, ${stays}.`,
-    `${name}, ${threads}, ${lanes}, ${cluster}, ${resident}, ${values})`,
-  ];
+  return [`// ${id}: ${share} share a row, ${stays}.`, `${name}, ${threads}, ${lanes}, ${cluster}, ${resident}, ${values})`];
 }
 
 function launchOf(target: Target, { id, spread, rows }: UnitKernel): Launch {

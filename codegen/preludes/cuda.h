@@ -89,6 +89,17 @@ LOSSC_FN float min_(float a, float b) {
   asm("min.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
   return r;
 }
+// Of two halves in a word each, and what is not a number wins here, too.
+LOSSC_FN unsigned max_two(unsigned a, unsigned b, bf16) {
+  unsigned r;
+  asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+  return r;
+}
+LOSSC_FN unsigned max_two(unsigned a, unsigned b, f16) {
+  unsigned r;
+  asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+  return r;
+}
 
 // A word of stored entries is looked at by a product with 0, two entries at a time where they are halves: 0 · finite is 0.
 template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);

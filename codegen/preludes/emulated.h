@@ -33,6 +33,11 @@ template <class T> LOSSC_FN unsigned narrow_two(float low, float high, T) {
   narrow(high, b);
   return unsigned(a.bits) | unsigned(b.bits) << 16;
 }
+template <class T> LOSSC_FN unsigned max_two(unsigned a, unsigned b, T) {
+  const auto half = [](unsigned word) { return widen(T{static_cast<unsigned short>(word)}); };
+  const auto max = [](float x, float y) { return x != x || x > y ? x : y; };
+  return narrow_two(max(half(a), half(b)), max(half(a >> 16), half(b >> 16)), T());
+}
 
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 LOSSC_FN float rebase_(float from, float to) { return exp_(from - to); }

@@ -12,11 +12,11 @@ struct Row {
   int begin, end;  // the part's run
   int skew;        // entries of the run's first packet that come before it
   int rounds;      // packets of a lane, at most
-  Packet<T, W>* kept;
+  Packet<T, W>* kept;  // the lane's first; a packet lies beside those that the other lanes read at the same time
   bool torn = false;  // a row beside the logits whose packets, cut where those of the logits are, lie across boundaries in memory
 
-  // Whether some packets of the run are not whole. Runs begin at a packet's first entry, but for the skew.
-  LOSSC_FN bool cut() const { return skew != 0 || end % W != 0 || torn; }
+  // The first entry of the run's first packet.
+  LOSSC_FN int base() const { return begin - skew; }
   LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
   LOSSC_FN T entry(int e) const {
@@ -44,18 +44,37 @@ LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
   return row;
 }
 
-// Calls visit(first entry, number) for a lane's packets.
-template <class Team, class Row, class Visit> LOSSC_FN void each_packet(const Team& team, const Row& row, const Visit& visit) {
+// Calls visit(first entry, number) for a lane's packets, and
+template <int UNROLL, class Team, class Row, class Visit> LOSSC_FN void each_packet(const Team& team, const Row& row, const Visit& visit) {
   constexpr int W = Row::kWidth;
-  int e = row.begin - row.skew + team.lane() * W;
-  LOSSC_UNROLL(1)
+  int e = row.base() + team.lane() * W;
+  LOSSC_UNROLL(UNROLL)
   for (int k = 0; e < row.end; ++k, e += Team::kPart * W) visit(e, k);
 }
-
-// A packet that stays in shared memory lies beside those that the other lanes read at the same time.
-template <class Team, class T, int W, bool LOGITS>
-LOSSC_FN Packet<T, W>* kept_at(const Team& team, const Row<T, W, LOGITS>& row, int k) {
-  return row.kept + (team.self.thread() / Team::kPart * row.rounds + k) * Team::kPart + team.lane();
+// visit(where it is in `p`, number) only for those that lie in the run as a whole: a pointer that goes along costs less than one made anew, or
+template <int UNROLL, class Team, class Row, class T, class Visit> LOSSC_FN void each_whole(const Team& team, const Row& row, T* p, const Visit& visit) {
+  constexpr int W = Row::kWidth, kStep = Team::kPart * W;
+  int k = row.skew != 0 && team.lane() == 0;
+  int left = row.end - row.base() - (k * Team::kPart + team.lane() + 1) * W;
+  p += row.base() + (k * Team::kPart + team.lane()) * W;
+  if constexpr (UNROLL > 1) {
+    LOSSC_UNROLL(1)
+    for (; left >= (UNROLL - 1) * kStep; left -= UNROLL * kStep, k += UNROLL, p += UNROLL * kStep)
+      for (int i = 0; i < UNROLL; ++i) visit(p + i * kStep, k + i);
+  }
+  LOSSC_UNROLL(1)
+  for (; left >= 0; left -= kStep, ++k, p += kStep) visit(p, k);
+}
+// only for the others: the run's first and last at most, or all of a torn row.
+template <class Team, class Row, class Visit> LOSSC_FN void each_cut(const Team& team, const Row& row, const Visit& visit) {
+  constexpr int W = Row::kWidth;
+  const int last = (row.end - row.base()) / W;
+  int p = row.torn || (row.skew != 0 && team.lane() == 0) ? team.lane() : last;
+  LOSSC_UNROLL(1)
+  while (row.base() + p * W < row.end) {
+    if (p % Team::kPart == team.lane()) visit(row.base() + p * W, p / Team::kPart);
+    p = row.torn ? p + Team::kPart : p < last ? last : last + 1;
+  }
 }
 
 template <class First, class... Others> LOSSC_FN const First& first_of(const First& first, const Others&...) { return first; }
@@ -74,34 +93,59 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
     row.skew = skew;
   }
   const int lanes = Team::kPartsHere * row.rounds * Team::kPart;
-  row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (lanes * int(sizeof(*before.kept)))));
+  row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (lanes * int(sizeof(*before.kept))))) +
+             team.self.thread() / Team::kPart * row.rounds * Team::kPart + team.lane();
   if (Team::kResident && reads) {
     constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
-    each_packet(team, row, [&](int e, int k) {
-      if (!row.whole(e)) return;
-      for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
-        team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(kept_at(team, row, k)) + piece,
-                                        reinterpret_cast<const unsigned char*>(row.first + e) + piece);
-    });
-    // Entry by entry comes last, so that nothing waits for it.
-    if (row.cut())
-      each_packet(team, row, [&](int e, int k) {
-        if (row.whole(e)) return;
-        if constexpr (sizeof...(Open) > 0) {
-          write(kept_at(team, row, k), 0, row.gather(e));  // they may be all that there is
-        } else {
-          LOSSC_UNROLL(1)
-          for (int i = 0; i < W; ++i) write(kept_at(team, row, k)->v, i, row.entry(e + i));
-        }
+    if (!row.torn)
+      each_whole<4>(team, row, row.first, [&](const T* from, int k) {
+        for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
+          team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(row.kept + k * Team::kPart) + piece,
+                                          reinterpret_cast<const unsigned char*>(from) + piece);
       });
+    // Entry by entry comes last, so that nothing waits for it.
+    each_cut(team, row, [&](int e, int k) {
+      if constexpr (sizeof...(Open) > 0) {
+        write(row.kept + k * Team::kPart, 0, row.gather(e));  // they may be all that there is
+      } else {
+        LOSSC_UNROLL(1)
+        for (int i = 0; i < W; ++i) write((row.kept + k * Team::kPart)->v, i, row.entry(e + i));
+      }
+    });
   }
   return row;
 }
 
 template <class Team, class T, int W, bool LOGITS>
-LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int e, int k) {
-  if (Team::kResident) return read(kept_at(team, row, k), 0);
+LOSSC_FN Packet<T, W> packet(const Team&, const Row<T, W, LOGITS>& row, int e, int k) {
+  if (Team::kResident) return read(row.kept, k * Team::kPart);
   return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.gather(e);
+}
+
+LOSSC_FN unsigned word_of(float x) { return as_bits(x); }
+template <class T> LOSSC_FN unsigned word_of(T x) { return x.bits; }
+
+// One of its entries.
+template <class Team, class T, int W, bool LOGITS>
+LOSSC_FN float entry(const Team&, const Row<T, W, LOGITS>& row, int e, int k, int i) {
+  return widen(Team::kResident ? read((row.kept + k * Team::kPart)->v, i) : row.entry(e + i));
+}
+
+// The entries of a packet, in float32.
+template <class T, int W> LOSSC_FN Values<W, float> widened(const Packet<T, W>& p) {
+  Values<W, float> r;
+  for (int i = 0; i < W; ++i) r.v[i] = widen(p.v[i]);
+  return r;
+}
+// Two halves come from one word by an instruction each.
+template <int W> LOSSC_FN Values<W, float> widened(const Packet<bf16, W>& p) {
+  const auto words = __builtin_bit_cast(Values<W / 2, unsigned>, p);
+  Values<W, float> r;
+  for (int i = 0; i < W / 2; ++i) {
+    r.v[2 * i] = as_float(words.v[i] << 16);
+    r.v[2 * i + 1] = as_float(words.v[i] & 0xffff0000u);
+  }
+  return r;
 }
 
 // The sum over the packet's places of what lanes have folded place by place. Which lane an entry falls to depends on where its row lies in memory. With the
@@ -131,22 +175,42 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
   if (Team::kResident) team.self.copies_done();
   Values<All::N, float> acc[W];
   for (int i = 0; i < W; ++i) acc[i] = All::template identity<float>();
-  each_packet(team, row, [&](int e, int k) {
-    const auto take = [&](const auto&... packets) {
+  each_packet<kPadded ? 2 : 1>(team, row, [&](int e, int k) {
+    const auto take = [&](const auto&... entries) {
       unsigned inside = kNone;
       if (!kPadded && !row.whole(e)) {
         inside = 0;
         for (int i = 0; i < W; ++i) inside |= unsigned(row.holds(e + i)) << i;
       }
       for (int i = 0; i < W; ++i)
-        if (kPadded || (inside >> i & 1u)) acc[i] = All::merge(acc[i], map(widen(packets.v[i])...));
+        if (kPadded || (inside >> i & 1u)) acc[i] = All::merge(acc[i], map(entries.v[i]...));
     };
-    take(packet(team, row, e, k), packet(team, others, e, k)...);
+    take(widened(packet(team, row, e, k)), widened(packet(team, others, e, k))...);
   });
   const auto mine = fold_places<Team, All, W>(team, acc, row.skew);
   // Sums come together in float64; what no rounding touches need not.
   if constexpr (All::kOrdered) return fold_lanes<All, Team::kPart>(team.self, converted<double>(mine));
   else return converted<double>(fold_lanes<All, Team::kPart>(team.self, mine));
+}
+
+// The largest entry of halves: two at a time, as they are stored.
+template <class F, class Team, class T, int W> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, W, true>& row) {
+  if constexpr (sizeof(T) == 4) {
+    return fold_part<F>(team, [](auto z) { return values(z); }, row);
+  } else {
+    if (Team::kResident) team.self.copies_done();
+    T least;
+    narrow(-LOSSC_INFINITY, least);
+    unsigned acc[W / 2];
+    for (int i = 0; i < W / 2; ++i) acc[i] = word_of(least) | word_of(least) << 16;
+    each_packet<4>(team, row, [&](int e, int k) {
+      const auto words = __builtin_bit_cast(Values<W / 2, unsigned>, packet(team, row, e, k));
+      for (int i = 0; i < W / 2; ++i) acc[i] = max_two(acc[i], words.v[i], T());
+    });
+    for (int i = 1; i < W / 2; ++i) acc[0] = max_two(acc[0], acc[i], T());
+    const auto two = __builtin_bit_cast(Packet<T, 2>, acc[0]);
+    return converted<double>(fold_lanes<Folds<Max>, Team::kPart>(team.self, values(max_(widen(two.v[0]), widen(two.v[1])))));
+  }
 }
 
 // What a part's exponents are taken from: its maximum, or 0 where it has no entry though other parts may have some.
@@ -216,6 +280,19 @@ template <class T, int W> LOSSC_FN auto narrowed(const float (&x)[W]) {
   return words;
 }
 
+LOSSC_FN bool spoilt(unsigned poison) { return (poison & 0x7fff7fffu) != 0; }
+
+// Looks at what the lane has stored.
+template <class Team, class T, class Row> LOSSC_FN unsigned look_again(const Team& team, const Row& row, const T* out) {
+  unsigned poison = 0;
+  each_packet<1>(team, row, [&](int e, int) {
+    LOSSC_UNROLL(1)
+    for (int i = 0; i < Row::kWidth; ++i)
+      if (row.holds(e + i)) poison = look<T>(word_of(read(out, e + i)), poison);
+  });
+  return poison;
+}
+
 // Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. A lane reads what it
 // writes before it writes it, and nothing else, so that the row may be written over. False where this lane stored something that is not finite.
 template <class Team, class T, class Map, class Mend, class First, class... Others>
@@ -223,42 +300,42 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
                         const Others&... others) {
   constexpr int W = First::kWidth;
   T* const to = out + place * vocab;
-  const int hot = int(target);
   unsigned poison = 0;
+  const auto one = [](const auto& entry, float z, auto... others) { return z == -LOSSC_INFINITY ? 0.0f : entry(z, others...); };
+  const auto store_one = [&](int e, float g) {
+    T x;
+    narrow(g, x);
+    write(to, e, x);
+    poison = look<T>(word_of(x), poison);
+  };
   if (Team::kResident) team.self.copies_done();
-  each_packet(team, row, [&](int e, int k) {
+  // The lane that stores the target's entry mends it when all else is done; what it needs of it may not be there then.
+  const int hot = int(target);
+  const bool mends = row.holds(hot) && (hot - row.base()) / W % Team::kPart == team.lane();
+  float mended = 0.0f;
+  if (mends) mended = one(mend, load(row.first, hot), load(others.first, hot)...);
+  each_whole<1>(team, row, to, [&](T* here, int k) {
     float g[W];
-    const auto take = [&](const auto& logits, const auto&... rest) {
-      const auto one = [](const auto& entry, float z, auto... others) { return z == -LOSSC_INFINITY ? 0.0f : entry(z, others...); };
-      for (int i = 0; i < W; ++i) g[i] = one(map, widen(logits.v[i]), widen(rest.v[i])...);
-      if (hot >= e && hot < e + W) {
-        const auto at_hot = [&](const auto& packet) {
-          auto x = packet.v[0];
-          for (int i = 1; i < W; ++i)
-            if (e + i == hot) x = packet.v[i];
-          return widen(x);
-        };
-        const float mended = one(mend, at_hot(logits), at_hot(rest)...);
-        for (int i = 0; i < W; ++i)
-          if (e + i == hot) g[i] = mended;
-      }
+    const auto take = [&](const auto&... entries) {
+      for (int i = 0; i < W; ++i) g[i] = one(map, entries.v[i]...);
     };
-    take(packet(team, row, e, k), packet(team, others, e, k)...);
-    const bool whole = row.whole(e);
-    if (!whole)
-      for (int i = 0; i < W; ++i)
-        if (!row.holds(e + i)) g[i] = 0.0f;
+    const int e = Team::kResident ? 0 : int(here - to);
+    take(widened(packet(team, row, e, k)), widened(packet(team, others, e, k))...);
     const auto words = narrowed<T>(g);
-    if (whole) {
-      write_as_packet(to, e, words);
-    } else {
-      const auto entries = __builtin_bit_cast(Packet<T, W>, words);
-      for (int i = 0; i < W; ++i)
-        if (row.holds(e + i)) write(to, e + i, entries.v[i]);
-    }
+    write_as_packet(here, 0, words);
     for (const unsigned word : words.v) poison = look<T>(word, poison);
   });
-  return (poison & 0x7fff7fffu) == 0;
+  each_cut(team, row, [&](int e, int k) {
+    LOSSC_UNROLL(1)
+    for (int i = 0; i < W; ++i)
+      if (row.holds(e + i)) store_one(e + i, one(map, entry(team, row, e, k, i), entry(team, others, e, k, i)...));
+  });
+  if (mends) {
+    store_one(hot, mended);
+    // It may have been the other one, in its place, that was not finite.
+    if (spoilt(poison)) poison = look_again(team, row, to);
+  }
+  return !spoilt(poison);
 }
 
 // A row by what a function makes of its entries: lanes compute that again where it is asked for, from what they hold of the row.
@@ -281,13 +358,11 @@ template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, 
   Packet<T, kPacket<T>> full;
   for (int i = 0; i < kPacket<T>; ++i) narrow(v, full.v[i]);
   T* const to = out + place * vocab;
-  each_packet(team, row, [&](int e, int) {
-    if (row.whole(e)) {
-      write_as_packet(to, e, full);
-      return;
-    }
+  each_whole<1>(team, row, to, [&](T* here, int) { write_as_packet(here, 0, full); });
+  each_cut(team, row, [&](int e, int) {
+    LOSSC_UNROLL(1)
     for (int i = 0; i < kPacket<T>; ++i)
-      if (row.holds(e + i)) write(to, e + i, full.v[i]);
+      if (row.holds(e + i)) write(to, e + i, full.v[0]);
   });
 }
 

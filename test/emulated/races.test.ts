@@ -8,7 +8,7 @@ import { batchOf, inputsFor } from "./batch.js";
 import { type Mistake, ORDERS, openPlanted } from "./planted.js";
 
 const GIVE = "if (lane() == 0) write(all, part(), mine);\n";
-const STORE = "const bool whole = row.whole(e);\n";
+const STORE = "write_as_packet(here, 0, words);\n";
 
 /** A row of a block's warps, of a cluster of two blocks, and of a few lanes. */
 const BLOCK = 4099;

@@ -44,7 +44,7 @@ struct K0 {
     const auto x4 = load(a.p5, t);
     const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -59,8 +59,9 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v12);
     const auto v13 = chain_(-chain_(x0, x4), v11);
     const auto v14 = 1.0f / r9;
+    const auto v15 = -v13 * v14;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto e) { return -v13 * (e * v14); },
+                   [&](auto e) { return v15 * e; },
                    [&](auto e) { return v13 * (1.0f - (e * v14)); },
                    derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r8); }));
   }

@@ -46,7 +46,7 @@ struct K0 {
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -179,8 +179,8 @@ struct K3 {
     const double* p31;  // a sum per group
     const double* p34;  // a sum per group
     const double* p37;  // a sum per group
-    const float* p8;    // a value per token
     const float* p9;    // a value per token
+    const float* p8;    // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
@@ -203,12 +203,13 @@ struct K3 {
     const auto v13 = chain_(v12, x5);
     const auto v14 = select(x3 == 1.0f, -v13, 0.0f) + select(x3 == 0.0f, v13, 0.0f);
     const auto b15 = x0 != 0.0f;
-    const auto x16 = load(a.p8, t);
-    const auto x17 = load(a.p9, t);
-    const auto v18 = 1.0f / x17;
+    const auto x16 = load(a.p9, t);
+    const auto v17 = 1.0f / x16;
+    const auto v18 = -v14 * v17;
+    const auto x19 = load(a.p8, t);
     store_gradient(team, a.p42, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
-                   [&](auto z) { return select(b15, -v14 * (exp_from_(z, x16) * v18), 0.0f); },
-                   [&](auto z) { return select(b15, v14 * (1.0f - (exp_from_(z, x16) * v18)), 0.0f); },
+                   [&](auto z) { return select(b15, v18 * exp_from_(z, x19), 0.0f); },
+                   [&](auto z) { return select(b15, v14 * (1.0f - (exp_from_(z, x19) * v17)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
@@ -220,6 +221,6 @@ LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 LOSSC_STEP(k1, K1, 256)
 LOSSC_STEP(k2, K2, 256)
 // k3: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 0)
 
 }  // namespace lossc

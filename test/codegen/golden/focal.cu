@@ -38,7 +38,7 @@ struct K0 {
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -56,8 +56,9 @@ struct K0 {
     const auto v12 = select(x1 == 0.0f, 0.0f, chain_(-chain_(x0, v7), x1 * pow_(v9, x1 - 1.0f)));
     const auto v13 = chain_(-x0, v10) + chain_(-v12, v8);
     const auto v14 = 1.0f / r6;
+    const auto v15 = -v13 * v14;
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto e) { return -v13 * (e * v14); },
+                   [&](auto e) { return v15 * e; },
                    [&](auto e) { return v13 * (1.0f - (e * v14)); },
                    derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }

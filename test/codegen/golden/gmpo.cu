@@ -56,7 +56,7 @@ struct K0 {
     const auto x4 = float(a.c1);
     const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -135,8 +135,8 @@ struct K2 {
     const int* p15;     // the sequence of each token
     const double* p20;  // a sum per sequence
     const double* p23;  // a sum per sequence
-    const float* p10;   // a value per token
     const float* p11;   // a value per token
+    const float* p10;   // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p1, t, 1.0f);
@@ -162,12 +162,13 @@ struct K2 {
     const auto v16 = select(x0 != 0.0f, chain_(chain_(v15, 1.0f / x12), v8), 0.0f);
     const auto v17 = chain_(select(v10 == v9, v16 * 0.5f, v16), v8);
     const auto v18 = select((v6 >= v7) & (v6 <= x4), select(v9 > v10, 0.0f, v17), 0.0f) + select(v10 > v9, 0.0f, v17);
-    const auto x19 = load(a.p10, t);
-    const auto x20 = load(a.p11, t);
-    const auto v21 = 1.0f / x20;
+    const auto x19 = load(a.p11, t);
+    const auto v20 = 1.0f / x19;
+    const auto v21 = -v18 * v20;
+    const auto x22 = load(a.p10, t);
     store_gradient(team, a.p28, place, t, a.vocab, target, a.p4, either(!reads, v18 == 0.0f),
-                   [&](auto z) { return -v18 * (exp_from_(z, x19) * v21); },
-                   [&](auto z) { return v18 * (1.0f - (exp_from_(z, x19) * v21)); },
+                   [&](auto z) { return v21 * exp_from_(z, x22); },
+                   [&](auto z) { return v18 * (1.0f - (exp_from_(z, x22) * v20)); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
@@ -178,6 +179,6 @@ struct K2 {
 LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 LOSSC_STEP(k1, K1, 256)
 // k2: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k2, K2, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k2, K2, 256, 256, 8, true, 0)
 
 }  // namespace lossc

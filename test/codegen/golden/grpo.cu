@@ -48,7 +48,7 @@ struct K0 {
     const auto x6 = float(a.c2);
     const auto r7 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m8 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -70,8 +70,9 @@ struct K0 {
     const auto v21 = select((v15 >= x5) & (v15 <= x6), select(v17 > v16, 0.0f, v20), 0.0f) + select(v16 > v17, 0.0f, v20);
     const auto v22 = (v19 - chain_(v19, v14)) + chain_(v21, v15);
     const auto v23 = 1.0f / r11;
+    const auto v24 = -v22 * v23;
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v22 == 0.0f),
-                   [&](auto e) { return -v22 * (e * v23); },
+                   [&](auto e) { return v24 * e; },
                    [&](auto e) { return v22 * (1.0f - (e * v23)); },
                    derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r10); }));
   }

@@ -46,7 +46,7 @@ struct K0 {
     const auto x1 = load(a.p5, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -90,8 +90,8 @@ struct K1 {
     const int* p13;     // the sequence of each token
     const double* p18;  // a sum per sequence
     bf16* p21;          // gradient of logits
-    const float* p8;    // a value per token
     const float* p9;    // a value per token
+    const float* p8;    // a value per token
     index tokens;
     double* p22;        // a partial fold per chunk
     unsigned* p23;      // arrivals
@@ -119,12 +119,13 @@ struct K1 {
     const auto v12 = chain_(select(v9 == v10, -(x0 * 0.5f), -x0), x2);
     const auto v13 = select((v8 >= x3) & (v8 <= x4), select(v10 > v9, 0.0f, v12), 0.0f) + select(v9 > v10, 0.0f, v12);
     const auto v14 = chain_(v13, v8);
-    const auto x15 = load(a.p8, t);
-    const auto x16 = load(a.p9, t);
-    const auto v17 = 1.0f / x16;
+    const auto x15 = load(a.p9, t);
+    const auto v16 = 1.0f / x15;
+    const auto v17 = -v14 * v16;
+    const auto x18 = load(a.p8, t);
     store_gradient(team, a.p21, place, t, a.vocab, target, a.p4, either(!reads, v14 == 0.0f),
-                   [&](auto z) { return -v14 * (exp_from_(z, x15) * v17); },
-                   [&](auto z) { return v14 * (1.0f - (exp_from_(z, x15) * v17)); },
+                   [&](auto z) { return v17 * exp_from_(z, x18); },
+                   [&](auto z) { return v14 * (1.0f - (exp_from_(z, x18) * v16)); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
@@ -136,6 +137,6 @@ struct K1 {
 // k0: 8 blocks of 256 threads share a row, which stays in shared memory.
 LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 // k1: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 0)
 
 }  // namespace lossc

@@ -40,7 +40,7 @@ struct K0 {
     const auto x2 = load(a.p5, t);
     const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m4 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m4); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -55,8 +55,9 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v10);
     const auto v11 = chain_(-chain_(x0, x2), v9);
     const auto v12 = 1.0f / r7;
+    const auto v13 = -v11 * v12;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v11 == 0.0f),
-                   [&](auto e) { return -v11 * (e * v12); },
+                   [&](auto e) { return v13 * e; },
                    [&](auto e) { return v11 * (1.0f - (e * v12)); },
                    derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r6); }));
   }

@@ -46,7 +46,7 @@ struct K0 {
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -178,8 +178,8 @@ struct K3 {
     const double* p34;  // a sum per group
     const double* p37;  // a sum per group
     const double* p12;  // a sum per sequence
-    const float* p8;    // a value per token
     const float* p9;    // a value per token
+    const float* p8;    // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
@@ -199,12 +199,13 @@ struct K3 {
     const auto x10 = load(a.p12, i1);
     const auto v11 = chain_(select(x3 == 1.0f, -v9, 0.0f) + select(x3 == 0.0f, v9, 0.0f), 1.0f / x10);
     const auto b12 = x0 != 0.0f;
-    const auto x13 = load(a.p8, t);
-    const auto x14 = load(a.p9, t);
-    const auto v15 = 1.0f / x14;
+    const auto x13 = load(a.p9, t);
+    const auto v14 = 1.0f / x13;
+    const auto v15 = -v11 * v14;
+    const auto x16 = load(a.p8, t);
     store_gradient(team, a.p42, place, t, a.vocab, target, a.p3, either(!reads, v11 == 0.0f),
-                   [&](auto z) { return select(b12, -v11 * (exp_from_(z, x13) * v15), 0.0f); },
-                   [&](auto z) { return select(b12, v11 * (1.0f - (exp_from_(z, x13) * v15)), 0.0f); },
+                   [&](auto z) { return select(b12, v15 * exp_from_(z, x16), 0.0f); },
+                   [&](auto z) { return select(b12, v11 * (1.0f - (exp_from_(z, x16) * v14)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
@@ -216,6 +217,6 @@ LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 LOSSC_STEP(k1, K1, 256)
 LOSSC_STEP(k2, K2, 256)
 // k3: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 0)
 
 }  // namespace lossc

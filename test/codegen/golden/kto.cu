@@ -46,7 +46,7 @@ struct K0 {
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -212,6 +212,6 @@ LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 LOSSC_STEP(k1, K1, 256)
 LOSSC_STEP(k2, K2, 256)
 // k3: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 0)
 
 }  // namespace lossc

@@ -44,7 +44,7 @@ struct K0 {
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -185,8 +185,8 @@ struct K3 {
     const double* p37;  // a sum per group
     const double* p17;  // a sum per sequence
     const double* p11;  // a sum per sequence
-    const float* p7;    // a value per token
     const float* p8;    // a value per token
+    const float* p7;    // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
@@ -211,12 +211,13 @@ struct K3 {
     const auto v15 = (v12 + chain_(-v12, -1.0f / expm1_(-(x13 / x14)))) + select(b11, v7, 0.0f);
     const auto v16 = chain_(v15, 1.0f / x14);
     const auto b17 = x0 != 0.0f;
-    const auto x18 = load(a.p7, t);
-    const auto x19 = load(a.p8, t);
-    const auto v20 = 1.0f / x19;
+    const auto x18 = load(a.p8, t);
+    const auto v19 = 1.0f / x18;
+    const auto v20 = -v16 * v19;
+    const auto x21 = load(a.p7, t);
     store_gradient(team, a.p45, place, t, a.vocab, target, a.p3, either(!reads, v16 == 0.0f),
-                   [&](auto z) { return select(b17, -v16 * (exp_from_(z, x18) * v20), 0.0f); },
-                   [&](auto z) { return select(b17, v16 * (1.0f - (exp_from_(z, x18) * v20)), 0.0f); },
+                   [&](auto z) { return select(b17, v20 * exp_from_(z, x21), 0.0f); },
+                   [&](auto z) { return select(b17, v16 * (1.0f - (exp_from_(z, x21) * v19)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
@@ -228,6 +229,6 @@ LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 LOSSC_STEP(k1, K1, 256)
 LOSSC_STEP(k2, K2, 256)
 // k3: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 0)
 
 }  // namespace lossc

@@ -44,7 +44,7 @@ struct K0 {
     const auto x4 = float(a.c1);
     const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -63,8 +63,9 @@ struct K0 {
     const auto v16 = select((v11 >= x3) & (v11 <= x4), select(v13 > v12, 0.0f, v15), 0.0f) + select(v12 > v13, 0.0f, v15);
     const auto v17 = chain_(v16, v11);
     const auto v18 = 1.0f / r9;
+    const auto v19 = -v17 * v18;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v17 == 0.0f),
-                   [&](auto e) { return -v17 * (e * v18); },
+                   [&](auto e) { return v19 * e; },
                    [&](auto e) { return v17 * (1.0f - (e * v18)); },
                    derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r8); }));
   }

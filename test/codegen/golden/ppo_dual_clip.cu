@@ -46,7 +46,7 @@ struct K0 {
     const auto x5 = float(a.c2);
     const auto r6 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m7 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m7); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -70,8 +70,9 @@ struct K0 {
     const auto v22 = select((v13 >= x3) & (v13 <= x4), select(v15 > v14, 0.0f, v21), 0.0f) + select(v14 > v15, 0.0f, v21);
     const auto v23 = chain_(v22, v13);
     const auto v24 = 1.0f / r10;
+    const auto v25 = -v23 * v24;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
-                   [&](auto e) { return -v23 * (e * v24); },
+                   [&](auto e) { return v25 * e; },
                    [&](auto e) { return v23 * (1.0f - (e * v24)); },
                    derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r9); }));
   }

@@ -46,7 +46,7 @@ struct K0 {
     const auto x5 = float(a.c2);
     const auto r6 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f10 = when(reads, values(0.0f, 1.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m7 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
         const auto v8 = exp_from_(z, m7);

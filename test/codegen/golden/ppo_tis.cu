@@ -48,7 +48,7 @@ struct K0 {
     const auto x6 = float(a.c2);
     const auto r7 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m8 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -69,8 +69,9 @@ struct K0 {
     const auto v20 = select((v14 >= x5) & (v14 <= x6), select(v16 > v15, 0.0f, v19), 0.0f) + select(v15 > v16, 0.0f, v19);
     const auto v21 = chain_(v20, v14);
     const auto v22 = 1.0f / r11;
+    const auto v23 = -v21 * v22;
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v21 == 0.0f),
-                   [&](auto e) { return -v21 * (e * v22); },
+                   [&](auto e) { return v23 * e; },
                    [&](auto e) { return v21 * (1.0f - (e * v22)); },
                    derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r10); }));
   }

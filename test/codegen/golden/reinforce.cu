@@ -38,7 +38,7 @@ struct K0 {
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p5, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -52,8 +52,9 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v8);
     const auto v9 = chain_(-x0, x1);
     const auto v10 = 1.0f / r6;
+    const auto v11 = -v9 * v10;
     store_gradient(team, a.p5, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
-                   [&](auto e) { return -v9 * (e * v10); },
+                   [&](auto e) { return v11 * e; },
                    [&](auto e) { return v9 * (1.0f - (e * v10)); },
                    derived(a.p5, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }

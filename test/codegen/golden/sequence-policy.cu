@@ -46,7 +46,7 @@ struct K0 {
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -123,8 +123,8 @@ struct K2 {
     bf16* p24;          // gradient of logits
     const double* p18;  // a sum per sequence
     const double* p12;  // a sum per sequence
-    const float* p8;    // a value per token
     const float* p9;    // a value per token
+    const float* p8;    // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
@@ -146,12 +146,13 @@ struct K2 {
     const auto v12 = select((v7 >= x1) & (v7 <= x2), select(v8 > v9, 0.0f, v11), 0.0f) + select(v9 > v8, 0.0f, v11);
     const auto v13 = chain_(chain_(v12, v7), 1.0f / x6);
     const auto b14 = x0 != 0.0f;
-    const auto x15 = load(a.p8, t);
-    const auto x16 = load(a.p9, t);
-    const auto v17 = 1.0f / x16;
+    const auto x15 = load(a.p9, t);
+    const auto v16 = 1.0f / x15;
+    const auto v17 = -v13 * v16;
+    const auto x18 = load(a.p8, t);
     store_gradient(team, a.p24, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto z) { return select(b14, -v13 * (exp_from_(z, x15) * v17), 0.0f); },
-                   [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x15) * v17)), 0.0f); },
+                   [&](auto z) { return select(b14, v17 * exp_from_(z, x18), 0.0f); },
+                   [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x18) * v16)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
@@ -162,6 +163,6 @@ struct K2 {
 LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 LOSSC_STEP(k1, K1, 256)
 // k2: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k2, K2, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k2, K2, 256, 256, 8, true, 0)
 
 }  // namespace lossc

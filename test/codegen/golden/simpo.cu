@@ -44,7 +44,7 @@ struct K0 {
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -178,8 +178,8 @@ struct K3 {
     const double* p33;  // a sum per group
     const double* p36;  // a sum per group
     const double* p11;  // a sum per sequence
-    const float* p7;    // a value per token
     const float* p8;    // a value per token
+    const float* p7;    // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
@@ -201,12 +201,13 @@ struct K3 {
     const auto x12 = load(a.p11, i1);
     const auto v13 = chain_(select(x3 == 1.0f, -v11, 0.0f) + select(x3 == 0.0f, v11, 0.0f), 1.0f / x12);
     const auto b14 = x0 != 0.0f;
-    const auto x15 = load(a.p7, t);
-    const auto x16 = load(a.p8, t);
-    const auto v17 = 1.0f / x16;
+    const auto x15 = load(a.p8, t);
+    const auto v16 = 1.0f / x15;
+    const auto v17 = -v13 * v16;
+    const auto x18 = load(a.p7, t);
     store_gradient(team, a.p41, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto z) { return select(b14, -v13 * (exp_from_(z, x15) * v17), 0.0f); },
-                   [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x15) * v17)), 0.0f); },
+                   [&](auto z) { return select(b14, v17 * exp_from_(z, x18), 0.0f); },
+                   [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x18) * v16)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}
@@ -218,6 +219,6 @@ LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 LOSSC_STEP(k1, K1, 256)
 LOSSC_STEP(k2, K2, 256)
 // k3: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k3, K3, 256, 256, 8, true, 0)
 
 }  // namespace lossc

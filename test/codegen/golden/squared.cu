@@ -36,7 +36,7 @@ struct K0 {
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m2); }));
       return meet<Scaled<0>>(team, maxima, sums);
@@ -49,8 +49,9 @@ struct K0 {
     put(team, a.p6, t, v7);
     const auto v8 = 2.0f * v7;
     const auto v9 = 1.0f / r5;
+    const auto v10 = -v8 * v9;
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v8 == 0.0f),
-                   [&](auto e) { return select(b6, -v8 * (e * v9), 0.0f); },
+                   [&](auto e) { return select(b6, v10 * e, 0.0f); },
                    [&](auto e) { return select(b6, v8 * (1.0f - (e * v9)), 0.0f); },
                    derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r4); }));
   }

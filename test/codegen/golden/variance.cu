@@ -41,7 +41,7 @@ struct K0 {
     const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, [&](auto z) { return values(z); }, row);
+      const auto maxima = fold_part<Max>(team, row);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
@@ -81,8 +81,8 @@ struct K1 {
     const double* p14;  // a sum per batch
     const double* p11;  // a sum per batch
     bf16* p16;          // gradient of logits
-    const float* p7;    // a value per token
     const float* p8;    // a value per token
+    const float* p7;    // a value per token
     index tokens;
     double* p17;        // a partial fold per chunk
     unsigned* p18;      // arrivals
@@ -101,12 +101,13 @@ struct K1 {
     const auto v5 = x1 - (x3 / x4);
     put(team, a.p15, t, select(b2, v5 * v5, 0.0f));
     const auto v6 = chain_(1.0f / (x4 - 1.0f), 2.0f * v5);
-    const auto x7 = load(a.p7, t);
-    const auto x8 = load(a.p8, t);
-    const auto v9 = 1.0f / x8;
+    const auto x7 = load(a.p8, t);
+    const auto v8 = 1.0f / x7;
+    const auto v9 = -v6 * v8;
+    const auto x10 = load(a.p7, t);
     store_gradient(team, a.p16, place, t, a.vocab, target, a.p4, either(!reads, v6 == 0.0f),
-                   [&](auto z) { return select(b2, -v6 * (exp_from_(z, x7) * v9), 0.0f); },
-                   [&](auto z) { return select(b2, v6 * (1.0f - (exp_from_(z, x7) * v9)), 0.0f); },
+                   [&](auto z) { return select(b2, v9 * exp_from_(z, x10), 0.0f); },
+                   [&](auto z) { return select(b2, v6 * (1.0f - (exp_from_(z, x10) * v8)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
@@ -136,7 +137,7 @@ struct K2 {
 // k0: 8 blocks of 256 threads share a row, which stays in shared memory.
 LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
 // k1: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 1)
+LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 0)
 LOSSC_STEP(k2, K2, 256)
 
 }  // namespace lossc
