@@ -1,6 +1,6 @@
 /** Expressions as C++ text: one line per value that is used more than once or grows long, the rest inline. */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { mul, neg, opRow } from "../dsl/ops/index.js";
+import { opRow } from "../dsl/ops/index.js";
 
 /** A float as the shortest decimal that reads back as the same float32. */
 export function floatText(value: number): string {
@@ -106,8 +106,6 @@ export class Printer {
     if (value !== undefined) return this.remember(x, x.dtype === "bool" ? String(value !== 0) : floatText(value));
     const leaf = this.leaf(x);
     if (leaf !== null) return this.remember(x, leaf);
-    const product = this.row ? this.gathered(x) : x;
-    if (product !== x) return this.print(product);
     const { form, of } = this.form(x);
     const call = isCall(form("a", "b", "c"));
     const operands = of.map((operand) => (call ? this.print(operand) : this.operand(operand)));
@@ -122,25 +120,6 @@ export class Printer {
     return text;
   }
 
-  /** A product of an entry with what several of its factors, which do not depend on the entry, are together: that is computed once per row. */
-  private gathered(x: Expression): Expression {
-    const factors = this.factorsOf(x);
-    const apart = factors.filter(({ space }) => space !== "vocab");
-    const entries = factors.filter(({ space }) => space === "vocab");
-    if (apart.length < 2 || entries.length === 0) return x;
-    const product = (of: readonly Expression[]) => of.reduce((a, b) => mul(a, b) as Expression);
-    return product([product(apart), ...entries]);
-  }
-
-  private factorsOf(x: Expression): readonly Expression[] {
-    const [a, b] = x.operands as [Expression, Expression];
-    const inside = (y: Expression) => ((this.uses.get(y) ?? 1) > 1 || this.stops(y) ? [y] : this.factorsOf(y));
-    if (x.op === "mul" || (x.op === "chain" && this.row?.nonZero?.has(a))) return [...inside(a), ...inside(b)];
-    if (x.op !== "neg") return [x];
-    const [first, ...rest] = inside(a) as [Expression, ...Expression[]];
-    return [neg(first) as Expression, ...rest];
-  }
-
   /** How x is written, and of what. */
   private form(x: Expression): { readonly form: (...operands: string[]) => string; readonly of: readonly Expression[] } {
     const row = opRow(x.op);
@@ -148,6 +127,8 @@ export class Printer {
     const [a] = x.operands as [Expression];
     // The distance from its maximum is never a number of its own.
     if (this.row && isExponential(x)) return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
+    if (this.row && x.op === "absorb" && x.operands.some(isExponential))
+      return { form: (e, y) => `times_(${e}, ${y})`, of: isExponential(a) ? x.operands : [...x.operands].reverse() };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }

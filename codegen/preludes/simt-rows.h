@@ -166,6 +166,12 @@ LOSSC_FN Values<All::N, float> fold_places(const Team& team, Values<All::N, floa
   return acc[0];
 }
 
+template <class T, int W> LOSSC_FN void rotate(T (&v)[W]) {
+  const T first = v[0];
+  for (int i = 1; i < W; ++i) v[i - 1] = v[i];
+  v[W - 1] = first;
+}
+
 // Folds map(entry, …) over this part's run of rows that are read together; every lane of the part gets the result.
 template <class... F, class Team, class Map, class First, class... Others>
 LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, const Others&... others) {
@@ -176,14 +182,18 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
   Values<All::N, float> acc[W];
   for (int i = 0; i < W; ++i) acc[i] = All::template identity<float>();
   each_packet<kPadded ? 2 : 1>(team, row, [&](int e, int k) {
-    const auto take = [&](const auto&... entries) {
-      unsigned inside = kNone;
-      if (!kPadded && !row.whole(e)) {
-        inside = 0;
-        for (int i = 0; i < W; ++i) inside |= unsigned(row.holds(e + i)) << i;
+    const auto take = [&](auto... entries) {
+      if (kPadded || (row.holds(e) && row.holds(e + W - 1))) {
+        for (int i = 0; i < W; ++i) acc[i] = All::merge(acc[i], map(entries.v[i]...));
+        return;
       }
-      for (int i = 0; i < W; ++i)
-        if (kPadded || (inside >> i & 1u)) acc[i] = All::merge(acc[i], map(entries.v[i]...));
+      // What is rare is small: every place in turn is the first.
+      LOSSC_UNROLL(1)
+      for (int i = 0; i < W; ++i) {
+        if (row.holds(e + i)) acc[0] = All::merge(acc[0], map(entries.v[0]...));
+        rotate(acc);
+        (rotate(entries.v), ...);
+      }
     };
     take(widened(packet(team, row, e, k)), widened(packet(team, others, e, k))...);
   });

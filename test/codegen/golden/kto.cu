@@ -165,8 +165,8 @@ struct K3 {
     const double* p18;  // a sum per sequence
     const double* p23;  // a sum per batch
     const double* p26;  // a sum per batch
-    const float* p8;    // a value per token
     const float* p9;    // a value per token
+    const float* p8;    // a value per token
   };
   template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {
     const auto x0 = load_or(a.p0, t, 1.0f);
@@ -194,13 +194,13 @@ struct K3 {
     const auto v18 = chain_(v17, x4);
     const auto v19 = v15 - v18;
     const auto b20 = x0 != 0.0f;
-    const auto v21 = v18 - v15;
-    const auto x22 = load(a.p8, t);
-    const auto x23 = load(a.p9, t);
-    const auto v24 = 1.0f / x23;
+    const auto x21 = load(a.p9, t);
+    const auto v22 = 1.0f / x21;
+    const auto v23 = (v18 - v15) * v22;
+    const auto x24 = load(a.p8, t);
     store_gradient(team, a.p32, place, t, a.vocab, target, a.p3, either(!reads, v19 == 0.0f),
-                   [&](auto z) { return select(b20, chain_(v21, exp_from_(z, x22) * v24), 0.0f); },
-                   [&](auto z) { return select(b20, v19 * (1.0f - (exp_from_(z, x22) * v24)), 0.0f); },
+                   [&](auto z) { return select(b20, v23 * exp_from_(z, x24), 0.0f); },
+                   [&](auto z) { return select(b20, v19 * (1.0f - (exp_from_(z, x24) * v22)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}

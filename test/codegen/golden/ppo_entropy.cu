@@ -51,7 +51,7 @@ struct K0 {
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
         const auto v8 = exp_from_(z, m7);
         const auto v9 = z - m7;
-        return values(v8, absorb_(v9, v8));
+        return values(v8, times_(v8, v9));
       }, row);
       return meet<Scaled<0>, Shifted<0, 0, 0>>(team, maxima, sums);
     });
@@ -69,27 +69,29 @@ struct K0 {
     put(team, a.p6, t, v21);
     put(team, a.p7, t, v14);
     flag_non_finite(a.p3, 1, t, v21);
-    const auto v22 = -x0;
-    const auto v23 = chain_(v22, x5);
-    const auto v24 = absorb_(v23, v18);
-    const auto v25 = absorb_(r12, v24);
-    const auto v28 = absorb_(r12, absorb_(v18, absorb_(v23, v19))) - absorb_(r13, v24);
-    const auto v30 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
-    const auto v31 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v30), 0.0f) + select(v16 > v17, 0.0f, v30);
-    const auto v32 = chain_(v31, v15);
+    const auto v23 = -x0;
+    const auto v24 = chain_(v23, x5);
+    const auto v25 = absorb_(v24, v18);
+    const auto v26 = absorb_(r12, v25);
+    const auto v27 = chain_(select(v16 == v17, -(x0 * 0.5f), v23), x2);
+    const auto v28 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v27), 0.0f) + select(v16 > v17, 0.0f, v27);
+    const auto v29 = chain_(v28, v15);
+    const auto v30 = (absorb_(v26, v18) + -v25) + (-v29 * v18);
+    const auto v32 = absorb_(r12, absorb_(v18, absorb_(v24, v19))) - absorb_(r13, v25);
+    const auto v35 = absorb_(v26, v18) + -v25;
     store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, !reads,
                    [&](auto z) {
-                     const auto v26 = exp_from_(z, r11) * v18;
-                     const auto v27 = z - r11;
-                     const auto v29 = absorb_(v26, select(z != -LOSSC_INFINITY, -absorb_(v23, v27 - v19), 0.0f) - v28);
-                     return ((absorb_(v25, v26) - absorb_(v23, v26)) + v29) + chain_(-v32, v26);
+                     const auto v22 = exp_from_(z, r11);
+                     const auto v31 = z - r11;
+                     const auto v33 = absorb_(v22 * v18, select(z != -LOSSC_INFINITY, -absorb_(v24, v31 - v19), 0.0f) - v32);
+                     return times_(v22, v30) + v33;
                    },
                    [&](auto z) {
-                     const auto v33 = exp_from_(z, r11) * v18;
-                     const auto v34 = z - r11;
-                     const auto v35 = absorb_(v33, select(z != -LOSSC_INFINITY, -absorb_(v23, v34 - v19), 0.0f) - v28);
-                     const auto v36 = ((absorb_(v25, v33) - absorb_(v23, v33)) + v35) + chain_(v32, 1.0f - v33);
-                     return v36;
+                     const auto v34 = exp_from_(z, r11);
+                     const auto v36 = v34 * v18;
+                     const auto v37 = z - r11;
+                     const auto v38 = absorb_(v36, select(z != -LOSSC_INFINITY, -absorb_(v24, v37 - v19), 0.0f) - v32);
+                     return (times_(v34, v35) + v38) + chain_(v29, 1.0f - v36);
                    },
                    row);
   }
