@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import type { Device, LossInputs, LossResult } from "../../runtime/devices/device.js";
+import type { Device, ForwardBackwardOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { convert, type TypedArray, widen } from "../../runtime/dtypes.js";
 import { openDevice } from "../../runtime/index.js";
 
@@ -59,6 +59,46 @@ export function batchOf(lengths: readonly number[], vocab: number, dtype: Logits
   };
 }
 
+/** The sequences of `completeBatch`; the last is empty. */
+export const LENGTHS = [2, 1, 3, 0];
+
+/** A batch for any loss of the catalogue: every input that it declares, in each space, and groups. */
+export function completeBatch(loss: LossDefinition, vocab: number, dtype: LogitsDtype): Batch {
+  const random = numbersFrom(vocab);
+  const groups = [2, 2];
+  const tokens = LENGTHS.reduce((a, b) => a + b);
+  const counts = { token: tokens, sequence: LENGTHS.length, group: groups.length, vocab: tokens * vocab, batch: 1 };
+  const target_tokens = Int32Array.from(
+    { length: tokens },
+    (_, t) => [0, vocab - 1, Math.floor(random() * vocab)][t % 3] as number,
+  );
+  const logits = Float64Array.from({ length: tokens * vocab }, (_, i) =>
+    random() < 0.05 && target_tokens[Math.floor(i / vocab)] !== i % vocab ? Number.NEGATIVE_INFINITY : random() * 12 - 6,
+  );
+  const bits = convert(logits, "f64", dtype);
+  const given = Object.entries(loss.inputs).map(([name, { space }]) => {
+    const values = Float32Array.from({ length: counts[space] }, () => random() - 0.5);
+    if (name === "logprobs" || name.endsWith("logprobs"))
+      values.forEach((x, i) => {
+        values[i] = x - Math.log(vocab);
+      });
+    return [name, space === "batch" ? (values[0] as number) : values] as const;
+  });
+  return {
+    lengths: LENGTHS,
+    vocab,
+    dtype,
+    wide: Float64Array.from(dtype === "f32" ? bits : widen(bits as Uint16Array, dtype)),
+    inputs: () => ({
+      ...Object.fromEntries(given),
+      lengths: [...LENGTHS],
+      groups,
+      logits: dtype === "f32" ? Float32Array.from(bits) : { data: Uint16Array.from(bits), dtype },
+      target_tokens: Int32Array.from(target_tokens),
+    }),
+  };
+}
+
 /** Without the inputs that a loss does not declare. */
 export function inputsFor(loss: LossDefinition, inputs: LossInputs): LossInputs {
   const always = ["lengths", "groups", "vocab", "logits", "target_tokens", "weights"];
@@ -69,9 +109,9 @@ export function inputsFor(loss: LossDefinition, inputs: LossInputs): LossInputs 
 
 const reference = await openDevice("reference");
 
-export async function oracle(loss: LossDefinition, batch: Batch): Promise<LossResult> {
+export async function oracle(loss: LossDefinition, batch: Batch, options: ForwardBackwardOptions = {}): Promise<LossResult> {
   const inputs = inputsFor(loss, { ...batch.inputs(), logits: batch.wide });
-  return (await reference.compile(loss)).forwardBackward(inputs);
+  return (await reference.compile(loss)).forwardBackward(inputs, {}, options);
 }
 
 /** Half a unit in the last place of a dtype, relative. */

@@ -6,11 +6,11 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import type { RowShape, Spread } from "../../codegen/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import type { Device, LossInputs, LossResult } from "../../runtime/devices/device.js";
+import type { Device, LossResult } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 import type { NativeDevice } from "../../runtime/native.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
-import { numbersFrom } from "./batch.js";
+import { completeBatch, LENGTHS } from "./batch.js";
 import { openPlanted } from "./planted.js";
 
 /** What every row is spread over while it is set. */
@@ -24,37 +24,16 @@ vi.mock("../../codegen/geometry.js", async (original) => {
   };
 });
 
-const LENGTHS = [2, 1, 3, 0];
-const GROUPS = [2, 2];
-
-function inputsFor(loss: LossDefinition, vocab: number): LossInputs {
-  const random = numbersFrom(vocab);
-  const tokens = LENGTHS.reduce((a, b) => a + b);
-  const counts = { token: tokens, sequence: LENGTHS.length, group: GROUPS.length, vocab: tokens * vocab, batch: 1 };
-  const target_tokens = Int32Array.from(
-    { length: tokens },
-    (_, t) => [0, vocab - 1, Math.floor(random() * vocab)][t % 3] as number,
-  );
-  const logits = Float32Array.from({ length: tokens * vocab }, (_, i) =>
-    random() < 0.05 && target_tokens[Math.floor(i / vocab)] !== i % vocab ? Number.NEGATIVE_INFINITY : random() * 12 - 6,
-  );
-  const given = Object.entries(loss.inputs).map(([name, { space }]) => {
-    const values = Float32Array.from({ length: counts[space] }, () => random() - 0.5);
-    if (name === "logprobs" || name.endsWith("logprobs"))
-      values.forEach((x, i) => {
-        values[i] = x - Math.log(vocab);
-      });
-    return [name, space === "batch" ? (values[0] as number) : values] as const;
-  });
-  return { ...Object.fromEntries(given), lengths: LENGTHS, groups: GROUPS, logits, target_tokens } as unknown as LossInputs;
-}
-
 async function run(device: Device, loss: LossDefinition, vocab: number, spread: Omit<Spread, "shared">): Promise<LossResult> {
   forced.spread = spread;
   onTestFinished(() => {
     forced.spread = null;
   });
-  return await (await device.compile(loss)).forwardBackward(inputsFor(loss, vocab), {}, { nonFinite: "propagate" });
+  return await (await device.compile(loss)).forwardBackward(
+    completeBatch(loss, vocab, "f32").inputs(),
+    {},
+    { nonFinite: "propagate" },
+  );
 }
 
 /** To rounding: the sums meet in another order, and what cancels loses some digits. */

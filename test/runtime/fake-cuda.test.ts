@@ -1,6 +1,7 @@
 /**
- * The whole path of `cuda` without a GPU: real kernel texts through a fake NVRTC (which puts the prelude of `emulated` in the place of that of
- * `cuda`) and a fake driver (which runs the launches lane by lane), so that everything that will meet a GPU but the silicon has run.
+ * The whole path of `cuda` without a GPU: real kernel texts through a fake NVRTC (which has `nvcc` make PTX of them, or, where there is none, puts the
+ * prelude of `emulated` in the place of that of `cuda`) and a fake driver (which runs the launches lane by lane), so that everything that will meet a GPU
+ * but the silicon has run.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +9,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { preludeText } from "../../codegen/preludes.js";
 import { cross_entropy, ppo } from "../../losses/index.js";
+import { findNvcc } from "../../runtime/compilers/index.js";
 import { openDevice } from "../../runtime/index.js";
 import { FakeMachine } from "../native/fake/machine.js";
 import { deviceSuite } from "./suite.js";
@@ -16,6 +18,8 @@ import { crossEntropyInputs, expectError, openOnly, ppoInputs } from "./support.
 // Before the first device: the addon looks for CUDA only once. Binaries of the fake have no place in a cache that a GPU will read.
 const machine = new FakeMachine();
 machine.prelude = preludeText("emulated");
+const nvcc = await findNvcc();
+if (nvcc !== null) machine.nvcc = nvcc;
 const cache = mkdtempSync(join(tmpdir(), "lossc-fake-cache-"));
 process.env.LOSSC_CACHE_DIR = cache;
 afterEach(() => machine.failNoMore());

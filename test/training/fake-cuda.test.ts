@@ -1,6 +1,6 @@
 /**
  * Training on `cuda` without a GPU: the fakes of the driver, of NVRTC and of cuBLAS run the very commands that a GPU would get. And where nvcc is at hand, the text of
- * the training kernels is compiled by it for real.
+ * the training kernels is compiled by it for real, and its PTX is what the fakes run.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,6 +20,8 @@ import { data } from "./support.js";
 
 const machine = new FakeMachine();
 machine.prelude = preludeText("emulated");
+const nvcc = await findNvcc();
+if (nvcc !== null) machine.nvcc = nvcc;
 const cache = mkdtempSync(join(tmpdir(), "lossc-fake-cache-"));
 process.env.LOSSC_CACHE_DIR = cache;
 afterAll(() => {
@@ -51,8 +53,6 @@ test("cuda:0 (fake): a model trains as it does on cpu, on the GPU and with cuBLA
   for (const [name, tensor] of Object.entries(cpu.state.tensors))
     expectClose(gpu.state.tensors[name]?.data ?? [], tensor.data, 2e-5);
 });
-
-const nvcc = await findNvcc();
 
 describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "nvcc", () => {
   test.each(["sm_80", "sm_90", "sm_100", "sm_120"])(

@@ -30,7 +30,7 @@ const driver = [
 const units: readonly { readonly output: string; readonly sources: readonly string[] }[] = [
   { output: "libcuda.so.1", sources: [...driver, join(here, "fake_cuda_graphs.cc")] },
   { output: "libcuda-old.so.1", sources: driver },
-  { output: "libnvrtc.so", sources: [join(here, "fake_nvrtc.cc")] },
+  { output: "libnvrtc.so", sources: [join(here, "fake_nvrtc.cc"), join(here, "ptx.cc")] },
   { output: "libcublas.so", sources: [join(here, "fake_cublas.cc")] },
 ];
 const flags = [
@@ -44,6 +44,8 @@ const flags = [
   "-Wextra",
   `-I${native}`,
   `-I${here}`,
+  `-DNATIVE_FOLDER="${native}"`,
+  `-DFAKE_FOLDER="${here}"`,
 ];
 
 function digest(): string {

@@ -1,5 +1,5 @@
-// A libcuda without a GPU. Memory lies on the host under addresses that the host cannot read; a "cubin" is a shared object of kernels for the emulated
-// prelude, and a launch runs it through the emulator, in the order of lanes $LOSSC_FAKE_ORDER. Misuse that a real driver would punish is refused.
+// A libcuda without a GPU. Memory lies on the host under addresses that the host cannot read; a "cubin" is a shared object of kernels for the emulator's
+// lanes (fake_nvrtc.cc), and a launch runs it through the emulator, in the order of lanes $LOSSC_FAKE_ORDER. Misuse that a real driver would punish is refused.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -147,9 +147,11 @@ API Result cuModuleGetFunction(Function** function, Module* module, const char* 
   if (modules.count(module) == 0) return invalidHandle;
   auto* kernel = reinterpret_cast<lossc::emulator::Kernel*>(dlsym(module->handle, name));
   if (kernel == nullptr) return notFound;
-  const auto* cluster = static_cast<const int*>(dlsym(module->handle, (std::string(name) + "_cluster").c_str()));
-  module->functions.push_back(std::make_unique<Function>(Function{name, kernel, module, cluster == nullptr ? 1 : *cluster}));
-  *function = module->functions.back().get();
+  auto made = std::make_unique<Function>(Function{name, kernel, module});
+  if (const auto* cluster = made->symbol<const int>(made->name + "_cluster")) made->cluster = *cluster;
+  if (const auto* threads = made->symbol<const int>(made->name + "_threads")) made->threads = *threads;
+  *function = made.get();
+  module->functions.push_back(std::move(made));
   return success;
 }
 
@@ -176,6 +178,7 @@ API Result cuLaunchKernel(Function* function, unsigned gridX, unsigned gridY, un
   CURRENT(context);
   if (modules.count(function->module) == 0) return invalidHandle;
   if (gridX == 0 || gridX > 0x7fffffffu || gridY != 1 || gridZ != 1 || blockX == 0 || blockX > 1024 || blockY != 1 || blockZ != 1) return invalidValue;
+  if (blockX > static_cast<unsigned>(function->threads)) return invalidValue;
   if (parameters != nullptr || gridX % static_cast<unsigned>(function->cluster) != 0 || sharedBytes > static_cast<unsigned>(function->sharedBytes)) return invalidValue;
   std::vector<std::uint64_t> arguments;
   if (extra != nullptr) {

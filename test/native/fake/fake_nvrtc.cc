@@ -1,5 +1,6 @@
-// An NVRTC without CUDA: puts the file $LOSSC_FAKE_PRELUDE in the place of the text's prelude and compiles the rest, unchanged, with the machine's C++
-// compiler. The "cubin" is a shared object that fake_cuda.cc runs.
+// An NVRTC without a GPU. With $LOSSC_FAKE_NVCC it has that compiler make PTX of the text and turns the PTX into C++; without, it puts the file
+// $LOSSC_FAKE_PRELUDE in the place of the text's prelude and leaves the rest unchanged. Either is compiled with the machine's C++ compiler: the "cubin"
+// is a shared object that fake_cuda.cc runs.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "journal.h"
+#include "ptx.h"
 
 using namespace fake;
 
@@ -56,6 +58,8 @@ int start(const std::vector<std::string>& words, const std::string& errors) {
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 2, errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   pid_t child = 0;
   const int spawned = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
@@ -66,20 +70,46 @@ int start(const std::vector<std::string>& words, const std::string& errors) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
 }
 
-int build(Program& program) {
+/// False, with the reason in the log, where something of the PTX is not understood.
+bool translate(Program& program, const std::string& ptx) {
+  try {
+    program.source = "#include \"ptx_lane.h\"\n" + fromPtx(ptx);
+    return true;
+  } catch (const NotUnderstood& problem) {
+    program.log += std::string("error: ") + problem.what() + "\n";
+    return false;
+  }
+}
+
+/// Runs the compilers in a folder of their own; says whether they were content.
+bool build(Program& program, const std::vector<std::string>& options) {
   std::string folder = (environment("TMPDIR").empty() ? "/tmp" : environment("TMPDIR")) + "/lossc-fake-XXXXXX";
-  if (mkdtemp(folder.data()) == nullptr) return compilation;
-  const auto source = folder + "/lossc.cc", object = folder + "/lossc.so", errors = folder + "/log";
+  if (mkdtemp(folder.data()) == nullptr) return false;
+  const auto text = folder + "/lossc.cu", ptx = folder + "/lossc.ptx", source = folder + "/lossc.cc", object = folder + "/lossc.so", errors = folder + "/log";
+  const auto run = [&](const std::vector<std::string>& words) {
+    const bool fine = start(words, errors) == 0;
+    program.log += contents(errors);
+    return fine;
+  };
+  const auto nvcc = environment("LOSSC_FAKE_NVCC"), compiler = environment("CXX");
+  bool fine = nvcc.empty() ? swapPrelude(program) : true;
+  // PTX has been optimised already.
+  std::vector<std::string> cxx{compiler.empty() ? "c++" : compiler, "-std=c++17", nvcc.empty() ? "-O1" : "-O0", "-shared", "-fPIC", "-ffp-contract=off", "-w"};
+  if (!nvcc.empty()) {
+    std::ofstream(text) << program.source;
+    // Under the sanitizers of scripts/sanitize.sh, nvcc is to run without them.
+    std::vector<std::string> words{"env", "-u", "LD_PRELOAD", nvcc, "--ptx", "-o", ptx, text};
+    std::copy_if(options.begin(), options.end(), std::back_inserter(words), [](const auto& option) { return option != "-default-device"; });
+    fine = run(words) && translate(program, contents(ptx));
+    cxx.insert(cxx.end(), {"-I" FAKE_FOLDER, "-I" NATIVE_FOLDER});
+  }
   std::ofstream(source) << program.source;
-  const auto compiler = environment("CXX");
-  std::vector<std::string> words{compiler.empty() ? "c++" : compiler, "-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w"};
-  words.insert(words.end(), {"-o", object, source});
-  const int status = start(words, errors);
-  program.log += contents(errors);
-  if (status == 0) program.cubin = contents(object);
-  for (const auto& file : {source, object, errors}) unlink(file.c_str());
+  cxx.insert(cxx.end(), {"-o", object, source});
+  fine = fine && run(cxx);
+  if (fine) program.cubin = contents(object);
+  for (const auto& file : {text, ptx, source, object, errors}) unlink(file.c_str());
   rmdir(folder.c_str());
-  return status == 0 ? success : compilation;
+  return fine;
 }
 
 }  // namespace
@@ -143,8 +173,7 @@ API int nvrtcCompileProgram(Program* program, int count, const char* const* opti
   journal("nvrtcCompileProgram", "\"options\":[" + list + "]");
   if (const int wanted = injected("nvrtcCompileProgram"); wanted != success) return wanted;
   if (!known) return invalidOption;
-  if (!swapPrelude(*program)) return compilation;
-  const int result = build(*program);
+  const int result = build(*program, {options, options + count}) ? success : compilation;
   // Without a real architecture there is only PTX.
   if (!architecture) program->cubin.clear();
   return result;

@@ -1,6 +1,7 @@
-// The "cubins" of the fake driver: shared objects of kernels for the emulated prelude, and how they are run.
+// The "cubins" of the fake driver: shared objects of kernels for the emulator's lanes, and how they are run.
 #pragma once
 
+#include <dlfcn.h>
 #include <elf.h>
 
 #include <string>
@@ -22,7 +23,11 @@ struct Function {
   Module* module;
   /// Blocks of a cluster, which the kernel says of itself.
   int cluster = 1;
+  /// The most threads that a block may have.
+  int threads = 1024;
   int sharedBytes = 48 * 1024;
+
+  template <class T> T* symbol(const std::string& symbol) const { return static_cast<T*>(dlsym(module->handle, symbol.c_str())); }
 };
 
 inline lossc::emulator::Order order() {
@@ -49,15 +54,31 @@ inline Result runGrid(Context& context, const Function& function, unsigned grid,
     if (memory == nullptr) return illegalAddress;
     field = reinterpret_cast<std::uint64_t>(memory);
   }
+  // Kernels that came from PTX say what they did wrong.
+  auto* fault = function.symbol<char>("ptx_fault");
+  if (fault != nullptr) {
+    *fault = 0;
+    *function.symbol<int>("ptx_shared") = static_cast<int>(shared);
+    static thread_local Context* running;
+    running = &context;
+    *function.symbol<bool (*)(const void*, int)>("ptx_reach") = [](const void* address, int bytes) {
+      return running->reach(reinterpret_cast<std::uint64_t>(address) + shift, static_cast<std::size_t>(bytes)) != nullptr;
+    };
+  }
+  Result result = success;
   try {
-    lossc::emulator::Cluster emulated(order());
+    lossc::emulator::Races races;
+    races.begin(arguments);
+    lossc::emulator::Cluster emulated(order(), environment("LOSSC_FAKE_RACES").empty() ? nullptr : &races);
     const lossc::emulator::Shape shape{static_cast<int>(block), function.cluster, static_cast<int>(shared)};
     for (unsigned first = 0; first < grid; first += static_cast<unsigned>(shape.cluster)) emulated.run(function.kernel, arguments.data(), first, shape);
-  } catch (const lossc::emulator::LaneFault& fault) {
-    journal("laneFault", "\"message\":" + quoted(fault.what()));
-    return launchFailed;
+  } catch (const lossc::emulator::LaneFault& stopped) {
+    journal("laneFault", "\"message\":" + quoted(stopped.what()));
+    result = launchFailed;
   }
-  return success;
+  if (fault == nullptr || *fault == 0) return result;
+  journal("ptxFault", "\"message\":" + quoted(fault));
+  return illegalAddress;
 }
 
 inline const char* errorName(Result result) {

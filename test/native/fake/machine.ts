@@ -42,11 +42,17 @@ export class FakeMachine {
     });
   }
 
-  /** What stands in the text's prelude for the fake NVRTC: the emulated target's. */
+  /** What stands in the text's prelude for the fake NVRTC from now on: the emulated target's. */
   set prelude(text: string) {
+    delete process.env.LOSSC_FAKE_NVCC;
     const path = join(this.#folder, "prelude.h");
     writeFileSync(path, text);
     process.env.LOSSC_FAKE_PRELUDE = path;
+  }
+
+  /** From now on the text is compiled by this `nvcc` as for a GPU, its own prelude included, and the PTX is what runs. */
+  set nvcc(path: string) {
+    process.env.LOSSC_FAKE_NVCC = path;
   }
 
   /** `"cuMemAlloc_v2:2:1"`: the first call from now on fails with result 2. */

@@ -1,0 +1,94 @@
+/**
+ * What `nvcc` makes of the CUDA text, its prelude included, instruction by instruction on the fake GPU, against `reference`: every loss of the catalogue in
+ * one of five geometries, by turns.
+ */
+import { afterEach, describe, expect, test } from "vitest";
+import type { LogitsDtype } from "../../codegen/plan.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import { ppo } from "../../losses/index.js";
+import { findNvcc } from "../../runtime/compilers/index.js";
+import { goldenLosses, spread } from "../codegen/golden-losses.js";
+import { type Batch, completeBatch, gradientOf, oracle } from "../emulated/batch.js";
+import { fakeMachine, openFake } from "./machine.js";
+
+const machine = fakeMachine();
+const nvcc = await findNvcc();
+if (nvcc !== null) machine.nvcc = nvcc;
+afterEach(() => {
+  for (const name of ["RACES", "ORDER", "ARCHITECTURE"]) delete process.env[`LOSSC_FAKE_${name}`];
+});
+
+/** A few lanes to a row, a warp twice, a block, a cluster of blocks. Compiling takes a second: with all five it would be minutes. */
+const KINDS: readonly (readonly [vocab: number, dtype: LogitsDtype])[] = [
+  [61, "bf16"],
+  [499, "f16"],
+  [1031, "f32"],
+  [10001, "bf16"],
+  [33000, "f32"],
+];
+
+/** Long rows take their time with them. */
+const lookForRaces = () => Object.assign(process.env, { LOSSC_FAKE_RACES: "1", LOSSC_FAKE_ORDER: "7" });
+
+/** Half a unit in the last place, relative, and of f16's least numbers. */
+const ROUNDING = { f32: 0, bf16: 2 ** -8, f16: 2 ** -11 } as const;
+const LEAST = { f32: 0, bf16: 0, f16: 2 ** -25 } as const;
+
+function expectNear(found: ArrayLike<number>, wanted: ArrayLike<number>, dtype: LogitsDtype, what: string): void {
+  const scale = Math.max(
+    1e-30,
+    Array.from(wanted).reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0),
+  );
+  expect(found.length, what).toBe(wanted.length);
+  for (let i = 0; i < wanted.length; i++) {
+    const [x, y] = [found[i] as number, wanted[i] as number];
+    const slack = (1e-4 + ROUNDING[dtype]) * Math.abs(y) + 1e-5 * scale + LEAST[dtype];
+    if (!(Object.is(x, y) || x === y || Math.abs(x - y) <= slack)) expect.fail(`${what}, ${i}: ${x} instead of ${y}`);
+  }
+}
+
+/** Runs the loss, and holds all of it against `reference`; gives the launches. */
+async function agrees(loss: LossDefinition, batch: Batch) {
+  const { vocab, dtype } = batch;
+  const expected = await oracle(loss, batch, { nonFinite: "propagate" });
+  const device = await openFake();
+  const compiled = await device.compile(loss, { dtype, vocab });
+  machine.take();
+  const found = await compiled.forwardBackward(batch.inputs(), {}, { nonFinite: "propagate" });
+  const what = `${loss.name}, V ${vocab}, ${dtype}`;
+  expectNear([found.loss], [expected.loss], "f32", `${what}, loss`);
+  expectNear(found.logprobs as Float32Array, expected.logprobs as Float64Array, "f32", `${what}, logprobs`);
+  const gradient = gradientOf(found.gradLogits as Float32Array, dtype);
+  expectNear(gradient, expected.gradLogits as unknown as Float64Array, dtype, `${what}, gradient`);
+  return machine.take().launches;
+}
+
+describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", () => {
+  const cases = Object.entries(goldenLosses).map(([name, loss], i) => {
+    const [vocab, dtype] = KINDS[i % KINDS.length] as (typeof KINDS)[number];
+    return { name, vocab, dtype, loss };
+  });
+  test.each(cases)("$name, V $vocab, $dtype", async ({ loss, vocab, dtype }) => {
+    if (vocab < 20000) lookForRaces();
+    await agrees(loss, completeBatch(loss, vocab, dtype));
+  });
+
+  test("no races between the blocks of a cluster", async () => {
+    lookForRaces();
+    await agrees(spread, completeBatch(spread, 16399, "bf16"));
+  });
+
+  test("the largest cluster", async () => {
+    const [launch] = await agrees(ppo, completeBatch(ppo, 131072, "bf16"));
+    expect(launch?.grid).toBe(6 * 8);
+  });
+
+  test.each([
+    { architecture: 80, loss: ppo, vocab: 60000 },
+    { architecture: 80, loss: spread, vocab: 1031 },
+    { architecture: 120, loss: spread, vocab: 60000 },
+  ])("sm_$architecture, $loss.name, V $vocab", async ({ architecture, loss, vocab }) => {
+    process.env.LOSSC_FAKE_ARCHITECTURE = `${architecture}`;
+    await agrees(loss, completeBatch(loss, vocab, "f32"));
+  });
+});
