@@ -5,7 +5,7 @@ template <class K, int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUE
 LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index block) {
   const Team<THREADS, LANES, CLUSTER, RESIDENT, VALUES> team{lane};
   constexpr index kRows = THREADS / LANES;
-  const index first = a.first + block / CLUSTER * kRows, t = first + lane.thread() / LANES;
+  const index first = a.first + block / CLUSTER * kRows, t = first + unsigned(lane.thread()) / LANES;
   if constexpr (CLUSTER > 1) lane.cluster_enter();
   if (t < a.last) K::row(a, team, t);
   if constexpr (CLUSTER > 1)

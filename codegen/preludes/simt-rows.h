@@ -1,5 +1,7 @@
 // Rows of a team, in packets that are aligned to the global element index: opened, folded, stored.
 
+LOSSC_FN unsigned min_of(unsigned a, unsigned b) { return a < b ? a : b; }
+
 template <class T> constexpr int kPacket = 16 / sizeof(T);
 template <class T, int W> struct alignas(W * sizeof(T) < 16 ? W * sizeof(T) : 16) Packet { T v[W]; };
 
@@ -12,6 +14,7 @@ struct Row {
   int begin, end;  // the part's run
   int skew;        // entries of the run's first packet that come before it
   int rounds;      // packets of a lane, at most
+  int packets;     // this lane's
   Packet<T, W>* kept;  // the lane's first; a packet lies beside those that the other lanes read at the same time
   bool torn = false;  // a row beside the logits whose packets, cut where those of the logits are, lie across boundaries in memory
 
@@ -34,22 +37,31 @@ template <class T, int W, bool LOGITS> LOSSC_FN float at(const Row<T, W, LOGITS>
 
 template <class Team, int W, bool LOGITS, class T>
 LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
-  const int count = int(vocab), share = ((count + Team::kParts - 1) / Team::kParts + W - 1) / W * W;
+  // Unsigned: what is divided by a power of two is shifted.
+  constexpr unsigned kWidth = W, kStep = Team::kPart * W, kParts = Team::kParts;
+  const unsigned count = unsigned(vocab), share = ((count + kParts - 1) / kParts + kWidth - 1) / kWidth * kWidth;
   Row<T, W, LOGITS> row;
   row.first = p + place * vocab;
-  row.begin = share * team.part() < count ? share * team.part() : count;
-  row.end = row.begin + share < count ? row.begin + share : count;
-  row.skew = int(place * vocab % W);
-  row.rounds = (share + (count % W ? W : 0) + Team::kPart * W - 1) / (Team::kPart * W);
+  row.begin = int(min_of(share * unsigned(team.part()), count));
+  row.end = int(min_of(unsigned(row.begin) + share, count));
+  row.skew = int(unsigned(place * vocab) % kWidth);
+  row.rounds = int((share + (count % kWidth ? kWidth : 0) + kStep - 1) / kStep);
+  const int left = row.end - row.base() - team.lane() * W;
+  row.packets = left > 0 ? int((unsigned(left) + kStep - 1) / kStep) : 0;
   return row;
 }
 
 // Calls visit(first entry, number) for a lane's packets, and
 template <int UNROLL, class Team, class Row, class Visit> LOSSC_FN void each_packet(const Team& team, const Row& row, const Visit& visit) {
-  constexpr int W = Row::kWidth;
-  int e = row.base() + team.lane() * W;
-  LOSSC_UNROLL(UNROLL)
-  for (int k = 0; e < row.end; ++k, e += Team::kPart * W) visit(e, k);
+  constexpr int W = Row::kWidth, kStep = Team::kPart * W;
+  int k = 0, e = row.base() + team.lane() * W;
+  if constexpr (UNROLL > 1) {
+    LOSSC_UNROLL(1)
+    for (; k + UNROLL <= row.packets; k += UNROLL, e += UNROLL * kStep)
+      for (int i = 0; i < UNROLL; ++i) visit(e + i * kStep, k + i);
+  }
+  LOSSC_UNROLL(1)
+  for (; k < row.packets; ++k, e += kStep) visit(e, k);
 }
 // visit(where it is in `p`, number) only for those that lie in the run as a whole: a pointer that goes along costs less than one made anew, or
 template <int UNROLL, class Team, class Row, class T, class Visit> LOSSC_FN void each_whole(const Team& team, const Row& row, T* p, const Visit& visit) {
@@ -72,7 +84,7 @@ template <class Team, class Row, class Visit> LOSSC_FN void each_cut(const Team&
   int p = row.torn || (row.skew != 0 && team.lane() == 0) ? team.lane() : last;
   LOSSC_UNROLL(1)
   while (row.base() + p * W < row.end) {
-    if (p % Team::kPart == team.lane()) visit(row.base() + p * W, p / Team::kPart);
+    if (int(unsigned(p) % Team::kPart) == team.lane()) visit(row.base() + p * W, int(unsigned(p) / Team::kPart));
     p = row.torn ? p + Team::kPart : p < last ? last : last + 1;
   }
 }
@@ -91,10 +103,11 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
     const int skew = first_of(before...).skew;
     row.torn = row.skew != skew;
     row.skew = skew;
+    row.packets = first_of(before...).packets;
   }
   const int lanes = Team::kPartsHere * row.rounds * Team::kPart;
   row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (lanes * int(sizeof(*before.kept))))) +
-             team.self.thread() / Team::kPart * row.rounds * Team::kPart + team.lane();
+             team.partHere() * row.rounds * Team::kPart + team.lane();
   if (Team::kResident && reads) {
     constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
     if (!row.torn)
@@ -153,10 +166,10 @@ template <int W> LOSSC_FN Values<W, float> widened(const Packet<bf16, W>& p) {
 template <class Team, class All, int W>
 LOSSC_FN Values<All::N, float> fold_places(const Team& team, Values<All::N, float> (&acc)[W], int skew) {
   if (All::kOrdered && skew != 0) {
-    const int next = team.self.thread() / Team::kPart * Team::kPart + (team.lane() + 1) % Team::kPart;
+    const int next = team.partHere() * Team::kPart + int(unsigned(team.lane() + 1) % Team::kPart);
     for (int k = 0; k < All::N; ++k)
       for (int i = 0; i < W - 1; ++i) {
-        const float other = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), next % 32));
+        const float other = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), int(unsigned(next) % 32)));
         if (i < skew) acc[i].v[k] = other;
       }
   }
@@ -321,7 +334,7 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
   if (Team::kResident) team.self.copies_done();
   // The lane that stores the target's entry mends it when all else is done; what it needs of it may not be there then.
   const int hot = int(target);
-  const bool mends = row.holds(hot) && (hot - row.base()) / W % Team::kPart == team.lane();
+  const bool mends = row.holds(hot) && int(unsigned(hot - row.base()) / W % Team::kPart) == team.lane();
   float mended = 0.0f;
   if (mends) mended = one(mend, load(row.first, hot), load(others.first, hot)...);
   each_whole<1>(team, row, to, [&](T* here, int k) {

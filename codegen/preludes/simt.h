@@ -6,7 +6,7 @@ template <class All, int LANES, class V> LOSSC_FN V fold_lanes(const Lane& self,
   LOSSC_UNROLL(8)
   for (int mask = LANES / 2; mask > 0; mask >>= 1) {
     auto words = __builtin_bit_cast(Values<kWords, unsigned>, acc);
-    for (int i = 0; i < kWords; ++i) words.v[i] = self.shuffle<LANES>(words.v[i], (self.thread() % 32) ^ mask);
+    for (int i = 0; i < kWords; ++i) words.v[i] = self.shuffle<LANES>(words.v[i], int(unsigned(self.thread()) % 32) ^ mask);
     acc = All::merge(acc, __builtin_bit_cast(V, words));
   }
   return acc;
@@ -73,11 +73,13 @@ struct Team {
   static constexpr int kExchange = kParts > 1 ? 2 * kParts * VALUES * int(sizeof(double)) : 0;
   mutable int turn = 0;
 
-  LOSSC_FN int lane() const { return self.thread() % kPart; }
+  // Threads are counted without signs: what is divided by a power of two is shifted.
+  LOSSC_FN int lane() const { return int(unsigned(self.thread()) % kPart); }
+  LOSSC_FN int partHere() const { return int(unsigned(self.thread()) / kPart); }
   LOSSC_FN int part() const {
     if constexpr (kParts == 1) return 0;
-    else if constexpr (CLUSTER == 1) return self.thread() / kPart;
-    else return self.rank() * kPartsHere + self.thread() / kPart;
+    else if constexpr (CLUSTER == 1) return partHere();
+    else return self.rank() * kPartsHere + partHere();
   }
   LOSSC_FN bool leads() const { return lane() == 0 && part() == 0; }
   LOSSC_FN unsigned char* rows() const { return static_cast<unsigned char*>(self.shared()) + kExchange; }

@@ -95,14 +95,14 @@ const MISTAKES: readonly {
   {
     name: "no shuffle: every lane keeps what it has",
     mistake: {
-      from: "words.v[i] = self.shuffle<LANES>(words.v[i], (self.thread() % 32) ^ mask);",
+      from: "words.v[i] = self.shuffle<LANES>(words.v[i], int(unsigned(self.thread()) % 32) ^ mask);",
       to: "words.v[i] = words.v[i];",
     },
     vocab: SHORT,
   },
   {
     name: "a shuffle with the wrong lane",
-    mistake: { from: "(self.thread() % 32) ^ mask)", to: "(self.thread() % 32) & ~mask)" },
+    mistake: { from: "int(unsigned(self.thread()) % 32) ^ mask)", to: "(self.thread() % 32) & ~mask)" },
     vocab: SHORT,
   },
   {
