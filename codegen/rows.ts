@@ -2,7 +2,6 @@
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { logits } from "../dsl/ops/index.js";
-import { gathered } from "./gathered.js";
 import { Printer } from "./text.js";
 
 /** A function of one entry of rows that are read together. */
@@ -56,8 +55,7 @@ export class Rows {
   }
 
   /** The function of one entry of the rows that gives the roots. */
-  lambda(wanted: readonly Expression[], { among, names, of, nonZero }: LambdaOptions = {}): RowLambda {
-    const roots = gathered(wanted, of ?? null, nonZero);
+  lambda(roots: readonly Expression[], { among, names, of, nonZero }: LambdaOptions = {}): RowLambda {
     const lines: string[] = [];
     const entry = (x: Expression) => this.opened.get(x)?.entry ?? null;
     const printer = new Printer(lines, "", entry, this.fresh, { outer: this.printer, ...(nonZero && { nonZero }) });

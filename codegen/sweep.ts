@@ -4,6 +4,7 @@ import { topological } from "../dsl/graph.js";
 import { logits, neg, weights } from "../dsl/ops/index.js";
 import { Body, type BodyOptions, FOLDS } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
+import { gathered } from "./gathered.js";
 import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
@@ -121,7 +122,8 @@ export class SweepBody extends Body {
     const rows = this.taken("derive", lambda, options, indent);
     const map = lambda.text(`values(${lambda.texts.join(", ")})`, indent);
     // The entries as they are have a shorter way.
-    const plain = how === "fold_part" && folds.length === 1 && operandOf(folds[0] as Expression) === logits;
+    const [first] = folds as [Expression];
+    const plain = how === "fold_part" && folds.length === 1 && first.attribute.kind === "max" && operandOf(first) === logits;
     return `${how}<${kinds}>(team, ${plain ? rows : `${map}, ${rows}`})`;
   }
 
@@ -190,7 +192,7 @@ export class SweepBody extends Body {
     const single = factors.length === 1 ? (factors[0] as Expression) : null;
     const nonZero = new Set(single ? [single, neg(single) as Expression, ...(single.op === "neg" ? single.operands : [])] : []);
     const options = { among: this.rows.withLogits([apart, target]), nonZero, of: this.derived };
-    const map = this.rows.lambda([apart], options);
+    const map = this.rows.lambda([gathered(apart, this.derived, nonZero)], options);
     const mend = this.rows.lambda([target], options);
     const indent = " ".repeat(19);
     const rows = this.taken("derived", map, options, indent);

@@ -127,8 +127,6 @@ export class Printer {
     const [a] = x.operands as [Expression];
     // The distance from its maximum is never a number of its own.
     if (this.row && isExponential(x)) return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
-    if (this.row && x.op === "absorb" && x.operands.some(isExponential))
-      return { form: (e, y) => `times_(${e}, ${y})`, of: isExponential(a) ? x.operands : [...x.operands].reverse() };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }

@@ -51,7 +51,7 @@ LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
   return row;
 }
 
-// Calls visit(first entry, number) for a lane's packets, and
+// Calls visit(first entry, number) for each of a lane's packets.
 template <int UNROLL, class Team, class Row, class Visit> LOSSC_FN void each_packet(const Team& team, const Row& row, const Visit& visit) {
   constexpr int W = Row::kWidth, kStep = Team::kPart * W;
   int k = 0, e = row.base() + team.lane() * W;
@@ -63,7 +63,7 @@ template <int UNROLL, class Team, class Row, class Visit> LOSSC_FN void each_pac
   LOSSC_UNROLL(1)
   for (; k < row.packets; ++k, e += kStep) visit(e, k);
 }
-// visit(where it is in `p`, number) only for those that lie in the run as a whole: a pointer that goes along costs less than one made anew, or
+// The same for those that lie in the run as a whole. They are visited with their place in `p`: a pointer that goes along costs less than one made anew.
 template <int UNROLL, class Team, class Row, class T, class Visit> LOSSC_FN void each_whole(const Team& team, const Row& row, T* p, const Visit& visit) {
   constexpr int W = Row::kWidth, kStep = Team::kPart * W;
   int k = row.skew != 0 && team.lane() == 0;
@@ -77,7 +77,7 @@ template <int UNROLL, class Team, class Row, class T, class Visit> LOSSC_FN void
   LOSSC_UNROLL(1)
   for (; left >= 0; left -= kStep, ++k, p += kStep) visit(p, k);
 }
-// only for the others: the run's first and last at most, or all of a torn row.
+// The same for the others: the run's first and last at most, or all of a torn row.
 template <class Team, class Row, class Visit> LOSSC_FN void each_cut(const Team& team, const Row& row, const Visit& visit) {
   constexpr int W = Row::kWidth;
   const int last = (row.end - row.base()) / W;
@@ -216,7 +216,7 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
   else return converted<double>(fold_lanes<All, Team::kPart>(team.self, mine));
 }
 
-// The largest entry of halves: two at a time, as they are stored.
+// The largest entry (F is Max: nothing else is asked for so), of halves two at a time, as they are stored.
 template <class F, class Team, class T, int W> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, W, true>& row) {
   if constexpr (sizeof(T) == 4) {
     return fold_part<F>(team, [](auto z) { return values(z); }, row);

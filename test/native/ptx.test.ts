@@ -216,8 +216,8 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", async (
     { kernel: "packets", n: 1, shape: { block: 1 }, fault: /^thread 0 of block 0: a misaligned access, 16 bytes/ },
     { kernel: "packets", n: 64, shape: { block: 1 }, fault: /an access to global memory that is nobody's, 16 bytes/ },
     { kernel: "entry", n: -1, shape: { block: 1 }, fault: /an access to global memory that is nobody's, 4 bytes/ },
-    { kernel: "reversed", n: 0, shape: { shared: 252 }, fault: /an access behind the end of shared memory, 4 bytes at 0xfc/ },
-    { kernel: "reversed", n: -1, shape: {}, fault: /an access behind the end of shared memory/ },
+    { kernel: "reversed", n: 0, shape: { shared: 252 }, fault: /an access beside shared memory, 4 bytes at 0xfc/ },
+    { kernel: "reversed", n: -1, shape: {}, fault: /an access beside shared memory/ },
     { kernel: "shuffled", n: 0xff, shape: {}, fault: /^thread 8 of block 0: a shuffle among lanes that are no aligned group/ },
     { kernel: "shuffled", n: 0, shape: {}, fault: /a shuffle among lanes that are no aligned group/ },
   ])("$kernel, n $n: $fault", async ({ kernel, n, shape, fault }) => {

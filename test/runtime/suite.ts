@@ -15,7 +15,7 @@ import {
   tanh,
   variance,
 } from "../../dsl/index.js";
-import { cross_entropy, ppo } from "../../losses/index.js";
+import { cross_entropy, label_smoothing, ppo, ppo_entropy } from "../../losses/index.js";
 import type { Device, DeviceOptions, LossResult } from "../../runtime/devices/device.js";
 import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/dtypes.js";
 import { numbers, oracle, reference } from "./oracle.js";
@@ -137,6 +137,19 @@ function resultsSuite(open: (options?: DeviceOptions) => Promise<Device>, comput
       const skipped = await compiled.forwardBackward(masked, {}, { skipMasked: true });
       expect(numbers(skipped.logprobs)[1]).toBe(0);
       expect(skipped.loss).toBe(result.loss);
+    });
+
+    test.each([label_smoothing, ppo_entropy])("a row of weight 0 may hold anything: $name", async (loss) => {
+      const compiled = await (await open()).compile(loss);
+      const { lengths, logits, target_tokens, logprobs, advantages } = ppoInputs();
+      const given = { lengths, logits, target_tokens, ...(loss === ppo_entropy && { logprobs, advantages }), weights: [1, 0, 1] };
+      for (const entry of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        given.logits = Float32Array.from(logits);
+        given.logits.fill(entry, VOCAB, 2 * VOCAB);
+        const result = await compiled.forwardBackward(given);
+        expect(Array.from(numbers(result.gradLogits).slice(VOCAB, 2 * VOCAB), Math.abs)).toEqual(new Array(VOCAB).fill(0));
+        expect(Number.isFinite(result.loss)).toBe(true);
+      }
     });
 
     test("policy_logprobs in place of logits gives gradLogprobs, without a sweep", async () => {

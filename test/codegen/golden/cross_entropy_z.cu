@@ -54,11 +54,13 @@ struct K0 {
     const auto v10 = chain_(chain_(x0, x1), 2.0f * v7);
     const auto v11 = -x0;
     const auto v12 = 1.0f / r6;
-    const auto v13 = (v10 * v12) + (x0 * v12);
-    const auto v14 = v10 * v12;
+    const auto v13 = absorb_(v10, v12) + absorb_(x0, v12);
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v10 == 0.0f) & (v11 == 0.0f)),
-                   [&](auto e) { return v13 * e; },
-                   [&](auto e) { return (v14 * e) + chain_(v11, 1.0f - (e * v12)); },
+                   [&](auto e) { return chain_(v13, e); },
+                   [&](auto e) {
+                     const auto v14 = e * v12;
+                     return chain_(v10, v14) + chain_(v11, 1.0f - v14);
+                   },
                    derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {

@@ -53,7 +53,7 @@ struct K0 {
         const auto v10 = (z1 * v7) - m4;
         const auto v11 = exp_from_(z * v7, m5);
         const auto v12 = (z * v7) - m5;
-        return values(v8, select(b9, times_(v8, v10), 0.0f), select(b9, v8, 0.0f), v11, select(b9, times_(v11, v12), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
+        return values(v8, select(b9, absorb_(v10, v8), 0.0f), select(b9, v8, 0.0f), v11, select(b9, absorb_(v12, v11), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Scaled<1>, Shifted<1, 1, 5>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -68,62 +68,60 @@ struct K0 {
     const auto r22 = f13.v[8];  // sum over the row
     const auto r23 = f13.v[9];  // sum over the row
     const auto v26 = 1.0f / r17;
-    const auto v27 = absorb_(x1, v26);
-    const auto v29 = 1.0f - x1;
-    const auto v30 = 1.0f / r20;
-    const auto v31 = absorb_(v29, v30);
-    const auto f35 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto v27 = 1.0f - x1;
+    const auto v29 = 1.0f / r20;
+    const auto f33 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
       return fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto b24 = z != -LOSSC_INFINITY;
         const auto v25 = exp_from_(z1 * v7, r14);
         const auto v28 = exp_from_(z * v7, r15);
-        const auto v32 = times_(v25, v27) + times_(v28, v31);
-        const auto v33 = log_(v32);
-        const auto v34 = 1.0f / v32;
-        return values(select(b24, times_(v25, v33), 0.0f), select(b24, times_(v28, v33), 0.0f), select(b24, times_(v28, times_(v28, v34)), 0.0f), select(b24, times_(v28, times_(v25, v34)), 0.0f));
+        const auto v30 = absorb_(x1, v25 * v26) + absorb_(v27, v28 * v29);
+        const auto v31 = log_(v30);
+        const auto v32 = 1.0f / v30;
+        return values(select(b24, absorb_(v25, v31), 0.0f), select(b24, absorb_(v28, v31), 0.0f), select(b24, absorb_(v28, absorb_(v28, v32)), 0.0f), select(b24, absorb_(v28, absorb_(v25, v32)), 0.0f));
       }, row, row1);
     });
-    const auto r36 = f35.v[0];  // sum over the row
-    const auto r37 = f35.v[1];  // sum over the row
-    const auto r38 = f35.v[2];  // sum over the row
-    const auto r39 = f35.v[3];  // sum over the row
-    const auto v40 = (absorb_(v26, r18) - absorb_(r19, absorb_(v26, log_(r17)))) - absorb_(v26, r36);
-    const auto v41 = log_(r20);
-    const auto v42 = (absorb_(v30, r21) - absorb_(r22, absorb_(v30, v41))) - absorb_(v30, r37);
-    const auto v43 = select(x0 != 0.0f, x0 * ((x1 * v40) + (v29 * v42)), 0.0f);
-    put(team, a.p5, t, v43);
+    const auto r34 = f33.v[0];  // sum over the row
+    const auto r35 = f33.v[1];  // sum over the row
+    const auto r36 = f33.v[2];  // sum over the row
+    const auto r37 = f33.v[3];  // sum over the row
+    const auto v38 = (absorb_(v26, r18) - absorb_(r19, absorb_(v26, log_(r17)))) - absorb_(v26, r34);
+    const auto v39 = log_(r20);
+    const auto v40 = (absorb_(v29, r21) - absorb_(r22, absorb_(v29, v39))) - absorb_(v29, r35);
+    const auto v41 = select(x0 != 0.0f, x0 * ((x1 * v38) + (v27 * v40)), 0.0f);
+    put(team, a.p5, t, v41);
     put(team, a.p6, t, logprob_(r3, r16, r23));
-    flag_non_finite(a.p4, 1, t, v43);
-    const auto v46 = chain_(x0, v29);
-    const auto v47 = absorb_(v46, v30);
-    const auto v49 = absorb_(r22, v47);
-    const auto v50 = absorb_(v49, v30);
-    const auto v54 = chain_(x0, x1);
-    const auto v55 = absorb_(v54, v26);
-    const auto v57 = (absorb_(v47, r21) - absorb_(r22, absorb_(v30, absorb_(v46, v41)))) - absorb_(v47, r37);
-    const auto v58 = (v57 - absorb_(absorb_(v30, absorb_(v29, v47)), r38)) - absorb_(absorb_(v30, absorb_(v29, v55)), r39);
+    flag_non_finite(a.p4, 1, t, v41);
+    const auto v42 = chain_(x0, v27);
+    const auto v43 = absorb_(v42, v29);
+    const auto v44 = absorb_(r22, v43);
+    const auto v45 = absorb_(-v44, v29);
+    const auto v52 = chain_(x0, x1);
+    const auto v55 = (absorb_(v43, r21) - absorb_(r22, absorb_(v29, absorb_(v42, v39)))) - absorb_(v43, r35);
+    const auto v56 = (v55 - absorb_(absorb_(v29, absorb_(v27, v43)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v52, v26))), r37);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, !reads,
                    [&](auto z, auto z1) {
-                     const auto b44 = z != -LOSSC_INFINITY;
-                     const auto v45 = exp_from_(z * v7, r15);
-                     const auto v48 = select(b44, times_(v45, v47), 0.0f);
-                     const auto v51 = (z * v7) - r15;
-                     const auto v52 = exp_from_(z1 * v7, r14);
-                     const auto v53 = times_(v52, v27) + times_(v45, v31);
-                     const auto v56 = absorb_(v29, chain_(-v48 - select(b44, times_(v52, v55), 0.0f), 1.0f / v53));
-                     const auto v59 = absorb_(v45 * v30, (select(b44, absorb_(v46, (v51 - v41) - log_(v53)), 0.0f) + v56) - v58);
-                     return chain_((v48 - times_(v45, v50)) + v59, v7);
+                     const auto v46 = exp_from_(z * v7, r15);
+                     const auto b47 = z != -LOSSC_INFINITY;
+                     const auto v48 = v46 * v29;
+                     const auto v49 = (z * v7) - r15;
+                     const auto v50 = exp_from_(z1 * v7, r14) * v26;
+                     const auto v51 = absorb_(x1, v50) + absorb_(v27, v48);
+                     const auto v53 = (-select(b47, absorb_(v42, v48), 0.0f)) - select(b47, absorb_(v52, v50), 0.0f);
+                     const auto v54 = select(b47, absorb_(v42, (v49 - v39) - log_(v51)), 0.0f) + absorb_(v27, chain_(v53, 1.0f / v51));
+                     const auto v57 = (absorb_(v45, v46) + select(b47, absorb_(v43, v46), 0.0f)) + absorb_(v48, v54 - v56);
+                     return chain_(v57, v7);
                    },
                    [&](auto z, auto z1) {
-                     const auto b60 = z != -LOSSC_INFINITY;
-                     const auto v61 = exp_from_(z * v7, r15);
-                     const auto v62 = select(b60, times_(v61, v47), 0.0f);
-                     const auto v63 = (z * v7) - r15;
-                     const auto v64 = exp_from_(z1 * v7, r14);
-                     const auto v65 = times_(v64, v27) + times_(v61, v31);
-                     const auto v66 = absorb_(v29, chain_(-v62 - select(b60, times_(v64, v55), 0.0f), 1.0f / v65));
-                     const auto v67 = absorb_(v61 * v30, (select(b60, absorb_(v46, (v63 - v41) - log_(v65)), 0.0f) + v66) - v58);
-                     return chain_((v62 - times_(v61, v50)) + v67, v7);
+                     const auto b58 = z != -LOSSC_INFINITY;
+                     const auto v59 = exp_from_(z * v7, r15) * v29;
+                     const auto v60 = select(b58, absorb_(v42, v59), 0.0f);
+                     const auto v61 = (z * v7) - r15;
+                     const auto v62 = exp_from_(z1 * v7, r14) * v26;
+                     const auto v63 = absorb_(x1, v62) + absorb_(v27, v59);
+                     const auto v64 = absorb_(v27, chain_(-v60 - select(b58, absorb_(v52, v62), 0.0f), 1.0f / v63));
+                     const auto v65 = absorb_(v59, (select(b58, absorb_(v42, (v61 - v39) - log_(v63)), 0.0f) + v64) - v56);
+                     return chain_((v60 - absorb_(v44, v59)) + v65, v7);
                    },
                    row, row1);
   }

@@ -51,7 +51,7 @@ struct K0 {
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
         const auto v8 = exp_from_(z, m7);
         const auto v9 = z - m7;
-        return values(v8, times_(v8, v9));
+        return values(v8, absorb_(v9, v8));
       }, row);
       return meet<Scaled<0>, Shifted<0, 0, 0>>(team, maxima, sums);
     });
@@ -69,29 +69,28 @@ struct K0 {
     put(team, a.p6, t, v21);
     put(team, a.p7, t, v14);
     flag_non_finite(a.p3, 1, t, v21);
-    const auto v23 = -x0;
-    const auto v24 = chain_(v23, x5);
-    const auto v25 = absorb_(v24, v18);
-    const auto v26 = absorb_(r12, v25);
-    const auto v27 = chain_(select(v16 == v17, -(x0 * 0.5f), v23), x2);
-    const auto v28 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v27), 0.0f) + select(v16 > v17, 0.0f, v27);
-    const auto v29 = chain_(v28, v15);
-    const auto v30 = (absorb_(v26, v18) + -v25) + (-v29 * v18);
-    const auto v32 = absorb_(r12, absorb_(v18, absorb_(v24, v19))) - absorb_(r13, v25);
-    const auto v35 = absorb_(v26, v18) + -v25;
+    const auto v22 = -x0;
+    const auto v23 = chain_(v22, x5);
+    const auto v24 = absorb_(v23, v18);
+    const auto v25 = absorb_(r12, v24);
+    const auto v26 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
+    const auto v27 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v26), 0.0f) + select(v16 > v17, 0.0f, v26);
+    const auto v28 = chain_(v27, v15);
+    const auto v29 = (absorb_(v25, v18) + absorb_(-v23, v18)) + absorb_(-v28, v18);
+    const auto v32 = absorb_(r12, absorb_(v18, absorb_(v23, v19))) - absorb_(r13, v24);
     store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, !reads,
                    [&](auto z) {
-                     const auto v22 = exp_from_(z, r11);
+                     const auto v30 = exp_from_(z, r11);
                      const auto v31 = z - r11;
-                     const auto v33 = absorb_(v22 * v18, select(z != -LOSSC_INFINITY, -absorb_(v24, v31 - v19), 0.0f) - v32);
-                     return times_(v22, v30) + v33;
+                     const auto v33 = absorb_(v30 * v18, select(z != -LOSSC_INFINITY, -absorb_(v23, v31 - v19), 0.0f) - v32);
+                     return absorb_(v29, v30) + v33;
                    },
                    [&](auto z) {
-                     const auto v34 = exp_from_(z, r11);
-                     const auto v36 = v34 * v18;
-                     const auto v37 = z - r11;
-                     const auto v38 = absorb_(v36, select(z != -LOSSC_INFINITY, -absorb_(v24, v37 - v19), 0.0f) - v32);
-                     return (times_(v34, v35) + v38) + chain_(v29, 1.0f - v36);
+                     const auto v34 = exp_from_(z, r11) * v18;
+                     const auto v35 = z - r11;
+                     const auto v36 = absorb_(v34, select(z != -LOSSC_INFINITY, -absorb_(v23, v35 - v19), 0.0f) - v32);
+                     const auto v37 = ((absorb_(v25, v34) - absorb_(v23, v34)) + v36) + chain_(v28, 1.0f - v34);
+                     return v37;
                    },
                    row);
   }

@@ -152,8 +152,8 @@ struct Lane {
   /// Addresses of shared memory count from the block's first byte.
   unsigned char* shared(u64 address, int bytes) {
     if (!aligned(address, bytes)) return nowhere;
-    if (address + static_cast<u64>(bytes) <= static_cast<u64>(ptx_shared)) return static_cast<unsigned char*>(lane->shared) + address;
-    fault("an access behind the end of shared memory", address, bytes);
+    if (bytes <= ptx_shared && address <= static_cast<u64>(ptx_shared - bytes)) return static_cast<unsigned char*>(lane->shared) + address;
+    fault("an access beside shared memory", address, bytes);
     return nowhere;
   }
   /// In an address for the whole cluster the upper byte is the block's rank, plus one.

@@ -1,0 +1,91 @@
+/** Gradients of an entry are written in another form, not with another value: expressions by lot, evaluated before and after. */
+import { expect, test } from "vitest";
+import { gathered } from "../../codegen/gathered.js";
+import { constantValue, type Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import { absorb, add, chain, exp, fold, gt, input, logits, mul, neg, opRow, sub, tanh, where } from "../../dsl/ops/index.js";
+import { numbersFrom } from "../emulated/batch.js";
+
+type Values = ReadonlyMap<Expression, number>;
+
+const factors = ["a", "b", "c"].map((name) => input(name, "token") as Expression);
+const second = input("second", "vocab") as Expression;
+const greatest = (x: Expression) => fold("max", x, "vocab", "token") as Expression;
+const exponential = (x: Expression) => exp(sub(x, greatest(x))) as Expression;
+const rows = [logits as Expression, second];
+const exponentials = rows.map(exponential);
+
+function valueOf(root: Expression, known: Values): number {
+  const values = new Map<Expression, number>(known);
+  for (const x of topological([root], (y) => known.has(y))) {
+    if (values.has(x)) continue;
+    const operands = x.operands.map((y) => values.get(y) as number);
+    values.set(x, constantValue(x) ?? (opRow(x.op)?.evaluate(...operands) as number));
+  }
+  return values.get(root) as number;
+}
+
+function expressionFrom(random: () => number): Expression {
+  const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)] as T;
+  const pool: Expression[] = [...exponentials, ...rows, ...factors];
+  const make: readonly ((a: Expression, b: Expression) => unknown)[] = [
+    add, sub, mul, chain, absorb, add, sub, mul, chain, absorb,
+    (a) => neg(a),
+    (a) => tanh(a),
+    (a, b) => where(gt(a, 0.25), b, a),
+    (a, b) => where(gt(b, 0), a, 0),
+  ]; // biome-ignore format: a list
+  for (let i = 2 + Math.floor(random() * 14); i > 0; i--)
+    pool.push(pick(make)(random() < 0.5 ? (pool.at(-1) as Expression) : pick(pool), pick(pool)) as Expression);
+  return pool.at(-1) as Expression;
+}
+
+/** Values of everything that is not computed; rows may be what no row should be. */
+function leavesFrom(random: () => number, broken: boolean): Map<Expression, number> {
+  const values = new Map<Expression, number>();
+  for (const x of factors) values.set(x, random() < 0.3 ? 0 : random() * 4 - 2);
+  for (const x of rows) {
+    const z = broken ? ([Number.NaN, Number.POSITIVE_INFINITY][Math.floor(random() * 2)] as number) : random() * 4 - 2;
+    values.set(x, z);
+    values.set(greatest(x), broken ? z : z + random());
+  }
+  return values;
+}
+
+test.each([
+  ["numbers", false],
+  ["what is not finite leaves no more behind than before", true],
+])("%s", (_, broken) => {
+  let changed = 0;
+  for (let seed = 1; seed <= 20_000; seed++) {
+    const random = numbersFrom(seed);
+    const root = expressionFrom(random);
+    if (root.space !== "vocab") continue;
+    const known = random() < 0.3 ? (exponentials[0] as Expression) : null;
+    const leaves = leavesFrom(random, broken);
+    const nonZero = new Set(random() < 0.5 ? factors.filter((x) => leaves.get(x) !== 0) : []);
+    const other = gathered(root, known, nonZero);
+    if (other !== root) changed++;
+    const [before, after] = [valueOf(root, leaves), valueOf(other, leaves)];
+    if (!Number.isFinite(before)) continue;
+    if (!(Math.abs(after - before) <= 1e-9 * (1 + Math.abs(before)))) expect.fail(`seed ${seed}: ${after} instead of ${before}`);
+  }
+  expect(changed).toBeGreaterThan(1000);
+});
+
+test("factors of the row's are one, and so are the terms of an exponential", () => {
+  const [a, b, c] = factors as [Expression, Expression, Expression];
+  const e = exponentials[0] as Expression;
+  expect(gathered(chain(neg(a), mul(e, b)) as Expression, null, new Set([neg(a) as Expression]))).toBe(mul(mul(neg(a), b), e));
+  const sum = add(chain(a, mul(e, b)), chain(c, mul(e, b))) as Expression;
+  expect(gathered(sum, null, new Set())).toBe(chain(add(absorb(a, b), absorb(c, b)), e));
+});
+
+test("long sums take no time", () => {
+  const [a] = factors as [Expression];
+  const terms = Array.from({ length: 1000 }, (_, i) => chain(add(a, i), tanh(mul(second, i + 2))) as Expression);
+  const root = terms.reduce((sum, term) => add(sum, term) as Expression);
+  const begun = performance.now();
+  gathered(root, null, new Set());
+  expect(performance.now() - begun).toBeLessThan(1000);
+});
