@@ -57,15 +57,15 @@ struct K0 {
     put(team, a.p5, t, v11);
     flag_non_finite(a.p3, 1, t, v12);
     const auto v13 = chain_(x0, x1);
-    const auto v14 = 1.0f / r9;
-    const auto v15 = chain_(x0, v10);
-    const auto v16 = absorb_(v13, v14) + absorb_(-v15, v14);
-    const auto v17 = chain_(-v13, 1.0f / r7);
+    const auto v14 = chain_(-v13, 1.0f / r7);
+    const auto v15 = 1.0f / r9;
+    const auto v16 = chain_(x0, v10);
+    const auto v17 = absorb_(v13, v15) + absorb_(-v16, v15);
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, !reads,
-                   [&](auto z) { return chain_(v16, exp_from_(z, r5)) + select(z != -LOSSC_INFINITY, v17, 0.0f); },
+                   [&](auto z) { return select(z != -LOSSC_INFINITY, v14, 0.0f) + chain_(v17, exp_from_(z, r5)); },
                    [&](auto z) {
-                     const auto v18 = exp_from_(z, r5) * v14;
-                     const auto v19 = (select(z != -LOSSC_INFINITY, v17, 0.0f) + chain_(v13, v18)) + chain_(v15, 1.0f - v18);
+                     const auto v18 = exp_from_(z, r5) * v15;
+                     const auto v19 = (select(z != -LOSSC_INFINITY, v14, 0.0f) + chain_(v13, v18)) + chain_(v16, 1.0f - v18);
                      return v19;
                    },
                    row);

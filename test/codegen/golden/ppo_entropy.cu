@@ -76,7 +76,7 @@ struct K0 {
     const auto v26 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
     const auto v27 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v26), 0.0f) + select(v16 > v17, 0.0f, v26);
     const auto v28 = chain_(v27, v15);
-    const auto v29 = (absorb_(v25, v18) + absorb_(-v23, v18)) + absorb_(-v28, v18);
+    const auto v29 = (absorb_(v25, v18) + -v24) + absorb_(-v28, v18);
     const auto v32 = absorb_(r12, absorb_(v18, absorb_(v23, v19))) - absorb_(r13, v24);
     store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, !reads,
                    [&](auto z) {
