@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { addon, compileKernels, expectCode, launch } from "./support.js";
+import { addon, compileKernels, expectCode, launchSharing as launch } from "./support.js";
 
 const kernels = compileKernels(`
 struct LosscLane {

@@ -1,6 +1,6 @@
 /** Races are named in every order of lanes, whether they did harm or not. */
 import { describe, expect, test } from "vitest";
-import { addon, compileKernels, expectCode, launch } from "./support.js";
+import { addon, compileKernels, expectCode, launchSharing as launch } from "./support.js";
 
 const kernels = compileKernels(`
 struct LosscLane {

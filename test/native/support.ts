@@ -61,10 +61,15 @@ export function launch(module: NativeModule, kernel: string, fields: readonly Fi
     block: shape.block ?? 1,
     perBlock: shape.perBlock ?? 1,
     cluster: shape.cluster ?? 1,
-    shared: shape.shared ?? 8192,
+    shared: shape.shared ?? 0,
     arguments: bytes,
     pointers,
   };
+}
+
+/** The same with shared memory for all that these kernels lay there. */
+export function launchSharing(module: NativeModule, kernel: string, fields: readonly Field[], shape: LaunchShape): Command {
+  return launch(module, kernel, fields, { shared: 8192, ...shape });
 }
 
 interface Coded {
