@@ -198,14 +198,14 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
     const auto take = [&](auto... entries) {
       if (kPadded || (row.holds(e) && row.holds(e + W - 1))) {
         for (int i = 0; i < W; ++i) acc[i] = All::merge(acc[i], map(entries.v[i]...));
-        return;
-      }
-      // What is rare is small: every place in turn is the first.
-      LOSSC_UNROLL(1)
-      for (int i = 0; i < W; ++i) {
-        if (row.holds(e + i)) acc[0] = All::merge(acc[0], map(entries.v[0]...));
-        rotate(acc);
-        (rotate(entries.v), ...);
+      } else if constexpr (!kPadded) {
+        // What is rare is small: every place in turn is the first.
+        LOSSC_UNROLL(1)
+        for (int i = 0; i < W; ++i) {
+          if (row.holds(e + i)) acc[0] = All::merge(acc[0], map(entries.v[0]...));
+          rotate(acc);
+          (rotate(entries.v), ...);
+        }
       }
     };
     take(widened(packet(team, row, e, k)), widened(packet(team, others, e, k))...);
