@@ -6,7 +6,10 @@ const DEVICE = "#define LOSSC_FN __device__ __forceinline__\n";
 const HOST = "#define LOSSC_FN inline __attribute__((always_inline))\n";
 
 const PARTS: Record<Target, { readonly head: string; readonly files: readonly string[] }> = {
-  cuda: { head: DEVICE, files: ["types.h", "cuda.h", "base.h", "simt.h", "simt-rows.h", "simt-entries.h", "tails.h"] },
+  cuda: {
+    head: DEVICE,
+    files: ["types.h", "cuda.h", "base.h", "simt.h", "simt-rows.h", "simt-folds.h", "simt-store.h", "simt-entries.h", "tails.h"],
+  },
   cpu: {
     head: HOST,
     files: [
@@ -25,7 +28,19 @@ const PARTS: Record<Target, { readonly head: string; readonly files: readonly st
   },
   emulated: {
     head: HOST,
-    files: ["types.h", "watch.h", "host.h", "emulated.h", "base.h", "simt.h", "simt-rows.h", "simt-entries.h", "tails.h"],
+    files: [
+      "types.h",
+      "watch.h",
+      "host.h",
+      "emulated.h",
+      "base.h",
+      "simt.h",
+      "simt-rows.h",
+      "simt-folds.h",
+      "simt-store.h",
+      "simt-entries.h",
+      "tails.h",
+    ],
   },
 };
 

@@ -29,12 +29,21 @@ function expressionFrom(random: () => number): Expression {
   const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)] as T;
   const pool: Expression[] = [...exponentials, ...rows, ...factors];
   const make: readonly ((a: Expression, b: Expression) => unknown)[] = [
-    add, sub, mul, chain, absorb, add, sub, mul, chain, absorb,
+    add,
+    sub,
+    mul,
+    chain,
+    absorb,
+    add,
+    sub,
+    mul,
+    chain,
+    absorb,
     (a) => neg(a),
     (a) => tanh(a),
     (a, b) => where(gt(a, 0.25), b, a),
     (a, b) => where(gt(b, 0), a, 0),
-  ]; // biome-ignore format: a list
+  ];
   for (let i = 2 + Math.floor(random() * 14); i > 0; i--)
     pool.push(pick(make)(random() < 0.5 ? (pool.at(-1) as Expression) : pick(pool), pick(pool)) as Expression);
   return pool.at(-1) as Expression;

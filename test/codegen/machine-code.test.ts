@@ -74,7 +74,7 @@ describe.skipIf(absent)(`machine code${absent ? " (nvcc or nvdisasm is absent)" 
     },
   );
 
-  // Memory brings an H200's lanes an entry of 4 bytes every 28 instructions, at most: see docs/performance.md.
+  // Memory brings an H200's lanes an entry of 4 bytes every 29 instructions, at most: see docs/performance.md.
   test.each(["cross_entropy", "ppo"])("%s takes at most 15 instructions an entry", (name) => {
     const loops = loopsOf(listing(name, 128256));
     const copied = perPacket(loops, /^LDGSTS/, /./, /^MUFU/);

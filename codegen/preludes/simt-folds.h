@@ -1,0 +1,129 @@
+// What a team's rows are folded to.
+
+// The sum over the packet's places of what lanes have folded place by place. Which lane an entry falls to depends on where its row lies in memory. With the
+// first places taken from the next lane, the same entries come together wherever it lies; their order is another, but each pair is the same, and so the bits.
+template <class Team, class All, int W>
+LOSSC_FN Values<All::N, float> fold_places(const Team& team, Values<All::N, float> (&acc)[W], int skew) {
+  if (All::kOrdered && skew != 0) {
+    const int next = team.partHere() * Team::kPart + int(unsigned(team.lane() + 1) % Team::kPart);
+    for (int k = 0; k < All::N; ++k)
+      for (int i = 0; i < W - 1; ++i) {
+        const float other = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), int(unsigned(next) % 32)));
+        if (i < skew) acc[i].v[k] = other;
+      }
+  }
+  // Pair by pair: fewer roundings in a row.
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) acc[i] = All::merge(acc[i], acc[i + half]);
+  return acc[0];
+}
+
+template <class T, int W> LOSSC_FN void rotate(T (&v)[W]) {
+  const T first = v[0];
+  for (int i = 1; i < W; ++i) v[i - 1] = v[i];
+  v[W - 1] = first;
+}
+
+// Folds map(entry, …) over this part's run of rows that are read together; every lane of the part gets the result.
+template <class... F, class Team, class Map, class First, class... Others>
+LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, const Others&... others) {
+  using All = Folds<F...>;
+  constexpr int W = First::kWidth;
+  constexpr bool kPadded = First::kLogits && sizeof...(Others) == 0;
+  if (Team::kResident) team.self.copies_done();
+  Values<All::N, float> acc[W];
+  for (int i = 0; i < W; ++i) acc[i] = All::template identity<float>();
+  each_packet<kPadded ? 2 : 1>(team, row, [&](int e, int k) {
+    const auto take = [&](auto... entries) {
+      if (kPadded || (row.holds(e) && row.holds(e + W - 1))) {
+        for (int i = 0; i < W; ++i) acc[i] = All::merge(acc[i], map(entries.v[i]...));
+      } else if constexpr (!kPadded) {
+        // What is rare is small: every place in turn is the first.
+        LOSSC_UNROLL(1)
+        for (int i = 0; i < W; ++i) {
+          if (row.holds(e + i)) acc[0] = All::merge(acc[0], map(entries.v[0]...));
+          rotate(acc);
+          (rotate(entries.v), ...);
+        }
+      }
+    };
+    take(widened(packet(team, row, e, k)), widened(packet(team, others, e, k))...);
+  });
+  const auto mine = fold_places<Team, All, W>(team, acc, row.skew);
+  // Sums come together in float64; what no rounding touches need not.
+  if constexpr (All::kOrdered) return fold_lanes<All, Team::kPart>(team.self, converted<double>(mine));
+  else return converted<double>(fold_lanes<All, Team::kPart>(team.self, mine));
+}
+
+// The largest entry of halves (F is Max: nothing else is asked for so), two at a time, as they are stored: 8 to a packet.
+template <class F, class Team, class T> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, 8, true>& row) {
+  if (Team::kResident) team.self.copies_done();
+  T least;
+  narrow(-LOSSC_INFINITY, least);
+  unsigned acc[4];
+  for (unsigned& word : acc) word = word_of(least) | word_of(least) << 16;
+  each_packet<4>(team, row, [&](int e, int k) {
+    const auto words = __builtin_bit_cast(Values<4, unsigned>, packet(team, row, e, k));
+    for (int i = 0; i < 4; ++i) acc[i] = max_two(acc[i], words.v[i], T());
+  });
+  for (int i = 1; i < 4; ++i) acc[0] = max_two(acc[0], acc[i], T());
+  const auto two = __builtin_bit_cast(Packet<T, 2>, acc[0]);
+  return converted<double>(fold_lanes<Folds<Max>, Team::kPart>(team.self, values(max_(widen(two.v[0]), widen(two.v[1])))));
+}
+
+// What a part's exponents are taken from: its maximum, or 0 where it has no entry though other parts may have some.
+template <class Team> LOSSC_FN float base_(const Team&, double maximum) {
+  return Team::kParts > 1 && maximum == -double(LOSSC_INFINITY) ? 0.0f : float(maximum);
+}
+
+// Folds map(entry, …) over the whole row.
+template <class... F, class Team, class Map, class... Rows>
+LOSSC_FN auto fold(const Team& team, const Map& map, const Rows&... rows) {
+  using All = Folds<F...>;
+  auto folded = fold_part<F...>(team, map, rows...);
+  if constexpr (Team::kParts > 1) {
+    const auto* const all = team.exchange(folded);
+    folded = All::template identity<double>();
+    for (int i = team.lane(); i < Team::kParts; i += Team::kPart) folded = All::merge(folded, read(all, i));
+    folded = fold_lanes<All, Team::kPart>(team.self, folded);
+  }
+  return converted<float>(folded);
+}
+
+// The maxima of the whole row, and sums that every part has taken from its own maxima, brought to these: one exchange for both.
+template <class... Rules, class Team, int N, int K>
+LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& maxima, const Values<K, double>& sums) {
+  static_assert(sizeof...(Rules) == K);
+  Values<N + K, float> result;
+  if constexpr (Team::kParts == 1) {
+    for (int i = 0; i < N; ++i) result.v[i] = float(maxima.v[i]);
+    for (int i = 0; i < K; ++i) result.v[N + i] = float(sums.v[i]);
+  } else {
+    Values<N + K, double> mine;
+    for (int i = 0; i < N; ++i) mine.v[i] = maxima.v[i];
+    for (int i = 0; i < K; ++i) mine.v[N + i] = sums.v[i];
+    const auto* const all = team.exchange(mine);
+    Values<N, float> whole;
+    for (int i = 0; i < N; ++i) whole.v[i] = -LOSSC_INFINITY;
+    for (int p = team.lane(); p < Team::kParts; p += Team::kPart) {
+      const auto other = read(all, p);
+      for (int i = 0; i < N; ++i) whole.v[i] = max_(whole.v[i], float(other.v[i]));
+    }
+    whole = fold_lanes<AllOf<N, Max>, Team::kPart>(team.self, whole);
+    Values<K, double> total;
+    for (int i = 0; i < K; ++i) total.v[i] = 0.0;
+    for (int p = team.lane(); p < Team::kParts; p += Team::kPart) {
+      const auto other = read(all, p);
+      constexpr int kMax[] = {Rules::kMax...}, kOther[] = {Rules::kOther...}, kSum[] = {Rules::kSum...};
+      for (int i = 0; i < K; ++i) {
+        double s = other.v[N + i];
+        if (kSum[i] >= 0) s += (double(base_(team, other.v[kOther[i]])) - double(whole.v[kOther[i]])) * other.v[N + (kSum[i] >= 0 ? kSum[i] : 0)];
+        total.v[i] += s * double(rebase_(float(other.v[kMax[i]]), whole.v[kMax[i]]));
+      }
+    }
+    total = fold_lanes<AllOf<K, Sum>, Team::kPart>(team.self, total);
+    for (int i = 0; i < N; ++i) result.v[i] = whole.v[i];
+    for (int i = 0; i < K; ++i) result.v[N + i] = float(total.v[i]);
+  }
+  return result;
+}
