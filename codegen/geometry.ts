@@ -58,27 +58,34 @@ const CHIPS: readonly { readonly from: number; readonly chip: Chip }[] = [
   { from: 80, chip: { sharedBytes: 163 * 1024, largestCluster: 1 } },
 ];
 
-/** Short rows: so many lanes of a warp share one of up to so many packets. A lane has two packets or more, so that what is done once per row is not done by more lanes than needed. */
+/**
+ * Short rows: so many lanes of a warp share one of up to so many packets. A lane has up to 12 packets, as many as leave room for 1024 threads on a multiprocessor, since what is
+ * done once per row is done by every lane; but two lanes share even the shortest, for memory is read by 32 bytes.
+ */
 const SHORT: readonly { readonly packets: number; readonly lanes: number }[] = [
-  { packets: 16, lanes: 4 },
-  { packets: 64, lanes: 8 },
-  // Up to 16 packets a lane: a warp folds without any barrier, and many warps fit a multiprocessor.
+  { packets: 24, lanes: 2 },
+  { packets: 48, lanes: 4 },
+  { packets: 96, lanes: 8 },
+  { packets: 192, lanes: 16 },
+  // A warp folds without any barrier, and is worth some more.
   { packets: 512, lanes: 32 },
 ];
+/** Threads of a block of short rows. */
+const SHORT_THREADS = 128;
 
 /**
  * Long rows: a row is spread over more blocks while one would keep more bytes than this. A multiprocessor has room for about 200 KiB and should hold several blocks, so
  * that one reads or writes while another folds.
  */
 const LONG_BYTES = 36 * 1024;
-/** Threads of a block of which a multiprocessor holds several, and of one that has it nearly to itself. */
-const LONG_THREADS = { several: 256, few: 512 } as const;
+/** Threads of a block of long rows: the fewest with which those of a multiprocessor are busy enough, for every warp does once what is done once per row. */
+const LONG_THREADS = [64, 128, 256, 512];
+/** So many threads have registers in any kernel, and keep a multiprocessor busy: copies are asynchronous, and packets are worked on by twos. */
+const BUSY = 512;
 /** What the system keeps of every block's shared memory. */
 const RESERVED = 1024;
 /** A row that fits nowhere is read again through the cache: by few, large blocks, so that what they read between two phases stays there. */
 const STREAMED_THREADS = 512;
-/** Threads of a block of short rows. */
-const SHORT_THREADS = 256;
 
 const PACKET = 16;
 
@@ -94,19 +101,21 @@ export function spreadOf(architecture: string, shape: RowShape): Spread {
   const short = SHORT.find((entry) => packets <= entry.packets);
   if (short) {
     const spread = sized({ threads: SHORT_THREADS, lanes: short.lanes, cluster: 1, resident: true }, shape);
-    if (spread.shared <= sharedBytes) return spread;
+    if (busy(spread, sharedBytes)) return spread;
   }
-  // A kernel of two rows has registers for 512 threads and no more: two blocks of 256 then work in turns, where one of 512 would wait.
-  const several = shape.entryBytes.length > 1 ? 2 : 3;
   for (let cluster = 1; cluster <= largestCluster; cluster *= 2) {
-    for (const threads of [LONG_THREADS.several, LONG_THREADS.few]) {
+    for (const threads of LONG_THREADS) {
       const spread = sized({ threads, lanes: threads, cluster, resident: true }, shape);
-      if (spread.shared > (cluster < largestCluster ? LONG_BYTES : sharedBytes)) continue;
-      const held = Math.floor((sharedBytes + RESERVED) / (spread.shared + RESERVED));
-      if (threads === LONG_THREADS.few || held >= several) return spread;
+      if (spread.shared > (cluster < largestCluster ? LONG_BYTES : sharedBytes)) break;
+      if (busy(spread, sharedBytes)) return spread;
     }
   }
   return sized({ threads: STREAMED_THREADS, lanes: STREAMED_THREADS, cluster: largestCluster, resident: false }, shape);
+}
+
+/** Whether the blocks that a multiprocessor has shared memory for keep it busy. */
+function busy({ threads, shared }: Spread, sharedBytes: number): boolean {
+  return Math.floor((sharedBytes + RESERVED) / (shared + RESERVED)) * threads >= BUSY;
 }
 
 /** Entries of a packet: 16 bytes of logits. */
@@ -123,7 +132,7 @@ export function sized({ threads, lanes, cluster, resident }: Omit<Spread, "share
   const exchange = Math.max(parts > 1 ? 2 * parts * shape.values * 8 : 0, stepShared(threads));
   const share = Math.ceil(Math.ceil(shape.vocab / parts) / width) * width;
   const rounds = Math.ceil((share + (shape.vocab % width === 0 ? 0 : width)) / (part * width));
-  const rows = (threads / part) * rounds * part * width * shape.entryBytes.reduce((sum, bytes) => sum + bytes, 0);
+  const rows = threads * rounds * width * shape.entryBytes.reduce((sum, bytes) => sum + bytes, 0);
   return { threads, lanes, cluster, resident, shared: exchange + (resident ? rows : 0) };
 }
 

@@ -103,17 +103,23 @@ LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& ma
     for (int i = 0; i < N; ++i) mine.v[i] = maxima.v[i];
     for (int i = 0; i < K; ++i) mine.v[N + i] = sums.v[i];
     const auto* const all = team.exchange(mine);
+    // What the other parts give: to each lane its share of it.
+    constexpr int kShare = (Team::kParts + Team::kPart - 1) / Team::kPart;
+    decltype(mine) share[kShare];
+    for (int j = 0; j < kShare; ++j) {
+      const int p = j * Team::kPart + team.lane();
+      for (int i = 0; i < N + K; ++i) share[j].v[i] = i < N ? -double(LOSSC_INFINITY) : 0.0;
+      if (p < Team::kParts) share[j] = read(all, p);
+    }
     Values<N, float> whole;
-    for (int i = 0; i < N; ++i) whole.v[i] = -LOSSC_INFINITY;
-    for (int p = team.lane(); p < Team::kParts; p += Team::kPart) {
-      const auto other = read(all, p);
-      for (int i = 0; i < N; ++i) whole.v[i] = max_(whole.v[i], float(other.v[i]));
+    for (int i = 0; i < N; ++i) {
+      whole.v[i] = float(share[0].v[i]);
+      for (int j = 1; j < kShare; ++j) whole.v[i] = max_(whole.v[i], float(share[j].v[i]));
     }
     whole = fold_lanes<AllOf<N, Max>, Team::kPart>(team.self, whole);
     Values<K, double> total;
     for (int i = 0; i < K; ++i) total.v[i] = 0.0;
-    for (int p = team.lane(); p < Team::kParts; p += Team::kPart) {
-      const auto other = read(all, p);
+    for (const auto& other : share) {
       constexpr int kMax[] = {Rules::kMax...}, kOther[] = {Rules::kOther...}, kSum[] = {Rules::kSum...};
       for (int i = 0; i < K; ++i) {
         double s = other.v[N + i];

@@ -105,24 +105,22 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
     row.skew = skew;
     row.packets = first_of(before...).packets;
   }
-  const int lanes = Team::kPartsHere * row.rounds * Team::kPart;
-  row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (lanes * int(sizeof(*before.kept))))) +
-             team.partHere() * row.rounds * Team::kPart + team.lane();
+  row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (Team::kThreads * row.rounds * int(sizeof(*before.kept))))) + team.self.thread();
   if (Team::kResident && reads) {
     constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
     if (!row.torn)
       each_whole<4>(team, row, row.first, [&](const T* from, int k) {
         for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
-          team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(row.kept + k * Team::kPart) + piece,
+          team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(row.kept + k * Team::kThreads) + piece,
                                           reinterpret_cast<const unsigned char*>(from) + piece);
       });
     // Entry by entry comes last, so that nothing waits for it.
     each_cut(team, row, [&](int e, int k) {
       if constexpr (sizeof...(Open) > 0) {
-        write(row.kept + k * Team::kPart, 0, row.gather(e));  // they may be all that there is
+        write(row.kept + k * Team::kThreads, 0, row.gather(e));  // they may be all that there is
       } else {
         LOSSC_UNROLL(1)
-        for (int i = 0; i < W; ++i) write((row.kept + k * Team::kPart)->v, i, row.entry(e + i));
+        for (int i = 0; i < W; ++i) write((row.kept + k * Team::kThreads)->v, i, row.entry(e + i));
       }
     });
   }
@@ -131,7 +129,7 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
 
 template <class Team, class T, int W, bool LOGITS>
 LOSSC_FN Packet<T, W> packet(const Team&, const Row<T, W, LOGITS>& row, int e, int k) {
-  if (Team::kResident) return read(row.kept, k * Team::kPart);
+  if (Team::kResident) return read(row.kept, k * Team::kThreads);
   return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.gather(e);
 }
 
@@ -141,7 +139,7 @@ template <class T> LOSSC_FN unsigned word_of(T x) { return x.bits; }
 // One of its entries.
 template <class Team, class T, int W, bool LOGITS>
 LOSSC_FN float entry(const Team&, const Row<T, W, LOGITS>& row, int e, int k, int i) {
-  return widen(Team::kResident ? read((row.kept + k * Team::kPart)->v, i) : row.entry(e + i));
+  return widen(Team::kResident ? read((row.kept + k * Team::kThreads)->v, i) : row.entry(e + i));
 }
 
 // The entries of a packet, in float32.

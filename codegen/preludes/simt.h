@@ -34,16 +34,20 @@ struct Block {
   // Counts `count` arrivals; true for the block that completes `members`, which then sees what the others wrote.
   LOSSC_FN bool arrive(unsigned* counter, index count, index members) const {
     self.barrier();
-    unsigned last = 0;
+    unsigned* const last = static_cast<unsigned*>(self.shared());
     if (leads()) {
       fence();
-      last = atomic_add(counter, unsigned(count)) + unsigned(count) == unsigned(members);
-      if (last) {
+      const bool completes = atomic_add(counter, unsigned(count)) + unsigned(count) == unsigned(members);
+      if (completes) {
         write(counter, 0, 0u);
         fence();
       }
+      write(last, 0, unsigned(completes));
     }
-    return reduce<Folds<Largest>>(Values<1, unsigned>{{last}}).v[0] != 0;
+    self.barrier();
+    const bool completes = read(last, 0) != 0;
+    self.barrier();  // its place is free again
+    return completes;
   }
 
   template <class F, class T> LOSSC_FN double fold_run(const T* values, index begin, index end) const {
@@ -52,11 +56,6 @@ struct Block {
     for (index i = begin + lane(); i < end; i += THREADS) acc.v[0] = F::merge(acc.v[0], double(read_fresh(values, i)));
     return reduce<Folds<F>>(acc).v[0];
   }
-
-  struct Largest {
-    static constexpr bool kOrdered = false;
-    static LOSSC_FN unsigned merge(unsigned a, unsigned b) { return a > b ? a : b; }
-  };
 };
 
 // The lanes of a row: LANES of a block, in each of CLUSTER blocks. They stand in parts of up to a warp, and every part has a run of the row's entries to
@@ -67,6 +66,7 @@ struct Team {
   Lane self;
   static constexpr int kPart = LANES < 32 ? LANES : 32;
   static constexpr int kParts = CLUSTER * LANES / kPart;
+  static constexpr int kThreads = THREADS;
   static constexpr int kPartsHere = THREADS / kPart;
   static constexpr int kRows = THREADS / LANES;
   static constexpr bool kResident = RESIDENT;

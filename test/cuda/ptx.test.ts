@@ -8,7 +8,7 @@ import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { findNvcc } from "../../runtime/compilers/index.js";
 import { goldenLosses, spread } from "../codegen/golden-losses.js";
-import { type Batch, completeBatch, gradientOf, oracle } from "../emulated/batch.js";
+import { type Batch, batchOf, completeBatch, gradientOf, inputsFor, oracle } from "../emulated/batch.js";
 import { fakeMachine, openFake } from "./machine.js";
 
 const machine = fakeMachine();
@@ -18,7 +18,7 @@ afterEach(() => {
   for (const name of ["RACES", "ORDER", "ARCHITECTURE"]) delete process.env[`LOSSC_FAKE_${name}`];
 });
 
-/** A few lanes to a row, a warp twice, a block, a cluster of blocks. Compiling takes a second: with all five it would be minutes. */
+/** Two lanes to a row, eight, a warp, a block, a cluster of blocks. Compiling takes a second: with all five it would be minutes. */
 const KINDS: readonly (readonly [vocab: number, dtype: LogitsDtype])[] = [
   [61, "bf16"],
   [499, "f16"],
@@ -47,20 +47,20 @@ function expectNear(found: ArrayLike<number>, wanted: ArrayLike<number>, dtype: 
   }
 }
 
-/** Runs the loss, and holds all of it against `reference`; gives the launches. */
+/** Runs the loss, and holds all of it against `reference`; gives what the machine was asked for. */
 async function agrees(loss: LossDefinition, batch: Batch) {
   const { vocab, dtype } = batch;
   const expected = await oracle(loss, batch, { nonFinite: "propagate" });
   const device = await openFake();
   const compiled = await device.compile(loss, { dtype, vocab });
   machine.take();
-  const found = await compiled.forwardBackward(batch.inputs(), {}, { nonFinite: "propagate" });
+  const found = await compiled.forwardBackward(inputsFor(loss, batch.inputs()), {}, { nonFinite: "propagate" });
   const what = `${loss.name}, V ${vocab}, ${dtype}`;
   expectNear([found.loss], [expected.loss], "f32", `${what}, loss`);
   expectNear(found.logprobs as Float32Array, expected.logprobs as Float64Array, "f32", `${what}, logprobs`);
   const gradient = gradientOf(found.gradLogits as Float32Array, dtype);
   expectNear(gradient, expected.gradLogits as unknown as Float64Array, dtype, `${what}, gradient`);
-  return machine.take().launches;
+  return machine.take();
 }
 
 describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", () => {
@@ -79,8 +79,23 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", () => {
   });
 
   test("the largest cluster", async () => {
-    const [launch] = await agrees(ppo, completeBatch(ppo, 131072, "bf16"));
-    expect(launch?.grid).toBe(6 * 8);
+    const { launches } = await agrees(ppo, completeBatch(ppo, 131072, "bf16"));
+    expect(launches[0]?.grid).toBe(6 * 8);
+  });
+
+  // What a lane does once per row is done by all that share it: it must not cost more than the entries do. Registers that are moved do not count.
+  test.each([
+    { vocab: 64, most: 24, rows: 64 },
+    { vocab: 1000, most: 17, rows: 8 },
+    { vocab: 8000, most: 17, rows: 4 },
+    { vocab: 128256, most: 15, rows: 2 },
+  ])("ppo, V $vocab, bf16: at most $most instructions an entry", async ({ vocab, most, rows }) => {
+    const { entries } = await agrees(ppo, batchOf([rows], vocab, "bf16", false));
+    const executed = entries.flatMap(({ call, instructions }) => (call === "ptxExecuted" ? [instructions as number] : []));
+    expect(executed.length).toBe(1);
+    const each = (executed[0] as number) / (rows * vocab);
+    expect(each).toBeGreaterThan(10);
+    expect(each).toBeLessThanOrEqual(most);
   });
 
   test.each([

@@ -11,8 +11,8 @@ import { expectError } from "../runtime/support.js";
 import { batchOf, inputsFor } from "./batch.js";
 import { type Mistake, ORDERS, type Order, openPlanted } from "./planted.js";
 
-/** A row of a block's eight warps, of the sixteen of a cluster of two blocks, and one of eight lanes. */
-const BLOCK = 4099;
+/** A row of a block's four warps, of the eight of a cluster of two blocks, and one of two lanes. */
+const BLOCK = 7003;
 const CLUSTER = 16399;
 const SHORT = 61;
 
@@ -130,7 +130,7 @@ test("shared memory that nobody has written is poison, and reaches the result", 
 });
 
 test("a barrier that only some lanes reach is a fault that says so", async () => {
-  const device = await openPlanted("forward", { from: GIVEN, to: `${WRITE}      if (self.thread() < 200) self.barrier();\n` });
+  const device = await openPlanted("forward", { from: GIVEN, to: `${WRITE}      if (self.thread() < 100) self.barrier();\n` });
   const compiled = await device.compile(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
   const told = /thread \d+ of block 0 waits at a .* that thread \d+ never reaches/;

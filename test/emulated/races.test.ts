@@ -11,7 +11,7 @@ const GIVE = "if (lane() == 0) write(all, part(), mine);\n";
 const STORE = "write_as_packet(here, 0, words);\n";
 
 /** A row of a block's warps, of a cluster of two blocks, and of a few lanes. */
-const BLOCK = 4099;
+const BLOCK = 7003;
 const CLUSTER = 16399;
 const SHORT = 61;
 
@@ -42,7 +42,13 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
     to: "sizeof...(Others) == 0;\n",
   },
   { name: "no fence where the last token was counted", vocab: BLOCK, from: "0u);\n        fence();", to: "0u);" },
-  { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      last =", to: "last =" },
+  {
+    name: "no barrier before all know whether it was the last token",
+    vocab: BLOCK,
+    from: "unsigned(completes));\n    }\n    self.barrier();\n",
+    to: "unsigned(completes));\n    }\n",
+  },
+  { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      const bool", to: "const bool" },
 ];
 
 test.each(MISTAKES)("$name: told in every order", async ({ vocab, loss = ppo, ...mistake }) => {

@@ -9,11 +9,14 @@ import { agrees, batchOf, gradientOf, inputsFor } from "./batch.js";
 const DTYPES = ["f32", "bf16", "f16"] as const;
 const SHORT = Array.from({ length: 40 }, (_, i) => i + 1);
 /** Around where lanes, blocks and clusters take over from one another, and of no alignment at all. */
-const LONG = [60, 61, 63, 252, 253, 255, 257, 504, 505, 1023, 2044, 2045, 4097, 8192, 8193, 16385, 32771, 65537, 151937];
+const LONG = [
+  60, 61, 63, 92, 93, 188, 189, 255, 257, 380, 381, 764, 765, 1023, 2044, 2045, 4097, 6500, 8193, 16385, 32771, 65537, 151937,
+  262147,
+];
 
 test("the lengths go through every geometry of rows that stay on the chip", () => {
   const spreads = [...SHORT, ...LONG].map((vocab) => spreadOf("sm_90", { vocab, entryBytes: [4], values: 2 }));
-  expect([...new Set(spreads.map(({ lanes }) => lanes))]).toEqual([4, 8, 32, 256, 512]);
+  expect([...new Set(spreads.map(({ lanes }) => lanes))]).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 512]);
   expect([...new Set(spreads.map(({ cluster }) => cluster))]).toEqual([1, 2, 4, 8]);
 });
 

@@ -134,9 +134,9 @@ struct K1 {
 };
 
 // ---- entry points ----
-// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 2)
-// k1: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k1, K1, 256, 256, 8, true, 0)
+// k0: 8 blocks of 128 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2)
+// k1: 8 blocks of 128 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k1, K1, 128, 128, 8, true, 0)
 
 }  // namespace lossc

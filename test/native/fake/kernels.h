@@ -58,6 +58,7 @@ inline Result runGrid(Context& context, const Function& function, unsigned grid,
   auto* fault = function.symbol<char>("ptx_fault");
   if (fault != nullptr) {
     *fault = 0;
+    *function.symbol<long long>("ptx_executed") = 0;
     *function.symbol<int>("ptx_shared") = static_cast<int>(shared);
     static thread_local Context* running;
     running = &context;
@@ -76,6 +77,7 @@ inline Result runGrid(Context& context, const Function& function, unsigned grid,
     journal("laneFault", "\"message\":" + quoted(stopped.what()));
     result = launchFailed;
   }
+  if (fault != nullptr) journal("ptxExecuted", "\"instructions\":" + std::to_string(*function.symbol<long long>("ptx_executed")));
   if (fault == nullptr || *fault == 0) return result;
   journal("ptxFault", "\"message\":" + quoted(fault));
   return illegalAddress;

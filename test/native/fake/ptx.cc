@@ -114,10 +114,21 @@ std::string statement(Text text) {
   return "if (" + identifier(text.substr(1, space - 1)) + ") " + instruction(trimmed(text.substr(space)));
 }
 
-/// What stands between two of `;`, `{`, `}` and a label's `:` is a statement; the braces of operands are no blocks.
+/// Whether a statement becomes an instruction of the machine: registers are named and moved in PTX as nowhere else.
+bool works(Text statement) {
+  if (statement.empty() || statement.front() == '.') return false;
+  if (statement.front() == '@') statement = trimmed(statement.substr(std::min(statement.find_first_of(" \t"), statement.size())));
+  return !statement.starts_with("mov.") && !statement.starts_with("cvta.");
+}
+
+/// What stands between two of `;`, `{`, `}` and a label's `:` is a statement; the braces of operands are no blocks. Instructions are counted by the run.
 std::string body(Text text) {
   std::string result;
   std::size_t begin = 0;
+  int run = 0;
+  const auto count = [&] {
+    if (run > 0) result += "  ptx_executed += " + std::to_string(std::exchange(run, 0)) + ";\n";
+  };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (Text(";:{}").find(c) == all) continue;
@@ -126,11 +137,15 @@ std::string body(Text text) {
       ++i;
       continue;
     }
-    if (c == ';')
-      result += "  " + statement(before) + "\n";
-    else if (c == ':')
+    if (c == ';') {
+      run += works(before);
+      const auto made = statement(before);
+      if (made.find("goto ") != all || made.find("return;") != all) count();
+      result += "  " + made + "\n";
+    } else if (c == ':') {
+      count();
       result += identifier(before) + ":;\n";
-    else if (before.empty())
+    } else if (before.empty())
       result += c;
     else
       continue;

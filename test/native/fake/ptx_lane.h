@@ -42,11 +42,12 @@ struct bf16x2 {
   u32 bits;
 };
 
-/// The driver's: bytes of shared memory that the launch asked for, and whether a place of global memory is anybody's.
+/// The driver's: bytes of shared memory that the launch asked for, and whether a place of global memory is anybody's. And what it wants to know.
 extern "C" {
 int ptx_shared = 0;
 bool (*ptx_reach)(const void* address, int bytes) = nullptr;
 char ptx_fault[256] = "";
+long long ptx_executed = 0;  // instructions of lanes
 }
 
 namespace ptx {
