@@ -21,8 +21,8 @@ export function rowsAtOnce({ vocab, entryBytes }: RowShape): RowsAtOnce {
   return vocab * entryBytes.reduce((sum, bytes) => sum + bytes, 0) <= AT_ONCE_BYTES ? 16 : 1;
 }
 
-/** How the rows of one sweep are spread. */
-export interface Spread {
+/** Who shares a row, and where it stays. */
+export interface Sharing {
   /** Threads of a block. */
   readonly threads: number;
   /** Lanes of a block that share a row: up to 32 of them, or all. */
@@ -31,9 +31,18 @@ export interface Spread {
   readonly cluster: number;
   /** Whether the row is copied to shared memory when it is opened; else every phase reads it again, through the second-level cache. */
   readonly resident: boolean;
+}
+
+/** How the rows of one sweep are spread. */
+export interface Spread extends Sharing {
+  /** Threads of a multiprocessor that the kernel leaves registers for. */
+  readonly room: Room;
   /** Bytes of shared memory of a block. */
   readonly shared: number;
 }
+
+/** A multiprocessor has registers for 512 threads of 128, or for 256 of 255, more than which none can have. */
+export type Room = 512 | 256;
 
 /** What of a sweep its geometry depends on. */
 export interface RowShape {
@@ -80,8 +89,6 @@ const SHORT_THREADS = 128;
 const LONG_BYTES = 36 * 1024;
 /** Threads of a block of long rows: the fewest with which those of a multiprocessor are busy enough, for every warp does once what is done once per row. */
 const LONG_THREADS = [64, 128, 256, 512];
-/** So many threads have registers in any kernel, and keep a multiprocessor busy: copies are asynchronous, and packets are worked on by twos. */
-const BUSY = 512;
 /** What the system keeps of every block's shared memory. */
 const RESERVED = 1024;
 /** A row that fits nowhere is read again through the cache: by few, large blocks, so that what they read between two phases stays there. */
@@ -110,12 +117,21 @@ export function spreadOf(architecture: string, shape: RowShape): Spread {
       if (busy(spread, sharedBytes)) return spread;
     }
   }
-  return sized({ threads: STREAMED_THREADS, lanes: STREAMED_THREADS, cluster: largestCluster, resident: false }, shape);
+  const threads = Math.min(STREAMED_THREADS, roomOf(shape));
+  return sized({ threads, lanes: threads, cluster: largestCluster, resident: false }, shape);
 }
 
-/** Whether the blocks that a multiprocessor has shared memory for keep it busy. */
-function busy({ threads, shared }: Spread, sharedBytes: number): boolean {
-  return Math.floor((sharedBytes + RESERVED) / (shared + RESERVED)) * threads >= BUSY;
+/** Whether the blocks that a multiprocessor has shared memory for are all that it has registers for: copies are asynchronous, and it needs no more threads to be busy. */
+function busy({ threads, shared, room }: Spread, sharedBytes: number): boolean {
+  return Math.floor((sharedBytes + RESERVED) / (shared + RESERVED)) * threads >= room;
+}
+
+/**
+ * A phase keeps a packet of each row and, for each value, a packet of what is folded. Up to 96 registers of these leave enough of 128 for all else; `jsd` has 96 and spills
+ * nothing, and 112 spill.
+ */
+function roomOf(shape: RowShape): Room {
+  return widthOf(shape) * (shape.entryBytes.length + shape.values) <= 96 ? 512 : 256;
 }
 
 /** Entries of a packet: 16 bytes of logits. */
@@ -124,7 +140,7 @@ function widthOf({ entryBytes }: RowShape): number {
 }
 
 /** With the shared memory that `Team` and `open` of the prelude cut up; both must agree. */
-export function sized({ threads, lanes, cluster, resident }: Omit<Spread, "shared">, shape: RowShape): Spread {
+export function sized({ threads, lanes, cluster, resident }: Sharing, shape: RowShape): Spread {
   const width = widthOf(shape);
   const part = Math.min(lanes, 32);
   const parts = (cluster * lanes) / part;
@@ -133,7 +149,7 @@ export function sized({ threads, lanes, cluster, resident }: Omit<Spread, "share
   const share = Math.ceil(Math.ceil(shape.vocab / parts) / width) * width;
   const rounds = Math.ceil((share + (shape.vocab % width === 0 ? 0 : width)) / (part * width));
   const rows = threads * rounds * width * shape.entryBytes.reduce((sum, bytes) => sum + bytes, 0);
-  return { threads, lanes, cluster, resident, shared: exchange + (resident ? rows : 0) };
+  return { threads, lanes, cluster, resident, room: roomOf(shape), shared: exchange + (resident ? rows : 0) };
 }
 
 /** Shared memory of a step's block: what its warps exchange. */

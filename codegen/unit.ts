@@ -55,7 +55,7 @@ function entryText(target: Target, { id, entry, spread, rows, values = 0 }: Unit
   if (rows) return [`// ${id}: a thread works on ${rows === 1 ? "one row" : `${rows} rows`} at once.`, `${name}, ${rows})`];
   if (target === "cpu") return [`${name})`];
   if (!spread) return [`${name}, ${STEP[target]})`];
-  const { threads, lanes, cluster, resident } = spread;
+  const { threads, lanes, cluster, resident, room } = spread;
   const share =
     lanes < threads
       ? `${lanes} of ${threads} threads`
@@ -63,7 +63,10 @@ function entryText(target: Target, { id, entry, spread, rows, values = 0 }: Unit
         ? `${cluster} blocks of ${threads} threads`
         : `${threads} threads`;
   const stays = resident ? "which stays in shared memory" : "which every phase reads again";
-  return [`// ${id}: ${share} share a row, ${stays}.`, `${name}, ${threads}, ${lanes}, ${cluster}, ${resident}, ${values})`];
+  return [
+    `// ${id}: ${share} share a row, ${stays}.`,
+    `${name}, ${threads}, ${lanes}, ${cluster}, ${resident}, ${values}, ${room})`,
+  ];
 }
 
 function launchOf(target: Target, { id, spread, rows }: UnitKernel): Launch {

@@ -163,9 +163,9 @@ struct Lane {
 #define LOSSC_CLUSTER_4 __attribute__((cluster_dims(4, 1, 1)))
 #define LOSSC_CLUSTER_8 __attribute__((cluster_dims(8, 1, 1)))
 
-// Room for 512 threads on a multiprocessor is enough, and so for 128 registers each: left to itself, the compiler spills to fit more threads.
-#define LOSSC_ENTRY(name, K, threads, cluster, visit)                                                                 \
-  extern "C" __global__ void LOSSC_CLUSTER_##cluster __launch_bounds__(threads, 512 / threads) name(const __grid_constant__ K::Args a) { \
+// The threads that a multiprocessor has room for are told, for left to itself the compiler spills to fit more of them.
+#define LOSSC_ENTRY(name, K, threads, cluster, room, visit)                                                           \
+  extern "C" __global__ void LOSSC_CLUSTER_##cluster __launch_bounds__(threads, room / threads) name(const __grid_constant__ K::Args a) { \
     const index block = blockIdx.x;                                                                                   \
     const Lane lane{};                                                                                                \
     visit;                                                                                                            \

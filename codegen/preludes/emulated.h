@@ -65,7 +65,7 @@ struct Lane {
 };
 
 // Beside the entry, what a GPU's kernel says of itself: how many blocks are a cluster.
-#define LOSSC_ENTRY(name, K, threads, cluster, visit)                                   \
+#define LOSSC_ENTRY(name, K, threads, cluster, room, visit)                             \
   extern "C" const int name##_cluster = cluster;                                        \
   extern "C" void name(const void* arguments, const LosscLane* self) {                  \
     if (self->touch) lossc_touch = self->touch;                                         \

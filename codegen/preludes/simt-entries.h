@@ -19,8 +19,8 @@ template <class K, int THREADS> LOSSC_FN void visit_elements(const typename K::A
   K::tails(a, Block<THREADS>{lane}, first, first + THREADS < a.last ? THREADS : a.last - first);
 }
 
-#define LOSSC_SWEEP(name, K, threads, lanes, cluster, resident, values) \
-  LOSSC_ENTRY(name, K, threads, cluster, (visit_rows<K, threads, lanes, cluster, resident, values>(a, lane, block)))
-#define LOSSC_STEP(name, K, threads) LOSSC_ENTRY(name, K, threads, 1, (visit_elements<K, threads>(a, lane, block)))
+#define LOSSC_SWEEP(name, K, threads, lanes, cluster, resident, values, room) \
+  LOSSC_ENTRY(name, K, threads, cluster, room, (visit_rows<K, threads, lanes, cluster, resident, values>(a, lane, block)))
+#define LOSSC_STEP(name, K, threads) LOSSC_ENTRY(name, K, threads, 1, 512, (visit_elements<K, threads>(a, lane, block)))
 #define LOSSC_MAP(name, K, threads) \
-  LOSSC_ENTRY(name, K, threads, 1, if (block * threads + lane.thread() < a.n) K::element(a, block * threads + lane.thread()))
+  LOSSC_ENTRY(name, K, threads, 1, 512, if (block * threads + lane.thread() < a.n) K::element(a, block * threads + lane.thread()))

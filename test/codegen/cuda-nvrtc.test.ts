@@ -1,12 +1,14 @@
 /** Every kernel through the machine's NVRTC, with the options that the runtime gives it. No GPU is needed for that. */
 import { afterAll, describe, expect, test } from "vitest";
 import type { KernelText } from "../../codegen/plan.js";
+import { forward_kl } from "../../losses/index.js";
 import { loadAddon } from "../../runtime/addon.js";
 import { KernelCache } from "../../runtime/cache.js";
 import { openCuda } from "../../runtime/compilers/index.js";
 import type { NativeAddon } from "../../runtime/native.js";
 import { temporaryFolder } from "../runtime/support.js";
 import { ARCHITECTURES, alone, catalogue, core, training, VOCABS } from "./cuda-units.js";
+import { squared } from "./golden-losses.js";
 
 const addon = loadAddon().addon as NativeAddon | null;
 const nvrtc = addon?.libraries().nvrtc;
@@ -34,12 +36,12 @@ describe.skipIf(absent)(`NVRTC${absent ? " is absent" : ` ${nvrtc.version}`}`, (
     ...ARCHITECTURES.map((architecture) => ({ architecture, dtype: "bf16" }) as const),
     ...(["f16", "f32"] as const).map((dtype) => ({ architecture: "sm_90", dtype }) as const),
   ])("compiles every loss, $dtype, $architecture", async ({ architecture, dtype }) => {
-    const { bytes } = await compile(core(dtype, VOCABS["large block"], architecture), architecture);
+    const { bytes } = await compile(core(dtype, VOCABS.long, architecture), architecture);
     expect(bytes.subarray(0, 4)).toEqual(Buffer.from("\x7fELF"));
   });
 
   test("compiles all losses, rows of a warp, and steps that are no loss", async () => {
-    expect((await compile(catalogue("bf16", VOCABS.warp), "sm_90")).bytes.length).toBeGreaterThan(1000);
+    expect((await compile(catalogue("bf16", VOCABS.short), "sm_90")).bytes.length).toBeGreaterThan(1000);
     expect((await compile(training(), "sm_90")).bytes.length).toBeGreaterThan(1000);
   });
 
@@ -55,7 +57,7 @@ describe.skipIf(absent)(`NVRTC${absent ? " is absent" : ` ${nvrtc.version}`}`, (
       }
       return Math.min(...times);
     };
-    expect(await seconds(alone("squared", "bf16", VOCABS["large block"]))).toBeLessThan(0.3);
-    expect(await seconds(alone("forward_kl", "bf16", VOCABS["large block"]))).toBeLessThan(0.8);
+    expect(await seconds(alone(squared, "bf16", VOCABS.long))).toBeLessThan(0.3);
+    expect(await seconds(alone(forward_kl, "bf16", VOCABS.long))).toBeLessThan(0.8);
   });
 });

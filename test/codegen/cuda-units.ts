@@ -9,8 +9,8 @@ import { coreLosses, goldenLosses } from "./golden-losses.js";
 
 export const ARCHITECTURES = ["sm_80", "sm_90", "sm_100", "sm_120"] as const;
 export const DTYPES = ["bf16", "f16", "f32"] as const;
-/** A warp, a block of eight warps and one of sixteen to a row. */
-export const VOCABS = { warp: 1000, block: 10000, "large block": 131072 } as const;
+/** Some lanes of a warp, a block, and as many blocks as may be, to a row. */
+export const VOCABS = { short: 1000, block: 10000, long: 131072 } as const;
 
 /** Several losses in one unit, from logits and where they can be from `policy_logprobs`: a compiler starts once for all of them. */
 function together(losses: readonly LossDefinition[], logits: LogitsDtype, vocab: number, architecture: string): KernelText {
@@ -41,8 +41,8 @@ export const catalogue = (logits: LogitsDtype, vocab: number, architecture = "sm
   together(Object.values(goldenLosses), logits, vocab, architecture);
 
 /** One loss alone, as the runtime compiles it. */
-export function alone(name: string, logits: LogitsDtype, vocab: number): KernelText {
-  return emitText(compilePlan({ loss: goldenLosses[name] as LossDefinition, logits }).plan, {
+export function alone(loss: LossDefinition, logits: LogitsDtype, vocab: number): KernelText {
+  return emitText(compilePlan({ loss, logits }).plan, {
     target: "cuda",
     architecture: "sm_90",
     vocab,

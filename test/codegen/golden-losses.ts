@@ -1,7 +1,22 @@
 /** Losses that the tests of kernel text share: the built-ins, and some written as a user would. */
 
 import type { LossDefinition } from "../../dsl/index.js";
-import { clamp, defineLoss, exp, mean, min, mul, neg, square, sub, sum, variance } from "../../dsl/index.js";
+import {
+  add,
+  clamp,
+  defineLoss,
+  exp,
+  logSoftmax,
+  mean,
+  min,
+  mul,
+  neg,
+  softmax,
+  square,
+  sub,
+  sum,
+  variance,
+} from "../../dsl/index.js";
 import * as losses from "../../losses/index.js";
 
 /** A token-local loss of no paper. */
@@ -27,6 +42,19 @@ export const sequencePolicy = defineLoss({
     return neg(min(mul(ratio, inputs.advantages), mul(clipped, inputs.advantages)));
   },
 });
+
+/** Distillation from several teachers: a row more for each. */
+export const teachers = (count: number): LossDefinition =>
+  defineLoss({
+    name: `${count} teachers`,
+    inputs: Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`teacher_${i}`, { space: "vocab", dtype: "bf16" } as const]),
+    ),
+    loss: (policy, inputs) =>
+      Object.values(inputs)
+        .map((row) => sum(mul(softmax(row), sub(logSoftmax(row), logSoftmax(policy.logits))), "vocab"))
+        .reduce((a, b) => add(a, b)),
+  });
 
 const { cross_entropy, importance_sampling, ppo, cispo, dro } = losses;
 

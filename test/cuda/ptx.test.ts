@@ -7,7 +7,7 @@ import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { findNvcc } from "../../runtime/compilers/index.js";
-import { goldenLosses, spread } from "../codegen/golden-losses.js";
+import { goldenLosses, spread, teachers } from "../codegen/golden-losses.js";
 import { type Batch, batchOf, completeBatch, gradientOf, inputsFor, oracle } from "../emulated/batch.js";
 import { fakeMachine, openFake } from "./machine.js";
 
@@ -81,6 +81,11 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", () => {
   test("the largest cluster", async () => {
     const { launches } = await agrees(ppo, completeBatch(ppo, 131072, "bf16"));
     expect(launches[0]?.grid).toBe(6 * 8);
+  });
+
+  test("more rows than leave registers for 512 threads", async () => {
+    lookForRaces();
+    await agrees(teachers(2), completeBatch(teachers(2), 1031, "bf16"));
   });
 
   // What a lane does once per row is done by all that share it: it must not cost more than the entries do. Registers that are moved do not count.

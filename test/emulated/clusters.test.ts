@@ -4,7 +4,7 @@
  */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import type { RowShape, Spread } from "../../codegen/geometry.js";
+import type { RowShape, Sharing } from "../../codegen/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { Device, LossResult } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
@@ -14,7 +14,7 @@ import { completeBatch, LENGTHS } from "./batch.js";
 import { openPlanted } from "./planted.js";
 
 /** What every row is spread over while it is set. */
-const forced = vi.hoisted(() => ({ spread: null as Omit<Spread, "shared"> | null }));
+const forced = vi.hoisted(() => ({ spread: null as Sharing | null }));
 vi.mock("../../codegen/geometry.js", async (original) => {
   const geometry = await original<typeof import("../../codegen/geometry.js")>();
   return {
@@ -24,7 +24,7 @@ vi.mock("../../codegen/geometry.js", async (original) => {
   };
 });
 
-async function run(device: Device, loss: LossDefinition, vocab: number, spread: Omit<Spread, "shared">): Promise<LossResult> {
+async function run(device: Device, loss: LossDefinition, vocab: number, spread: Sharing): Promise<LossResult> {
   forced.spread = spread;
   onTestFinished(() => {
     forced.spread = null;

@@ -91,6 +91,6 @@ struct K0 {
 
 // ---- entry points ----
 // k0: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 9)
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 9, 512)
 
 }  // namespace lossc

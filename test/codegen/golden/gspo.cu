@@ -135,8 +135,8 @@ struct K1 {
 
 // ---- entry points ----
 // k0: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2)
+LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2, 512)
 // k1: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k1, K1, 128, 128, 8, true, 0)
+LOSSC_SWEEP(k1, K1, 128, 128, 8, true, 0, 512)
 
 }  // namespace lossc

@@ -160,9 +160,9 @@ struct K2 {
 
 // ---- entry points ----
 // k0: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2)
+LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2, 512)
 LOSSC_STEP(k1, K1, 256)
 // k2: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k2, K2, 128, 128, 8, true, 0)
+LOSSC_SWEEP(k2, K2, 128, 128, 8, true, 0, 512)
 
 }  // namespace lossc

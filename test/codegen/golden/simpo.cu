@@ -215,10 +215,10 @@ struct K3 {
 
 // ---- entry points ----
 // k0: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2)
+LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2, 512)
 LOSSC_STEP(k1, K1, 256)
 LOSSC_STEP(k2, K2, 256)
 // k3: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k3, K3, 128, 128, 8, true, 0)
+LOSSC_SWEEP(k3, K3, 128, 128, 8, true, 0, 512)
 
 }  // namespace lossc

@@ -63,6 +63,6 @@ struct K0 {
 
 // ---- entry points ----
 // k0: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2)
+LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2, 512)
 
 }  // namespace lossc

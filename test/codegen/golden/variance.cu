@@ -135,9 +135,9 @@ struct K2 {
 
 // ---- entry points ----
 // k0: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2)
+LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 2, 512)
 // k1: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k1, K1, 128, 128, 8, true, 0)
+LOSSC_SWEEP(k1, K1, 128, 128, 8, true, 0, 512)
 LOSSC_STEP(k2, K2, 256)
 
 }  // namespace lossc
