@@ -47,9 +47,7 @@ export const sequencePolicy = defineLoss({
 export const teachers = (count: number): LossDefinition =>
   defineLoss({
     name: `${count} teachers`,
-    inputs: Object.fromEntries(
-      Array.from({ length: count }, (_, i) => [`teacher_${i}`, { space: "vocab", dtype: "bf16" } as const]),
-    ),
+    inputs: Object.fromEntries(Array.from({ length: count }, (_, i) => [`teacher_${i}`, "vocab" as const])),
     loss: (policy, inputs) =>
       Object.values(inputs)
         .map((row) => sum(mul(softmax(row), sub(logSoftmax(row), logSoftmax(policy.logits))), "vocab"))
