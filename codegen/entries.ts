@@ -1,7 +1,7 @@
 /** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { oncePerNode, rewriter } from "../dsl/graph.js";
-import { isTarget, ONE, ZERO } from "../dsl/ops/index.js";
+import { oncePerNode, rewriter, withOperands } from "../dsl/graph.js";
+import { absorb, isTarget, logits, ne, ONE, ZERO } from "../dsl/ops/index.js";
 import { simplifier } from "./simplify.js";
 
 export interface GradientParts {
@@ -15,32 +15,54 @@ export interface GradientParts {
 /** Whether it is 0 everywhere. */
 export const isNothing = ({ apart, target }: GradientParts) => constantValue(apart) === 0 && constantValue(target) === 0;
 
-/** Whatever a kernel must know to write the gradient it must know for these: simplified again, they are made of other values than the gradient is. */
-export const gradientParts = oncePerNode((gradient): GradientParts => {
-  const at = (value: Expression) => simplifier()(rewriter((x) => (x === isTarget ? value : x))(gradient));
-  return { apart: at(ZERO), target: at(ONE), factors: factorsOf(gradient) ?? [] };
+const isThere = ne(logits, Number.NEGATIVE_INFINITY);
+
+/** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */
+const ofThere = oncePerNode((x): Expression => {
+  if (x.space !== "vocab") return x;
+  if (x.op === "where" && x.operands[0] === isThere) return ofThere(x.operands[1] as Expression);
+  return withOperands(x, x.operands.map(ofThere));
 });
 
-/** The token-level factors of a gradient that is a sum of products with one each; null where it is no such sum. */
-const factorsOf = oncePerNode((gradient): readonly Expression[] | null => {
-  const [a, b] = gradient.operands as [Expression, Expression];
-  switch (gradient.op) {
+/** Whatever a kernel must know to write the gradient it must know for these: simplified again, they are made of other values than the gradient is. */
+export const gradientParts = oncePerNode((gradient): GradientParts => {
+  const of = ofThere(gradient);
+  const at = (value: Expression) => simplifier()(rewriter((x) => (x === isTarget ? value : x))(of));
+  return { apart: at(ZERO), target: at(ONE), factors: factorsOf(of) ?? [] };
+});
+
+/** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */
+export const factorsOf = oncePerNode((x): readonly Expression[] | null => {
+  if (constantValue(x) !== undefined) return constantValue(x) === 0 ? [] : null;
+  if (x.space !== "vocab") return [x];
+  const [a, b, c] = x.operands as [Expression, Expression, Expression];
+  switch (x.op) {
     case "add":
     case "sub": {
       const [left, right] = [factorsOf(a), factorsOf(b)];
-      return left && right && [...new Set([...left, ...right])];
+      return left && right && few([...left, ...right]);
     }
     case "neg":
       return factorsOf(a);
-    case "where": {
-      const [, x, y] = gradient.operands as [Expression, Expression, Expression];
-      const taken = constantValue(y) === 0 ? factorsOf(x) : constantValue(x) === 0 ? factorsOf(y) : null;
-      return taken && a.space !== "vocab" ? taken : null;
-    }
+    case "mul":
+      return a.space === b.space ? null : factorsOf(a.space === "vocab" ? a : b);
     case "chain":
-    case "absorb": // whose factor stands first
-      return a.space !== "vocab" ? [a] : null;
+    case "absorb": {
+      const [left, right] = [factorsOf(a), factorsOf(b)];
+      if (!left || !right) return left ?? (x.op === "absorb" ? right : null);
+      return few(left.flatMap((p) => right.map((q) => absorb(p, q) as Expression)));
+    }
+    case "where":
+      return constantValue(c) === 0 ? factorsOf(b) : constantValue(b) === 0 ? factorsOf(c) : null;
     default:
       return null;
   }
 });
+
+/** More are not worth to be looked at in every row. */
+const MANY = 8;
+
+function few(factors: readonly Expression[]): readonly Expression[] | null {
+  const different = [...new Set(factors)];
+  return different.length <= MANY ? different : null;
+}

@@ -3,16 +3,24 @@
  * one exponential is taken once. What is not a sum or a product is left as it is: elsewhere it must come out with the same bits.
  */
 import type { Expression } from "../dsl/expression.js";
-import { topological, withOperands } from "../dsl/graph.js";
-import { absorb, add, chain, mul, neg, sub } from "../dsl/ops/index.js";
+import { oncePerNode, topological, withOperands } from "../dsl/graph.js";
+import { absorb, add, chain, mul, neg, ONE, sub } from "../dsl/ops/index.js";
 import { isExponential } from "./text.js";
 
 /** A product of factors of the row's and one entry of it, or the entry alone. */
 interface Product {
   readonly factors: readonly Expression[];
   readonly entry: Expression;
+  /** What an exponential is multiplied with besides, as a function of its own exponent. */
+  readonly times: Affine | null;
   /** Which 0 makes it 0 whatever the rest is: none, a factor's, or the entry's, too. */
   readonly care: Care;
+}
+
+/** constant + slope · d of a distance d, both of the row's; null is 0. */
+interface Affine {
+  readonly constant: Expression | null;
+  readonly slope: Expression | null;
 }
 
 type Care = 0 | 1 | 2;
@@ -21,18 +29,75 @@ const FACTORS = 1;
 const ALL = 2;
 const more = (a: Care, b: Care): Care => (a > b ? a : b);
 
-const alone = (entry: Expression): Product => ({ factors: [], entry, care: NONE });
+const alone = (entry: Expression): Product => ({ factors: [], entry, times: null, care: NONE });
 const factorOf = ({ factors, care }: Product) =>
   factors.reduce((a, b) => (care === NONE ? mul(a, b) : absorb(a, b)) as Expression);
 const made = (factor: Expression, entry: Expression, care: Care) => [mul, chain, absorb][care]?.(factor, entry) as Expression;
 
-/** `known`: what has a value already. `nonZero`: values of the row that are known not to be 0. */
-export function gathered(root: Expression, known: Expression | null, nonZero: ReadonlySet<Expression>): Expression {
-  const ends = (x: Expression) => x.space !== "vocab" || x === known;
+const both = (a: Expression | null, b: Expression | null): Expression | null => (a && b ? (add(a, b) as Expression) : (a ?? b));
+const plus = (a: Affine, b: Affine): Affine => ({ constant: both(a.constant, b.constant), slope: both(a.slope, b.slope) });
+const each = ({ constant, slope }: Affine, f: (x: Expression) => unknown): Affine => ({
+  constant: constant && (f(constant) as Expression),
+  slope: slope && (f(slope) as Expression),
+});
+const negated = (x: Affine) => each(x, neg);
+const scaled = (x: Affine, by: Expression) => each(x, (y) => (y === ONE ? by : by === ONE ? y : absorb(by, y)));
+
+/** Vocabulary expressions as functions of a distance; null where one is none. */
+function affineIn(distance: Expression): (x: Expression) => Affine | null {
+  const affine = oncePerNode((x): Affine | null => {
+    if (x === distance) return { constant: null, slope: ONE as Expression };
+    if (x.space !== "vocab") return { constant: x, slope: null };
+    const [a, b] = x.operands as [Expression, Expression];
+    switch (x.op) {
+      case "neg": {
+        const of = affine(a);
+        return of && negated(of);
+      }
+      case "add":
+      case "sub": {
+        const [left, right] = [affine(a), affine(b)];
+        return left && right && plus(left, x.op === "add" ? right : negated(right));
+      }
+      case "mul":
+      case "chain":
+      case "absorb": {
+        const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
+        const of = factor.space === "vocab" ? null : affine(rest);
+        return of && scaled(of, factor);
+      }
+      default:
+        return null;
+    }
+  });
+  return affine;
+}
+
+const isProduct = ({ op }: Expression) => op === "mul" || op === "chain" || op === "absorb";
+
+export interface Known {
+  /** What has a value already. */
+  readonly value: Expression | null;
+  /** Values of the row that are known not to be 0. */
+  readonly nonZero: ReadonlySet<Expression>;
+  /** Whether a gradient whose adjoints are all 0 is known to be. */
+  readonly zero: boolean;
+}
+
+export function gathered(root: Expression, { value, nonZero, zero }: Known): Expression {
+  const ends = (x: Expression) => x.space !== "vocab" || x === value;
   const uses = new Map<Expression, number>();
   for (const x of topological([root], ends)) if (!ends(x)) for (const y of x.operands) uses.set(y, (uses.get(y) ?? 0) + 1);
   /** Whether it is wanted here alone. */
   const inside = (x: Expression) => !ends(x) && uses.get(x) === 1;
+  const functions = new Map<Expression, ReturnType<typeof affineIn>>();
+  /** x as a function of the exponent of e. */
+  const affine = (x: Expression, e: Expression): Affine | null => {
+    const [distance] = e.operands as [Expression];
+    const of = functions.get(distance) ?? affineIn(distance);
+    functions.set(distance, of);
+    return of(x);
+  };
 
   /** What an operand is a product of: of an exponential, which has a name, also where the whole is wanted elsewhere. */
   const within = (x: Expression): Product => {
@@ -40,29 +105,37 @@ export function gathered(root: Expression, known: Expression | null, nonZero: Re
     return inside(x) || isExponential(product.entry) ? product : alone(x);
   };
 
-  const productOf = (x: Expression): Product => {
+  const productOf = oncePerNode((x: Expression): Product => {
     const [a, b] = x.operands as [Expression, Expression];
     if (x.op === "neg") {
-      const { factors, entry, care } = within(a);
-      const [first, ...others] = factors;
-      return first ? { factors: [neg(first) as Expression, ...others], entry, care } : alone(x);
+      const product = within(a);
+      const [first, ...others] = product.factors;
+      return first ? { ...product, factors: [neg(first) as Expression, ...others] } : alone(x);
     }
-    const scales = ["mul", "chain", "absorb"].includes(x.op) && (a.space === "vocab") !== (b.space === "vocab");
+    if (!isProduct(x)) return alone(x);
+    if (a.space === "vocab" && b.space === "vocab") return ofTwo(x, within(a), b) ?? ofTwo(x, within(b), a) ?? alone(x);
     // What is chained the other way round has no adjoint of the row's.
-    if (!scales || (x.op === "chain" && a.space === "vocab")) return alone(x);
+    if (x.op === "chain" && a.space === "vocab") return alone(x);
     const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
-    const { factors, entry, care } = within(rest);
+    const product = within(rest);
     const own = x.op === "mul" || (x.op === "chain" && nonZero.has(a)) ? NONE : x.op === "chain" ? FACTORS : ALL;
-    return { factors: [factor, ...factors], entry, care: more(care, own) };
+    return { ...product, factors: [factor, ...product.factors], care: more(product.care, own) };
+  });
+
+  /** A product of two entries, where one is of an exponential and the other a function of its exponent. */
+  const ofTwo = (x: Expression, product: Product, other: Expression): Product | null => {
+    if (!isExponential(product.entry) || product.times || product.entry === value) return null;
+    const times = affine(other, product.entry);
+    return times && { ...product, times, care: x.op === "mul" ? product.care : ALL };
   };
 
   const visit = (x: Expression): Expression => {
     if (ends(x)) return x;
     const [a, b, c] = x.operands as [Expression, Expression, Expression];
-    if (x.op === "add" || x.op === "sub") return sum(x);
     if (x.op === "where") return withOperands(x, [a, visit(b), visit(c)]);
+    if (x.op === "chain" && a.space === "vocab" && b.space !== "vocab") return withOperands(x, [visit(a), b]);
+    if (x.op === "add" || x.op === "sub" || isExponential(productOf(x).entry)) return sum(x);
     if (x.op === "neg") return withOperands(x, [visit(a)]);
-    if (x.op === "chain" && a.space === "vocab") return withOperands(x, [visit(a), b]);
     const product = productOf(x);
     return product.factors.length < 2 ? x : made(factorOf(product), product.entry, product.care);
   };
@@ -70,7 +143,7 @@ export function gathered(root: Expression, known: Expression | null, nonZero: Re
   const sum = (x: Expression): Expression => {
     const terms: { x: Expression; readonly minus: boolean }[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
-    const taken = new Map<Expression, { readonly at: number; factor: Expression; care: Care }>();
+    const taken = new Map<Expression, { readonly at: number; readonly terms: Affine[]; care: Care }>();
     const split = (y: Expression, minus: boolean): void => {
       const [a, b] = y.operands as [Expression, Expression];
       if ((y === x || inside(y)) && (y.op === "add" || y.op === "sub")) {
@@ -78,23 +151,29 @@ export function gathered(root: Expression, known: Expression | null, nonZero: Re
         split(b, y.op === "sub" ? !minus : minus);
         return;
       }
-      const product = within(y);
-      if (product.factors.length === 0 || !isExponential(product.entry)) {
-        terms.push({ x: visit(y), minus });
+      const product = y === x ? productOf(y) : within(y);
+      if (!isExponential(product.entry) || (product.factors.length === 0 && !product.times)) {
+        terms.push({ x: y === x ? y : visit(y), minus });
         return;
       }
-      const factor = minus ? (neg(factorOf(product)) as Expression) : factorOf(product);
-      const before = taken.get(product.entry);
-      if (before) {
-        before.factor = add(before.factor, factor) as Expression;
-        before.care = more(before.care, product.care);
-      } else {
-        taken.set(product.entry, { at: terms.length, factor, care: product.care });
-        terms.push({ x: y, minus: false });
-      }
+      const { factors, times } = product;
+      const factor = factors.length > 0 ? factorOf(product) : (ONE as Expression);
+      const term = scaled(times ?? { constant: ONE as Expression, slope: null }, factor);
+      const before = taken.get(product.entry) ?? { at: terms.length, terms: [], care: NONE as Care };
+      if (before.terms.length === 0) terms.push({ x: y, minus: false });
+      before.terms.push(minus ? negated(term) : term);
+      before.care = more(before.care, product.care);
+      taken.set(product.entry, before);
     };
     split(x, false);
-    for (const [entry, { at, factor, care }] of taken) (terms[at] as { x: Expression }).x = made(factor, entry, care);
+    // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are.
+    const single = zero && x === root && taken.size === terms.length && taken.size === 1;
+    for (const [entry, { at, terms: list, care }] of taken) {
+      const { constant, slope } = list.reduce(plus);
+      const own = single ? NONE : care;
+      const along = slope && made(slope, (entry.operands as [Expression])[0], own === NONE ? NONE : FACTORS);
+      (terms[at] as { x: Expression }).x = made(both(constant, along) as Expression, entry, own);
+    }
     const [first, ...rest] = terms as [{ x: Expression; minus: boolean }, ...typeof terms];
     const start = first.minus ? (neg(first.x) as Expression) : first.x;
     return rest.reduce((total, term) => (term.minus ? sub(total, term.x) : add(total, term.x)) as Expression, start);

@@ -192,7 +192,7 @@ export class SweepBody extends Body {
     const single = factors.length === 1 ? (factors[0] as Expression) : null;
     const nonZero = new Set(single ? [single, neg(single) as Expression, ...(single.op === "neg" ? single.operands : [])] : []);
     const options = { among: this.rows.withLogits([apart, target]), nonZero, of: this.derived };
-    const map = this.rows.lambda([gathered(apart, this.derived, nonZero)], options);
+    const map = this.rows.lambda([gathered(apart, { value: this.derived, nonZero, zero: factors.length > 0 })], options);
     const mend = this.rows.lambda([target], options);
     const indent = " ".repeat(19);
     const rows = this.taken("derived", map, options, indent);

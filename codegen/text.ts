@@ -127,6 +127,9 @@ export class Printer {
     const [a] = x.operands as [Expression];
     // The distance from its maximum is never a number of its own.
     if (this.row && isExponential(x)) return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
+    const exponential = x.op === "absorb" ? x.operands.find(isExponential) : undefined;
+    if (this.row && exponential && x.operands.includes(exponential.operands[0] as Expression))
+      return { form: (d, e) => `times_exp_(${d}, ${e})`, of: [exponential.operands[0] as Expression, exponential] };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }

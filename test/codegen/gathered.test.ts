@@ -1,10 +1,13 @@
 /** Gradients of an entry are written in another form, not with another value: expressions by lot, evaluated before and after. */
 import { expect, test } from "vitest";
+import { factorsOf } from "../../codegen/entries.js";
 import { gathered } from "../../codegen/gathered.js";
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { absorb, add, chain, exp, fold, gt, input, logits, mul, neg, opRow, sub, tanh, where } from "../../dsl/ops/index.js";
 import { numbersFrom } from "../emulated/batch.js";
+
+const PLAIN = { value: null, nonZero: new Set<Expression>(), zero: false };
 
 type Values = ReadonlyMap<Expression, number>;
 
@@ -14,6 +17,7 @@ const greatest = (x: Expression) => fold("max", x, "vocab", "token") as Expressi
 const exponential = (x: Expression) => exp(sub(x, greatest(x))) as Expression;
 const rows = [logits as Expression, second];
 const exponentials = rows.map(exponential);
+const distances = exponentials.map(({ operands: [distance] }) => distance as Expression);
 
 function valueOf(root: Expression, known: Values): number {
   const values = new Map<Expression, number>(known);
@@ -27,7 +31,7 @@ function valueOf(root: Expression, known: Values): number {
 
 function expressionFrom(random: () => number): Expression {
   const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)] as T;
-  const pool: Expression[] = [...exponentials, ...rows, ...factors];
+  const pool: Expression[] = [...exponentials, ...distances, ...rows, ...factors];
   const make: readonly ((a: Expression, b: Expression) => unknown)[] = [
     add,
     sub,
@@ -73,7 +77,10 @@ test.each([
     const known = random() < 0.3 ? (exponentials[0] as Expression) : null;
     const leaves = leavesFrom(random, broken);
     const nonZero = new Set(random() < 0.5 ? factors.filter((x) => leaves.get(x) !== 0) : []);
-    const other = gathered(root, known, nonZero);
+    const adjoints = factorsOf(root);
+    const zero = adjoints !== null && adjoints.length > 0 && random() < 0.5;
+    if (zero && adjoints.every((x) => valueOf(x, leaves) === 0)) continue;
+    const other = gathered(root, { value: known, nonZero, zero });
     if (other !== root) changed++;
     const [before, after] = [valueOf(root, leaves), valueOf(other, leaves)];
     if (!Number.isFinite(before)) continue;
@@ -85,9 +92,20 @@ test.each([
 test("factors of the row's are one, and so are the terms of an exponential", () => {
   const [a, b, c] = factors as [Expression, Expression, Expression];
   const e = exponentials[0] as Expression;
-  expect(gathered(chain(neg(a), mul(e, b)) as Expression, null, new Set([neg(a) as Expression]))).toBe(mul(mul(neg(a), b), e));
+  expect(
+    gathered(chain(neg(a), mul(e, b)) as Expression, { value: null, nonZero: new Set([neg(a) as Expression]), zero: false }),
+  ).toBe(mul(mul(neg(a), b), e));
   const sum = add(chain(a, mul(e, b)), chain(c, mul(e, b))) as Expression;
-  expect(gathered(sum, null, new Set())).toBe(chain(add(absorb(a, b), absorb(c, b)), e));
+  expect(gathered(sum, PLAIN)).toBe(chain(add(absorb(a, b), absorb(c, b)), e));
+});
+
+test("an exponential and what is linear in its exponent are one product of two numbers of the row's", () => {
+  const [a, b, c] = factors as [Expression, Expression, Expression];
+  const [e, d] = [exponentials[0], distances[0]] as [Expression, Expression];
+  const entropy = add(chain(c, e), absorb(mul(e, a), neg(absorb(b, sub(d, a))))) as Expression;
+  const [constant, slope] = [add(c, absorb(a, neg(absorb(b, neg(a))))), absorb(a, neg(b))];
+  expect(gathered(entropy, { ...PLAIN, zero: true })).toBe(mul(add(constant, mul(slope, d)), e));
+  expect(gathered(entropy, PLAIN)).toBe(absorb(add(constant, chain(slope, d)), e));
 });
 
 test("long sums take no time", () => {
@@ -95,6 +113,6 @@ test("long sums take no time", () => {
   const terms = Array.from({ length: 1000 }, (_, i) => chain(add(a, i), tanh(mul(second, i + 2))) as Expression);
   const root = terms.reduce((sum, term) => add(sum, term) as Expression);
   const begun = performance.now();
-  gathered(root, null, new Set());
+  gathered(root, PLAIN);
   expect(performance.now() - begun).toBeLessThan(1000);
 });

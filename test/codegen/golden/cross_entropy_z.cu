@@ -56,7 +56,7 @@ struct K0 {
     const auto v12 = 1.0f / r6;
     const auto v13 = absorb_(v10, v12) + absorb_(x0, v12);
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v10 == 0.0f) & (v11 == 0.0f)),
-                   [&](auto e) { return chain_(v13, e); },
+                   [&](auto e) { return v13 * e; },
                    [&](auto e) {
                      const auto v14 = e * v12;
                      return chain_(v10, v14) + chain_(v11, 1.0f - v14);

@@ -53,7 +53,7 @@ struct K0 {
         const auto v10 = (z1 * v7) - m4;
         const auto v11 = exp_from_(z * v7, m5);
         const auto v12 = (z * v7) - m5;
-        return values(v8, select(b9, absorb_(v10, v8), 0.0f), select(b9, v8, 0.0f), v11, select(b9, absorb_(v12, v11), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
+        return values(v8, select(b9, times_exp_(v10, v8), 0.0f), select(b9, v8, 0.0f), v11, select(b9, times_exp_(v12, v11), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Scaled<1>, Shifted<1, 1, 5>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -92,36 +92,32 @@ struct K0 {
     put(team, a.p5, t, v41);
     put(team, a.p6, t, logprob_(r3, r16, r23));
     flag_non_finite(a.p4, 1, t, v41);
-    const auto v43 = chain_(x0, v27);
-    const auto v44 = absorb_(v43, v29);
-    const auto v46 = absorb_(r22, v44);
-    const auto v47 = -absorb_(v46, v29);
-    const auto v52 = chain_(x0, x1);
-    const auto v55 = (absorb_(v44, r21) - absorb_(r22, absorb_(v29, absorb_(v43, v39)))) - absorb_(v44, r35);
-    const auto v56 = (v55 - absorb_(absorb_(v29, absorb_(v27, v44)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v52, v26))), r37);
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, !reads,
+    const auto v42 = chain_(x0, v27);
+    const auto v43 = absorb_(v42, v29);
+    const auto v44 = absorb_(r22, v43);
+    const auto v45 = chain_(x0, x1);
+    const auto v46 = (absorb_(v43, r21) - absorb_(r22, absorb_(v29, absorb_(v42, v39)))) - absorb_(v43, r35);
+    const auto v47 = (v46 - absorb_(absorb_(v29, absorb_(v27, v43)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v45, v26))), r37);
+    const auto v48 = v43 + (-absorb_(v44, v29));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (absorb_(v42, v7) == 0.0f) & (absorb_(v44, v7) == 0.0f) & (absorb_(absorb_(v27, v42), v7) == 0.0f) & (absorb_(absorb_(v27, v45), v7) == 0.0f) & (absorb_(v47, v7) == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto b42 = z != -LOSSC_INFINITY;
-                     const auto v45 = exp_from_(z * v7, r15);
-                     const auto v48 = v45 * v29;
-                     const auto v49 = (z * v7) - r15;
-                     const auto v50 = exp_from_(z1 * v7, r14) * v26;
-                     const auto v51 = absorb_(x1, v50) + absorb_(v27, v48);
-                     const auto v53 = (-select(b42, absorb_(v43, v48), 0.0f)) - select(b42, absorb_(v52, v50), 0.0f);
-                     const auto v54 = select(b42, absorb_(v43, (v49 - v39) - log_(v51)), 0.0f) + absorb_(v27, chain_(v53, 1.0f / v51));
-                     const auto v57 = (select(b42, absorb_(v44, v45), 0.0f) + absorb_(v47, v45)) + absorb_(v48, v54 - v56);
-                     return chain_(v57, v7);
+                     const auto v49 = exp_from_(z * v7, r15);
+                     const auto v50 = v49 * v29;
+                     const auto v51 = (z * v7) - r15;
+                     const auto v52 = exp_from_(z1 * v7, r14) * v26;
+                     const auto v53 = absorb_(x1, v52) + absorb_(v27, v50);
+                     const auto v54 = absorb_(v27, chain_((-absorb_(v42, v50)) - absorb_(v45, v52), 1.0f / v53));
+                     const auto v55 = absorb_(v48, v49) + absorb_(v50, (absorb_(v42, (v51 - v39) - log_(v53)) + v54) - v47);
+                     return chain_(v55, v7);
                    },
                    [&](auto z, auto z1) {
-                     const auto b58 = z != -LOSSC_INFINITY;
-                     const auto v59 = exp_from_(z * v7, r15) * v29;
-                     const auto v60 = select(b58, absorb_(v43, v59), 0.0f);
-                     const auto v61 = (z * v7) - r15;
-                     const auto v62 = exp_from_(z1 * v7, r14) * v26;
-                     const auto v63 = absorb_(x1, v62) + absorb_(v27, v59);
-                     const auto v64 = absorb_(v27, chain_(-v60 - select(b58, absorb_(v52, v62), 0.0f), 1.0f / v63));
-                     const auto v65 = absorb_(v59, (select(b58, absorb_(v43, (v61 - v39) - log_(v63)), 0.0f) + v64) - v56);
-                     return chain_((v60 - absorb_(v46, v59)) + v65, v7);
+                     const auto v56 = exp_from_(z * v7, r15) * v29;
+                     const auto v57 = absorb_(v42, v56);
+                     const auto v58 = (z * v7) - r15;
+                     const auto v59 = exp_from_(z1 * v7, r14) * v26;
+                     const auto v60 = absorb_(x1, v59) + absorb_(v27, v56);
+                     const auto v61 = absorb_(v42, (v58 - v39) - log_(v60)) + absorb_(v27, chain_(-v57 - absorb_(v45, v59), 1.0f / v60));
+                     return chain_((v57 - absorb_(v44, v56)) + absorb_(v56, v61 - v47), v7);
                    },
                    row, row1);
   }

@@ -21,9 +21,9 @@ struct K0 {
     const int* p2;    // target_tokens
     unsigned* p3;     // status
     double c0;        // epsilon
-    float* p4;        // a value per token
-    float* p5;        // logprobs
-    bf16* p6;         // gradient of logits
+    bf16* p4;         // gradient of logits
+    float* p5;        // a value per token
+    float* p6;        // logprobs
     index tokens;
     double* p7;       // a partial fold per chunk
     unsigned* p8;     // arrivals
@@ -47,31 +47,30 @@ struct K0 {
     const auto r6 = f4.v[1];  // sum over the row
     const auto r7 = f4.v[2];  // sum over the row
     const auto f8 = when(reads, values(1.0f), [&] {
-      return fold<Sum>(team, [&](auto z) { return values(exp_from_(z, r5)); }, row);
+      return fold<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
     });
     const auto r9 = f8.v[0];  // sum over the row
     const auto v10 = x1 - 1.0f;
     const auto v11 = logprob_(r2, r5, r9);
     const auto v12 = select(x0 != 0.0f, x0 * ((v10 * v11) + (x1 * ((r5 + log_(r9)) - (r6 / r7)))), 0.0f);
-    put(team, a.p4, t, v12);
-    put(team, a.p5, t, v11);
+    put(team, a.p5, t, v12);
+    put(team, a.p6, t, v11);
     flag_non_finite(a.p3, 1, t, v12);
     const auto v13 = chain_(x0, x1);
     const auto v14 = chain_(-v13, 1.0f / r7);
-    const auto v15 = 1.0f / r9;
-    const auto v16 = chain_(x0, v10);
-    const auto v17 = absorb_(v13, v15) + absorb_(-v16, v15);
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, !reads,
-                   [&](auto z) { return select(z != -LOSSC_INFINITY, v14, 0.0f) + chain_(v17, exp_from_(z, r5)); },
-                   [&](auto z) {
-                     const auto v18 = exp_from_(z, r5) * v15;
-                     const auto v19 = (select(z != -LOSSC_INFINITY, v14, 0.0f) + chain_(v13, v18)) + chain_(v16, 1.0f - v18);
-                     return v19;
+    const auto v15 = chain_(x0, v10);
+    const auto v16 = 1.0f / r9;
+    const auto v17 = absorb_(v13, v16) + absorb_(-v15, v16);
+    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v14 == 0.0f) & (v13 == 0.0f) & (v15 == 0.0f)),
+                   [&](auto e) { return v14 + chain_(v17, e); },
+                   [&](auto e) {
+                     const auto v18 = e * v16;
+                     return (v14 + chain_(v13, v18)) + chain_(v15, 1.0f - v18);
                    },
-                   row);
+                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
-    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);
+    fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);
   }
 };
 

@@ -50,7 +50,7 @@ struct K0 {
         const auto b8 = z != -LOSSC_INFINITY;
         const auto v9 = (z * v6) - m3;
         const auto v10 = (z1 * v6) - m4;
-        return values(v7, select(b8, absorb_(v9, v7), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z1 * v6, m4), exp_from_(z, m5));
+        return values(v7, select(b8, times_exp_(v9, v7), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z1 * v6, m4), exp_from_(z, m5));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -71,27 +71,23 @@ struct K0 {
     put(team, a.p5, t, v25);
     put(team, a.p6, t, logprob_(r2, r14, r20));
     flag_non_finite(a.p4, 1, t, v25);
-    const auto v27 = absorb_(x0, v21);
-    const auto v29 = absorb_(r17, v27);
-    const auto v30 = -absorb_(v29, v21);
-    const auto v32 = (absorb_(v27, r16) - absorb_(r17, absorb_(v21, absorb_(x0, v22)))) - absorb_(v27, r18);
-    const auto v33 = v32 + absorb_(r17, absorb_(v21, absorb_(x0, v24)));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, !reads,
+    const auto v26 = absorb_(x0, v21);
+    const auto v27 = absorb_(r17, v26);
+    const auto v28 = (absorb_(v26, r16) - absorb_(r17, absorb_(v21, absorb_(x0, v22)))) - absorb_(v26, r18);
+    const auto v29 = v28 + absorb_(r17, absorb_(v21, absorb_(x0, v24)));
+    const auto v30 = v26 + (-absorb_(v27, v21));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (absorb_(x0, v6) == 0.0f) & (absorb_(v27, v6) == 0.0f) & (absorb_(v29, v6) == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto b26 = z != -LOSSC_INFINITY;
-                     const auto v28 = exp_from_(z * v6, r12);
-                     const auto v31 = (z * v6) - r12;
-                     const auto v34 = select(b26, absorb_(x0, (v31 - v22) - (((z1 * v6) - r13) - v24)), 0.0f) - v33;
-                     const auto v35 = (select(b26, absorb_(v27, v28), 0.0f) + absorb_(v30, v28)) + absorb_(v28 * v21, v34);
-                     return chain_(v35, v6);
+                     const auto v31 = exp_from_(z * v6, r12);
+                     const auto v32 = (z * v6) - r12;
+                     const auto v33 = absorb_(v31 * v21, absorb_(x0, (v32 - v22) - (((z1 * v6) - r13) - v24)) - v29);
+                     return chain_(absorb_(v30, v31) + v33, v6);
                    },
                    [&](auto z, auto z1) {
-                     const auto b36 = z != -LOSSC_INFINITY;
-                     const auto v37 = exp_from_(z * v6, r12) * v21;
-                     const auto v38 = (z * v6) - r12;
-                     const auto v39 = select(b36, absorb_(x0, (v38 - v22) - (((z1 * v6) - r13) - v24)), 0.0f) - v33;
-                     const auto v40 = (select(b36, absorb_(x0, v37), 0.0f) - absorb_(v29, v37)) + absorb_(v37, v39);
-                     return chain_(v40, v6);
+                     const auto v34 = exp_from_(z * v6, r12) * v21;
+                     const auto v35 = (z * v6) - r12;
+                     const auto v36 = (absorb_(x0, v34) - absorb_(v27, v34)) + absorb_(v34, absorb_(x0, (v35 - v22) - (((z1 * v6) - r13) - v24)) - v29);
+                     return chain_(v36, v6);
                    },
                    row, row1);
   }

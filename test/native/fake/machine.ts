@@ -64,16 +64,25 @@ export class FakeMachine {
     delete process.env.LOSSC_FAKE_FAIL;
   }
 
-  /** What has been called since the last time, and the launches among it; those that were only recorded for a graph are not. */
-  take(): { readonly entries: readonly Entry[]; readonly launches: readonly Launched[] } {
-    if (!existsSync(this.#journal)) return { entries: [], launches: [] };
-    const entries = readFileSync(this.#journal, "utf8")
+  /**
+   * What has been called since the last time, and the launches among it; those that were only recorded for a graph are not. Of each that ran PTX, how many
+   * instructions its lanes took.
+   */
+  take(): {
+    readonly entries: readonly Entry[];
+    readonly launches: readonly Launched[];
+    readonly instructions: readonly number[];
+  } {
+    if (!existsSync(this.#journal)) return { entries: [], launches: [], instructions: [] };
+    const told = readFileSync(this.#journal, "utf8")
       .split("\n")
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Entry);
     rmSync(this.#journal);
+    const entries = told.filter(({ call }) => call !== "ptxExecuted");
     return {
       entries,
+      instructions: told.flatMap(({ instructions }) => (instructions === undefined ? [] : [instructions as number])),
       launches: entries.filter((entry): entry is Launched => entry.call === "cuLaunchKernel" && !entry.recorded),
     };
   }
