@@ -73,6 +73,7 @@ function affineIn(distance: Expression): (x: Expression) => Affine | null {
   return affine;
 }
 
+const isSum = ({ op }: Expression) => op === "add" || op === "sub";
 const isProduct = ({ op }: Expression) => op === "mul" || op === "chain" || op === "absorb";
 
 export interface Known {
@@ -129,13 +130,21 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     return times && { ...product, times, care: x.op === "mul" ? product.care : ALL };
   };
 
+  const isGathered = ({ entry, factors, times }: Product) => isExponential(entry) && (factors.length > 0 || times !== null);
+  const areGathered = oncePerNode((x: Expression): boolean => {
+    if (inside(x) && isSum(x)) return x.operands.every(areGathered);
+    return !ends(x) && isGathered(within(x));
+  });
+  /** Whether it is a sum of exponentials' terms, all of them scaled. */
+  const isScaledSum = ({ op, operands: [a, b] }: Expression): boolean =>
+    op === "chain" && b?.space !== "vocab" && a !== undefined && isSum(a) && areGathered(a);
+
   const visit = (x: Expression): Expression => {
     if (ends(x)) return x;
     const [a, b, c] = x.operands as [Expression, Expression, Expression];
     if (x.op === "where") return withOperands(x, [a, visit(b), visit(c)]);
-    if (x.op === "chain" && a.space === "vocab" && b.space !== "vocab") return withOperands(x, [visit(a), b]);
-    if (x.op === "add" || x.op === "sub" || isExponential(productOf(x).entry)) return sum(x);
-    if (x.op === "neg") return withOperands(x, [visit(a)]);
+    if (isSum(x) || isScaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
+    if (x.op === "neg" || (x.op === "chain" && a.space === "vocab")) return withOperands(x, [visit(a), ...(b ? [b] : [])]);
     const product = productOf(x);
     return product.factors.length < 2 ? x : made(factorOf(product), product.entry, product.care);
   };
@@ -144,34 +153,39 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     const terms: { x: Expression; readonly minus: boolean }[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
     const taken = new Map<Expression, { readonly at: number; readonly terms: Affine[]; care: Care }>();
-    const split = (y: Expression, minus: boolean): void => {
+    const split = (y: Expression, minus: boolean, by: Expression): void => {
       const [a, b] = y.operands as [Expression, Expression];
-      if ((y === x || inside(y)) && (y.op === "add" || y.op === "sub")) {
-        split(a, minus);
-        split(b, y.op === "sub" ? !minus : minus);
+      const open = y === x || inside(y);
+      if (open && isSum(y)) {
+        split(a, minus, by);
+        split(b, y.op === "sub" ? !minus : minus, by);
+        return;
+      }
+      if (open && isScaledSum(y)) {
+        split(a, minus, by === ONE ? b : (absorb(by, b) as Expression));
         return;
       }
       const product = y === x ? productOf(y) : within(y);
-      if (!isExponential(product.entry) || (product.factors.length === 0 && !product.times)) {
+      if (!isGathered(product)) {
         terms.push({ x: y === x ? y : visit(y), minus });
         return;
       }
-      const { factors, times } = product;
-      const factor = factors.length > 0 ? factorOf(product) : (ONE as Expression);
-      const term = scaled(times ?? { constant: ONE as Expression, slope: null }, factor);
+      const factor = product.factors.length > 0 ? factorOf(product) : (ONE as Expression);
+      const term = scaled(scaled(product.times ?? { constant: ONE as Expression, slope: null }, factor), by);
       const before = taken.get(product.entry) ?? { at: terms.length, terms: [], care: NONE as Care };
       if (before.terms.length === 0) terms.push({ x: y, minus: false });
       before.terms.push(minus ? negated(term) : term);
-      before.care = more(before.care, product.care);
+      before.care = more(before.care, by === ONE ? product.care : FACTORS);
       taken.set(product.entry, before);
     };
-    split(x, false);
+    split(x, false, ONE as Expression);
     // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are.
     const single = zero && x === root && taken.size === terms.length && taken.size === 1;
     for (const [entry, { at, terms: list, care }] of taken) {
       const { constant, slope } = list.reduce(plus);
-      const own = single ? NONE : care;
-      const along = slope && made(slope, (entry.operands as [Expression])[0], own === NONE ? NONE : FACTORS);
+      // An exponential is 1 somewhere in its row: where a factor is no number, the row has one that is none, whatever another is.
+      const own = single || care === NONE ? NONE : FACTORS;
+      const along = slope && made(slope, (entry.operands as [Expression])[0], own);
       (terms[at] as { x: Expression }).x = made(both(constant, along) as Expression, entry, own);
     }
     const [first, ...rest] = terms as [{ x: Expression; minus: boolean }, ...typeof terms];

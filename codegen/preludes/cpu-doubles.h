@@ -52,6 +52,7 @@ LOSSC_FN Doubles log_(Doubles x) {
   const Doubles r = whole * 0.69314718055994531 + 2.0 * (s + s * (z * p)), infinity = Doubles{} + double(LOSSC_INFINITY);
   return x > 0.0 && x < infinity ? r : x == 0.0 ? -infinity : x == infinity ? infinity : infinity - infinity;
 }
+LOSSC_FN Packet log_(Packet x) { return joined(log_(lower_half(x)), log_(upper_half(x))); }
 
 // 2^n · e^r with x = n log 2 + r. Beyond the bounds float32 knows 0 and infinity alone.
 LOSSC_FN Doubles exp_(Doubles x) {

@@ -5,7 +5,6 @@
     for (int l = 0; l < kLanes; ++l) x[l] = name(x[l]);          \
     return x;                                                    \
   }
-LOSSC_LANES(log_)
 LOSSC_LANES(log1p_)
 LOSSC_LANES(expm1_)
 LOSSC_LANES(sqrt_)

@@ -94,7 +94,6 @@ LOSSC_OF_ROWS(is_finite_)
 
 // What most losses ask of a token, in float64 and rounded once; the rest is libm's, lane by lane.
 LOSSC_FN PerRow<Packet> exp_(const PerRow<Packet>& x) { return {joined(exp_(lower_half(x.v)), exp_(upper_half(x.v)))}; }
-LOSSC_FN PerRow<Packet> log_(const PerRow<Packet>& x) { return {joined(log_(lower_half(x.v)), log_(upper_half(x.v)))}; }
 LOSSC_FN Doubles logprob_(Doubles z, Doubles m, Doubles s) {
   const Doubles l = (z - m) - log_(s);
   return l > 0.0 ? Doubles{} : l;

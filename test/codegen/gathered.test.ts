@@ -96,6 +96,8 @@ test("factors of the row's are one, and so are the terms of an exponential", () 
     gathered(chain(neg(a), mul(e, b)) as Expression, { value: null, nonZero: new Set([neg(a) as Expression]), zero: false }),
   ).toBe(mul(mul(neg(a), b), e));
   const sum = add(chain(a, mul(e, b)), chain(c, mul(e, b))) as Expression;
+  const two = chain(sub(chain(a, e), chain(b, exponentials[1] as Expression)), c) as Expression;
+  expect(gathered(two, PLAIN)).toBe(add(chain(absorb(c, a), e), chain(neg(absorb(c, b)), exponentials[1] as Expression)));
   expect(gathered(sum, PLAIN)).toBe(chain(add(absorb(a, b), absorb(c, b)), e));
 });
 
@@ -105,7 +107,7 @@ test("an exponential and what is linear in its exponent are one product of two n
   const entropy = add(chain(c, e), absorb(mul(e, a), neg(absorb(b, sub(d, a))))) as Expression;
   const [constant, slope] = [add(c, absorb(a, neg(absorb(b, neg(a))))), absorb(a, neg(b))];
   expect(gathered(entropy, { ...PLAIN, zero: true })).toBe(mul(add(constant, mul(slope, d)), e));
-  expect(gathered(entropy, PLAIN)).toBe(absorb(add(constant, chain(slope, d)), e));
+  expect(gathered(entropy, PLAIN)).toBe(chain(add(constant, chain(slope, d)), e));
 });
 
 test("long sums take no time", () => {

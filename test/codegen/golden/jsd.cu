@@ -53,7 +53,7 @@ struct K0 {
         const auto v10 = (z1 * v7) - m4;
         const auto v11 = exp_from_(z * v7, m5);
         const auto v12 = (z * v7) - m5;
-        return values(v8, select(b9, times_exp_(v10, v8), 0.0f), select(b9, v8, 0.0f), v11, select(b9, times_exp_(v12, v11), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
+        return values(v8, select(b9, chain_(v8, v10), 0.0f), select(b9, v8, 0.0f), v11, select(b9, chain_(v11, v12), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Scaled<1>, Shifted<1, 1, 5>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -107,7 +107,7 @@ struct K0 {
                      const auto v52 = exp_from_(z1 * v7, r14) * v26;
                      const auto v53 = absorb_(x1, v52) + absorb_(v27, v50);
                      const auto v54 = absorb_(v27, chain_((-absorb_(v42, v50)) - absorb_(v45, v52), 1.0f / v53));
-                     const auto v55 = absorb_(v48, v49) + absorb_(v50, (absorb_(v42, (v51 - v39) - log_(v53)) + v54) - v47);
+                     const auto v55 = chain_(v48, v49) + absorb_(v50, (absorb_(v42, (v51 - v39) - log_(v53)) + v54) - v47);
                      return chain_(v55, v7);
                    },
                    [&](auto z, auto z1) {

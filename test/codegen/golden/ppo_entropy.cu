@@ -51,7 +51,7 @@ struct K0 {
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
         const auto v8 = exp_from_(z, m7);
         const auto v9 = z - m7;
-        return values(v8, times_exp_(v9, v8));
+        return values(v8, chain_(v8, v9));
       }, row);
       return meet<Scaled<0>, Shifted<0, 0, 0>>(team, maxima, sums);
     });

@@ -50,7 +50,7 @@ struct K0 {
         const auto b8 = z != -LOSSC_INFINITY;
         const auto v9 = (z * v6) - m3;
         const auto v10 = (z1 * v6) - m4;
-        return values(v7, select(b8, times_exp_(v9, v7), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z1 * v6, m4), exp_from_(z, m5));
+        return values(v7, select(b8, chain_(v7, v9), 0.0f), select(b8, v7, 0.0f), select(b8, chain_(v7, v10), 0.0f), exp_from_(z1 * v6, m4), exp_from_(z, m5));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -81,7 +81,7 @@ struct K0 {
                      const auto v31 = exp_from_(z * v6, r12);
                      const auto v32 = (z * v6) - r12;
                      const auto v33 = absorb_(v31 * v21, absorb_(x0, (v32 - v22) - (((z1 * v6) - r13) - v24)) - v29);
-                     return chain_(absorb_(v30, v31) + v33, v6);
+                     return chain_(chain_(v30, v31) + v33, v6);
                    },
                    [&](auto z, auto z1) {
                      const auto v34 = exp_from_(z * v6, r12) * v21;
