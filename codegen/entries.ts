@@ -1,7 +1,7 @@
 /** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { oncePerNode, rewriter, withOperands } from "../dsl/graph.js";
-import { absorb, isTarget, logits, ne, ONE, ZERO } from "../dsl/ops/index.js";
+import { absorb, chain, isTarget, logits, mul, ne, ONE, ZERO } from "../dsl/ops/index.js";
 import { simplifier } from "./simplify.js";
 
 export interface GradientParts {
@@ -44,13 +44,17 @@ export const factorsOf = oncePerNode((x): readonly Expression[] | null => {
     }
     case "neg":
       return factorsOf(a);
-    case "mul":
-      return a.space === b.space ? null : factorsOf(a.space === "vocab" ? a : b);
+    case "mul": {
+      const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
+      return factor.space === "vocab" ? null : (factorsOf(rest)?.map((p) => mul(factor, p) as Expression) ?? null);
+    }
     case "chain":
     case "absorb": {
-      const [left, right] = [factorsOf(a), factorsOf(b)];
+      // A derivative of 0 does not absorb.
+      const [left, right] = [factorsOf(a), x.op === "chain" && a.space === "vocab" ? null : factorsOf(b)];
       if (!left || !right) return left ?? (x.op === "absorb" ? right : null);
-      return few(left.flatMap((p) => right.map((q) => absorb(p, q) as Expression)));
+      const product = x.op === "chain" ? chain : absorb;
+      return few(left.flatMap((p) => right.map((q) => product(p, q) as Expression)));
     }
     case "where":
       return constantValue(c) === 0 ? factorsOf(b) : constantValue(b) === 0 ? factorsOf(c) : null;

@@ -4,16 +4,15 @@
  */
 import type { Expression } from "../dsl/expression.js";
 import { oncePerNode, topological, withOperands } from "../dsl/graph.js";
-import { absorb, add, chain, mul, neg, ONE, sub } from "../dsl/ops/index.js";
+import { absorb, add, chain, logits, mul, neg, ONE, sub } from "../dsl/ops/index.js";
 import { isExponential } from "./text.js";
 
-/** A product of factors of the row's and one entry of it, or the entry alone. */
+/** An entry and what it is multiplied with. */
 interface Product {
-  readonly factors: readonly Expression[];
   readonly entry: Expression;
-  /** What an exponential is multiplied with besides, as a function of its own exponent. */
-  readonly times: Affine | null;
-  /** Which 0 makes it 0 whatever the rest is: none, a factor's, or the entry's, too. */
+  /** Of the row's; with a slope, of an exponential's own exponent. */
+  readonly number: Affine;
+  /** Which 0 makes it 0 whatever the rest is: none, the number's, or the entry's, too. */
   readonly care: Care;
 }
 
@@ -29,10 +28,12 @@ const FACTORS = 1;
 const ALL = 2;
 const more = (a: Care, b: Care): Care => (a > b ? a : b);
 
-const alone = (entry: Expression): Product => ({ factors: [], entry, times: null, care: NONE });
-const factorOf = ({ factors, care }: Product) =>
-  factors.reduce((a, b) => (care === NONE ? mul(a, b) : absorb(a, b)) as Expression);
-const made = (factor: Expression, entry: Expression, care: Care) => [mul, chain, absorb][care]?.(factor, entry) as Expression;
+const one: Affine = { constant: ONE as Expression, slope: null };
+const alone = (entry: Expression): Product => ({ entry, number: one, care: NONE });
+const made = (number: Expression, x: Expression, care: Care) => [mul, chain, absorb][care]?.(number, x) as Expression;
+/** The product by the same op that it is in the gradient: they differ in what a 0 does beside what is no number. */
+const by = ({ op }: Expression, a: Expression, b: Expression) =>
+  (a === ONE ? b : b === ONE ? a : (op === "mul" ? mul : op === "chain" ? chain : absorb)(a, b)) as Expression;
 
 const both = (a: Expression | null, b: Expression | null): Expression | null => (a && b ? (add(a, b) as Expression) : (a ?? b));
 const plus = (a: Affine, b: Affine): Affine => ({ constant: both(a.constant, b.constant), slope: both(a.slope, b.slope) });
@@ -41,7 +42,6 @@ const each = ({ constant, slope }: Affine, f: (x: Expression) => unknown): Affin
   slope: slope && (f(slope) as Expression),
 });
 const negated = (x: Affine) => each(x, neg);
-const scaled = (x: Affine, by: Expression) => each(x, (y) => (y === ONE ? by : by === ONE ? y : absorb(by, y)));
 
 /** Vocabulary expressions as functions of a distance; null where one is none. */
 function affineIn(distance: Expression): (x: Expression) => Affine | null {
@@ -62,9 +62,9 @@ function affineIn(distance: Expression): (x: Expression) => Affine | null {
       case "mul":
       case "chain":
       case "absorb": {
-        const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
-        const of = factor.space === "vocab" ? null : affine(rest);
-        return of && scaled(of, factor);
+        if (a.space === b.space) return null;
+        const of = affine(a.space === "vocab" ? a : b);
+        return of && each(of, (y) => (a.space === "vocab" ? by(x, y, b) : by(x, a, y)));
       }
       default:
         return null;
@@ -73,7 +73,15 @@ function affineIn(distance: Expression): (x: Expression) => Affine | null {
   return affine;
 }
 
-const isSum = ({ op }: Expression) => op === "add" || op === "sub";
+/** e · d of an e = exp(d). It is 0 where e is, also where d is -inf: of the logits' own entries, one that is not there. */
+function timesExponent(e: Expression): Expression {
+  const [distance] = e.operands as [Expression];
+  return (distance.operands[0] === logits ? mul(e, distance) : chain(e, distance)) as Expression;
+}
+
+/** Not of a distance from a maximum, which is small where its parts are large. */
+const isSum = ({ op, operands: [, b] }: Expression) =>
+  op === "add" || (op === "sub" && !(b?.op === "fold" && b.attribute.kind === "max"));
 const isProduct = ({ op }: Expression) => op === "mul" || op === "chain" || op === "absorb";
 
 export interface Known {
@@ -109,28 +117,32 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
   const productOf = oncePerNode((x: Expression): Product => {
     const [a, b] = x.operands as [Expression, Expression];
     if (x.op === "neg") {
-      const product = within(a);
-      const [first, ...others] = product.factors;
-      return first ? { ...product, factors: [neg(first) as Expression, ...others] } : alone(x);
+      const { number, ...product } = within(a);
+      return number === one ? alone(x) : { ...product, number: negated(number) };
     }
     if (!isProduct(x)) return alone(x);
-    if (a.space === "vocab" && b.space === "vocab") return ofTwo(x, within(a), b) ?? ofTwo(x, within(b), a) ?? alone(x);
+    if (a.space === "vocab" && b.space === "vocab") return ofTwo(x, a, b) ?? alone(x);
     // What is chained the other way round has no adjoint of the row's.
     if (x.op === "chain" && a.space === "vocab") return alone(x);
     const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
-    const product = within(rest);
+    const { entry, number, care } = within(rest);
     const own = x.op === "mul" || (x.op === "chain" && nonZero.has(a)) ? NONE : x.op === "chain" ? FACTORS : ALL;
-    return { ...product, factors: [factor, ...product.factors], care: more(product.care, own) };
+    return { entry, number: each(number, (y) => (y === ONE ? factor : made(factor, y, own))), care: more(care, own) };
   });
 
-  /** A product of two entries, where one is of an exponential and the other a function of its exponent. */
-  const ofTwo = (x: Expression, product: Product, other: Expression): Product | null => {
-    if (!isExponential(product.entry) || product.times || product.entry === value) return null;
-    const times = affine(other, product.entry);
-    return times && { ...product, times, care: x.op === "mul" ? product.care : ALL };
+  /** A product of two entries, where one is of an exponential, whose 0 makes it 0, and the other a function of its exponent. */
+  const ofTwo = ({ op }: Expression, a: Expression, b: Expression): Product | null => {
+    for (const [x, other] of op === "absorb" ? [[a, b] as const, [b, a] as const] : op === "chain" ? [[a, b] as const] : []) {
+      const { entry, number } = within(x);
+      const factor = number.slope ? null : number.constant;
+      if (!factor || !isExponential(entry) || entry === value) continue;
+      const times = affine(other, entry);
+      if (times) return { entry, number: each(times, (y) => (factor === ONE ? y : absorb(factor, y))), care: ALL };
+    }
+    return null;
   };
 
-  const isGathered = ({ entry, factors, times }: Product) => isExponential(entry) && (factors.length > 0 || times !== null);
+  const isGathered = ({ entry, number }: Product) => isExponential(entry) && number !== one;
   const areGathered = oncePerNode((x: Expression): boolean => {
     if (inside(x) && isSum(x)) return x.operands.every(areGathered);
     return !ends(x) && isGathered(within(x));
@@ -145,24 +157,26 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     if (x.op === "where") return withOperands(x, [a, visit(b), visit(c)]);
     if (isSum(x) || isScaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
     if (x.op === "neg" || (x.op === "chain" && a.space === "vocab")) return withOperands(x, [visit(a), ...(b ? [b] : [])]);
-    const product = productOf(x);
-    return product.factors.length < 2 ? x : made(factorOf(product), product.entry, product.care);
+    const { entry, number, care } = productOf(x);
+    const factor = number.constant as Expression;
+    return number === one || care === ALL || x.operands.includes(factor) ? x : made(factor, entry, care);
   };
 
   const sum = (x: Expression): Expression => {
     const terms: { x: Expression; readonly minus: boolean }[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
     const taken = new Map<Expression, { readonly at: number; readonly terms: Affine[]; care: Care }>();
-    const split = (y: Expression, minus: boolean, by: Expression): void => {
+    /** `scale`: what the sum around is chained with. */
+    const split = (y: Expression, minus: boolean, scale: Expression): void => {
       const [a, b] = y.operands as [Expression, Expression];
       const open = y === x || inside(y);
       if (open && isSum(y)) {
-        split(a, minus, by);
-        split(b, y.op === "sub" ? !minus : minus, by);
+        split(a, minus, scale);
+        split(b, y.op === "sub" ? !minus : minus, scale);
         return;
       }
       if (open && isScaledSum(y)) {
-        split(a, minus, by === ONE ? b : (absorb(by, b) as Expression));
+        split(a, minus, b);
         return;
       }
       const product = y === x ? productOf(y) : within(y);
@@ -170,23 +184,23 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
         terms.push({ x: y === x ? y : visit(y), minus });
         return;
       }
-      const factor = product.factors.length > 0 ? factorOf(product) : (ONE as Expression);
-      const term = scaled(scaled(product.times ?? { constant: ONE as Expression, slope: null }, factor), by);
-      const before = taken.get(product.entry) ?? { at: terms.length, terms: [], care: NONE as Care };
+      const { entry, number, care } = product;
+      const term = scale === ONE ? number : each(number, (y) => (y === ONE ? scale : chain(y, scale)));
+      const before = taken.get(entry) ?? { at: terms.length, terms: [], care: NONE as Care };
       if (before.terms.length === 0) terms.push({ x: y, minus: false });
       before.terms.push(minus ? negated(term) : term);
-      before.care = more(before.care, by === ONE ? product.care : FACTORS);
-      taken.set(product.entry, before);
+      before.care = more(before.care, scale === ONE ? care : FACTORS);
+      taken.set(entry, before);
     };
     split(x, false, ONE as Expression);
     // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are.
-    const single = zero && x === root && taken.size === terms.length && taken.size === 1;
+    const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
     for (const [entry, { at, terms: list, care }] of taken) {
       const { constant, slope } = list.reduce(plus);
       // An exponential is 1 somewhere in its row: where a factor is no number, the row has one that is none, whatever another is.
-      const own = single || care === NONE ? NONE : FACTORS;
-      const along = slope && made(slope, (entry.operands as [Expression])[0], own);
-      (terms[at] as { x: Expression }).x = made(both(constant, along) as Expression, entry, own);
+      const guard = whole || care === NONE ? NONE : FACTORS;
+      const along = slope && made(slope, timesExponent(entry), guard);
+      (terms[at] as { x: Expression }).x = both(constant && made(constant, entry, guard), along) as Expression;
     }
     const [first, ...rest] = terms as [{ x: Expression; minus: boolean }, ...typeof terms];
     const start = first.minus ? (neg(first.x) as Expression) : first.x;

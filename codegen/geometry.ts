@@ -1,6 +1,6 @@
 /**
- * How kernels are spread over threads, as data. Geometry follows from target, architecture, vocabulary and the bytes of an entry alone, never from the
- * number of tokens: a token's numbers have the same bits in every batch.
+ * How kernels are spread over threads, as data. Geometry follows from target, architecture, vocabulary, the bytes of an entry and how many values a row is folded to,
+ * never from the number of tokens: a token's numbers have the same bits in every batch.
  */
 import type { Target } from "./plan.js";
 
@@ -68,7 +68,7 @@ const CHIPS: readonly { readonly from: number; readonly chip: Chip }[] = [
 ];
 
 /**
- * Short rows: so many lanes of a warp share one of up to so many packets. A lane has up to 12 packets, as many as leave room for 1024 threads on a multiprocessor, since what is
+ * Short rows: so many lanes of a warp share one of up to so many packets. A lane has up to 12 packets, as many as leave room for 1024 threads with one row on an H100, since what is
  * done once per row is done by every lane; but two lanes share even the shortest, for memory is read by 32 bytes.
  */
 const SHORT: readonly { readonly packets: number; readonly lanes: number }[] = [
@@ -103,35 +103,37 @@ export function chipOf(architecture: string): Chip {
 
 /** The geometry of a sweep for cuda and the emulated device. */
 export function spreadOf(architecture: string, shape: RowShape): Spread {
-  const { sharedBytes, largestCluster } = chipOf(architecture);
-  const packets = Math.ceil(shape.vocab / widthOf(shape)) + 1;
-  const short = SHORT.find((entry) => packets <= entry.packets);
-  if (short) {
-    const spread = sized({ threads: SHORT_THREADS, lanes: short.lanes, cluster: 1, resident: true }, shape);
-    if (busy(spread, sharedBytes)) return spread;
-  }
-  for (let cluster = 1; cluster <= largestCluster; cluster *= 2) {
-    for (const threads of LONG_THREADS) {
-      const spread = sized({ threads, lanes: threads, cluster, resident: true }, shape);
-      if (spread.shared > (cluster < largestCluster ? LONG_BYTES : sharedBytes)) break;
-      if (busy(spread, sharedBytes)) return spread;
-    }
+  const chip = chipOf(architecture);
+  for (const { most, ...sharing } of candidates(chip, shape)) {
+    const spread = sized(sharing, shape);
+    if (spread.shared <= most && busy(spread, chip)) return spread;
   }
   const threads = Math.min(STREAMED_THREADS, roomOf(shape));
-  return sized({ threads, lanes: threads, cluster: largestCluster, resident: false }, shape);
+  return sized({ threads, lanes: threads, cluster: chip.largestCluster, resident: false }, shape);
+}
+
+/** Ways to share a row that stays on the chip, the best first, with the bytes of shared memory that a block may have of each. */
+function* candidates({ sharedBytes, largestCluster }: Chip, shape: RowShape): Generator<Sharing & { readonly most: number }> {
+  const rowPackets = Math.ceil(shape.vocab / widthOf(shape)) + 1;
+  for (const { packets, lanes } of SHORT)
+    if (rowPackets <= packets) yield { threads: SHORT_THREADS, lanes, cluster: 1, resident: true, most: sharedBytes };
+  for (let cluster = 1; cluster <= largestCluster; cluster *= 2)
+    for (const threads of LONG_THREADS)
+      yield { threads, lanes: threads, cluster, resident: true, most: cluster < largestCluster ? LONG_BYTES : sharedBytes };
 }
 
 /** Whether the blocks that a multiprocessor has shared memory for are all that it has registers for: copies are asynchronous, and it needs no more threads to be busy. */
-function busy({ threads, shared, room }: Spread, sharedBytes: number): boolean {
+function busy({ threads, shared, room }: Spread, { sharedBytes }: Chip): boolean {
   return Math.floor((sharedBytes + RESERVED) / (shared + RESERVED)) * threads >= room;
 }
 
 /**
- * A phase keeps a packet of each row and, for each value, a packet of what is folded. Up to 96 registers of these leave enough of 128 for all else; `jsd` has 96 and spills
- * nothing, and 112 spill.
+ * A phase keeps a packet of each row and, for each value, a packet of what is folded; where parts meet, a value takes some registers more. Up to so many leave
+ * enough of 128 for all else: what was tried with 96 spills on some chips, and with 17 values.
  */
 function roomOf(shape: RowShape): Room {
-  return widthOf(shape) * (shape.entryBytes.length + shape.values) <= 96 ? 512 : 256;
+  const { entryBytes, values } = shape;
+  return widthOf(shape) * (entryBytes.length + values) < 96 && values <= 12 ? 512 : 256;
 }
 
 /** Entries of a packet: 16 bytes of logits. */

@@ -127,10 +127,11 @@ export class Printer {
     const [a] = x.operands as [Expression];
     // The distance from its maximum is never a number of its own.
     if (this.row && isExponential(x)) return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
-    // A distance of 0 has no number beside it that is none: of the two only the exponential need absorb.
+    // Beside its own exponential a distance of 0 need not absorb: the exponential is 1.
     const exponential = this.row && x.op === "absorb" ? x.operands.find(isExponential) : undefined;
-    const distance = exponential && x.operands.find(isDistance);
-    if (distance) return { form: (e, d) => `chain_(${e}, ${d})`, of: [exponential, distance] };
+    const [distance] = exponential?.operands ?? [];
+    if (exponential && distance && x.operands.includes(distance))
+      return { form: (e, d) => `chain_(${e}, ${d})`, of: [exponential, distance] };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }
@@ -150,14 +151,11 @@ export class Printer {
   }
 }
 
-/** Whether it is x - the maximum of x over the row, which is never above 0. */
-export function isDistance({ op, operands: [x, m] }: Expression): boolean {
-  return op === "sub" && m?.op === "fold" && m.attribute.from === "vocab" && m.attribute.kind === "max" && m.operands[0] === x;
-}
-
 /** Whether it is e^(x - the maximum of x over the row), which lies between 0 and 1. */
 export function isExponential({ op, operands: [distance] }: Expression): boolean {
-  return op === "exp" && distance !== undefined && isDistance(distance);
+  if (op !== "exp" || distance?.op !== "sub") return false;
+  const [x, m] = distance.operands as [Expression, Expression];
+  return m.op === "fold" && m.attribute.from === "vocab" && m.attribute.kind === "max" && m.operands[0] === x;
 }
 
 /** Whether the text is one call from end to end. */

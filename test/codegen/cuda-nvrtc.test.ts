@@ -40,7 +40,7 @@ describe.skipIf(absent)(`NVRTC${absent ? " is absent" : ` ${nvrtc.version}`}`, (
     expect(bytes.subarray(0, 4)).toEqual(Buffer.from("\x7fELF"));
   });
 
-  test("compiles all losses, rows of a warp, and steps that are no loss", async () => {
+  test("compiles all losses, short rows, and steps that are no loss", async () => {
     expect((await compile(catalogue("bf16", VOCABS.short), "sm_90")).bytes.length).toBeGreaterThan(1000);
     expect((await compile(training(), "sm_90")).bytes.length).toBeGreaterThan(1000);
   });

@@ -41,12 +41,8 @@ export const catalogue = (logits: LogitsDtype, vocab: number, architecture = "sm
   together(Object.values(goldenLosses), logits, vocab, architecture);
 
 /** One loss alone, as the runtime compiles it. */
-export function alone(loss: LossDefinition, logits: LogitsDtype, vocab: number): KernelText {
-  return emitText(compilePlan({ loss, logits }).plan, {
-    target: "cuda",
-    architecture: "sm_90",
-    vocab,
-  });
+export function alone(loss: LossDefinition, logits: LogitsDtype, vocab: number, architecture = "sm_90"): KernelText {
+  return emitText(compilePlan({ loss, logits }).plan, { target: "cuda", architecture, vocab });
 }
 
 /** Steps that are no loss. */

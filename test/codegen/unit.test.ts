@@ -45,7 +45,7 @@ describe("a unit", () => {
 });
 
 describe("geometry", () => {
-  const rows = { bf16: [2], f32: [4], "bf16 and f32": [2, 4], "two of f32": [4, 4] };
+  const rows = { bf16: [2], f32: [4], "bf16 and f32": [2, 4], "two of f32": [4, 4], three: [2, 4, 4] };
   const VOCABS = [
     1, 2, 64, 127, 128, 129, 1000, 4088, 4089, 16384, 16385, 32000, 50257, 128256, 128257, 131072, 152064, 262144, 300000,
   ];
@@ -54,7 +54,8 @@ describe("geometry", () => {
     for (const architecture of ["sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]) {
       const chip = chipOf(architecture);
       for (const vocab of VOCABS) {
-        const { threads, lanes, cluster, shared } = spreadOf(architecture, { vocab, entryBytes, values: 4 });
+        const { threads, lanes, cluster, shared, room } = spreadOf(architecture, { vocab, entryBytes, values: 4 });
+        expect(threads).toBeLessThanOrEqual(room);
         expect(threads % 32).toBe(0);
         expect(threads % lanes).toBe(0);
         expect(lanes <= 32 || lanes === threads).toBe(true);
@@ -82,6 +83,21 @@ describe("geometry", () => {
     expect(held(128256, [2, 4])).toEqual({ threads: 256, blocks: 2 });
     expect(held(262144, [4])).toEqual({ threads: 512, blocks: 1 });
     expect(spreadOf("sm_80", { vocab: 128256, entryBytes: [2], values: 2 }).resident).toBe(false);
+  });
+
+  it("gives short rows a warp at most, also where they are two", () => {
+    for (const [architecture, entryBytes] of [
+      ["sm_80", [2]],
+      ["sm_86", [2]],
+      ["sm_90", [2]],
+      ["sm_80", [2, 4]],
+      ["sm_90", [2, 4]],
+      ["sm_90", [2, 4, 4]],
+    ] as const)
+      for (let vocab = 1; vocab <= 190 * 8; vocab += 7) {
+        const { lanes } = spreadOf(architecture, { vocab, entryBytes, values: 9 });
+        expect(lanes, `${architecture}, ${entryBytes}, V ${vocab}`).toBeLessThanOrEqual(32);
+      }
   });
 
   it("on the CPU is 16 rows of up to 4 KiB at once, and stands in the entry point", () => {

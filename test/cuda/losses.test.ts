@@ -21,7 +21,7 @@ const sizes = (vocab: number, more: Partial<Sizes> = {}): Sizes => ({
 });
 
 describe("in place on a buffer of the device, against reference", () => {
-  test.each(Object.entries(coreLosses))("%s, bf16, a warp to a row", async (_, loss) => {
+  test.each(Object.entries(coreLosses))("%s, bf16, two lanes to a row", async (_, loss) => {
     await agrees(await openFake(), loss, batchOf(LENGTHS, 61, "bf16", loss === sequencePolicy));
   });
 

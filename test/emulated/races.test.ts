@@ -48,6 +48,12 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
     from: "unsigned(completes));\n    }\n    self.barrier();\n",
     to: "unsigned(completes));\n    }\n",
   },
+  {
+    name: "no barrier after all know",
+    vocab: BLOCK,
+    from: "!= 0;\n    self.barrier();  // its place is free again\n",
+    to: "!= 0;\n",
+  },
   { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      const bool", to: "const bool" },
 ];
 

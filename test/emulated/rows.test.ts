@@ -32,16 +32,16 @@ eachDevice(
       for (const vocab of LONG) await agrees(device, ppo, batchOf([1, 2], vocab, dtype, false, vocab));
     });
 
-    test.each(["variance", "sequence-policy"] as const)("%s, in every geometry", async (loss) => {
+    test.each(["variance", "sequence-policy"] as const)("%s, in some geometries", async (loss) => {
       const device = await open();
-      for (const vocab of [1, 7, 33, 1025, 16385]) {
+      for (const vocab of [1, 7, 300, 1025, 16385]) {
         await agrees(device, coreLosses[loss], batchOf([3, 1, 2], vocab, "bf16", loss === "sequence-policy", vocab));
       }
     });
 
     test.each(DTYPES)("%s: a row has the same bits wherever it begins", async (dtype) => {
       const device = await open();
-      for (const vocab of [5, 33, 1025]) {
+      for (const vocab of [5, 150, 1025, 5001]) {
         const one = inputsFor(ppo, batchOf([1], vocab, dtype, false).inputs());
         const copies = 9;
         const repeat = <A extends Float32Array | Uint16Array | Int32Array>(array: A): A => {

@@ -54,7 +54,7 @@ struct K0 {
     const auto v10 = chain_(chain_(x0, x1), 2.0f * v7);
     const auto v11 = -x0;
     const auto v12 = 1.0f / r6;
-    const auto v13 = absorb_(v10, v12) + absorb_(x0, v12);
+    const auto v13 = chain_(v10, v12) + chain_(x0, v12);
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v10 == 0.0f) & (v11 == 0.0f)),
                    [&](auto e) { return v13 * e; },
                    [&](auto e) {

@@ -50,7 +50,7 @@ struct K0 {
         const auto b8 = z != -LOSSC_INFINITY;
         const auto v9 = (z1 * v6) - m3;
         const auto v10 = (z * v6) - m4;
-        return values(v7, select(b8, chain_(v7, v9), 0.0f), select(b8, v7, 0.0f), select(b8, chain_(v7, v10), 0.0f), exp_from_(z * v6, m4), exp_from_(z, m5));
+        return values(v7, select(b8, chain_(v7, v9), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z * v6, m4), exp_from_(z, m5));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -71,9 +71,9 @@ struct K0 {
     flag_non_finite(a.p4, 1, t, v23);
     const auto v24 = absorb_(r17, absorb_(x0, v21));
     const auto v25 = 1.0f / r19;
-    const auto v26 = absorb_(v6, absorb_(v24, v25));
-    const auto v27 = -absorb_(v6, absorb_(x0, v21));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (absorb_(v24, v6) == 0.0f) & (absorb_(x0, v6) == 0.0f)),
+    const auto v26 = chain_(absorb_(v24, v25), v6);
+    const auto v27 = -chain_(absorb_(x0, v21), v6);
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v24 == 0.0f) & (x0 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v28 = chain_(v26, exp_from_(z * v6, r13)) + chain_(v27, exp_from_(z1 * v6, r12));
                      return v28;

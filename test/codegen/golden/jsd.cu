@@ -99,7 +99,7 @@ struct K0 {
     const auto v46 = (absorb_(v43, r21) - absorb_(r22, absorb_(v29, absorb_(v42, v39)))) - absorb_(v43, r35);
     const auto v47 = (v46 - absorb_(absorb_(v29, absorb_(v27, v43)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v45, v26))), r37);
     const auto v48 = v43 + (-absorb_(v44, v29));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (absorb_(v42, v7) == 0.0f) & (absorb_(v44, v7) == 0.0f) & (absorb_(absorb_(v27, v42), v7) == 0.0f) & (absorb_(absorb_(v27, v45), v7) == 0.0f) & (absorb_(v47, v7) == 0.0f)),
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v42 == 0.0f) & (v44 == 0.0f) & (absorb_(v27, v42) == 0.0f) & (absorb_(v27, v45) == 0.0f) & (v47 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v49 = exp_from_(z * v7, r15);
                      const auto v50 = v49 * v29;
@@ -127,7 +127,7 @@ struct K0 {
 };
 
 // ---- entry points ----
-// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 10, 512)
+// k0: 8 blocks of 128 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 10, 256)
 
 }  // namespace lossc

@@ -196,7 +196,7 @@ struct K3 {
     const auto b20 = x0 != 0.0f;
     const auto x21 = load(a.p9, t);
     const auto v22 = 1.0f / x21;
-    const auto v23 = absorb_(v18 - v15, v22);
+    const auto v23 = chain_(v18 - v15, v22);
     const auto x24 = load(a.p8, t);
     store_gradient(team, a.p32, place, t, a.vocab, target, a.p3, either(!reads, v19 == 0.0f),
                    [&](auto z) { return select(b20, chain_(v23, exp_from_(z, x24)), 0.0f); },

@@ -60,7 +60,7 @@ struct K0 {
     const auto v14 = chain_(-v13, 1.0f / r7);
     const auto v15 = chain_(x0, v10);
     const auto v16 = 1.0f / r9;
-    const auto v17 = absorb_(v13, v16) + absorb_(-v15, v16);
+    const auto v17 = chain_(v13, v16) + chain_(-v15, v16);
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v14 == 0.0f) & (v13 == 0.0f) & (v15 == 0.0f)),
                    [&](auto e) { return v14 + chain_(v17, e); },
                    [&](auto e) {

@@ -77,18 +77,19 @@ struct K0 {
     const auto v27 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
     const auto v28 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v27), 0.0f) + select(v16 > v17, 0.0f, v27);
     const auto v29 = chain_(v28, v15);
-    const auto v30 = ((absorb_(v25, v18) + -v24) + absorb_(v18, (-absorb_(v23, -v19)) + -v26)) + absorb_(-v29, v18);
-    const auto v31 = absorb_(v18, -v23);
+    const auto v30 = ((absorb_(v25, v18) + -v24) + absorb_(v18, (-absorb_(v23, -v19)) + -v26)) + chain_(-v29, v18);
+    const auto v32 = absorb_(v18, -v23);
     store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, (v25 == 0.0f) & (v23 == 0.0f) & (v26 == 0.0f) & (v29 == 0.0f)),
                    [&](auto z) {
-                     const auto v32 = z - r11;
-                     return (v30 + (v31 * v32)) * exp_from_(z, r11);
+                     const auto v31 = exp_from_(z, r11);
+                     const auto v33 = z - r11;
+                     return (v30 * v31) + (v32 * (v31 * v33));
                    },
                    [&](auto z) {
-                     const auto v33 = exp_from_(z, r11) * v18;
-                     const auto v34 = z - r11;
-                     const auto v35 = (absorb_(v25, v33) - absorb_(v23, v33)) + absorb_(v33, (-absorb_(v23, v34 - v19)) - v26);
-                     return v35 + chain_(v29, 1.0f - v33);
+                     const auto v34 = exp_from_(z, r11) * v18;
+                     const auto v35 = z - r11;
+                     const auto v36 = (absorb_(v25, v34) - absorb_(v23, v34)) + absorb_(v34, (-absorb_(v23, v35 - v19)) - v26);
+                     return v36 + chain_(v29, 1.0f - v34);
                    },
                    row);
   }

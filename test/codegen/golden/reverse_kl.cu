@@ -50,7 +50,7 @@ struct K0 {
         const auto b8 = z != -LOSSC_INFINITY;
         const auto v9 = (z * v6) - m3;
         const auto v10 = (z1 * v6) - m4;
-        return values(v7, select(b8, chain_(v7, v9), 0.0f), select(b8, v7, 0.0f), select(b8, chain_(v7, v10), 0.0f), exp_from_(z1 * v6, m4), exp_from_(z, m5));
+        return values(v7, select(b8, chain_(v7, v9), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z1 * v6, m4), exp_from_(z, m5));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
@@ -76,7 +76,7 @@ struct K0 {
     const auto v28 = (absorb_(v26, r16) - absorb_(r17, absorb_(v21, absorb_(x0, v22)))) - absorb_(v26, r18);
     const auto v29 = v28 + absorb_(r17, absorb_(v21, absorb_(x0, v24)));
     const auto v30 = v26 + (-absorb_(v27, v21));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (absorb_(x0, v6) == 0.0f) & (absorb_(v27, v6) == 0.0f) & (absorb_(v29, v6) == 0.0f)),
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v27 == 0.0f) & (v29 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v31 = exp_from_(z * v6, r12);
                      const auto v32 = (z * v6) - r12;
