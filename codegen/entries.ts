@@ -1,7 +1,8 @@
 /** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { oncePerNode, rewriter, withOperands } from "../dsl/graph.js";
-import { absorb, chain, isTarget, logits, mul, ne, ONE, ZERO } from "../dsl/ops/index.js";
+import { isTarget, ONE, ZERO } from "../dsl/ops/index.js";
+import { isThere } from "./expand.js";
 import { simplifier } from "./simplify.js";
 
 export interface GradientParts {
@@ -14,8 +15,6 @@ export interface GradientParts {
 
 /** Whether it is 0 everywhere. */
 export const isNothing = ({ apart, target }: GradientParts) => constantValue(apart) === 0 && constantValue(target) === 0;
-
-const isThere = ne(logits, Number.NEGATIVE_INFINITY);
 
 /** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */
 const ofThere = oncePerNode((x): Expression => {
@@ -44,17 +43,14 @@ export const factorsOf = oncePerNode((x): readonly Expression[] | null => {
     }
     case "neg":
       return factorsOf(a);
-    case "mul": {
-      const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
-      return factor.space === "vocab" ? null : (factorsOf(rest)?.map((p) => mul(factor, p) as Expression) ?? null);
-    }
+    case "mul":
+      if (a.space === b.space) return null;
+      return a.space === "vocab" ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
     case "chain":
     case "absorb": {
       // A derivative of 0 does not absorb.
       const [left, right] = [factorsOf(a), x.op === "chain" && a.space === "vocab" ? null : factorsOf(b)];
-      if (!left || !right) return left ?? (x.op === "absorb" ? right : null);
-      const product = x.op === "chain" ? chain : absorb;
-      return few(left.flatMap((p) => right.map((q) => product(p, q) as Expression)));
+      return left && right ? productsOf(x, left, right) : (left ?? (x.op === "absorb" ? right : null));
     }
     case "where":
       return constantValue(c) === 0 ? factorsOf(b) : constantValue(b) === 0 ? factorsOf(c) : null;
@@ -62,6 +58,11 @@ export const factorsOf = oncePerNode((x): readonly Expression[] | null => {
       return null;
   }
 });
+
+/** Every one of `left` with every one of `right`, as x is of what they are factors of. */
+function productsOf(x: Expression, left: readonly Expression[] | null, right: readonly Expression[] | null) {
+  return left && right && few(left.flatMap((p) => right.map((q) => withOperands(x, [p, q]))));
+}
 
 /** More are not worth to be looked at in every row. */
 const MANY = 8;

@@ -105,9 +105,12 @@ export function picksIn(x: Expression): number[] {
   return [...new Set(places)].sort((a, b) => a - b);
 }
 
+/** Whether an entry of the row is one of the vocabulary's. */
+export const isThere = ne(logits, Number.NEGATIVE_INFINITY);
+
 /** x where its element counts, else what a fold ignores. An entry of a row counts where its logit is there. */
 function masked(x: Expression, space: Space, otherwise: number, of = x): Expression {
-  return where(space === "vocab" ? ne(logits, Number.NEGATIVE_INFINITY) : countsFor(of, space), x, otherwise);
+  return where(space === "vocab" ? isThere : countsFor(of, space), x, otherwise);
 }
 
 /**

@@ -5,6 +5,7 @@
 import type { Expression } from "../dsl/expression.js";
 import { oncePerNode, topological, withOperands } from "../dsl/graph.js";
 import { absorb, add, chain, logits, mul, neg, ONE, sub } from "../dsl/ops/index.js";
+import { isMaximum } from "./ranks.js";
 import { isExponential } from "./text.js";
 
 /** An entry and what it is multiplied with. */
@@ -31,9 +32,6 @@ const more = (a: Care, b: Care): Care => (a > b ? a : b);
 const one: Affine = { constant: ONE as Expression, slope: null };
 const alone = (entry: Expression): Product => ({ entry, number: one, care: NONE });
 const made = (number: Expression, x: Expression, care: Care) => [mul, chain, absorb][care]?.(number, x) as Expression;
-/** The product by the same op that it is in the gradient: they differ in what a 0 does beside what is no number. */
-const by = ({ op }: Expression, a: Expression, b: Expression) =>
-  (a === ONE ? b : b === ONE ? a : (op === "mul" ? mul : op === "chain" ? chain : absorb)(a, b)) as Expression;
 
 const both = (a: Expression | null, b: Expression | null): Expression | null => (a && b ? (add(a, b) as Expression) : (a ?? b));
 const plus = (a: Affine, b: Affine): Affine => ({ constant: both(a.constant, b.constant), slope: both(a.slope, b.slope) });
@@ -43,8 +41,8 @@ const each = ({ constant, slope }: Affine, f: (x: Expression) => unknown): Affin
 });
 const negated = (x: Affine) => each(x, neg);
 
-/** Vocabulary expressions as functions of a distance; null where one is none. */
-function affineIn(distance: Expression): (x: Expression) => Affine | null {
+/** For a distance, vocabulary expressions as functions of it; null where one is none. */
+const affineIn = oncePerNode((distance) => {
   const affine = oncePerNode((x): Affine | null => {
     if (x === distance) return { constant: null, slope: ONE as Expression };
     if (x.space !== "vocab") return { constant: x, slope: null };
@@ -63,15 +61,17 @@ function affineIn(distance: Expression): (x: Expression) => Affine | null {
       case "chain":
       case "absorb": {
         if (a.space === b.space) return null;
-        const of = affine(a.space === "vocab" ? a : b);
-        return of && each(of, (y) => (a.space === "vocab" ? by(x, y, b) : by(x, a, y)));
+        const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
+        const of = affine(rest);
+        // By the same op: they differ in what a 0 does beside what is no number.
+        return of && each(of, (y) => (y === ONE ? factor : withOperands(x, rest === a ? [y, b] : [a, y])));
       }
       default:
         return null;
     }
   });
   return affine;
-}
+});
 
 /** e · d of an e = exp(d). It is 0 where e is, also where d is -inf: of the logits' own entries, one that is not there. */
 function timesExponent(e: Expression): Expression {
@@ -80,8 +80,7 @@ function timesExponent(e: Expression): Expression {
 }
 
 /** Not of a distance from a maximum, which is small where its parts are large. */
-const isSum = ({ op, operands: [, b] }: Expression) =>
-  op === "add" || (op === "sub" && !(b?.op === "fold" && b.attribute.kind === "max"));
+const isSum = ({ op, operands: [, b] }: Expression) => op === "add" || (op === "sub" && b !== undefined && !isMaximum(b));
 const isProduct = ({ op }: Expression) => op === "mul" || op === "chain" || op === "absorb";
 
 export interface Known {
@@ -99,14 +98,6 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
   for (const x of topological([root], ends)) if (!ends(x)) for (const y of x.operands) uses.set(y, (uses.get(y) ?? 0) + 1);
   /** Whether it is wanted here alone. */
   const inside = (x: Expression) => !ends(x) && uses.get(x) === 1;
-  const functions = new Map<Expression, ReturnType<typeof affineIn>>();
-  /** x as a function of the exponent of e. */
-  const affine = (x: Expression, e: Expression): Affine | null => {
-    const [distance] = e.operands as [Expression];
-    const of = functions.get(distance) ?? affineIn(distance);
-    functions.set(distance, of);
-    return of(x);
-  };
 
   /** What an operand is a product of: of an exponential, which has a name, also where the whole is wanted elsewhere. */
   const within = (x: Expression): Product => {
@@ -121,7 +112,10 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
       return number === one ? alone(x) : { ...product, number: negated(number) };
     }
     if (!isProduct(x)) return alone(x);
-    if (a.space === "vocab" && b.space === "vocab") return ofTwo(x, a, b) ?? alone(x);
+    if (a.space === "vocab" && b.space === "vocab") {
+      if (x.op === "mul") return alone(x);
+      return ofTwo(a, b) ?? (x.op === "absorb" ? ofTwo(b, a) : null) ?? alone(x);
+    }
     // What is chained the other way round has no adjoint of the row's.
     if (x.op === "chain" && a.space === "vocab") return alone(x);
     const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
@@ -130,16 +124,13 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     return { entry, number: each(number, (y) => (y === ONE ? factor : made(factor, y, own))), care: more(care, own) };
   });
 
-  /** A product of two entries, where one is of an exponential, whose 0 makes it 0, and the other a function of its exponent. */
-  const ofTwo = ({ op }: Expression, a: Expression, b: Expression): Product | null => {
-    for (const [x, other] of op === "absorb" ? [[a, b] as const, [b, a] as const] : op === "chain" ? [[a, b] as const] : []) {
-      const { entry, number } = within(x);
-      const factor = number.slope ? null : number.constant;
-      if (!factor || !isExponential(entry) || entry === value) continue;
-      const times = affine(other, entry);
-      if (times) return { entry, number: each(times, (y) => (factor === ONE ? y : absorb(factor, y))), care: ALL };
-    }
-    return null;
+  /** The product of an exponential's term x, whose 0 makes it 0, and another that is a function of the exponent. */
+  const ofTwo = (x: Expression, other: Expression): Product | null => {
+    const { entry, number } = within(x);
+    const factor = number.slope ? null : number.constant;
+    if (!factor || !isExponential(entry) || entry === value) return null;
+    const times = affineIn(entry.operands[0] as Expression)(other);
+    return times && { entry, number: each(times, (y) => (factor === ONE ? y : absorb(factor, y))), care: ALL };
   };
 
   const isGathered = ({ entry, number }: Product) => isExponential(entry) && number !== one;
@@ -156,7 +147,8 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     const [a, b, c] = x.operands as [Expression, Expression, Expression];
     if (x.op === "where") return withOperands(x, [a, visit(b), visit(c)]);
     if (isSum(x) || isScaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
-    if (x.op === "neg" || (x.op === "chain" && a.space === "vocab")) return withOperands(x, [visit(a), ...(b ? [b] : [])]);
+    if (x.op === "neg") return withOperands(x, [visit(a)]);
+    if (x.op === "chain" && a.space === "vocab") return withOperands(x, [visit(a), b]);
     const { entry, number, care } = productOf(x);
     const factor = number.constant as Expression;
     return number === one || care === ALL || x.operands.includes(factor) ? x : made(factor, entry, care);

@@ -91,8 +91,6 @@ const LONG_BYTES = 36 * 1024;
 const LONG_THREADS = [64, 128, 256, 512];
 /** What the system keeps of every block's shared memory. */
 const RESERVED = 1024;
-/** A row that fits nowhere is read again through the cache: by few, large blocks, so that what they read between two phases stays there. */
-const STREAMED_THREADS = 512;
 
 const PACKET = 16;
 
@@ -108,7 +106,8 @@ export function spreadOf(architecture: string, shape: RowShape): Spread {
     const spread = sized(sharing, shape);
     if (spread.shared <= most && busy(spread, chip)) return spread;
   }
-  const threads = Math.min(STREAMED_THREADS, roomOf(shape));
+  // A row that fits nowhere is read again through the cache: by blocks as large as can be, so that what the few of them read between two phases stays there.
+  const threads = roomOf(shape);
   return sized({ threads, lanes: threads, cluster: chip.largestCluster, resident: false }, shape);
 }
 

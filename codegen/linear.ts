@@ -6,6 +6,7 @@ import { constantValue, type Expression } from "../dsl/expression.js";
 import { oncePerNode } from "../dsl/graph.js";
 import { absorb, div, neg, ONE, where } from "../dsl/ops/index.js";
 import { entryAtTarget } from "./lower.js";
+import { isMaximum } from "./ranks.js";
 
 /** A product of a factor that the fold does not run over and one that it does. */
 interface Term {
@@ -26,7 +27,7 @@ const termsOf = oncePerNode((x): readonly Term[] => {
       return few([...termsOf(a), ...termsOf(b)], whole);
     case "sub":
       // z − max is small where z is large: taken apart it would lose what it is for.
-      if (b.op === "fold" && b.attribute.kind === "max") return whole;
+      if (isMaximum(b)) return whole;
       return few([...termsOf(a), ...termsOf(b).map(negated)], whole);
     case "neg":
       return termsOf(a).map(negated);

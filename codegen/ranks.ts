@@ -10,6 +10,10 @@ export function isRowValue(x: Expression): boolean {
   return x.op === "atTarget" || (x.op === "fold" && x.attribute.from === "vocab");
 }
 
+export function isMaximum({ op, attribute }: Expression): boolean {
+  return op === "fold" && attribute.kind === "max";
+}
+
 /** A fold over tokens, sequences or groups. */
 export function isCoarseFold(x: Expression): boolean {
   return x.op === "fold" && x.attribute.from !== "vocab";

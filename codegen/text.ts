@@ -1,6 +1,7 @@
 /** Expressions as C++ text: one line per value that is used more than once or grows long, the rest inline. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { opRow } from "../dsl/ops/index.js";
+import { isMaximum } from "./ranks.js";
 
 /** A float as the shortest decimal that reads back as the same float32. */
 export function floatText(value: number): string {
@@ -155,7 +156,7 @@ export class Printer {
 export function isExponential({ op, operands: [distance] }: Expression): boolean {
   if (op !== "exp" || distance?.op !== "sub") return false;
   const [x, m] = distance.operands as [Expression, Expression];
-  return m.op === "fold" && m.attribute.from === "vocab" && m.attribute.kind === "max" && m.operands[0] === x;
+  return isMaximum(m) && m.attribute.from === "vocab" && m.operands[0] === x;
 }
 
 /** Whether the text is one call from end to end. */

@@ -105,19 +105,21 @@ std::string registers(Text text) {
   return std::string(type.substr(1)) + names + ";";
 }
 
+/// Without the predicate before it.
+Text unguarded(Text text) { return text.starts_with('@') ? trimmed(text.substr(std::min(text.find_first_of(" \t"), text.size()))) : text; }
+
 std::string statement(Text text) {
   if (text.empty() || text == ".pragma \"nounroll\"") return "";
   if (text.starts_with(".reg ")) return registers(trimmed(text.substr(5)));
   if (text.front() == '.') refuse(text);
   if (text.front() != '@') return instruction(text);
-  const auto space = std::min(text.find_first_of(" \t"), text.size());
-  return "if (" + identifier(text.substr(1, space - 1)) + ") " + instruction(trimmed(text.substr(space)));
+  return "if (" + identifier(text.substr(1, text.find_first_of(" \t") - 1)) + ") " + instruction(unguarded(text));
 }
 
 /// Whether a statement becomes an instruction of the machine: registers are named and moved in PTX as nowhere else.
 bool works(Text statement) {
   if (statement.empty() || statement.front() == '.') return false;
-  if (statement.front() == '@') statement = trimmed(statement.substr(std::min(statement.find_first_of(" \t"), statement.size())));
+  statement = unguarded(statement);
   return !statement.starts_with("mov.") && !statement.starts_with("cvta.");
 }
 
