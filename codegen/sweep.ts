@@ -1,13 +1,13 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { logits, neg, weights } from "../dsl/ops/index.js";
+import { logits, neg, ONE, weights } from "../dsl/ops/index.js";
 import { Body, type BodyOptions, FOLDS } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { gathered } from "./gathered.js";
 import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
-import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
+import { type LambdaOptions, type RowLambda, Rows, scaledRow } from "./rows.js";
 import { SWEEP } from "./schedule.js";
 import { commentText, isExponential } from "./text.js";
 import type { trafficOf } from "./traffic.js";
@@ -119,12 +119,8 @@ export class SweepBody extends Body {
   private foldCall(how: "fold" | "fold_part", folds: readonly Expression[], indent: string, options: LambdaOptions = {}): string {
     const lambda = this.rows.lambda(folds.map(operandOf), options);
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
-    const rows = this.taken("derive", lambda, options, indent);
     const map = lambda.text(`values(${lambda.texts.join(", ")})`, indent);
-    // The entries as they are have a shorter way.
-    const [first] = folds as [Expression];
-    const plain = how === "fold_part" && folds.length === 1 && first.attribute.kind === "max" && operandOf(first) === logits;
-    return `${how}<${kinds}>(team, ${plain ? rows : `${map}, ${rows}`})`;
+    return `${how}<${kinds}>(team, ${map}, ${this.taken("derive", lambda, options, indent)})`;
   }
 
   /** What a fold or the store takes: rows, or the logits' by the function of an entry that gives `of`. */
@@ -157,17 +153,41 @@ export class SweepBody extends Body {
   /** Maxima and the sums that need them: every part of the row takes its sums from its own maxima. */
   private met({ maxima, sums, rules }: Rebased): void {
     const own = new Map(maxima.map((x) => [x, this.fresh("m")]));
-    const first = this.foldCall("fold_part", maxima, "      ");
+    const first = this.maxima(maxima);
     const second = this.foldCall("fold_part", sums, "      ", { names: own, of: this.derived });
     this.folded(
       [...maxima, ...sums],
       [
-        `      const auto maxima = ${first};`,
+        ...first,
         ...maxima.map((x, i) => `      const auto ${own.get(x)} = base_(team, maxima.v[${i}]);`),
         `      const auto sums = ${second};`,
         `      return meet<${rules.join(", ")}>(team, maxima, sums);`,
       ],
     );
+  }
+
+  /** Lines that define `maxima`. Those of rows as they are, and such as a factor scales, have shorter ways. */
+  private maxima(folds: readonly Expression[]): string[] {
+    const indent = "      ";
+    const lines: string[] = [];
+    const named = (call: string) => {
+      const name = this.fresh("m");
+      lines.push(`${indent}const auto ${name} = ${call};`);
+      return name;
+    };
+    const scaled = folds.map((x) => scaledRow(operandOf(x)));
+    const others = folds.filter((_, i) => !scaled[i]);
+    const apart = others.length > 0 ? named(this.foldCall("fold_part", others, indent)) : "";
+    const tops = new Map<Expression, string>();
+    const texts = folds.map((x, i) => {
+      const of = scaled[i];
+      if (!of) return `${apart}.v[${others.indexOf(x)}]`;
+      const row = this.rows.name(of.row);
+      const top = tops.get(of.row) ?? named(`fold_part<Max>(team, ${row})`);
+      tops.set(of.row, top);
+      return of.factor === ONE ? `${top}.v[0]` : `scaled_max(team, ${top}, ${this.printer.operand(of.factor)}, ${row})`;
+    });
+    return [...lines, `${indent}const auto maxima = values(${texts.join(", ")});`];
   }
 
   /** The exponential of the logits' entry that alone tells sums and gradient of the row; null where they ask for more. */

@@ -47,11 +47,6 @@ struct AllOf {
   }
 };
 
-// Folds the entries as they are.
-template <class F, class Team, class Row> LOSSC_FN auto fold_part(const Team& team, const Row& row) {
-  return fold_part<F>(team, [](auto z) { return values(z); }, row);
-}
-
 // How sums that parts of a row have taken from their own maxima are brought to common ones.
 template <int MAX> struct Scaled {  // a sum of e · h, e = exp(x - maximum MAX)
   static constexpr int kMax = MAX, kOther = 0, kSum = -1;

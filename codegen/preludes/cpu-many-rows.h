@@ -107,6 +107,14 @@ LOSSC_FN auto fold(const Team<kLanes>&, const Map& map, const First& first, cons
   return folded;
 }
 
+template <class C, class T>
+LOSSC_FN PerRow<Packet> scaled_max(const Team<kLanes>& team, const Values<1, PerRow<Packet>>& top, const C& c, const Rows<T>& rows) {
+  const Mask grows = broadcast(lanes(c) > 0.0f);
+  const Packet scaled = top.v[0].v * broadcast(lanes(c));
+  if (!any(~grows)) return {scaled};
+  return {select(grows, scaled, fold<Max>(team, [&](auto z) { return values(z * c); }, rows).v[0].v)};
+}
+
 template <class T> LOSSC_FN void fill_row(const Team<kLanes>&, T* out, const Places& place, index vocab, float v) {
   for (int r = 0; r < place.count; ++r) fill_row(Team<1>{}, out, place.at[r], vocab, v);
 }

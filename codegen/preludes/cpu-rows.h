@@ -137,6 +137,14 @@ template <class... F, class Map, class... Rows> LOSSC_FN auto fold(const Team<1>
 // A thread has the whole row, so that its part is all there is, and its maxima are the row's.
 template <class... F, class Team, class Map, class... Rows>
 LOSSC_FN auto fold_part(const Team& team, const Map& map, const Rows&... rows) { return fold<F...>(team, map, rows...); }
+// Folds the entries as they are.
+template <class F, class Team, class Row> LOSSC_FN auto fold_part(const Team& team, const Row& row) {
+  return fold<F>(team, [](auto z) { return values(z); }, row);
+}
+// The maximum of c · entry, where `top` is that of the entries.
+template <class T> LOSSC_FN float scaled_max(const Team<1>& team, const Values<1, float>& top, float c, const Row<T>& row) {
+  return c > 0.0f ? top.v[0] * c : fold<Max>(team, [&](auto z) { return values(z * c); }, row).v[0];
+}
 template <class Team, class V> LOSSC_FN V base_(const Team&, const V& maximum) { return maximum; }
 template <class... Rules, class Team, int N, int K, class V>
 LOSSC_FN Values<N + K, V> meet(const Team&, const Values<N, V>& maxima, const Values<K, V>& sums) {

@@ -101,6 +101,22 @@ LOSSC_FN unsigned max_two(unsigned a, unsigned b, f16) {
   return r;
 }
 
+// All bits of a half that is not -inf, none of one that is.
+LOSSC_FN unsigned there_two(unsigned halves, f16) {
+  unsigned r;
+  asm("set.neu.u32.f16x2 %0, %1, %2;" : "=r"(r) : "r"(halves), "r"(0xfc00fc00u));
+  return r;
+}
+LOSSC_FN unsigned there_two(unsigned halves, bf16) {
+#if __CUDA_ARCH__ >= 900
+  unsigned r;
+  asm("set.neu.u32.bf16x2 %0, %1, %2;" : "=r"(r) : "r"(halves), "r"(0xff80ff80u));
+  return r;
+#else
+  return ((halves & 0xffffu) != 0xff80u ? 0xffffu : 0u) | (halves >> 16 != 0xff80u ? 0xffff0000u : 0u);
+#endif
+}
+
 // A word of stored entries is looked at by a product with 0, two entries at a time where they are halves: 0 · finite is 0.
 template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);
 template <> LOSSC_FN unsigned look<float>(unsigned word, unsigned poison) { return __float_as_uint(fma_(as_float(word), 0.0f, as_float(poison))); }

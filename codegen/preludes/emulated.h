@@ -39,6 +39,11 @@ template <class T> LOSSC_FN unsigned max_two(unsigned a, unsigned b, T) {
   return narrow_two(max(half(a), half(b)), max(half(a >> 16), half(b >> 16)), T());
 }
 
+template <class T> LOSSC_FN unsigned there_two(unsigned halves, T) {
+  const auto there = [](unsigned half) { return widen(T{static_cast<unsigned short>(half)}) != -LOSSC_INFINITY; };
+  return (there(halves) ? 0xffffu : 0u) | (there(halves >> 16) ? 0xffff0000u : 0u);
+}
+
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 LOSSC_FN float rebase_(float from, float to) { return exp_(from - to); }
 

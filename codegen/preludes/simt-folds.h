@@ -55,8 +55,8 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
   else return converted<double>(fold_lanes<All, Team::kPart>(team.self, mine));
 }
 
-// The largest entry of halves (F is Max: nothing else is asked for so), two at a time, as they are stored: 8 to a packet.
-template <class F, class Team, class T> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, 8, true>& row) {
+// The largest entry of halves, two at a time, as they are stored: 8 to a packet.
+template <class Team, class T, bool LOGITS> LOSSC_FN Values<1, double> largest_half(const Team& team, const Row<T, 8, LOGITS>& row) {
   if (Team::kResident) team.self.copies_done();
   T least;
   narrow(-LOSSC_INFINITY, least);
@@ -69,6 +69,19 @@ template <class F, class Team, class T> LOSSC_FN Values<1, double> fold_part(con
   for (int i = 1; i < 4; ++i) acc[0] = max_two(acc[0], acc[i], T());
   const auto two = __builtin_bit_cast(Packet<T, 2>, acc[0]);
   return converted<double>(fold_lanes<Folds<Max>, Team::kPart>(team.self, values(max_(widen(two.v[0]), widen(two.v[1])))));
+}
+
+// Folds the entries as they are. F is Max: nothing else is asked for so.
+template <class F, class Team, class T, int W, bool LOGITS> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, W, LOGITS>& row) {
+  if constexpr (sizeof(T) == 2 && W == 8) return largest_half(team, row);
+  else return fold_part<F>(team, [](auto z) { return values(z); }, row);
+}
+
+// The maximum of c · entry, where `top` is that of the entries: a product does not shrink where a factor grows, and rounding changes nothing of it.
+template <class Team, class Row> LOSSC_FN double scaled_max(const Team& team, const Values<1, double>& top, float c, const Row& row) {
+  if (c > 0.0f) return double(float(top.v[0]) * c);
+  // Rows that are read together are not padded.
+  return fold_part<Max>(team, [&](auto z, auto) { return values(z * c); }, row, row).v[0];
 }
 
 // What a part's exponents are taken from: its maximum, or 0 where it has no entry though other parts may have some.

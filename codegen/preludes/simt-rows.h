@@ -9,7 +9,7 @@ template <class T, int W> struct alignas(W * sizeof(T) < 16 ? W * sizeof(T) : 16
 template <class T, int W, bool LOGITS>
 struct Row {
   static constexpr int kWidth = W;
-  static constexpr bool kLogits = LOGITS;  // entries beyond the run read as -inf, which no fold sees
+  static constexpr bool kLogits = LOGITS;
   const T* first;  // entry 0 of the row
   int begin, end;  // the part's run
   int skew;        // entries of the run's first packet that come before it
@@ -22,9 +22,10 @@ struct Row {
   LOSSC_FN int base() const { return begin - skew; }
   LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
+  // Beyond the run it is -inf, which neither a maximum nor a fold of the logits sees.
   LOSSC_FN T entry(int e) const {
     T x;
-    narrow(LOGITS ? -LOSSC_INFINITY : 0.0f, x);
+    narrow(-LOSSC_INFINITY, x);
     return holds(e) ? read(first, e) : x;
   }
   LOSSC_FN Packet<T, W> gather(int e) const {

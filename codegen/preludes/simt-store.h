@@ -10,6 +10,16 @@ template <class T, int W> LOSSC_FN auto narrowed(const float (&x)[W]) {
   return words;
 }
 
+// Of a packet of the logits, in its words: all bits of an entry that is there, none of one that is not.
+template <class T, int W> LOSSC_FN auto there(const Packet<T, W>& logits) {
+  auto words = __builtin_bit_cast(Values<W * sizeof(T) / 4, unsigned>, logits);
+  for (unsigned& word : words.v) {
+    if constexpr (sizeof(T) == 4) word = as_float(word) != -LOSSC_INFINITY ? ~0u : 0u;
+    else word = there_two(word, T());
+  }
+  return words;
+}
+
 LOSSC_FN bool spoilt(unsigned poison) { return (poison & 0x7fff7fffu) != 0; }
 
 // Looks at what the lane has stored.
@@ -47,11 +57,14 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
   each_whole<1>(team, row, to, [&](T* here, int k) {
     float g[W];
     const auto take = [&](const auto&... entries) {
-      for (int i = 0; i < W; ++i) g[i] = one(map, entries.v[i]...);
+      for (int i = 0; i < W; ++i) g[i] = map(entries.v[i]...);
     };
     const int e = Team::kResident ? 0 : int(here - to);
-    take(widened(packet(team, row, e, k)), widened(packet(team, others, e, k))...);
-    const auto words = narrowed<T>(g);
+    const auto logits = packet(team, row, e, k);
+    take(widened(logits), widened(packet(team, others, e, k))...);
+    auto words = narrowed<T>(g);
+    const auto masks = there(logits);
+    for (int i = 0; i < int(sizeof(words) / 4); ++i) words.v[i] &= masks.v[i];
     write_as_packet(here, 0, words);
     for (const unsigned word : words.v) poison = look<T>(word, poison);
   });

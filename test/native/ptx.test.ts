@@ -42,6 +42,9 @@ const CASES: readonly Case[] = [
   ["cvt.f32.f16 %0, %1;", "fh", [0x8001], f(-(2 ** -24))],
   ["{ .reg .b16 a, b; mov.b32 {a, b}, %1; mov.b32 %0, {b, a}; }", "rr", [0x12345678], 0x56781234],
   ["mov.b64 %0, {%1, %2};", "lff", [f(1), f(2)], 0x400000003f800000n],
+  // A NaN is not what it is compared with.
+  ["set.neu.u32.bf16x2 %0, %1, %2;", "rrr", [0xff80_7fc0, 0xff80_ff80], 0x0000ffff],
+  ["set.neu.u32.f16x2 %0, %1, %2;", "rrr", [0x3c00_fc00, 0xfc00_fc00], 0xffff0000],
   // Numbers become integers: nearest or towards a side, as far as there are integers.
   ["cvt.rzi.s32.f32 %0, %1;", "rf", [f(-2.9)], 0xfffffffe],
   ["cvt.rzi.s32.f32 %0, %1;", "rf", [f(3e9)], 0x7fffffff],

@@ -43,27 +43,28 @@ struct K0 {
     const auto x3 = float(a.c1);
     const auto x4 = load(a.p5, t);
     const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m7 = fold_part<Max>(team, row);
+      const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r8 = f7.v[0];  // max over the row
-    const auto r9 = f7.v[1];  // sum over the row
-    const auto v10 = logprob_(r5, r8, r9);
-    const auto v11 = clamp_(exp_(v10 - x1), x2, x3);
-    const auto v12 = select(x0 != 0.0f, -(x0 * ((v11 * v10) * x4)), 0.0f);
-    put(team, a.p7, t, v12);
-    put(team, a.p8, t, v10);
-    flag_non_finite(a.p3, 1, t, v12);
-    const auto v13 = chain_(-chain_(x0, x4), v11);
-    const auto v14 = 1.0f / r9;
-    const auto v15 = -v13 * v14;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto e) { return v15 * e; },
-                   [&](auto e) { return v13 * (1.0f - (e * v14)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r8); }));
+    const auto r9 = f8.v[0];  // max over the row
+    const auto r10 = f8.v[1];  // sum over the row
+    const auto v11 = logprob_(r5, r9, r10);
+    const auto v12 = clamp_(exp_(v11 - x1), x2, x3);
+    const auto v13 = select(x0 != 0.0f, -(x0 * ((v12 * v11) * x4)), 0.0f);
+    put(team, a.p7, t, v13);
+    put(team, a.p8, t, v11);
+    flag_non_finite(a.p3, 1, t, v13);
+    const auto v14 = chain_(-chain_(x0, x4), v12);
+    const auto v15 = 1.0f / r10;
+    const auto v16 = -v14 * v15;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
+                   [&](auto e) { return v16 * e; },
+                   [&](auto e) { return v14 * (1.0f - (e * v15)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r9); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

@@ -37,31 +37,32 @@ struct K0 {
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m4 = fold_part<Max>(team, row);
+      const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r5 = f4.v[0];  // max over the row
-    const auto r6 = f4.v[1];  // sum over the row
-    const auto v7 = r5 + log_(r6);
-    const auto v8 = logprob_(r2, r5, r6);
-    const auto v9 = select(x0 != 0.0f, x0 * ((x1 * (v7 * v7)) - v8), 0.0f);
-    put(team, a.p5, t, v9);
-    put(team, a.p6, t, v8);
-    flag_non_finite(a.p3, 1, t, v9);
-    const auto v10 = chain_(chain_(x0, x1), 2.0f * v7);
-    const auto v11 = -x0;
-    const auto v12 = 1.0f / r6;
-    const auto v13 = chain_(v10, v12) + chain_(x0, v12);
-    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v10 == 0.0f) & (v11 == 0.0f)),
-                   [&](auto e) { return v13 * e; },
+    const auto r6 = f5.v[0];  // max over the row
+    const auto r7 = f5.v[1];  // sum over the row
+    const auto v8 = r6 + log_(r7);
+    const auto v9 = logprob_(r2, r6, r7);
+    const auto v10 = select(x0 != 0.0f, x0 * ((x1 * (v8 * v8)) - v9), 0.0f);
+    put(team, a.p5, t, v10);
+    put(team, a.p6, t, v9);
+    flag_non_finite(a.p3, 1, t, v10);
+    const auto v11 = chain_(chain_(x0, x1), 2.0f * v8);
+    const auto v12 = -x0;
+    const auto v13 = 1.0f / r7;
+    const auto v14 = chain_(v11, v13) + chain_(x0, v13);
+    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v11 == 0.0f) & (v12 == 0.0f)),
+                   [&](auto e) { return v14 * e; },
                    [&](auto e) {
-                     const auto v14 = e * v12;
-                     return chain_(v10, v14) + chain_(v11, 1.0f - v14);
+                     const auto v15 = e * v13;
+                     return chain_(v11, v15) + chain_(v12, 1.0f - v15);
                    },
-                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
+                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r6); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

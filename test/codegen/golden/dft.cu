@@ -35,27 +35,28 @@ struct K0 {
     const auto row = open(team, reads, a.p1, place, a.vocab);
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m3 = fold_part<Max>(team, row);
+      const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m2); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r4 = f3.v[0];  // max over the row
-    const auto r5 = f3.v[1];  // sum over the row
-    const auto v6 = logprob_(r1, r4, r5);
-    const auto v7 = exp_(v6);
-    const auto v8 = select(x0 != 0.0f, -(x0 * (v7 * v6)), 0.0f);
-    put(team, a.p5, t, v8);
-    put(team, a.p6, t, v6);
-    flag_non_finite(a.p3, 1, t, v8);
-    const auto v9 = chain_(-x0, v7);
-    const auto v10 = 1.0f / r5;
-    const auto v11 = -v9 * v10;
-    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
-                   [&](auto e) { return v11 * e; },
-                   [&](auto e) { return v9 * (1.0f - (e * v10)); },
-                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r4); }));
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto v7 = logprob_(r1, r5, r6);
+    const auto v8 = exp_(v7);
+    const auto v9 = select(x0 != 0.0f, -(x0 * (v8 * v7)), 0.0f);
+    put(team, a.p5, t, v9);
+    put(team, a.p6, t, v7);
+    flag_non_finite(a.p3, 1, t, v9);
+    const auto v10 = chain_(-x0, v8);
+    const auto v11 = 1.0f / r6;
+    const auto v12 = -v10 * v11;
+    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v10 == 0.0f),
+                   [&](auto e) { return v12 * e; },
+                   [&](auto e) { return v10 * (1.0f - (e * v11)); },
+                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

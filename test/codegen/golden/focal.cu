@@ -37,30 +37,31 @@ struct K0 {
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m4 = fold_part<Max>(team, row);
+      const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r5 = f4.v[0];  // max over the row
-    const auto r6 = f4.v[1];  // sum over the row
-    const auto v7 = logprob_(r2, r5, r6);
-    const auto v8 = exp_(v7);
-    const auto v9 = 1.0f - v8;
-    const auto v10 = pow_(v9, x1);
-    const auto v11 = select(x0 != 0.0f, -(x0 * (v10 * v7)), 0.0f);
-    put(team, a.p5, t, v11);
-    put(team, a.p6, t, v7);
-    flag_non_finite(a.p3, 1, t, v11);
-    const auto v12 = select(x1 == 0.0f, 0.0f, chain_(-chain_(x0, v7), x1 * pow_(v9, x1 - 1.0f)));
-    const auto v13 = chain_(-x0, v10) + chain_(-v12, v8);
-    const auto v14 = 1.0f / r6;
-    const auto v15 = -v13 * v14;
-    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto e) { return v15 * e; },
-                   [&](auto e) { return v13 * (1.0f - (e * v14)); },
-                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
+    const auto r6 = f5.v[0];  // max over the row
+    const auto r7 = f5.v[1];  // sum over the row
+    const auto v8 = logprob_(r2, r6, r7);
+    const auto v9 = exp_(v8);
+    const auto v10 = 1.0f - v9;
+    const auto v11 = pow_(v10, x1);
+    const auto v12 = select(x0 != 0.0f, -(x0 * (v11 * v8)), 0.0f);
+    put(team, a.p5, t, v12);
+    put(team, a.p6, t, v8);
+    flag_non_finite(a.p3, 1, t, v12);
+    const auto v13 = select(x1 == 0.0f, 0.0f, chain_(-chain_(x0, v8), x1 * pow_(v10, x1 - 1.0f)));
+    const auto v14 = chain_(-x0, v11) + chain_(-v13, v9);
+    const auto v15 = 1.0f / r7;
+    const auto v16 = -v14 * v15;
+    store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
+                   [&](auto e) { return v16 * e; },
+                   [&](auto e) { return v14 * (1.0f - (e * v15)); },
+                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r6); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

@@ -39,48 +39,50 @@ struct K0 {
     const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto v6 = 1.0f / x1;
-    const auto f11 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max, Max, Max>(team, [&](auto z, auto z1) { return values(z1 * v6, z * v6, z); }, row, row1);
+    const auto v7 = 1.0f / x1;
+    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
+      const auto m6 = fold_part<Max>(team, row1);
+      const auto m8 = fold_part<Max>(team, row);
+      const auto maxima = values(scaled_max(team, m6, v7, row1), scaled_max(team, m8, v7, row), m8.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto m4 = base_(team, maxima.v[1]);
       const auto m5 = base_(team, maxima.v[2]);
       const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
-        const auto v7 = exp_from_(z1 * v6, m3);
-        const auto b8 = z != -LOSSC_INFINITY;
-        const auto v9 = (z1 * v6) - m3;
-        const auto v10 = (z * v6) - m4;
-        return values(v7, select(b8, chain_(v7, v9), 0.0f), select(b8, v7, 0.0f), select(b8, absorb_(v10, v7), 0.0f), exp_from_(z * v6, m4), exp_from_(z, m5));
+        const auto v9 = exp_from_(z1 * v7, m3);
+        const auto b10 = z != -LOSSC_INFINITY;
+        const auto v11 = (z1 * v7) - m3;
+        const auto v12 = (z * v7) - m4;
+        return values(v9, select(b10, chain_(v9, v11), 0.0f), select(b10, v9, 0.0f), select(b10, absorb_(v12, v9), 0.0f), exp_from_(z * v7, m4), exp_from_(z, m5));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
-    const auto r12 = f11.v[0];  // max over the row
-    const auto r13 = f11.v[1];  // max over the row
-    const auto r14 = f11.v[2];  // max over the row
-    const auto r15 = f11.v[3];  // sum over the row
-    const auto r16 = f11.v[4];  // sum over the row
-    const auto r17 = f11.v[5];  // sum over the row
-    const auto r18 = f11.v[6];  // sum over the row
-    const auto r19 = f11.v[7];  // sum over the row
-    const auto r20 = f11.v[8];  // sum over the row
-    const auto v21 = 1.0f / r15;
-    const auto v22 = (absorb_(v21, r16) - absorb_(r17, absorb_(v21, log_(r15)))) - absorb_(v21, r18);
-    const auto v23 = select(x0 != 0.0f, x0 * (v22 + absorb_(r17, absorb_(v21, log_(r19)))), 0.0f);
-    put(team, a.p5, t, v23);
-    put(team, a.p6, t, logprob_(r2, r14, r20));
-    flag_non_finite(a.p4, 1, t, v23);
-    const auto v24 = absorb_(r17, absorb_(x0, v21));
-    const auto v25 = 1.0f / r19;
-    const auto v26 = chain_(absorb_(v24, v25), v6);
-    const auto v27 = -chain_(absorb_(x0, v21), v6);
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v24 == 0.0f) & (x0 == 0.0f)),
+    const auto r14 = f13.v[0];  // max over the row
+    const auto r15 = f13.v[1];  // max over the row
+    const auto r16 = f13.v[2];  // max over the row
+    const auto r17 = f13.v[3];  // sum over the row
+    const auto r18 = f13.v[4];  // sum over the row
+    const auto r19 = f13.v[5];  // sum over the row
+    const auto r20 = f13.v[6];  // sum over the row
+    const auto r21 = f13.v[7];  // sum over the row
+    const auto r22 = f13.v[8];  // sum over the row
+    const auto v23 = 1.0f / r17;
+    const auto v24 = (absorb_(v23, r18) - absorb_(r19, absorb_(v23, log_(r17)))) - absorb_(v23, r20);
+    const auto v25 = select(x0 != 0.0f, x0 * (v24 + absorb_(r19, absorb_(v23, log_(r21)))), 0.0f);
+    put(team, a.p5, t, v25);
+    put(team, a.p6, t, logprob_(r2, r16, r22));
+    flag_non_finite(a.p4, 1, t, v25);
+    const auto v26 = absorb_(r19, absorb_(x0, v23));
+    const auto v27 = 1.0f / r21;
+    const auto v28 = chain_(absorb_(v26, v27), v7);
+    const auto v29 = -chain_(absorb_(x0, v23), v7);
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v26 == 0.0f) & (x0 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v28 = chain_(v26, exp_from_(z * v6, r13)) + chain_(v27, exp_from_(z1 * v6, r12));
-                     return v28;
+                     const auto v30 = chain_(v28, exp_from_(z * v7, r15)) + chain_(v29, exp_from_(z1 * v7, r14));
+                     return v30;
                    },
                    [&](auto z, auto z1) {
-                     const auto v29 = absorb_(v24, exp_from_(z * v6, r13) * v25) - absorb_(x0, exp_from_(z1 * v6, r12) * v21);
-                     return chain_(v29, v6);
+                     const auto v31 = absorb_(v26, exp_from_(z * v7, r15) * v27) - absorb_(x0, exp_from_(z1 * v7, r14) * v23);
+                     return chain_(v31, v7);
                    },
                    row, row1);
   }

@@ -55,24 +55,25 @@ struct K0 {
     const auto x3 = float(a.c0);
     const auto x4 = float(a.c1);
     const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m7 = fold_part<Max>(team, row);
+      const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m6)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r8 = f7.v[0];  // max over the row
-    const auto r9 = f7.v[1];  // sum over the row
-    const auto b10 = x0 != 0.0f;
-    put(team, a.p7, t, select(b10, 1.0f, 0.0f));
-    put(team, a.p8, t, select(b10, x1, 0.0f));
-    const auto v11 = sign_(x1);
-    const auto v12 = logprob_(r5, r8, r9);
-    const auto v13 = v12 - x2;
-    put(team, a.p9, t, select(b10, v11 * min_(v11 * v13, v11 * clamp_(v13, -x3, x4)), 0.0f));
-    put(team, a.p0, t, v12);
-    put(team, a.p10, t, r8);
-    put(team, a.p11, t, r9);
+    const auto r9 = f8.v[0];  // max over the row
+    const auto r10 = f8.v[1];  // sum over the row
+    const auto b11 = x0 != 0.0f;
+    put(team, a.p7, t, select(b11, 1.0f, 0.0f));
+    put(team, a.p8, t, select(b11, x1, 0.0f));
+    const auto v12 = sign_(x1);
+    const auto v13 = logprob_(r5, r9, r10);
+    const auto v14 = v13 - x2;
+    put(team, a.p9, t, select(b11, v12 * min_(v12 * v14, v12 * clamp_(v14, -x3, x4)), 0.0f));
+    put(team, a.p0, t, v13);
+    put(team, a.p10, t, r9);
+    put(team, a.p11, t, r10);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p15, a.p16, a.p17}, first, count, a.p7, a.p12, a.p13, a.p14);

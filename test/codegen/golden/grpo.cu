@@ -47,34 +47,35 @@ struct K0 {
     const auto x5 = float(a.c1);
     const auto x6 = float(a.c2);
     const auto r7 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f10 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m9 = fold_part<Max>(team, row);
+      const auto maxima = values(m9.v[0]);
       const auto m8 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r10 = f9.v[0];  // max over the row
-    const auto r11 = f9.v[1];  // sum over the row
-    const auto v12 = logprob_(r7, r10, r11);
-    const auto v13 = x2 - v12;
-    const auto v14 = exp_(v13);
-    const auto v15 = exp_(v12 - x3);
-    const auto v16 = v15 * x4;
-    const auto v17 = clamp_(v15, x5, x6) * x4;
-    const auto v18 = select(x0 != 0.0f, x0 * ((x1 * ((v14 - v13) - 1.0f)) - min_(v16, v17)), 0.0f);
-    put(team, a.p8, t, v18);
-    put(team, a.p9, t, v12);
-    flag_non_finite(a.p3, 1, t, v18);
-    const auto v19 = chain_(x0, x1);
-    const auto v20 = chain_(select(v16 == v17, -(x0 * 0.5f), -x0), x4);
-    const auto v21 = select((v15 >= x5) & (v15 <= x6), select(v17 > v16, 0.0f, v20), 0.0f) + select(v16 > v17, 0.0f, v20);
-    const auto v22 = (v19 - chain_(v19, v14)) + chain_(v21, v15);
-    const auto v23 = 1.0f / r11;
-    const auto v24 = -v22 * v23;
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v22 == 0.0f),
-                   [&](auto e) { return v24 * e; },
-                   [&](auto e) { return v22 * (1.0f - (e * v23)); },
-                   derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r10); }));
+    const auto r11 = f10.v[0];  // max over the row
+    const auto r12 = f10.v[1];  // sum over the row
+    const auto v13 = logprob_(r7, r11, r12);
+    const auto v14 = x2 - v13;
+    const auto v15 = exp_(v14);
+    const auto v16 = exp_(v13 - x3);
+    const auto v17 = v16 * x4;
+    const auto v18 = clamp_(v16, x5, x6) * x4;
+    const auto v19 = select(x0 != 0.0f, x0 * ((x1 * ((v15 - v14) - 1.0f)) - min_(v17, v18)), 0.0f);
+    put(team, a.p8, t, v19);
+    put(team, a.p9, t, v13);
+    flag_non_finite(a.p3, 1, t, v19);
+    const auto v20 = chain_(x0, x1);
+    const auto v21 = chain_(select(v17 == v18, -(x0 * 0.5f), -x0), x4);
+    const auto v22 = select((v16 >= x5) & (v16 <= x6), select(v18 > v17, 0.0f, v21), 0.0f) + select(v17 > v18, 0.0f, v21);
+    const auto v23 = (v20 - chain_(v20, v15)) + chain_(v22, v16);
+    const auto v24 = 1.0f / r12;
+    const auto v25 = -v23 * v24;
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
+                   [&](auto e) { return v25 * e; },
+                   [&](auto e) { return v23 * (1.0f - (e * v24)); },
+                   derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r11); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p8, a.p10, a.p11, a.p12);

@@ -39,27 +39,28 @@ struct K0 {
     const auto x1 = load(a.p4, t);
     const auto x2 = load(a.p5, t);
     const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f6 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m5 = fold_part<Max>(team, row);
+      const auto maxima = values(m5.v[0]);
       const auto m4 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m4); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r6 = f5.v[0];  // max over the row
-    const auto r7 = f5.v[1];  // sum over the row
-    const auto v8 = logprob_(r3, r6, r7);
-    const auto v9 = exp_(v8 - x1);
-    const auto v10 = select(x0 != 0.0f, -(x0 * (v9 * x2)), 0.0f);
-    put(team, a.p7, t, v10);
-    put(team, a.p8, t, v8);
-    flag_non_finite(a.p3, 1, t, v10);
-    const auto v11 = chain_(-chain_(x0, x2), v9);
-    const auto v12 = 1.0f / r7;
-    const auto v13 = -v11 * v12;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v11 == 0.0f),
-                   [&](auto e) { return v13 * e; },
-                   [&](auto e) { return v11 * (1.0f - (e * v12)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r6); }));
+    const auto r7 = f6.v[0];  // max over the row
+    const auto r8 = f6.v[1];  // sum over the row
+    const auto v9 = logprob_(r3, r7, r8);
+    const auto v10 = exp_(v9 - x1);
+    const auto v11 = select(x0 != 0.0f, -(x0 * (v10 * x2)), 0.0f);
+    put(team, a.p7, t, v11);
+    put(team, a.p8, t, v9);
+    flag_non_finite(a.p3, 1, t, v11);
+    const auto v12 = chain_(-chain_(x0, x2), v10);
+    const auto v13 = 1.0f / r8;
+    const auto v14 = -v12 * v13;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v12 == 0.0f),
+                   [&](auto e) { return v14 * e; },
+                   [&](auto e) { return v12 * (1.0f - (e * v13)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r7); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

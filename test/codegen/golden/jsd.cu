@@ -41,83 +41,85 @@ struct K0 {
     const auto x1 = float(a.c0);
     const auto x2 = float(a.c1);
     const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto v7 = 1.0f / x2;
-    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max, Max, Max>(team, [&](auto z, auto z1) { return values(z1 * v7, z * v7, z); }, row, row1);
+    const auto v8 = 1.0f / x2;
+    const auto f15 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
+      const auto m7 = fold_part<Max>(team, row1);
+      const auto m9 = fold_part<Max>(team, row);
+      const auto maxima = values(scaled_max(team, m7, v8, row1), scaled_max(team, m9, v8, row), m9.v[0]);
       const auto m4 = base_(team, maxima.v[0]);
       const auto m5 = base_(team, maxima.v[1]);
       const auto m6 = base_(team, maxima.v[2]);
       const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
-        const auto v8 = exp_from_(z1 * v7, m4);
-        const auto b9 = z != -LOSSC_INFINITY;
-        const auto v10 = (z1 * v7) - m4;
-        const auto v11 = exp_from_(z * v7, m5);
-        const auto v12 = (z * v7) - m5;
-        return values(v8, select(b9, chain_(v8, v10), 0.0f), select(b9, v8, 0.0f), v11, select(b9, chain_(v11, v12), 0.0f), select(b9, v11, 0.0f), exp_from_(z, m6));
+        const auto v10 = exp_from_(z1 * v8, m4);
+        const auto b11 = z != -LOSSC_INFINITY;
+        const auto v12 = (z1 * v8) - m4;
+        const auto v13 = exp_from_(z * v8, m5);
+        const auto v14 = (z * v8) - m5;
+        return values(v10, select(b11, chain_(v10, v12), 0.0f), select(b11, v10, 0.0f), v13, select(b11, chain_(v13, v14), 0.0f), select(b11, v13, 0.0f), exp_from_(z, m6));
       }, row, row1);
       return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Scaled<1>, Shifted<1, 1, 5>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
-    const auto r14 = f13.v[0];  // max over the row
-    const auto r15 = f13.v[1];  // max over the row
-    const auto r16 = f13.v[2];  // max over the row
-    const auto r17 = f13.v[3];  // sum over the row
-    const auto r18 = f13.v[4];  // sum over the row
-    const auto r19 = f13.v[5];  // sum over the row
-    const auto r20 = f13.v[6];  // sum over the row
-    const auto r21 = f13.v[7];  // sum over the row
-    const auto r22 = f13.v[8];  // sum over the row
-    const auto r23 = f13.v[9];  // sum over the row
-    const auto v26 = 1.0f / r17;
-    const auto v27 = 1.0f - x1;
-    const auto v29 = 1.0f / r20;
-    const auto f33 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto r16 = f15.v[0];  // max over the row
+    const auto r17 = f15.v[1];  // max over the row
+    const auto r18 = f15.v[2];  // max over the row
+    const auto r19 = f15.v[3];  // sum over the row
+    const auto r20 = f15.v[4];  // sum over the row
+    const auto r21 = f15.v[5];  // sum over the row
+    const auto r22 = f15.v[6];  // sum over the row
+    const auto r23 = f15.v[7];  // sum over the row
+    const auto r24 = f15.v[8];  // sum over the row
+    const auto r25 = f15.v[9];  // sum over the row
+    const auto v28 = 1.0f / r19;
+    const auto v29 = 1.0f - x1;
+    const auto v31 = 1.0f / r22;
+    const auto f35 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
       return fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
-        const auto b24 = z != -LOSSC_INFINITY;
-        const auto v25 = exp_from_(z1 * v7, r14);
-        const auto v28 = exp_from_(z * v7, r15);
-        const auto v30 = absorb_(x1, v25 * v26) + absorb_(v27, v28 * v29);
-        const auto v31 = log_(v30);
-        const auto v32 = 1.0f / v30;
-        return values(select(b24, absorb_(v25, v31), 0.0f), select(b24, absorb_(v28, v31), 0.0f), select(b24, absorb_(v28, absorb_(v28, v32)), 0.0f), select(b24, absorb_(v28, absorb_(v25, v32)), 0.0f));
+        const auto b26 = z != -LOSSC_INFINITY;
+        const auto v27 = exp_from_(z1 * v8, r16);
+        const auto v30 = exp_from_(z * v8, r17);
+        const auto v32 = absorb_(x1, v27 * v28) + absorb_(v29, v30 * v31);
+        const auto v33 = log_(v32);
+        const auto v34 = 1.0f / v32;
+        return values(select(b26, absorb_(v27, v33), 0.0f), select(b26, absorb_(v30, v33), 0.0f), select(b26, absorb_(v30, absorb_(v30, v34)), 0.0f), select(b26, absorb_(v30, absorb_(v27, v34)), 0.0f));
       }, row, row1);
     });
-    const auto r34 = f33.v[0];  // sum over the row
-    const auto r35 = f33.v[1];  // sum over the row
-    const auto r36 = f33.v[2];  // sum over the row
-    const auto r37 = f33.v[3];  // sum over the row
-    const auto v38 = (absorb_(v26, r18) - absorb_(r19, absorb_(v26, log_(r17)))) - absorb_(v26, r34);
-    const auto v39 = log_(r20);
-    const auto v40 = (absorb_(v29, r21) - absorb_(r22, absorb_(v29, v39))) - absorb_(v29, r35);
-    const auto v41 = select(x0 != 0.0f, x0 * ((x1 * v38) + (v27 * v40)), 0.0f);
-    put(team, a.p5, t, v41);
-    put(team, a.p6, t, logprob_(r3, r16, r23));
-    flag_non_finite(a.p4, 1, t, v41);
-    const auto v42 = chain_(x0, v27);
-    const auto v43 = absorb_(v42, v29);
-    const auto v44 = absorb_(r22, v43);
-    const auto v45 = chain_(x0, x1);
-    const auto v46 = (absorb_(v43, r21) - absorb_(r22, absorb_(v29, absorb_(v42, v39)))) - absorb_(v43, r35);
-    const auto v47 = (v46 - absorb_(absorb_(v29, absorb_(v27, v43)), r36)) - absorb_(absorb_(v29, absorb_(v27, absorb_(v45, v26))), r37);
-    const auto v48 = v43 + (-absorb_(v44, v29));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v42 == 0.0f) & (v44 == 0.0f) & (absorb_(v27, v42) == 0.0f) & (absorb_(v27, v45) == 0.0f) & (v47 == 0.0f)),
+    const auto r36 = f35.v[0];  // sum over the row
+    const auto r37 = f35.v[1];  // sum over the row
+    const auto r38 = f35.v[2];  // sum over the row
+    const auto r39 = f35.v[3];  // sum over the row
+    const auto v40 = (absorb_(v28, r20) - absorb_(r21, absorb_(v28, log_(r19)))) - absorb_(v28, r36);
+    const auto v41 = log_(r22);
+    const auto v42 = (absorb_(v31, r23) - absorb_(r24, absorb_(v31, v41))) - absorb_(v31, r37);
+    const auto v43 = select(x0 != 0.0f, x0 * ((x1 * v40) + (v29 * v42)), 0.0f);
+    put(team, a.p5, t, v43);
+    put(team, a.p6, t, logprob_(r3, r18, r25));
+    flag_non_finite(a.p4, 1, t, v43);
+    const auto v44 = chain_(x0, v29);
+    const auto v45 = absorb_(v44, v31);
+    const auto v46 = absorb_(r24, v45);
+    const auto v47 = chain_(x0, x1);
+    const auto v48 = (absorb_(v45, r23) - absorb_(r24, absorb_(v31, absorb_(v44, v41)))) - absorb_(v45, r37);
+    const auto v49 = (v48 - absorb_(absorb_(v31, absorb_(v29, v45)), r38)) - absorb_(absorb_(v31, absorb_(v29, absorb_(v47, v28))), r39);
+    const auto v50 = v45 + (-absorb_(v46, v31));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v44 == 0.0f) & (v46 == 0.0f) & (absorb_(v29, v44) == 0.0f) & (absorb_(v29, v47) == 0.0f) & (v49 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v49 = exp_from_(z * v7, r15);
-                     const auto v50 = v49 * v29;
-                     const auto v51 = (z * v7) - r15;
-                     const auto v52 = exp_from_(z1 * v7, r14) * v26;
-                     const auto v53 = absorb_(x1, v52) + absorb_(v27, v50);
-                     const auto v54 = absorb_(v27, chain_((-absorb_(v42, v50)) - absorb_(v45, v52), 1.0f / v53));
-                     const auto v55 = chain_(v48, v49) + absorb_(v50, (absorb_(v42, (v51 - v39) - log_(v53)) + v54) - v47);
-                     return chain_(v55, v7);
+                     const auto v51 = exp_from_(z * v8, r17);
+                     const auto v52 = v51 * v31;
+                     const auto v53 = (z * v8) - r17;
+                     const auto v54 = exp_from_(z1 * v8, r16) * v28;
+                     const auto v55 = absorb_(x1, v54) + absorb_(v29, v52);
+                     const auto v56 = absorb_(v29, chain_((-absorb_(v44, v52)) - absorb_(v47, v54), 1.0f / v55));
+                     const auto v57 = chain_(v50, v51) + absorb_(v52, (absorb_(v44, (v53 - v41) - log_(v55)) + v56) - v49);
+                     return chain_(v57, v8);
                    },
                    [&](auto z, auto z1) {
-                     const auto v56 = exp_from_(z * v7, r15) * v29;
-                     const auto v57 = absorb_(v42, v56);
-                     const auto v58 = (z * v7) - r15;
-                     const auto v59 = exp_from_(z1 * v7, r14) * v26;
-                     const auto v60 = absorb_(x1, v59) + absorb_(v27, v56);
-                     const auto v61 = absorb_(v42, (v58 - v39) - log_(v60)) + absorb_(v27, chain_(-v57 - absorb_(v45, v59), 1.0f / v60));
-                     return chain_((v57 - absorb_(v44, v56)) + absorb_(v56, v61 - v47), v7);
+                     const auto v58 = exp_from_(z * v8, r17) * v31;
+                     const auto v59 = absorb_(v44, v58);
+                     const auto v60 = (z * v8) - r17;
+                     const auto v61 = exp_from_(z1 * v8, r16) * v28;
+                     const auto v62 = absorb_(x1, v61) + absorb_(v29, v58);
+                     const auto v63 = absorb_(v44, (v60 - v41) - log_(v62)) + absorb_(v29, chain_(-v59 - absorb_(v47, v61), 1.0f / v62));
+                     return chain_((v59 - absorb_(v46, v58)) + absorb_(v58, v63 - v49), v8);
                    },
                    row, row1);
   }

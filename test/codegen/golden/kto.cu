@@ -45,21 +45,22 @@ struct K0 {
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m4 = fold_part<Max>(team, row);
+      const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r5 = f4.v[0];  // max over the row
-    const auto r6 = f4.v[1];  // sum over the row
-    const auto b7 = x0 != 0.0f;
-    put(team, a.p5, t, select(b7, 1.0f, 0.0f));
-    const auto v8 = logprob_(r2, r5, r6);
-    put(team, a.p6, t, select(b7, v8 - x1, 0.0f));
-    put(team, a.p7, t, v8);
-    put(team, a.p8, t, r5);
-    put(team, a.p9, t, r6);
+    const auto r6 = f5.v[0];  // max over the row
+    const auto r7 = f5.v[1];  // sum over the row
+    const auto b8 = x0 != 0.0f;
+    put(team, a.p5, t, select(b8, 1.0f, 0.0f));
+    const auto v9 = logprob_(r2, r6, r7);
+    put(team, a.p6, t, select(b8, v9 - x1, 0.0f));
+    put(team, a.p7, t, v9);
+    put(team, a.p8, t, r6);
+    put(team, a.p9, t, r7);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Runs{a.sequences, a.p13, a.p14, a.p15}, first, count, a.p5, a.p10, a.p11, a.p12);

@@ -45,36 +45,37 @@ struct K0 {
     const auto x4 = float(a.c1);
     const auto x5 = float(a.c2);
     const auto r6 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m8 = fold_part<Max>(team, row);
+      const auto maxima = values(m8.v[0]);
       const auto m7 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m7); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r9 = f8.v[0];  // max over the row
-    const auto r10 = f8.v[1];  // sum over the row
-    const auto b11 = x1 < 0.0f;
-    const auto v12 = logprob_(r6, r9, r10);
-    const auto v13 = exp_(v12 - x2);
-    const auto v14 = v13 * x1;
-    const auto v15 = clamp_(v13, x3, x4) * x1;
-    const auto v16 = -min_(v14, v15);
-    const auto v17 = -x5 * x1;
-    const auto v18 = select(x0 != 0.0f, x0 * select(b11, min_(v16, v17), v16), 0.0f);
-    put(team, a.p7, t, v18);
-    put(team, a.p8, t, v12);
-    flag_non_finite(a.p3, 1, t, v18);
-    const auto v19 = select(b11, x0, 0.0f);
-    const auto v20 = select(b11, 0.0f, x0) + select(v16 > v17, 0.0f, select(v16 == v17, v19 * 0.5f, v19));
-    const auto v21 = chain_(select(v14 == v15, -(v20 * 0.5f), -v20), x1);
-    const auto v22 = select((v13 >= x3) & (v13 <= x4), select(v15 > v14, 0.0f, v21), 0.0f) + select(v14 > v15, 0.0f, v21);
-    const auto v23 = chain_(v22, v13);
-    const auto v24 = 1.0f / r10;
-    const auto v25 = -v23 * v24;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
-                   [&](auto e) { return v25 * e; },
-                   [&](auto e) { return v23 * (1.0f - (e * v24)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r9); }));
+    const auto r10 = f9.v[0];  // max over the row
+    const auto r11 = f9.v[1];  // sum over the row
+    const auto b12 = x1 < 0.0f;
+    const auto v13 = logprob_(r6, r10, r11);
+    const auto v14 = exp_(v13 - x2);
+    const auto v15 = v14 * x1;
+    const auto v16 = clamp_(v14, x3, x4) * x1;
+    const auto v17 = -min_(v15, v16);
+    const auto v18 = -x5 * x1;
+    const auto v19 = select(x0 != 0.0f, x0 * select(b12, min_(v17, v18), v17), 0.0f);
+    put(team, a.p7, t, v19);
+    put(team, a.p8, t, v13);
+    flag_non_finite(a.p3, 1, t, v19);
+    const auto v20 = select(b12, x0, 0.0f);
+    const auto v21 = select(b12, 0.0f, x0) + select(v17 > v18, 0.0f, select(v17 == v18, v20 * 0.5f, v20));
+    const auto v22 = chain_(select(v15 == v16, -(v21 * 0.5f), -v21), x1);
+    const auto v23 = select((v14 >= x3) & (v14 <= x4), select(v16 > v15, 0.0f, v22), 0.0f) + select(v15 > v16, 0.0f, v22);
+    const auto v24 = chain_(v23, v14);
+    const auto v25 = 1.0f / r11;
+    const auto v26 = -v24 * v25;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v24 == 0.0f),
+                   [&](auto e) { return v26 * e; },
+                   [&](auto e) { return v24 * (1.0f - (e * v25)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r10); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

@@ -45,51 +45,52 @@ struct K0 {
     const auto x4 = float(a.c1);
     const auto x5 = float(a.c2);
     const auto r6 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f10 = when(reads, values(0.0f, 1.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f11 = when(reads, values(0.0f, 1.0f, 1.0f), [&] {
+      const auto m8 = fold_part<Max>(team, row);
+      const auto maxima = values(m8.v[0]);
       const auto m7 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
-        const auto v8 = exp_from_(z, m7);
-        const auto v9 = z - m7;
-        return values(v8, chain_(v8, v9));
+        const auto v9 = exp_from_(z, m7);
+        const auto v10 = z - m7;
+        return values(v9, chain_(v9, v10));
       }, row);
       return meet<Scaled<0>, Shifted<0, 0, 0>>(team, maxima, sums);
     });
-    const auto r11 = f10.v[0];  // max over the row
-    const auto r12 = f10.v[1];  // sum over the row
-    const auto r13 = f10.v[2];  // sum over the row
-    const auto v14 = logprob_(r6, r11, r12);
-    const auto v15 = exp_(v14 - x1);
-    const auto v16 = v15 * x2;
-    const auto v17 = clamp_(v15, x3, x4) * x2;
-    const auto v18 = 1.0f / r12;
-    const auto v19 = log_(r12);
-    const auto v20 = (-min_(v16, v17)) - (x5 * (absorb_(r12, absorb_(v18, v19)) - absorb_(v18, r13)));
-    const auto v21 = select(x0 != 0.0f, x0 * v20, 0.0f);
-    put(team, a.p6, t, v21);
-    put(team, a.p7, t, v14);
-    flag_non_finite(a.p3, 1, t, v21);
-    const auto v22 = -x0;
-    const auto v23 = chain_(v22, x5);
-    const auto v24 = absorb_(v23, v18);
-    const auto v25 = absorb_(r12, v24);
-    const auto v26 = absorb_(r12, absorb_(v18, absorb_(v23, v19))) - absorb_(r13, v24);
-    const auto v27 = chain_(select(v16 == v17, -(x0 * 0.5f), v22), x2);
-    const auto v28 = select((v15 >= x3) & (v15 <= x4), select(v17 > v16, 0.0f, v27), 0.0f) + select(v16 > v17, 0.0f, v27);
-    const auto v29 = chain_(v28, v15);
-    const auto v30 = ((absorb_(v25, v18) + -v24) + absorb_(v18, (-absorb_(v23, -v19)) + -v26)) + chain_(-v29, v18);
-    const auto v32 = absorb_(v18, -v23);
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, (v25 == 0.0f) & (v23 == 0.0f) & (v26 == 0.0f) & (v29 == 0.0f)),
+    const auto r12 = f11.v[0];  // max over the row
+    const auto r13 = f11.v[1];  // sum over the row
+    const auto r14 = f11.v[2];  // sum over the row
+    const auto v15 = logprob_(r6, r12, r13);
+    const auto v16 = exp_(v15 - x1);
+    const auto v17 = v16 * x2;
+    const auto v18 = clamp_(v16, x3, x4) * x2;
+    const auto v19 = 1.0f / r13;
+    const auto v20 = log_(r13);
+    const auto v21 = (-min_(v17, v18)) - (x5 * (absorb_(r13, absorb_(v19, v20)) - absorb_(v19, r14)));
+    const auto v22 = select(x0 != 0.0f, x0 * v21, 0.0f);
+    put(team, a.p6, t, v22);
+    put(team, a.p7, t, v15);
+    flag_non_finite(a.p3, 1, t, v22);
+    const auto v23 = -x0;
+    const auto v24 = chain_(v23, x5);
+    const auto v25 = absorb_(v24, v19);
+    const auto v26 = absorb_(r13, v25);
+    const auto v27 = absorb_(r13, absorb_(v19, absorb_(v24, v20))) - absorb_(r14, v25);
+    const auto v28 = chain_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
+    const auto v29 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v28), 0.0f) + select(v17 > v18, 0.0f, v28);
+    const auto v30 = chain_(v29, v16);
+    const auto v31 = ((absorb_(v26, v19) + -v25) + absorb_(v19, (-absorb_(v24, -v20)) + -v27)) + chain_(-v30, v19);
+    const auto v33 = absorb_(v19, -v24);
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, (v26 == 0.0f) & (v24 == 0.0f) & (v27 == 0.0f) & (v30 == 0.0f)),
                    [&](auto z) {
-                     const auto v31 = exp_from_(z, r11);
-                     const auto v33 = z - r11;
-                     return (v30 * v31) + (v32 * (v31 * v33));
+                     const auto v32 = exp_from_(z, r12);
+                     const auto v34 = z - r12;
+                     return (v31 * v32) + (v33 * (v32 * v34));
                    },
                    [&](auto z) {
-                     const auto v34 = exp_from_(z, r11) * v18;
-                     const auto v35 = z - r11;
-                     const auto v36 = (absorb_(v25, v34) - absorb_(v23, v34)) + absorb_(v34, (-absorb_(v23, v35 - v19)) - v26);
-                     return v36 + chain_(v29, 1.0f - v34);
+                     const auto v35 = exp_from_(z, r12) * v19;
+                     const auto v36 = z - r12;
+                     const auto v37 = (absorb_(v26, v35) - absorb_(v24, v35)) + absorb_(v35, (-absorb_(v24, v36 - v20)) - v27);
+                     return v37 + chain_(v30, 1.0f - v35);
                    },
                    row);
   }

@@ -47,33 +47,34 @@ struct K0 {
     const auto x5 = float(a.c1);
     const auto x6 = float(a.c2);
     const auto r7 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f10 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m9 = fold_part<Max>(team, row);
+      const auto maxima = values(m9.v[0]);
       const auto m8 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r10 = f9.v[0];  // max over the row
-    const auto r11 = f9.v[1];  // sum over the row
-    const auto v12 = min_(exp_(x1 - x2), x3);
-    const auto v13 = logprob_(r7, r10, r11);
-    const auto v14 = exp_(v13 - x1);
-    const auto v15 = v14 * x4;
-    const auto v16 = clamp_(v14, x5, x6) * x4;
-    const auto v17 = select(x0 != 0.0f, -(x0 * (v12 * min_(v15, v16))), 0.0f);
-    put(team, a.p8, t, v17);
-    put(team, a.p9, t, v13);
-    flag_non_finite(a.p3, 1, t, v17);
-    const auto v18 = chain_(-x0, v12);
-    const auto v19 = chain_(select(v15 == v16, v18 * 0.5f, v18), x4);
-    const auto v20 = select((v14 >= x5) & (v14 <= x6), select(v16 > v15, 0.0f, v19), 0.0f) + select(v15 > v16, 0.0f, v19);
-    const auto v21 = chain_(v20, v14);
-    const auto v22 = 1.0f / r11;
-    const auto v23 = -v21 * v22;
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v21 == 0.0f),
-                   [&](auto e) { return v23 * e; },
-                   [&](auto e) { return v21 * (1.0f - (e * v22)); },
-                   derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r10); }));
+    const auto r11 = f10.v[0];  // max over the row
+    const auto r12 = f10.v[1];  // sum over the row
+    const auto v13 = min_(exp_(x1 - x2), x3);
+    const auto v14 = logprob_(r7, r11, r12);
+    const auto v15 = exp_(v14 - x1);
+    const auto v16 = v15 * x4;
+    const auto v17 = clamp_(v15, x5, x6) * x4;
+    const auto v18 = select(x0 != 0.0f, -(x0 * (v13 * min_(v16, v17))), 0.0f);
+    put(team, a.p8, t, v18);
+    put(team, a.p9, t, v14);
+    flag_non_finite(a.p3, 1, t, v18);
+    const auto v19 = chain_(-x0, v13);
+    const auto v20 = chain_(select(v16 == v17, v19 * 0.5f, v19), x4);
+    const auto v21 = select((v15 >= x5) & (v15 <= x6), select(v17 > v16, 0.0f, v20), 0.0f) + select(v16 > v17, 0.0f, v20);
+    const auto v22 = chain_(v21, v15);
+    const auto v23 = 1.0f / r12;
+    const auto v24 = -v22 * v23;
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v22 == 0.0f),
+                   [&](auto e) { return v24 * e; },
+                   [&](auto e) { return v22 * (1.0f - (e * v23)); },
+                   derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r11); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p8, a.p10, a.p11, a.p12);

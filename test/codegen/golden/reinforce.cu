@@ -37,26 +37,27 @@ struct K0 {
     const auto target = load_target(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m4 = fold_part<Max>(team, row);
+      const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p5, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r5 = f4.v[0];  // max over the row
-    const auto r6 = f4.v[1];  // sum over the row
-    const auto v7 = logprob_(r2, r5, r6);
-    const auto v8 = select(x0 != 0.0f, -(x0 * (x1 * v7)), 0.0f);
-    put(team, a.p6, t, v8);
-    put(team, a.p7, t, v7);
-    flag_non_finite(a.p3, 1, t, v8);
-    const auto v9 = chain_(-x0, x1);
-    const auto v10 = 1.0f / r6;
-    const auto v11 = -v9 * v10;
-    store_gradient(team, a.p5, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
-                   [&](auto e) { return v11 * e; },
-                   [&](auto e) { return v9 * (1.0f - (e * v10)); },
-                   derived(a.p5, place, row, [&](auto z) { return exp_from_(z, r5); }));
+    const auto r6 = f5.v[0];  // max over the row
+    const auto r7 = f5.v[1];  // sum over the row
+    const auto v8 = logprob_(r2, r6, r7);
+    const auto v9 = select(x0 != 0.0f, -(x0 * (x1 * v8)), 0.0f);
+    put(team, a.p6, t, v9);
+    put(team, a.p7, t, v8);
+    flag_non_finite(a.p3, 1, t, v9);
+    const auto v10 = chain_(-x0, x1);
+    const auto v11 = 1.0f / r7;
+    const auto v12 = -v10 * v11;
+    store_gradient(team, a.p5, place, t, a.vocab, target, a.p3, either(!reads, v10 == 0.0f),
+                   [&](auto e) { return v12 * e; },
+                   [&](auto e) { return v10 * (1.0f - (e * v11)); },
+                   derived(a.p5, place, row, [&](auto z) { return exp_from_(z, r6); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p8, a.p9, a.p10);

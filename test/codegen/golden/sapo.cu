@@ -43,31 +43,32 @@ struct K0 {
     const auto x3 = float(a.c1);
     const auto x4 = load(a.p5, t);
     const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f7 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m7 = fold_part<Max>(team, row);
+      const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r8 = f7.v[0];  // max over the row
-    const auto r9 = f7.v[1];  // sum over the row
-    const auto v10 = select(x1 > 0.0f, x2, x3);
-    const auto v11 = 4.0f / v10;
-    const auto v12 = logprob_(r5, r8, r9);
-    const auto v13 = exp_(v12 - x4);
-    const auto v14 = v10 * (v13 - 1.0f);
-    const auto v15 = sigmoid_(v14);
-    const auto v16 = select(x0 != 0.0f, -(x0 * ((v11 * v15) * x1)), 0.0f);
-    put(team, a.p7, t, v16);
-    put(team, a.p8, t, v12);
-    flag_non_finite(a.p3, 1, t, v16);
-    const auto v17 = chain_(chain_(chain_(chain_(-chain_(x0, x1), v11), v15 * sigmoid_(-v14)), v10), v13);
-    const auto v18 = 1.0f / r9;
-    const auto v19 = -v17 * v18;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v17 == 0.0f),
-                   [&](auto e) { return v19 * e; },
-                   [&](auto e) { return v17 * (1.0f - (e * v18)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r8); }));
+    const auto r9 = f8.v[0];  // max over the row
+    const auto r10 = f8.v[1];  // sum over the row
+    const auto v11 = select(x1 > 0.0f, x2, x3);
+    const auto v12 = 4.0f / v11;
+    const auto v13 = logprob_(r5, r9, r10);
+    const auto v14 = exp_(v13 - x4);
+    const auto v15 = v11 * (v14 - 1.0f);
+    const auto v16 = sigmoid_(v15);
+    const auto v17 = select(x0 != 0.0f, -(x0 * ((v12 * v16) * x1)), 0.0f);
+    put(team, a.p7, t, v17);
+    put(team, a.p8, t, v13);
+    flag_non_finite(a.p3, 1, t, v17);
+    const auto v18 = chain_(chain_(chain_(chain_(-chain_(x0, x1), v12), v16 * sigmoid_(-v15)), v11), v14);
+    const auto v19 = 1.0f / r10;
+    const auto v20 = -v18 * v19;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v18 == 0.0f),
+                   [&](auto e) { return v20 * e; },
+                   [&](auto e) { return v18 * (1.0f - (e * v19)); },
+                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r9); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

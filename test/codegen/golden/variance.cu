@@ -40,21 +40,22 @@ struct K0 {
     const auto row = open(team, reads, a.p2, place, a.vocab);
     const auto target = load_target(a.p3, t, a.vocab, a.p4);
     const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
-    const auto f3 = when(reads, values(0.0f, 1.0f), [&] {
-      const auto maxima = fold_part<Max>(team, row);
+    const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
+      const auto m3 = fold_part<Max>(team, row);
+      const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
-    const auto r4 = f3.v[0];  // max over the row
-    const auto r5 = f3.v[1];  // sum over the row
-    const auto b6 = x0 != 0.0f;
-    put(team, a.p5, t, select(b6, 1.0f, 0.0f));
-    const auto v7 = logprob_(r1, r4, r5);
-    put(team, a.p6, t, select(b6, v7, 0.0f));
-    put(team, a.p0, t, v7);
-    put(team, a.p7, t, r4);
-    put(team, a.p8, t, r5);
+    const auto r5 = f4.v[0];  // max over the row
+    const auto r6 = f4.v[1];  // sum over the row
+    const auto b7 = x0 != 0.0f;
+    put(team, a.p5, t, select(b7, 1.0f, 0.0f));
+    const auto v8 = logprob_(r1, r5, r6);
+    put(team, a.p6, t, select(b7, v8, 0.0f));
+    put(team, a.p0, t, v8);
+    put(team, a.p7, t, r5);
+    put(team, a.p8, t, r6);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p9, a.p10, a.p11);

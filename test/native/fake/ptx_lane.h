@@ -424,6 +424,11 @@ struct Lane {
   PTX_SETP(num, a == a && b == b)
   PTX_SETP(nan, a != a || b != b)
 #undef PTX_SETP
+  /// Of two halves in a word: all bits of one for which it holds.
+  template <class R, class T, class D, class A, class B> void op_set_neu(D& to, A a, B b) {
+    using H = HalfOf<T>;
+    put(to, R{wide(low<H>(a)) != wide(low<H>(b)) ? 0xffffu : 0} | R{wide(high<H>(a)) != wide(high<H>(b)) ? 0xffff0000u : 0});
+  }
 };
 
 }  // namespace ptx
