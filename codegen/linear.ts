@@ -4,7 +4,7 @@
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { oncePerNode } from "../dsl/graph.js";
-import { absorb, div, neg, ONE, where } from "../dsl/ops/index.js";
+import { absorb, add, div, neg, ONE, sub, where } from "../dsl/ops/index.js";
 import { entryAtTarget } from "./lower.js";
 import { isMaximum } from "./ranks.js";
 
@@ -24,11 +24,11 @@ const termsOf = oncePerNode((x): readonly Term[] => {
   const [a, b, c] = x.operands as [Expression, Expression, Expression];
   switch (x.op) {
     case "add":
-      return few([...termsOf(a), ...termsOf(b)], whole);
+      return few(together([...termsOf(a), ...termsOf(b)]), whole);
     case "sub":
       // z − max is small where z is large: taken apart it would lose what it is for.
       if (isMaximum(b)) return whole;
-      return few([...termsOf(a), ...termsOf(b).map(negated)], whole);
+      return few(together([...termsOf(a), ...termsOf(b).map(negated)]), whole);
     case "neg":
       return termsOf(a).map(negated);
     case "div":
@@ -55,6 +55,29 @@ const termsOf = oncePerNode((x): readonly Term[] => {
 function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
   return terms.length <= MANY ? terms : whole;
 }
+
+/** How many folds deep it is: what is folded of it can be told no earlier. */
+const depth = oncePerNode((x): number => Math.max(0, ...x.operands.map(depth)) + Number(x.op === "fold"));
+
+/** Terms whose factors are the same but for the sign as one: every sum over the row costs. What is no such sum, or is known elsewhere as Σ1 is, stays apart. */
+function together(terms: readonly Term[]): Term[] {
+  const result: Term[] = [];
+  for (const term of terms) {
+    const { factor, row } = term;
+    const minus = neg(factor);
+    const i =
+      row === ONE
+        ? -1
+        : result.findIndex((other) => joins(other.row, row) && (other.factor === factor || other.factor === minus));
+    const before = result[i];
+    if (before) result[i] = { ...before, row: (before.factor === factor ? add : sub)(before.row, row) };
+    else result.push(term);
+  }
+  return result;
+}
+
+const stands = (row: Expression) => row === ONE || targetEntry(row) !== null;
+const joins = (a: Expression, b: Expression) => !stands(a) && !stands(b) && depth(a) === depth(b);
 
 const negated = (term: Term): Term => ({ ...term, factor: neg(term.factor) });
 

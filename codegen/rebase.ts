@@ -32,7 +32,8 @@ export function rebased(first: readonly Expression[], second: readonly Expressio
     }
     const sum = terms.findIndex((other) => other && !other.linear && other.key === term.key);
     if (sum < 0) return null;
-    rules.push(`Shifted<${max}, ${maxima.indexOf(term.linear.maximum)}, ${sum}>`);
+    const parts = term.linear.map(({ maximum, minus }) => `${minus ? "Minus" : "Plus"}<${maxima.indexOf(maximum)}>`);
+    rules.push(`Shifted<${[max, sum, ...parts].join(", ")}>`);
   }
   return { maxima, sums: second, rules };
 }
@@ -43,10 +44,15 @@ interface Distance {
   readonly maximum: Expression;
 }
 
-/** [mask] · e^(x - maximum) · [(y - maximum)] · others, which know no maximum. */
+/** One of the distances that a sum of them is made of. */
+interface Part extends Distance {
+  readonly minus: boolean;
+}
+
+/** [mask] · e^(x - maximum) · [a sum of distances] · others, which know no maximum. */
 interface Term {
   readonly exponential: Distance;
-  readonly linear: Distance | null;
+  readonly linear: readonly Part[] | null;
   /** The same for terms that differ in the linear factor alone. */
   readonly key: string;
 }
@@ -59,6 +65,14 @@ function termOf(operand: Expression, maxima: readonly Expression[], free: (x: Ex
   const distance = (x: Expression): Distance | null => {
     const [a, b] = x.operands as [Expression, Expression];
     return x.op === "sub" && maxima.includes(b) && free(a) ? { x: a, maximum: b } : null;
+  };
+  const partsOf = (x: Expression, minus: boolean): readonly Part[] | null => {
+    const own = distance(x);
+    if (own) return [{ ...own, minus }];
+    if (x.op !== "add" && x.op !== "sub") return null;
+    const [a, b] = x.operands as [Expression, Expression];
+    const [left, right] = [partsOf(a, minus), partsOf(b, x.op === "sub" ? !minus : minus)];
+    return left && right && [...left, ...right];
   };
   const masks: Expression[] = [];
   const factors: Expression[] = [];
@@ -75,14 +89,15 @@ function termOf(operand: Expression, maxima: readonly Expression[], free: (x: Ex
   };
   visit(operand);
   const exponentials = factors.filter((x) => x.op === "exp" && distance(x.operands[0] as Expression));
-  const linears = factors.filter((x) => distance(x));
-  const others = factors.filter((x) => !exponentials.includes(x) && !linears.includes(x));
-  if (factors.length > MANY || exponentials.length !== 1 || linears.length > 1 || !others.every(free)) return null;
+  const linears = factors.map((x) => partsOf(x, false));
+  const others = factors.filter((x, i) => !exponentials.includes(x) && !linears[i]);
+  const [linear, ...more] = linears.filter((parts) => parts !== null);
+  if (factors.length > MANY || exponentials.length !== 1 || more.length > 0 || !others.every(free)) return null;
   const [e] = exponentials as [Expression];
   const key = [...masks, e, ...others].map(({ id }) => id).sort((a, b) => a - b);
   return {
     exponential: distance(e.operands[0] as Expression) as Distance,
-    linear: linears[0] ? distance(linears[0]) : null,
+    linear: linear ?? null,
     key: key.join(),
   };
 }

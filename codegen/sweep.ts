@@ -117,9 +117,10 @@ export class SweepBody extends Body {
 
   /** The call that folds, in one loop over the row. */
   private foldCall(how: "fold" | "fold_part", folds: readonly Expression[], indent: string, options: LambdaOptions = {}): string {
-    const lambda = this.rows.lambda(folds.map(operandOf), options);
+    const summands = folds.every(({ attribute }) => attribute.kind === "sum");
+    const lambda = this.rows.lambda(folds.map(operandOf), { ...options, summands });
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
-    const map = lambda.text(`values(${lambda.texts.join(", ")})`, indent);
+    const map = lambda.text(`${summands ? "summands" : "values"}(${lambda.texts.join(", ")})`, indent);
     return `${how}<${kinds}>(team, ${map}, ${this.taken("derive", lambda, options, indent)})`;
   }
 

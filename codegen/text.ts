@@ -121,6 +121,52 @@ export class Printer {
     return text;
   }
 
+  /** The text of x as what a sum takes: a product, where conditions hold and what would make it 0 is not 0, is no branch and no product of its own there. */
+  summand(x: Expression): string {
+    const conditions: string[] = [];
+    let term = x;
+    while (this.isOpen(term) && term.op === "where" && constantValue(term.operands[2] as Expression) === 0) {
+      conditions.push(this.operand(term.operands[0] as Expression));
+      term = term.operands[1] as Expression;
+    }
+    const factors = this.isOpen(term) && term.dtype !== "bool" ? this.factors(term) : null;
+    if (!factors) {
+      const text = this.print(term);
+      return conditions.length > 0 ? `only_where(${conditions.join(" & ")}, ${text})` : text;
+    }
+    const texts = new Map(factors.of.map((y) => [y, factors.guards.includes(y) ? this.named(y) : this.print(y)]));
+    const all = [...conditions, ...factors.guards.map((y) => `(${texts.get(y)} != 0.0f)`)];
+    return `product_where(${all.length > 0 ? all.join(" & ") : "true"}, ${factors.of.map((y) => texts.get(y)).join(", ")})`;
+  }
+
+  /** Whether x is written here, and here alone. */
+  private isOpen(x: Expression): boolean {
+    return (this.uses.get(x) ?? 1) <= 1 && !this.stops(x) && constantValue(x) === undefined;
+  }
+
+  /** The two factors of a product, and those of them whose being 0 makes it 0 whatever the other is; null of what is no product. */
+  private factors(x: Expression): { readonly of: readonly Expression[]; readonly guards: readonly Expression[] } | null {
+    const [a, b] = x.operands as [Expression, Expression];
+    switch (x.op) {
+      case "mul":
+        return { of: [a, b], guards: [] };
+      case "chain":
+        return { of: [a, b], guards: this.row?.nonZero?.has(a) ? [] : [a] };
+      case "absorb": {
+        const exponential = [a, b].find((e) => isExponential(e) && holdsOwn(e, e === a ? b : a));
+        return { of: [a, b], guards: exponential ? [exponential] : [a, b] };
+      }
+      default:
+        return null;
+    }
+  }
+
+  /** The text of x, a name or a number. */
+  private named(x: Expression): string {
+    const text = this.print(x);
+    return /^-?[\w.]+$/.test(text) ? text : this.name(x, text);
+  }
+
   /** How x is written, and of what. */
   private form(x: Expression): { readonly form: (...operands: string[]) => string; readonly of: readonly Expression[] } {
     const row = opRow(x.op);
@@ -128,11 +174,9 @@ export class Printer {
     const [a] = x.operands as [Expression];
     // The distance from its maximum is never a number of its own.
     if (this.row && isExponential(x)) return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
-    // Beside its own exponential a distance of 0 need not absorb: the exponential is 1.
-    const exponential = this.row && x.op === "absorb" ? x.operands.find(isExponential) : undefined;
-    const [distance] = exponential?.operands ?? [];
-    if (exponential && distance && x.operands.includes(distance))
-      return { form: (e, d) => `chain_(${e}, ${d})`, of: [exponential, distance] };
+    const [first, second] = x.op === "absorb" ? (this.factors(x)?.guards ?? []) : [];
+    if (this.row && first && !second)
+      return { form: (e, d) => `chain_(${e}, ${d})`, of: [first, x.operands.find((y) => y !== first) as Expression] };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }
@@ -157,6 +201,12 @@ export function isExponential({ op, operands: [distance] }: Expression): boolean
   if (op !== "exp" || distance?.op !== "sub") return false;
   const [x, m] = distance.operands as [Expression, Expression];
   return isMaximum(m) && m.attribute.from === "vocab" && m.operands[0] === x;
+}
+
+/** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and what is no number in one is none in the other. */
+function holdsOwn(exponential: Expression, x: Expression): boolean {
+  if (x === exponential.operands[0]) return true;
+  return (x.op === "add" || x.op === "sub") && x.operands.some((y) => holdsOwn(exponential, y));
 }
 
 /** Whether the text is one call from end to end. */

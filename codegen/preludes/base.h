@@ -49,10 +49,19 @@ struct AllOf {
 
 // How sums that parts of a row have taken from their own maxima are brought to common ones.
 template <int MAX> struct Scaled {  // a sum of e · h, e = exp(x - maximum MAX)
-  static constexpr int kMax = MAX, kOther = 0, kSum = -1;
+  static constexpr int kMax = MAX, kSum = -1;
+  template <class By> static LOSSC_FN double shift(const By&) { return 0.0; }
 };
-template <int MAX, int OTHER, int SUM> struct Shifted {  // a sum of e · (y - maximum OTHER); SUM is the sum of the same e
-  static constexpr int kMax = MAX, kOther = OTHER, kSum = SUM;
+// A sum of e · (± distances from maxima); SUM is the sum of the same e. `by` says how far a part's maximum lies above the common one.
+template <int MAX, int SUM, class... Distances> struct Shifted {
+  static constexpr int kMax = MAX, kSum = SUM;
+  template <class By> static LOSSC_FN double shift(const By& by) { return (Distances::of(by) + ...); }
+};
+template <int MAX> struct Plus {
+  template <class By> static LOSSC_FN double of(const By& by) { return by(MAX); }
+};
+template <int MAX> struct Minus {
+  template <class By> static LOSSC_FN double of(const By& by) { return -by(MAX); }
 };
 
 // What lanes have folded in float32 is brought together in float64.

@@ -105,6 +105,11 @@ template <class F> LOSSC_FN double fold_lanes(Packet x) {
   }
 }
 
+// What sums take of an entry.
+template <class C, class V> LOSSC_FN auto only_where(C holds, V v) { return select(holds, v, 0.0f); }
+template <class C, class A, class B> LOSSC_FN auto product_where(C holds, A a, B b) { return select(holds, a * b, 0.0f); }
+template <class... V> LOSSC_FN auto summands(V... v) { return values(v...); }
+
 // Folds map(entry, …) over rows that are read together, lane by lane.
 template <class All, class Map, class First, class... Others>
 LOSSC_FN auto fold_packets(const Map& map, const First& first, const Others&... others) {

@@ -44,6 +44,7 @@ template <class T> LOSSC_FN unsigned there_two(unsigned halves, T) {
   return (there(halves) ? 0xffffu : 0u) | (there(halves >> 16) ? 0xffff0000u : 0u);
 }
 
+LOSSC_FN float fma_(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 LOSSC_FN float rebase_(float from, float to) { return exp_(from - to); }
 

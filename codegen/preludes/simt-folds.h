@@ -1,5 +1,27 @@
 // What a team's rows are folded to.
 
+// What sums take of an entry: a number, or one that counts where a condition holds, which costs a sum nothing where it does not.
+struct Only { bool holds; float v; };
+struct Product { bool holds; float a, b; };
+LOSSC_FN Only only_where(bool holds, float v) { return {holds, v}; }
+LOSSC_FN Product product_where(bool holds, float a, float b) { return {holds, a, b}; }
+LOSSC_FN float plus(float sum, float v) { return sum + v; }
+LOSSC_FN float plus(float sum, Only x) { return x.holds ? sum + x.v : sum; }
+LOSSC_FN float plus(float sum, Product x) { return x.holds ? fma_(x.a, x.b, sum) : sum; }
+
+template <class... T> struct Summands;
+template <class T> struct Summands<T> { T first; };
+template <class T, class... Rest> struct Summands<T, Rest...> { T first; Summands<Rest...> rest; };
+template <class T> LOSSC_FN Summands<T> summands(T v) { return {v}; }
+template <class T, class... Rest> LOSSC_FN Summands<T, Rest...> summands(T first, Rest... rest) { return {first, summands(rest...)}; }
+
+// What is folded so far, and what a function gives of one more entry.
+template <class All> LOSSC_FN void fold_in(Values<All::N, float>& acc, const Values<All::N, float>& entry) { acc = All::merge(acc, entry); }
+template <class All, int K = 0, class... T> LOSSC_FN void fold_in(Values<All::N, float>& acc, const Summands<T...>& entry) {
+  acc.v[K] = plus(acc.v[K], entry.first);
+  if constexpr (sizeof...(T) > 1) fold_in<All, K + 1>(acc, entry.rest);
+}
+
 // The sum over the packet's places of what lanes have folded place by place. Which lane an entry falls to depends on where its row lies in memory. With the
 // first places taken from the next lane, the same entries come together wherever it lies; their order is another, but each pair is the same, and so the bits.
 template <class Team, class All, int W>
@@ -36,12 +58,12 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
   each_packet<kPadded ? 2 : 1>(team, row, [&](int e, int k) {
     const auto take = [&](auto... entries) {
       if (kPadded || (row.holds(e) && row.holds(e + W - 1))) {
-        for (int i = 0; i < W; ++i) acc[i] = All::merge(acc[i], map(entries.v[i]...));
+        for (int i = 0; i < W; ++i) fold_in<All>(acc[i], map(entries.v[i]...));
       } else if constexpr (!kPadded) {
         // What is rare is small: every place in turn is the first.
         LOSSC_UNROLL(1)
         for (int i = 0; i < W; ++i) {
-          if (row.holds(e + i)) acc[0] = All::merge(acc[0], map(entries.v[0]...));
+          if (row.holds(e + i)) fold_in<All>(acc[0], map(entries.v[0]...));
           rotate(acc);
           (rotate(entries.v), ...);
         }
@@ -133,10 +155,12 @@ LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& ma
     Values<K, double> total;
     for (int i = 0; i < K; ++i) total.v[i] = 0.0;
     for (const auto& other : share) {
-      constexpr int kMax[] = {Rules::kMax...}, kOther[] = {Rules::kOther...}, kSum[] = {Rules::kSum...};
+      const auto by = [&](int max) { return double(base_(team, other.v[max])) - double(whole.v[max]); };
+      constexpr int kMax[] = {Rules::kMax...}, kSum[] = {Rules::kSum...};
+      const double shifts[] = {Rules::shift(by)...};
       for (int i = 0; i < K; ++i) {
         double s = other.v[N + i];
-        if (kSum[i] >= 0) s += (double(base_(team, other.v[kOther[i]])) - double(whole.v[kOther[i]])) * other.v[N + (kSum[i] >= 0 ? kSum[i] : 0)];
+        if (kSum[i] >= 0) s += shifts[i] * other.v[N + (kSum[i] >= 0 ? kSum[i] : 0)];
         total.v[i] += s * double(rebase_(float(other.v[kMax[i]]), whole.v[kMax[i]]));
       }
     }

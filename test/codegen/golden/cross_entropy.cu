@@ -39,7 +39,7 @@ struct K0 {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m2); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m2); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row

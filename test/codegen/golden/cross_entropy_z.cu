@@ -41,7 +41,7 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row

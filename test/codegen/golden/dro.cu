@@ -45,7 +45,7 @@ struct K0 {
       const auto m6 = fold_part<Max>(team, row);
       const auto maxima = values(m6.v[0]);
       const auto m5 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m5); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m5); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r8 = f7.v[0];  // max over the row

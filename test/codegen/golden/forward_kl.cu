@@ -40,21 +40,21 @@ struct K0 {
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto v7 = 1.0f / x1;
-    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
       const auto m6 = fold_part<Max>(team, row1);
       const auto m8 = fold_part<Max>(team, row);
       const auto maxima = values(scaled_max(team, m6, v7, row1), scaled_max(team, m8, v7, row), m8.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto m4 = base_(team, maxima.v[1]);
       const auto m5 = base_(team, maxima.v[2]);
-      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
+      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto v9 = exp_from_(z1 * v7, m3);
         const auto b10 = z != -LOSSC_INFINITY;
         const auto v11 = (z1 * v7) - m3;
         const auto v12 = (z * v7) - m4;
-        return values(v9, select(b10, chain_(v9, v11), 0.0f), select(b10, v9, 0.0f), select(b10, absorb_(v12, v9), 0.0f), exp_from_(z * v7, m4), exp_from_(z, m5));
+        return summands(v9, product_where(b10 & (v9 != 0.0f), v9, v11 - v12), only_where(b10, v9), exp_from_(z * v7, m4), exp_from_(z, m5));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 2, Plus<0>, Minus<1>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
     const auto r14 = f13.v[0];  // max over the row
     const auto r15 = f13.v[1];  // max over the row
@@ -64,25 +64,24 @@ struct K0 {
     const auto r19 = f13.v[5];  // sum over the row
     const auto r20 = f13.v[6];  // sum over the row
     const auto r21 = f13.v[7];  // sum over the row
-    const auto r22 = f13.v[8];  // sum over the row
-    const auto v23 = 1.0f / r17;
-    const auto v24 = (absorb_(v23, r18) - absorb_(r19, absorb_(v23, log_(r17)))) - absorb_(v23, r20);
-    const auto v25 = select(x0 != 0.0f, x0 * (v24 + absorb_(r19, absorb_(v23, log_(r21)))), 0.0f);
-    put(team, a.p5, t, v25);
-    put(team, a.p6, t, logprob_(r2, r16, r22));
-    flag_non_finite(a.p4, 1, t, v25);
-    const auto v26 = absorb_(r19, absorb_(x0, v23));
-    const auto v27 = 1.0f / r21;
-    const auto v28 = chain_(absorb_(v26, v27), v7);
-    const auto v29 = -chain_(absorb_(x0, v23), v7);
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v26 == 0.0f) & (x0 == 0.0f)),
+    const auto v22 = 1.0f / r17;
+    const auto v23 = (absorb_(v22, r18) - absorb_(r19, absorb_(v22, log_(r17)))) + absorb_(r19, absorb_(v22, log_(r20)));
+    const auto v24 = select(x0 != 0.0f, x0 * v23, 0.0f);
+    put(team, a.p5, t, v24);
+    put(team, a.p6, t, logprob_(r2, r16, r21));
+    flag_non_finite(a.p4, 1, t, v24);
+    const auto v25 = absorb_(r19, absorb_(x0, v22));
+    const auto v26 = 1.0f / r20;
+    const auto v27 = chain_(absorb_(v25, v26), v7);
+    const auto v28 = -chain_(absorb_(x0, v22), v7);
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v25 == 0.0f) & (x0 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v30 = chain_(v28, exp_from_(z * v7, r15)) + chain_(v29, exp_from_(z1 * v7, r14));
-                     return v30;
+                     const auto v29 = chain_(v27, exp_from_(z * v7, r15)) + chain_(v28, exp_from_(z1 * v7, r14));
+                     return v29;
                    },
                    [&](auto z, auto z1) {
-                     const auto v31 = absorb_(v26, exp_from_(z * v7, r15) * v27) - absorb_(x0, exp_from_(z1 * v7, r14) * v23);
-                     return chain_(v31, v7);
+                     const auto v30 = absorb_(v25, exp_from_(z * v7, r15) * v26) - absorb_(x0, exp_from_(z1 * v7, r14) * v22);
+                     return chain_(v30, v7);
                    },
                    row, row1);
   }
@@ -93,6 +92,6 @@ struct K0 {
 
 // ---- entry points ----
 // k0: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 9, 512)
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 8, 512)
 
 }  // namespace lossc

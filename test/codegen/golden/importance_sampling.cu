@@ -43,7 +43,7 @@ struct K0 {
       const auto m5 = fold_part<Max>(team, row);
       const auto maxima = values(m5.v[0]);
       const auto m4 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m4); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m4); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r7 = f6.v[0];  // max over the row

@@ -55,9 +55,9 @@ struct K0 {
         const auto v12 = (z1 * v8) - m4;
         const auto v13 = exp_from_(z * v8, m5);
         const auto v14 = (z * v8) - m5;
-        return values(v10, select(b11, chain_(v10, v12), 0.0f), select(b11, v10, 0.0f), v13, select(b11, chain_(v13, v14), 0.0f), select(b11, v13, 0.0f), exp_from_(z, m6));
+        return summands(v10, product_where(b11 & (v10 != 0.0f), v12, v10), only_where(b11, v10), v13, product_where(b11 & (v13 != 0.0f), v14, v13), only_where(b11, v13), exp_from_(z, m6));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Scaled<1>, Shifted<1, 1, 5>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 2, Plus<0>>, Scaled<0>, Scaled<1>, Shifted<1, 5, Plus<1>>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
     const auto r16 = f15.v[0];  // max over the row
     const auto r17 = f15.v[1];  // max over the row
@@ -72,7 +72,7 @@ struct K0 {
     const auto v28 = 1.0f / r19;
     const auto v29 = 1.0f - x1;
     const auto v31 = 1.0f / r22;
-    const auto f35 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto f37 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
       return fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto b26 = z != -LOSSC_INFINITY;
         const auto v27 = exp_from_(z1 * v8, r16);
@@ -80,46 +80,48 @@ struct K0 {
         const auto v32 = absorb_(x1, v27 * v28) + absorb_(v29, v30 * v31);
         const auto v33 = log_(v32);
         const auto v34 = 1.0f / v32;
-        return values(select(b26, absorb_(v27, v33), 0.0f), select(b26, absorb_(v30, v33), 0.0f), select(b26, absorb_(v30, absorb_(v30, v34)), 0.0f), select(b26, absorb_(v30, absorb_(v27, v34)), 0.0f));
+        const auto v35 = absorb_(v30, v34);
+        const auto v36 = absorb_(v27, v34);
+        return summands(product_where(b26 & (v27 != 0.0f) & (v33 != 0.0f), v27, v33), product_where(b26 & (v30 != 0.0f) & (v33 != 0.0f), v30, v33), product_where(b26 & (v30 != 0.0f) & (v35 != 0.0f), v30, v35), product_where(b26 & (v30 != 0.0f) & (v36 != 0.0f), v30, v36));
       }, row, row1);
     });
-    const auto r36 = f35.v[0];  // sum over the row
-    const auto r37 = f35.v[1];  // sum over the row
-    const auto r38 = f35.v[2];  // sum over the row
-    const auto r39 = f35.v[3];  // sum over the row
-    const auto v40 = (absorb_(v28, r20) - absorb_(r21, absorb_(v28, log_(r19)))) - absorb_(v28, r36);
-    const auto v41 = log_(r22);
-    const auto v42 = (absorb_(v31, r23) - absorb_(r24, absorb_(v31, v41))) - absorb_(v31, r37);
-    const auto v43 = select(x0 != 0.0f, x0 * ((x1 * v40) + (v29 * v42)), 0.0f);
-    put(team, a.p5, t, v43);
+    const auto r38 = f37.v[0];  // sum over the row
+    const auto r39 = f37.v[1];  // sum over the row
+    const auto r40 = f37.v[2];  // sum over the row
+    const auto r41 = f37.v[3];  // sum over the row
+    const auto v42 = (absorb_(v28, r20) - absorb_(r21, absorb_(v28, log_(r19)))) - absorb_(v28, r38);
+    const auto v43 = log_(r22);
+    const auto v44 = (absorb_(v31, r23) - absorb_(r24, absorb_(v31, v43))) - absorb_(v31, r39);
+    const auto v45 = select(x0 != 0.0f, x0 * ((x1 * v42) + (v29 * v44)), 0.0f);
+    put(team, a.p5, t, v45);
     put(team, a.p6, t, logprob_(r3, r18, r25));
-    flag_non_finite(a.p4, 1, t, v43);
-    const auto v44 = chain_(x0, v29);
-    const auto v45 = absorb_(v44, v31);
-    const auto v46 = absorb_(r24, v45);
-    const auto v47 = chain_(x0, x1);
-    const auto v48 = (absorb_(v45, r23) - absorb_(r24, absorb_(v31, absorb_(v44, v41)))) - absorb_(v45, r37);
-    const auto v49 = (v48 - absorb_(absorb_(v31, absorb_(v29, v45)), r38)) - absorb_(absorb_(v31, absorb_(v29, absorb_(v47, v28))), r39);
-    const auto v50 = v45 + (-absorb_(v46, v31));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v44 == 0.0f) & (v46 == 0.0f) & (absorb_(v29, v44) == 0.0f) & (absorb_(v29, v47) == 0.0f) & (v49 == 0.0f)),
+    flag_non_finite(a.p4, 1, t, v45);
+    const auto v46 = chain_(x0, v29);
+    const auto v47 = absorb_(v46, v31);
+    const auto v48 = absorb_(r24, v47);
+    const auto v49 = chain_(x0, x1);
+    const auto v50 = (absorb_(v47, r23) - absorb_(r24, absorb_(v31, absorb_(v46, v43)))) - absorb_(v47, r39);
+    const auto v51 = (v50 - absorb_(absorb_(v31, absorb_(v29, v47)), r40)) - absorb_(absorb_(v31, absorb_(v29, absorb_(v49, v28))), r41);
+    const auto v52 = v47 + (-absorb_(v48, v31));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v46 == 0.0f) & (v48 == 0.0f) & (absorb_(v29, v46) == 0.0f) & (absorb_(v29, v49) == 0.0f) & (v51 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v51 = exp_from_(z * v8, r17);
-                     const auto v52 = v51 * v31;
-                     const auto v53 = (z * v8) - r17;
-                     const auto v54 = exp_from_(z1 * v8, r16) * v28;
-                     const auto v55 = absorb_(x1, v54) + absorb_(v29, v52);
-                     const auto v56 = absorb_(v29, chain_((-absorb_(v44, v52)) - absorb_(v47, v54), 1.0f / v55));
-                     const auto v57 = chain_(v50, v51) + absorb_(v52, (absorb_(v44, (v53 - v41) - log_(v55)) + v56) - v49);
-                     return chain_(v57, v8);
+                     const auto v53 = exp_from_(z * v8, r17);
+                     const auto v54 = v53 * v31;
+                     const auto v55 = (z * v8) - r17;
+                     const auto v56 = exp_from_(z1 * v8, r16) * v28;
+                     const auto v57 = absorb_(x1, v56) + absorb_(v29, v54);
+                     const auto v58 = absorb_(v29, chain_((-absorb_(v46, v54)) - absorb_(v49, v56), 1.0f / v57));
+                     const auto v59 = chain_(v52, v53) + absorb_(v54, (absorb_(v46, (v55 - v43) - log_(v57)) + v58) - v51);
+                     return chain_(v59, v8);
                    },
                    [&](auto z, auto z1) {
-                     const auto v58 = exp_from_(z * v8, r17) * v31;
-                     const auto v59 = absorb_(v44, v58);
-                     const auto v60 = (z * v8) - r17;
-                     const auto v61 = exp_from_(z1 * v8, r16) * v28;
-                     const auto v62 = absorb_(x1, v61) + absorb_(v29, v58);
-                     const auto v63 = absorb_(v44, (v60 - v41) - log_(v62)) + absorb_(v29, chain_(-v59 - absorb_(v47, v61), 1.0f / v62));
-                     return chain_((v59 - absorb_(v46, v58)) + absorb_(v58, v63 - v49), v8);
+                     const auto v60 = exp_from_(z * v8, r17) * v31;
+                     const auto v61 = absorb_(v46, v60);
+                     const auto v62 = (z * v8) - r17;
+                     const auto v63 = exp_from_(z1 * v8, r16) * v28;
+                     const auto v64 = absorb_(x1, v63) + absorb_(v29, v60);
+                     const auto v65 = absorb_(v46, (v62 - v43) - log_(v64)) + absorb_(v29, chain_(-v61 - absorb_(v49, v63), 1.0f / v64));
+                     return chain_((v61 - absorb_(v48, v60)) + absorb_(v60, v65 - v51), v8);
                    },
                    row, row1);
   }

@@ -47,7 +47,7 @@ struct K0 {
     const auto r6 = f4.v[1];  // sum over the row
     const auto r7 = f4.v[2];  // sum over the row
     const auto f8 = when(reads, values(1.0f), [&] {
-      return fold<Sum>(team, [&](auto e) { return values(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
+      return fold<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
     });
     const auto r9 = f8.v[0];  // sum over the row
     const auto v10 = x1 - 1.0f;

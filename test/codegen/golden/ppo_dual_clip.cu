@@ -49,7 +49,7 @@ struct K0 {
       const auto m8 = fold_part<Max>(team, row);
       const auto maxima = values(m8.v[0]);
       const auto m7 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m7); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m7); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r10 = f9.v[0];  // max over the row

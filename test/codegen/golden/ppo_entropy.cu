@@ -52,9 +52,9 @@ struct K0 {
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
         const auto v9 = exp_from_(z, m7);
         const auto v10 = z - m7;
-        return values(v9, chain_(v9, v10));
+        return summands(v9, product_where((v9 != 0.0f), v10, v9));
       }, row);
-      return meet<Scaled<0>, Shifted<0, 0, 0>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 0, Plus<0>>>(team, maxima, sums);
     });
     const auto r12 = f11.v[0];  // max over the row
     const auto r13 = f11.v[1];  // sum over the row

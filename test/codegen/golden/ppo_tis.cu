@@ -51,7 +51,7 @@ struct K0 {
       const auto m9 = fold_part<Max>(team, row);
       const auto maxima = values(m9.v[0]);
       const auto m8 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r11 = f10.v[0];  // max over the row

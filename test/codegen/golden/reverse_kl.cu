@@ -40,21 +40,21 @@ struct K0 {
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto v7 = 1.0f / x1;
-    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
       const auto m6 = fold_part<Max>(team, row);
       const auto m8 = fold_part<Max>(team, row1);
       const auto maxima = values(scaled_max(team, m6, v7, row), scaled_max(team, m8, v7, row1), m6.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto m4 = base_(team, maxima.v[1]);
       const auto m5 = base_(team, maxima.v[2]);
-      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
+      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto v9 = exp_from_(z * v7, m3);
         const auto b10 = z != -LOSSC_INFINITY;
         const auto v11 = (z * v7) - m3;
         const auto v12 = (z1 * v7) - m4;
-        return values(v9, select(b10, chain_(v9, v11), 0.0f), select(b10, v9, 0.0f), select(b10, absorb_(v12, v9), 0.0f), exp_from_(z1 * v7, m4), exp_from_(z, m5));
+        return summands(v9, product_where(b10 & (v9 != 0.0f), v9, v11 - v12), only_where(b10, v9), exp_from_(z1 * v7, m4), exp_from_(z, m5));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 0, 2>, Scaled<0>, Shifted<0, 1, 2>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 2, Plus<0>, Minus<1>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
     const auto r14 = f13.v[0];  // max over the row
     const auto r15 = f13.v[1];  // max over the row
@@ -64,32 +64,30 @@ struct K0 {
     const auto r19 = f13.v[5];  // sum over the row
     const auto r20 = f13.v[6];  // sum over the row
     const auto r21 = f13.v[7];  // sum over the row
-    const auto r22 = f13.v[8];  // sum over the row
-    const auto v23 = 1.0f / r17;
-    const auto v24 = log_(r17);
-    const auto v25 = (absorb_(v23, r18) - absorb_(r19, absorb_(v23, v24))) - absorb_(v23, r20);
-    const auto v26 = log_(r21);
-    const auto v27 = select(x0 != 0.0f, x0 * (v25 + absorb_(r19, absorb_(v23, v26))), 0.0f);
-    put(team, a.p5, t, v27);
-    put(team, a.p6, t, logprob_(r2, r16, r22));
-    flag_non_finite(a.p4, 1, t, v27);
-    const auto v28 = absorb_(x0, v23);
-    const auto v29 = absorb_(r19, v28);
-    const auto v30 = (absorb_(v28, r18) - absorb_(r19, absorb_(v23, absorb_(x0, v24)))) - absorb_(v28, r20);
-    const auto v31 = v30 + absorb_(r19, absorb_(v23, absorb_(x0, v26)));
-    const auto v32 = v28 + (-absorb_(v29, v23));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v29 == 0.0f) & (v31 == 0.0f)),
+    const auto v22 = 1.0f / r17;
+    const auto v23 = log_(r17);
+    const auto v24 = log_(r20);
+    const auto v25 = (absorb_(v22, r18) - absorb_(r19, absorb_(v22, v23))) + absorb_(r19, absorb_(v22, v24));
+    const auto v26 = select(x0 != 0.0f, x0 * v25, 0.0f);
+    put(team, a.p5, t, v26);
+    put(team, a.p6, t, logprob_(r2, r16, r21));
+    flag_non_finite(a.p4, 1, t, v26);
+    const auto v27 = absorb_(x0, v22);
+    const auto v28 = absorb_(r19, v27);
+    const auto v29 = (absorb_(v27, r18) - absorb_(r19, absorb_(v22, absorb_(x0, v23)))) + absorb_(r19, absorb_(v22, absorb_(x0, v24)));
+    const auto v30 = v27 + (-absorb_(v28, v22));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v28 == 0.0f) & (v29 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v33 = exp_from_(z * v7, r14);
-                     const auto v34 = (z * v7) - r14;
-                     const auto v35 = absorb_(v33 * v23, absorb_(x0, (v34 - v24) - (((z1 * v7) - r15) - v26)) - v31);
-                     return chain_(chain_(v32, v33) + v35, v7);
+                     const auto v31 = exp_from_(z * v7, r14);
+                     const auto v32 = (z * v7) - r14;
+                     const auto v33 = absorb_(v31 * v22, absorb_(x0, (v32 - v23) - (((z1 * v7) - r15) - v24)) - v29);
+                     return chain_(chain_(v30, v31) + v33, v7);
                    },
                    [&](auto z, auto z1) {
-                     const auto v36 = exp_from_(z * v7, r14) * v23;
-                     const auto v37 = (z * v7) - r14;
-                     const auto v38 = (absorb_(x0, v36) - absorb_(v29, v36)) + absorb_(v36, absorb_(x0, (v37 - v24) - (((z1 * v7) - r15) - v26)) - v31);
-                     return chain_(v38, v7);
+                     const auto v34 = exp_from_(z * v7, r14) * v22;
+                     const auto v35 = (z * v7) - r14;
+                     const auto v36 = (absorb_(x0, v34) - absorb_(v28, v34)) + absorb_(v34, absorb_(x0, (v35 - v23) - (((z1 * v7) - r15) - v24)) - v29);
+                     return chain_(v36, v7);
                    },
                    row, row1);
   }
@@ -100,6 +98,6 @@ struct K0 {
 
 // ---- entry points ----
 // k0: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 9, 512)
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 8, 512)
 
 }  // namespace lossc

@@ -47,7 +47,7 @@ struct K0 {
       const auto m7 = fold_part<Max>(team, row);
       const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return values(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m6); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r9 = f8.v[0];  // max over the row

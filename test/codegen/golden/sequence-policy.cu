@@ -49,7 +49,7 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m3)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp_from_(z, m3)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row

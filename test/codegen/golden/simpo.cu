@@ -47,7 +47,7 @@ struct K0 {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return values(exp_from_(z, m2)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp_from_(z, m2)); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
