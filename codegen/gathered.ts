@@ -4,9 +4,9 @@
  */
 import type { Expression } from "../dsl/expression.js";
 import { oncePerNode, topological, withOperands } from "../dsl/graph.js";
-import { absorb, add, chain, logits, mul, neg, ONE, sub } from "../dsl/ops/index.js";
+import { absorb, add, chain, max, mul, neg, ONE, sub } from "../dsl/ops/index.js";
 import { isMaximum } from "./ranks.js";
-import { isExponential } from "./text.js";
+import { isExponential } from "./shapes.js";
 
 /** An entry and what it is multiplied with. */
 interface Product {
@@ -73,11 +73,11 @@ const affineIn = oncePerNode((distance) => {
   return affine;
 });
 
-/** e · d of an e = exp(d). It is 0 where e is, also where d is -inf: of the logits' own entries, one that is not there. */
-function timesExponent(e: Expression): Expression {
-  const [distance] = e.operands as [Expression];
-  return (distance.operands[0] === logits ? mul(e, distance) : chain(e, distance)) as Expression;
-}
+/** Far below every exponent whose power is above 0. */
+const LEAST = -1e30;
+
+/** e · x of an e = 2^x. It is 0 where e is, also where x is -inf. */
+const timesExponent = (e: Expression) => mul(e, max(e.operands[0] as Expression, LEAST)) as Expression;
 
 /** Not of a distance from a maximum, which is small where its parts are large. */
 const isSum = ({ op, operands: [, b] }: Expression) => op === "add" || (op === "sub" && b !== undefined && !isMaximum(b));

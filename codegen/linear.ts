@@ -59,7 +59,7 @@ function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
 /** How many folds deep it is: what is folded of it can be told no earlier. */
 const depth = oncePerNode((x): number => Math.max(0, ...x.operands.map(depth)) + Number(x.op === "fold"));
 
-/** Terms whose factors are the same but for the sign as one: every sum over the row costs. What is no such sum, or is known elsewhere as Σ1 is, stays apart. */
+/** Terms whose factors are the same but for the sign as one: every sum over the row costs. What is no such sum, or is one anyway as Σ1 is, stays apart. */
 function together(terms: readonly Term[]): Term[] {
   const result: Term[] = [];
   for (const term of terms) {
@@ -77,7 +77,7 @@ function together(terms: readonly Term[]): Term[] {
 }
 
 const stands = (row: Expression) => row === ONE || targetEntry(row) !== null;
-const joins = (a: Expression, b: Expression) => !stands(a) && !stands(b) && depth(a) === depth(b);
+const joins = (a: Expression, b: Expression) => a !== b && !stands(a) && !stands(b) && depth(a) === depth(b);
 
 const negated = (term: Term): Term => ({ ...term, factor: neg(term.factor) });
 

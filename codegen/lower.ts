@@ -1,11 +1,13 @@
 /** After the gradient: what is known of a row becomes folds over it, and `stopGradient` has done its work. */
 import type { Expression } from "../dsl/expression.js";
 import { rewriter, withOperands } from "../dsl/graph.js";
-import { add, atTarget, div, exp, fold, log, logprob, mul, ONE, sub } from "../dsl/ops/index.js";
+import { add, atTarget, div, exp2, exponent, fold, log, logprob, mul, ONE, sub } from "../dsl/ops/index.js";
 import { type LossGraph, mapGraph } from "./expand.js";
 
 const greatest = (z: Expression) => fold("max", z, "vocab", "token");
-const shifted = (z: Expression) => exp(sub(z, greatest(z)));
+/** How far an entry lies below the greatest, in powers of two: what rounding makes of it is the same in all that is told by it. */
+const below = (z: Expression) => exponent(z, greatest(z));
+const shifted = (z: Expression) => exp2(below(z));
 const total = (z: Expression) => fold("sum", shifted(z), "vocab", "token");
 
 export function lower(graph: LossGraph): LossGraph {
@@ -23,7 +25,7 @@ export function lower(graph: LossGraph): LossGraph {
         case "softmax":
           return mul(shifted(z), div(1, total(z)));
         case "logSoftmax":
-          return sub(sub(z, greatest(z)), log(total(z)));
+          return sub(mul(Math.LN2, below(z)), log(total(z)));
         case "atTarget":
           return entryAtTarget(z);
         default:

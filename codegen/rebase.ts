@@ -25,23 +25,26 @@ export function rebased(first: readonly Expression[], second: readonly Expressio
   const rules: string[] = [];
   for (const term of terms) {
     if (!term) return null;
-    const max = maxima.indexOf(term.exponential.maximum);
+    const max = maxima.indexOf(term.maximum);
     if (!term.linear) {
       rules.push(`Scaled<${max}>`);
       continue;
     }
     const sum = terms.findIndex((other) => other && !other.linear && other.key === term.key);
     if (sum < 0) return null;
-    const parts = term.linear.map(({ maximum, minus }) => `${minus ? "Minus" : "Plus"}<${maxima.indexOf(maximum)}>`);
+    const parts = term.linear.map(({ maximum, unit, minus }) => {
+      const part = `${unit}<${maxima.indexOf(maximum)}>`;
+      return minus ? `Minus<${part}>` : part;
+    });
     rules.push(`Shifted<${[max, sum, ...parts].join(", ")}>`);
   }
   return { maxima, sums: second, rules };
 }
 
-/** x - maximum. */
+/** x - maximum, as a power of two or as it is. */
 interface Distance {
-  readonly x: Expression;
   readonly maximum: Expression;
+  readonly unit: "Exponent" | "Distance";
 }
 
 /** One of the distances that a sum of them is made of. */
@@ -51,7 +54,7 @@ interface Part extends Distance {
 
 /** [mask] · e^(x - maximum) · [a sum of distances] · others, which know no maximum. */
 interface Term {
-  readonly exponential: Distance;
+  readonly maximum: Expression;
   readonly linear: readonly Part[] | null;
   /** The same for terms that differ in the linear factor alone. */
   readonly key: string;
@@ -64,7 +67,8 @@ const MANY = 16;
 function termOf(operand: Expression, maxima: readonly Expression[], free: (x: Expression) => boolean): Term | null {
   const distance = (x: Expression): Distance | null => {
     const [a, b] = x.operands as [Expression, Expression];
-    return x.op === "sub" && maxima.includes(b) && free(a) ? { x: a, maximum: b } : null;
+    if (!maxima.includes(b) || !free(a)) return null;
+    return x.op === "exponent" ? { maximum: b, unit: "Exponent" } : x.op === "sub" ? { maximum: b, unit: "Distance" } : null;
   };
   const partsOf = (x: Expression, minus: boolean): readonly Part[] | null => {
     const own = distance(x);
@@ -88,7 +92,7 @@ function termOf(operand: Expression, maxima: readonly Expression[], free: (x: Ex
     } else factors.push(x);
   };
   visit(operand);
-  const exponentials = factors.filter((x) => x.op === "exp" && distance(x.operands[0] as Expression));
+  const exponentials = factors.filter((x) => x.op === "exp2" && distance(x.operands[0] as Expression)?.unit === "Exponent");
   const linears = factors.map((x) => partsOf(x, false));
   const others = factors.filter((x, i) => !exponentials.includes(x) && !linears[i]);
   const [linear, ...more] = linears.filter((parts) => parts !== null);
@@ -96,7 +100,7 @@ function termOf(operand: Expression, maxima: readonly Expression[], free: (x: Ex
   const [e] = exponentials as [Expression];
   const key = [...masks, e, ...others].map(({ id }) => id).sort((a, b) => a - b);
   return {
-    exponential: distance(e.operands[0] as Expression) as Distance,
+    maximum: (distance(e.operands[0] as Expression) as Distance).maximum,
     linear: linear ?? null,
     key: key.join(),
   };

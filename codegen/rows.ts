@@ -1,7 +1,7 @@
 /** The rows that a sweep reads: how they are opened, and functions of one entry of them. */
-import { constantValue, type Expression } from "../dsl/expression.js";
+import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { logits, ONE } from "../dsl/ops/index.js";
+import { logits } from "../dsl/ops/index.js";
 import { Printer } from "./text.js";
 
 /** A function of one entry of rows that are read together. */
@@ -88,15 +88,4 @@ export class Rows {
   private of(x: Expression): { readonly name: string; readonly entry: string } {
     return this.opened.get(x) as { name: string; entry: string };
   }
-}
-
-/** What a vocabulary expression is a product of, where that is a row as it is and a factor of its own; 1 where it is the row. */
-export function scaledRow(x: Expression): { readonly row: Expression; readonly factor: Expression } | null {
-  const isRow = ({ op, space }: Expression) => space === "vocab" && (op === "logits" || op === "input");
-  if (isRow(x)) return { row: x, factor: ONE as Expression };
-  const [a, b] = x.operands as [Expression, Expression];
-  // A factor of 0 absorbs what is no number.
-  if (x.op !== "mul" && !(x.op === "absorb" && (constantValue(a) ?? 0) > 0)) return null;
-  const [row, factor] = isRow(a) ? [a, b] : [b, a];
-  return isRow(row) && factor.space !== "vocab" ? { row, factor } : null;
 }

@@ -10,6 +10,8 @@ import {
   chain,
   div,
   exp,
+  exp2,
+  exponent,
   type FoldKind,
   fold,
   isTarget,
@@ -24,6 +26,7 @@ import { isFiner, type Space } from "../dsl/spaces.js";
 import { type LossGraph, mapGraph } from "./expand.js";
 import { takenApart, targetEntry } from "./linear.js";
 import { entryAtTarget } from "./lower.js";
+import { isMaximum } from "./ranks.js";
 
 export function simplify(graph: LossGraph): LossGraph {
   return mapGraph(graph, simplifier());
@@ -105,11 +108,14 @@ function product(x: Expression, a: Expression, b: Expression, settle: Settle): E
   return x;
 }
 
-/** exp(y − log S) over a row is exp(y) / S: a softmax, which needs no logarithm and no phase of its own. */
+/** Over a row: what a logSoftmax is exp of is a softmax, which needs no logarithm and no phase of its own; exp(y − max y) is a power of two. */
 function exponential(x: Expression, a: Expression, settle: Settle): Expression {
+  if (a.space !== "vocab") return x;
   const [y, shift] = a.operands as [Expression, Expression];
-  if (a.op !== "sub" || y.space !== "vocab" || shift.space === "vocab" || shift.op !== "log") return x;
-  return settle(mul(settle(exp(y)), settle(div(1, shift.operands[0] as Expression))));
+  if (a.op === "mul" && is(y, Math.LN2) && shift.op === "exponent") return settle(exp2(shift));
+  if (a.op !== "sub" || y.space !== "vocab" || shift.space === "vocab") return x;
+  if (shift.op === "log") return settle(mul(settle(exp(y)), settle(div(1, shift.operands[0] as Expression))));
+  return isMaximum(shift) && shift.operands[0] === y ? settle(exp2(exponent(y, shift))) : x;
 }
 
 /** A product in vocab space. It is no `chain`: an entry that is exactly 0 stays 0 also beside a factor that is infinite or NaN. */
@@ -155,7 +161,10 @@ const vanishes = oncePerNode((x): boolean => {
   const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
     case "exp":
-      return a.op === "sub" && a.operands[0] === logits && (a.operands[1] as Expression).space !== "vocab";
+    case "exp2":
+      return (
+        (a.op === "sub" || a.op === "exponent") && a.operands[0] === logits && (a.operands[1] as Expression).space !== "vocab"
+      );
     case "neg":
       return vanishes(a);
     case "mul":
@@ -187,7 +196,7 @@ function choice(x: Expression, settle: Settle): Expression {
   if (a.op === "where" && a.operands[0] === c) return settle(where(c, a.operands[1] as Expression, b));
   if (is(b, 0) && hasMask(a, c)) return a;
   if (b.op === "where" && b.operands[0] === c) return settle(where(c, a, b.operands[2] as Expression));
-  if (c.op === "ne" && c.operands[0] === a && is(c.operands[1] as Expression, 0) && is(b, 0)) return a;
+  if (c.op === "ne" && c.operands[0] === a && c.operands[1] === b) return a;
   return x;
 }
 

@@ -7,9 +7,10 @@ import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { gathered } from "./gathered.js";
 import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
-import { type LambdaOptions, type RowLambda, Rows, scaledRow } from "./rows.js";
+import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 import { SWEEP } from "./schedule.js";
-import { commentText, isExponential } from "./text.js";
+import { isExponential, scaledRow } from "./shapes.js";
+import { commentText } from "./text.js";
 import type { trafficOf } from "./traffic.js";
 
 export class SweepBody extends Body {

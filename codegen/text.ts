@@ -1,7 +1,7 @@
 /** Expressions as C++ text: one line per value that is used more than once or grows long, the rest inline. */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { opRow } from "../dsl/ops/index.js";
-import { isMaximum } from "./ranks.js";
+import { ONE, opRow } from "../dsl/ops/index.js";
+import { holdsOwn, isExponential, scaledRow } from "./shapes.js";
 
 /** A float as the shortest decimal that reads back as the same float32. */
 export function floatText(value: number): string {
@@ -154,7 +154,7 @@ export class Printer {
         return { of: [a, b], guards: this.row?.nonZero?.has(a) ? [] : [a] };
       case "absorb": {
         const exponential = [a, b].find((e) => isExponential(e) && holdsOwn(e, e === a ? b : a));
-        return { of: [a, b], guards: exponential ? [exponential] : [a, b] };
+        return { of: [a, b], guards: exponential ? [exponential] : a === b ? [a] : [a, b] };
       }
       default:
         return null;
@@ -172,11 +172,13 @@ export class Printer {
     const row = opRow(x.op);
     if (!row) throw new Error(`no text for ${x.op}`);
     const [a] = x.operands as [Expression];
-    // The distance from its maximum is never a number of its own.
-    if (this.row && isExponential(x)) return { form: (z, m) => `exp_from_(${z}, ${m})`, of: a.operands };
+    // What scales a row scales the factor that its exponents have anyway.
+    const scaled = x.op === "exponent" ? scaledRow(a) : null;
+    if (scaled && scaled.factor !== ONE)
+      return { form: (z, m, c) => `exponent_(${z}, ${m}, ${c})`, of: [scaled.row, x.operands[1] as Expression, scaled.factor] };
     const [first, second] = x.op === "absorb" ? (this.factors(x)?.guards ?? []) : [];
     if (this.row && first && !second)
-      return { form: (e, d) => `chain_(${e}, ${d})`, of: [first, x.operands.find((y) => y !== first) as Expression] };
+      return { form: (e, d) => `chain_(${e}, ${d})`, of: [first, x.operands.find((y) => y !== first) ?? first] };
     if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
     return { form: (this.row && row.rowText) || row.text, of: x.operands };
   }
@@ -194,19 +196,6 @@ export class Printer {
     this.texts.set(x, text);
     return text;
   }
-}
-
-/** Whether it is e^(x - the maximum of x over the row), which lies between 0 and 1. */
-export function isExponential({ op, operands: [distance] }: Expression): boolean {
-  if (op !== "exp" || distance?.op !== "sub") return false;
-  const [x, m] = distance.operands as [Expression, Expression];
-  return isMaximum(m) && m.attribute.from === "vocab" && m.operands[0] === x;
-}
-
-/** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and what is no number in one is none in the other. */
-function holdsOwn(exponential: Expression, x: Expression): boolean {
-  if (x === exponential.operands[0]) return true;
-  return (x.op === "add" || x.op === "sub") && x.operands.some((y) => holdsOwn(exponential, y));
 }
 
 /** Whether the text is one call from end to end. */

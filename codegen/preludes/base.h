@@ -52,16 +52,19 @@ template <int MAX> struct Scaled {  // a sum of e · h, e = exp(x - maximum MAX)
   static constexpr int kMax = MAX, kSum = -1;
   template <class By> static LOSSC_FN double shift(const By&) { return 0.0; }
 };
-// A sum of e · (± distances from maxima); SUM is the sum of the same e. `by` says how far a part's maximum lies above the common one.
-template <int MAX, int SUM, class... Distances> struct Shifted {
+// A sum of e · (± distances from maxima); SUM is the sum of the same e. `by` says how far a part's maximum lies above the common one, in powers of two.
+template <int MAX, int SUM, class... Parts> struct Shifted {
   static constexpr int kMax = MAX, kSum = SUM;
-  template <class By> static LOSSC_FN double shift(const By& by) { return (Distances::of(by) + ...); }
+  template <class By> static LOSSC_FN double shift(const By& by) { return (Parts::of(by) + ...); }
 };
-template <int MAX> struct Plus {
+template <int MAX> struct Exponent {
   template <class By> static LOSSC_FN double of(const By& by) { return by(MAX); }
 };
-template <int MAX> struct Minus {
-  template <class By> static LOSSC_FN double of(const By& by) { return -by(MAX); }
+template <int MAX> struct Distance {
+  template <class By> static LOSSC_FN double of(const By& by) { return by(MAX) * 0.69314718055994531; }
+};
+template <class Part> struct Minus {
+  template <class By> static LOSSC_FN double of(const By& by) { return -Part::of(by); }
 };
 
 // What lanes have folded in float32 is brought together in float64.
@@ -117,7 +120,7 @@ LOSSC_FN void store_gradient(const Team& team, T* out, index place, index t, ind
 
 LOSSC_FN float number(index i) { return float(i); }
 
-// In float64 and rounded once: a rounding more would show in every ratio of probabilities. What exp_from_ does not give exactly may make the sum less than
+// In float64 and rounded once: a rounding more would show in every ratio of probabilities. What exponent_ does not give exactly may make the sum less than
 // the 1 that its maximum alone contributes; a logprob is never above 0 all the same.
 LOSSC_FN float logprob_(float z, float m, float s) {
   const double l = (double(z) - double(m)) - (log_(double(s)) - excess_(m));

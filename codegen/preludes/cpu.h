@@ -77,12 +77,10 @@ LOSSC_FN unsigned bits_of(Mask m) {
 }
 LOSSC_FN bool any(Mask m) { return bits_of(m) != 0; }
 
-// exp of what is not above 150 (or what nobody looks at: lanes beyond a row's end), to 1.5 ulp: 2^n · 2^f with x log2 e = n + f and |f| <= 1/2. exp(0) is exactly 1, exp(-inf) exactly 0.
-LOSSC_FN Packet bounded_exp(Packet x) {
-  const Packet magic = broadcast(12582912.0f);  // adding it rounds to a whole number
-  x = at_least(x, -150.0f);
-  const Packet n = fma_(x, broadcast(kLog2e), magic) - magic;
-  const Packet f = reduced(x, n);
+[[maybe_unused]] constexpr float kMagic = 12582912.0f;  // adding it rounds to a whole number
+
+// 2^n · 2^f, |f| <= 1/2.
+LOSSC_FN Packet power_(Packet n, Packet f) {
   Packet p = broadcast(1.5353362e-4f);
   p = fma_(p, f, broadcast(0.00133988739f));
   p = fma_(p, f, broadcast(0.00961843692f));
@@ -93,11 +91,22 @@ LOSSC_FN Packet bounded_exp(Packet x) {
   return scale_(p, n);
 }
 
-LOSSC_FN Packet exp_(Packet x) { return bounded_exp(at_most(x, 150.0f)); }
+// To 1.5 ulp.
+LOSSC_FN Packet exp_(Packet x) {
+  x = at_most(at_least(x, -150.0f), 150.0f);
+  const Packet n = fma_(x, broadcast(kLog2e), broadcast(kMagic)) - kMagic;
+  return power_(n, reduced(x, n));
+}
 LOSSC_FN Packet fast_exp_(Packet x) { return exp_(x); }
-// m is the maximum of all x.
-LOSSC_FN Packet exp_from_(Packet x, float m) { return bounded_exp(x - m); }
-LOSSC_FN Packet exp_from_(Packet x, Packet m) { return bounded_exp(x - m); }
+// Of what is not above 200, or what nobody looks at: lanes beyond a row's end. exp2_(0) is exactly 1, exp2_(-inf) exactly 0.
+LOSSC_FN Packet exp2_(Packet x) {
+  x = at_least(x, -200.0f);
+  const Packet n = (x + kMagic) - kMagic;
+  return power_(n, x - n);
+}
+// (x - m) log2 e, or (c · x - m) log2 e.
+template <class M> LOSSC_FN Packet exponent_(Packet x, M m) { return (x - m) * kLog2e; }
+template <class M, class C> LOSSC_FN Packet exponent_(Packet x, M m, C c) { return fma_(x, broadcast(c * kLog2e), broadcast(-(m * kLog2e))); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 
 LOSSC_FN Packet widen_packet(const float* p) { Packet r; __builtin_memcpy(&r, p, sizeof r); return r; }

@@ -155,13 +155,13 @@ LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& ma
     Values<K, double> total;
     for (int i = 0; i < K; ++i) total.v[i] = 0.0;
     for (const auto& other : share) {
-      const auto by = [&](int max) { return double(base_(team, other.v[max])) - double(whole.v[max]); };
+      const auto by = [&](int max) { return double(between_(base_(team, other.v[max]), whole.v[max])); };
       constexpr int kMax[] = {Rules::kMax...}, kSum[] = {Rules::kSum...};
       const double shifts[] = {Rules::shift(by)...};
       for (int i = 0; i < K; ++i) {
         double s = other.v[N + i];
         if (kSum[i] >= 0) s += shifts[i] * other.v[N + (kSum[i] >= 0 ? kSum[i] : 0)];
-        total.v[i] += s * double(rebase_(float(other.v[kMax[i]]), whole.v[kMax[i]]));
+        total.v[i] += s * double(exp2_(between_(float(other.v[kMax[i]]), whole.v[kMax[i]])));
       }
     }
     total = fold_lanes<AllOf<K, Sum>, Team::kPart>(team.self, total);

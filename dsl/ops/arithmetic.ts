@@ -24,6 +24,16 @@ export const logprob: Builder<3> = defineOp({
   text: (z, m, s) => `logprob_(${z}, ${m}, ${s})`,
 });
 
+/** The power of two that e^(x − m) is: (x − m) · log₂ e. */
+export const exponent: Builder<2> = defineOp({
+  name: "exponent",
+  takes: ["number", "number"],
+  gives: "number",
+  evaluate: (x, m) => (x - m) * Math.LOG2E,
+  gradient: (g) => [mul(g, Math.LOG2E), mul(g, -Math.LOG2E)],
+  text: (x, m) => `exponent_(${x}, ${m})`,
+});
+
 /** The product in vocab space: a factor that is exactly 0 makes it 0, value and gradient, so that 0 · log 0 is 0. */
 export const absorb: Builder<2> = defineOp({
   name: "absorb",

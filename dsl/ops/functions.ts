@@ -22,6 +22,13 @@ export const exp: Builder<1> = unary(
   (x) => `fast_exp_(${x})`,
 );
 
+export const exp2: Builder<1> = unary(
+  "exp2",
+  (x) => 2 ** x,
+  (g, self) => [chain(g, mul(self, Math.LN2))],
+  (x) => `exp2_(${x})`,
+);
+
 export const log1p: Builder<1> = unary(
   "log1p",
   Math.log1p,

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { openDevice } from "../../runtime/index.js";
 
-type Name = "exp_" | "log_";
+type Name = "exp_" | "exp2_" | "log_";
 
 const unitOf = (name: Name) => ({
   comment: `${name} of packets`,
@@ -46,6 +46,22 @@ test("exp is within 1.5 ulp wherever the result is a normal number", async () =>
 test("exp is exact at 0 and at both ends, and keeps NaN", async () => {
   const { NaN: nan, POSITIVE_INFINITY: inf, NEGATIVE_INFINITY: none } = Number;
   expect([...(await apply("exp_", [0, -0, none, inf, nan, -1000, 1000]))]).toEqual([1, 1, 0, inf, nan, 0, inf]);
+});
+
+test("exp2 is within 1.5 ulp wherever the result is a normal number", async () => {
+  const values = Array.from({ length: 400_000 }, (_, i) => Math.fround(-126 + (i / 400_000) * (126 + 127)));
+  const found = await apply("exp2_", values);
+  let worst = 0;
+  values.forEach((x, i) => {
+    const wanted = 2 ** x;
+    worst = Math.max(worst, Math.abs((found[i] as number) - wanted) / ulp(wanted));
+  });
+  expect(worst).toBeLessThan(1.5);
+});
+
+test("exp2 is exact at whole numbers and where nothing is left, and keeps NaN", async () => {
+  const { NaN: nan, NEGATIVE_INFINITY: none } = Number;
+  expect([...(await apply("exp2_", [0, -0, -3, 5, none, nan, -1000, -151]))]).toEqual([1, 1, 0.125, 32, 0, nan, 0, 0]);
 });
 
 test("exp falls to 0 without a step upwards", async () => {

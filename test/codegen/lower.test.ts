@@ -6,7 +6,7 @@ import { lossOf, lowered, said } from "./graphs.js";
 
 const graph = lowered(lossOf(({ policy }) => neg(mul(stopGradient(policy.logprobs), policy.logsumexp))));
 const MAX = "max[vocab→token](logits)";
-const SUM = `sum[vocab→token](exp(sub(logits, ${MAX})))`;
+const SUM = `sum[vocab→token](exp2(exponent(logits, ${MAX})))`;
 
 it("writes a logprob as (z_t − m) − log S, so that it is never above 0", () => {
   expect(said(graph.logprobs)).toBe(`logprob(atTarget(logits), ${MAX}, ${SUM})`);
@@ -16,5 +16,7 @@ it("leaves folds over the row, and stopGradient has done its work", () => {
   const ops = new Set(topological(rootsOf(graph)).map(({ op }) => op));
   for (const gone of ["stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "logSoftmax", "reduce"])
     expect(ops).not.toContain(gone);
-  expect(said(graph.gradient as NonNullable<typeof graph.gradient>)).toContain(`mul(exp(sub(logits, ${MAX})), div(1, ${SUM}))`);
+  expect(said(graph.gradient as NonNullable<typeof graph.gradient>)).toContain(
+    `mul(exp2(exponent(logits, ${MAX})), div(1, ${SUM}))`,
+  );
 });

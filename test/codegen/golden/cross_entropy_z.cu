@@ -41,7 +41,7 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m3)); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
@@ -62,7 +62,7 @@ struct K0 {
                      const auto v15 = e * v13;
                      return chain_(v11, v15) + chain_(v12, 1.0f - v15);
                    },
-                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r6); }));
+                   derived(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r6)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

@@ -49,7 +49,7 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp_from_(z, m3)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m3))); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
@@ -209,8 +209,8 @@ struct K3 {
     const auto v18 = -v14 * v17;
     const auto x19 = load(a.p8, t);
     store_gradient(team, a.p42, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
-                   [&](auto z) { return select(b15, v18 * exp_from_(z, x19), 0.0f); },
-                   [&](auto z) { return select(b15, v14 * (1.0f - (exp_from_(z, x19) * v17)), 0.0f); },
+                   [&](auto z) { return select(b15, v18 * exp2_(exponent_(z, x19)), 0.0f); },
+                   [&](auto z) { return select(b15, v14 * (1.0f - (exp2_(exponent_(z, x19)) * v17)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}

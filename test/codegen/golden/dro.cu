@@ -45,7 +45,7 @@ struct K0 {
       const auto m6 = fold_part<Max>(team, row);
       const auto maxima = values(m6.v[0]);
       const auto m5 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m5); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m5)); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r8 = f7.v[0];  // max over the row
@@ -63,7 +63,7 @@ struct K0 {
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
                    [&](auto e) { return v16 * e; },
                    [&](auto e) { return v14 * (1.0f - (e * v15)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r8); }));
+                   derived(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r8)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

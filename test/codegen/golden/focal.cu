@@ -41,7 +41,7 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, m3); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m3)); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
@@ -61,7 +61,7 @@ struct K0 {
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
                    [&](auto e) { return v16 * e; },
                    [&](auto e) { return v14 * (1.0f - (e * v15)); },
-                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r6); }));
+                   derived(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r6)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

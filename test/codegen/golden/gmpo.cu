@@ -59,7 +59,7 @@ struct K0 {
       const auto m7 = fold_part<Max>(team, row);
       const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp_from_(z, m6)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m6))); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r9 = f8.v[0];  // max over the row
@@ -168,8 +168,8 @@ struct K2 {
     const auto v21 = -v18 * v20;
     const auto x22 = load(a.p10, t);
     store_gradient(team, a.p28, place, t, a.vocab, target, a.p4, either(!reads, v18 == 0.0f),
-                   [&](auto z) { return v21 * exp_from_(z, x22); },
-                   [&](auto z) { return v18 * (1.0f - (exp_from_(z, x22) * v20)); },
+                   [&](auto z) { return v21 * exp2_(exponent_(z, x22)); },
+                   [&](auto z) { return v18 * (1.0f - (exp2_(exponent_(z, x22)) * v20)); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}

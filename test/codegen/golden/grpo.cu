@@ -51,7 +51,7 @@ struct K0 {
       const auto m9 = fold_part<Max>(team, row);
       const auto maxima = values(m9.v[0]);
       const auto m8 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p7, place, row, [&](auto z) { return exp_from_(z, m8); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, m8)); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r11 = f10.v[0];  // max over the row
@@ -75,7 +75,7 @@ struct K0 {
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
                    [&](auto e) { return v25 * e; },
                    [&](auto e) { return v23 * (1.0f - (e * v24)); },
-                   derived(a.p7, place, row, [&](auto z) { return exp_from_(z, r11); }));
+                   derived(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, r11)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p8, a.p10, a.p11, a.p12);

@@ -43,7 +43,7 @@ struct K0 {
       const auto m5 = fold_part<Max>(team, row);
       const auto maxima = values(m5.v[0]);
       const auto m4 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp_from_(z, m4); }));
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m4)); }));
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r7 = f6.v[0];  // max over the row
@@ -60,7 +60,7 @@ struct K0 {
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v12 == 0.0f),
                    [&](auto e) { return v14 * e; },
                    [&](auto e) { return v12 * (1.0f - (e * v13)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp_from_(z, r7); }));
+                   derived(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r7)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

@@ -50,14 +50,14 @@ struct K0 {
       const auto m5 = base_(team, maxima.v[1]);
       const auto m6 = base_(team, maxima.v[2]);
       const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
-        const auto v10 = exp_from_(z1 * v8, m4);
-        const auto b11 = z != -LOSSC_INFINITY;
-        const auto v12 = (z1 * v8) - m4;
-        const auto v13 = exp_from_(z * v8, m5);
-        const auto v14 = (z * v8) - m5;
-        return summands(v10, product_where(b11 & (v10 != 0.0f), v12, v10), only_where(b11, v10), v13, product_where(b11 & (v13 != 0.0f), v14, v13), only_where(b11, v13), exp_from_(z, m6));
+        const auto v10 = exponent_(z1, m4, v8);
+        const auto v11 = exp2_(v10);
+        const auto b12 = z != -LOSSC_INFINITY;
+        const auto v13 = exponent_(z, m5, v8);
+        const auto v14 = exp2_(v13);
+        return summands(v11, product_where(b12 & (v11 != 0.0f), v10, v11), only_where(b12, v11), v14, product_where(b12 & (v14 != 0.0f), v13, v14), only_where(b12, v14), exp2_(exponent_(z, m6)));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 2, Plus<0>>, Scaled<0>, Scaled<1>, Shifted<1, 5, Plus<1>>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 2, Exponent<0>>, Scaled<0>, Scaled<1>, Shifted<1, 5, Exponent<1>>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
     const auto r16 = f15.v[0];  // max over the row
     const auto r17 = f15.v[1];  // max over the row
@@ -75,8 +75,8 @@ struct K0 {
     const auto f37 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
       return fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto b26 = z != -LOSSC_INFINITY;
-        const auto v27 = exp_from_(z1 * v8, r16);
-        const auto v30 = exp_from_(z * v8, r17);
+        const auto v27 = exp2_(exponent_(z1, r16, v8));
+        const auto v30 = exp2_(exponent_(z, r17, v8));
         const auto v32 = absorb_(x1, v27 * v28) + absorb_(v29, v30 * v31);
         const auto v33 = log_(v32);
         const auto v34 = 1.0f / v32;
@@ -89,10 +89,10 @@ struct K0 {
     const auto r39 = f37.v[1];  // sum over the row
     const auto r40 = f37.v[2];  // sum over the row
     const auto r41 = f37.v[3];  // sum over the row
-    const auto v42 = (absorb_(v28, r20) - absorb_(r21, absorb_(v28, log_(r19)))) - absorb_(v28, r38);
+    const auto v42 = absorb_(absorb_(0.6931472f, v28), r20) - absorb_(r21, absorb_(v28, log_(r19)));
     const auto v43 = log_(r22);
-    const auto v44 = (absorb_(v31, r23) - absorb_(r24, absorb_(v31, v43))) - absorb_(v31, r39);
-    const auto v45 = select(x0 != 0.0f, x0 * ((x1 * v42) + (v29 * v44)), 0.0f);
+    const auto v44 = (absorb_(absorb_(0.6931472f, v31), r23) - absorb_(r24, absorb_(v31, v43))) - absorb_(v31, r39);
+    const auto v45 = select(x0 != 0.0f, x0 * ((x1 * (v42 - absorb_(v28, r38))) + (v29 * v44)), 0.0f);
     put(team, a.p5, t, v45);
     put(team, a.p6, t, logprob_(r3, r18, r25));
     flag_non_finite(a.p4, 1, t, v45);
@@ -100,28 +100,29 @@ struct K0 {
     const auto v47 = absorb_(v46, v31);
     const auto v48 = absorb_(r24, v47);
     const auto v49 = chain_(x0, x1);
-    const auto v50 = (absorb_(v47, r23) - absorb_(r24, absorb_(v31, absorb_(v46, v43)))) - absorb_(v47, r39);
-    const auto v51 = (v50 - absorb_(absorb_(v31, absorb_(v29, v47)), r40)) - absorb_(absorb_(v31, absorb_(v29, absorb_(v49, v28))), r41);
-    const auto v52 = v47 + (-absorb_(v48, v31));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v46 == 0.0f) & (v48 == 0.0f) & (absorb_(v29, v46) == 0.0f) & (absorb_(v29, v49) == 0.0f) & (v51 == 0.0f)),
+    const auto v50 = absorb_(absorb_(absorb_(v46, 0.6931472f), v31), r23) - absorb_(r24, absorb_(v31, absorb_(v46, v43)));
+    const auto v51 = (v50 - absorb_(v47, r39)) - absorb_(absorb_(v31, absorb_(v29, v47)), r40);
+    const auto v52 = v51 - absorb_(absorb_(v31, absorb_(v29, absorb_(v49, v28))), r41);
+    const auto v53 = v47 + (-absorb_(v48, v31));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v46 == 0.0f) & (v48 == 0.0f) & (absorb_(v29, v46) == 0.0f) & (absorb_(v29, v49) == 0.0f) & (v52 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v53 = exp_from_(z * v8, r17);
-                     const auto v54 = v53 * v31;
-                     const auto v55 = (z * v8) - r17;
-                     const auto v56 = exp_from_(z1 * v8, r16) * v28;
-                     const auto v57 = absorb_(x1, v56) + absorb_(v29, v54);
-                     const auto v58 = absorb_(v29, chain_((-absorb_(v46, v54)) - absorb_(v49, v56), 1.0f / v57));
-                     const auto v59 = chain_(v52, v53) + absorb_(v54, (absorb_(v46, (v55 - v43) - log_(v57)) + v58) - v51);
-                     return chain_(v59, v8);
+                     const auto v54 = exponent_(z, r17, v8);
+                     const auto v55 = exp2_(v54);
+                     const auto v56 = v55 * v31;
+                     const auto v57 = exp2_(exponent_(z1, r16, v8)) * v28;
+                     const auto v58 = absorb_(x1, v57) + absorb_(v29, v56);
+                     const auto v59 = absorb_(v29, chain_((-absorb_(v46, v56)) - absorb_(v49, v57), 1.0f / v58));
+                     const auto v60 = absorb_(v56, (absorb_(v46, ((0.6931472f * v54) - v43) - log_(v58)) + v59) - v52);
+                     return chain_(chain_(v53, v55) + v60, v8);
                    },
                    [&](auto z, auto z1) {
-                     const auto v60 = exp_from_(z * v8, r17) * v31;
-                     const auto v61 = absorb_(v46, v60);
-                     const auto v62 = (z * v8) - r17;
-                     const auto v63 = exp_from_(z1 * v8, r16) * v28;
-                     const auto v64 = absorb_(x1, v63) + absorb_(v29, v60);
-                     const auto v65 = absorb_(v46, (v62 - v43) - log_(v64)) + absorb_(v29, chain_(-v61 - absorb_(v49, v63), 1.0f / v64));
-                     return chain_((v61 - absorb_(v48, v60)) + absorb_(v60, v65 - v51), v8);
+                     const auto v61 = exponent_(z, r17, v8);
+                     const auto v62 = exp2_(v61) * v31;
+                     const auto v63 = absorb_(v46, v62);
+                     const auto v64 = exp2_(exponent_(z1, r16, v8)) * v28;
+                     const auto v65 = absorb_(x1, v64) + absorb_(v29, v62);
+                     const auto v66 = absorb_(v46, ((0.6931472f * v61) - v43) - log_(v65)) + absorb_(v29, chain_(-v63 - absorb_(v49, v64), 1.0f / v65));
+                     return chain_((v63 - absorb_(v48, v62)) + absorb_(v62, v66 - v52), v8);
                    },
                    row, row1);
   }

@@ -47,7 +47,7 @@ struct K0 {
     const auto r6 = f4.v[1];  // sum over the row
     const auto r7 = f4.v[2];  // sum over the row
     const auto f8 = when(reads, values(1.0f), [&] {
-      return fold<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
+      return fold<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
     });
     const auto r9 = f8.v[0];  // sum over the row
     const auto v10 = x1 - 1.0f;
@@ -67,7 +67,7 @@ struct K0 {
                      const auto v18 = e * v16;
                      return (v14 + chain_(v13, v18)) + chain_(v15, 1.0f - v18);
                    },
-                   derived(a.p4, place, row, [&](auto z) { return exp_from_(z, r5); }));
+                   derived(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

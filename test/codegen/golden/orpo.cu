@@ -47,7 +47,7 @@ struct K0 {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp_from_(z, m2)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m2))); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
@@ -217,8 +217,8 @@ struct K3 {
     const auto v20 = -v16 * v19;
     const auto x21 = load(a.p7, t);
     store_gradient(team, a.p45, place, t, a.vocab, target, a.p3, either(!reads, v16 == 0.0f),
-                   [&](auto z) { return select(b17, v20 * exp_from_(z, x21), 0.0f); },
-                   [&](auto z) { return select(b17, v16 * (1.0f - (exp_from_(z, x21) * v19)), 0.0f); },
+                   [&](auto z) { return select(b17, v20 * exp2_(exponent_(z, x21)), 0.0f); },
+                   [&](auto z) { return select(b17, v16 * (1.0f - (exp2_(exponent_(z, x21)) * v19)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}

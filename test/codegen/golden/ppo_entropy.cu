@@ -50,11 +50,11 @@ struct K0 {
       const auto maxima = values(m8.v[0]);
       const auto m7 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum, Sum>(team, [&](auto z) {
-        const auto v9 = exp_from_(z, m7);
-        const auto v10 = z - m7;
-        return summands(v9, product_where((v9 != 0.0f), v10, v9));
+        const auto v9 = exponent_(z, m7);
+        const auto v10 = exp2_(v9);
+        return summands(v10, product_where((v10 != 0.0f), v9, v10));
       }, row);
-      return meet<Scaled<0>, Shifted<0, 0, Plus<0>>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 0, Exponent<0>>>(team, maxima, sums);
     });
     const auto r12 = f11.v[0];  // max over the row
     const auto r13 = f11.v[1];  // sum over the row
@@ -65,32 +65,33 @@ struct K0 {
     const auto v18 = clamp_(v16, x3, x4) * x2;
     const auto v19 = 1.0f / r13;
     const auto v20 = log_(r13);
-    const auto v21 = (-min_(v17, v18)) - (x5 * (absorb_(r13, absorb_(v19, v20)) - absorb_(v19, r14)));
-    const auto v22 = select(x0 != 0.0f, x0 * v21, 0.0f);
+    const auto v21 = x5 * (absorb_(r13, absorb_(v19, v20)) - absorb_(r14, absorb_(0.6931472f, v19)));
+    const auto v22 = select(x0 != 0.0f, x0 * ((-min_(v17, v18)) - v21), 0.0f);
     put(team, a.p6, t, v22);
     put(team, a.p7, t, v15);
     flag_non_finite(a.p3, 1, t, v22);
     const auto v23 = -x0;
     const auto v24 = chain_(v23, x5);
-    const auto v25 = absorb_(v24, v19);
-    const auto v26 = absorb_(r13, v25);
-    const auto v27 = absorb_(r13, absorb_(v19, absorb_(v24, v20))) - absorb_(r14, v25);
-    const auto v28 = chain_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
-    const auto v29 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v28), 0.0f) + select(v17 > v18, 0.0f, v28);
-    const auto v30 = chain_(v29, v16);
-    const auto v31 = ((absorb_(v26, v19) + -v25) + absorb_(v19, (-absorb_(v24, -v20)) + -v27)) + chain_(-v30, v19);
-    const auto v33 = absorb_(v19, -v24);
-    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, (v26 == 0.0f) & (v24 == 0.0f) & (v27 == 0.0f) & (v30 == 0.0f)),
+    const auto v25 = absorb_(r13, absorb_(v24, v19));
+    const auto v26 = absorb_(r13, absorb_(v19, absorb_(v24, v20))) - absorb_(r14, absorb_(absorb_(v24, 0.6931472f), v19));
+    const auto v27 = chain_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
+    const auto v28 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v27), 0.0f) + select(v17 > v18, 0.0f, v27);
+    const auto v29 = chain_(v28, v16);
+    const auto v30 = (absorb_(v25, v19) + (-absorb_(v24, v19))) + absorb_(v19, (-absorb_(v24, -v20)) + -v26);
+    const auto v31 = v30 + chain_(-v29, v19);
+    const auto v34 = absorb_(v19, -absorb_(v24, 0.6931472f));
+    const auto v35 = -1e+30f;
+    store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, (v25 == 0.0f) & (v24 == 0.0f) & (v26 == 0.0f) & (v29 == 0.0f)),
                    [&](auto z) {
-                     const auto v32 = exp_from_(z, r12);
-                     const auto v34 = z - r12;
-                     return (v31 * v32) + (v33 * (v32 * v34));
+                     const auto v32 = exponent_(z, r12);
+                     const auto v33 = exp2_(v32);
+                     return (v31 * v33) + (v34 * (v33 * max_(v32, v35)));
                    },
                    [&](auto z) {
-                     const auto v35 = exp_from_(z, r12) * v19;
-                     const auto v36 = z - r12;
-                     const auto v37 = (absorb_(v26, v35) - absorb_(v24, v35)) + absorb_(v35, (-absorb_(v24, v36 - v20)) - v27);
-                     return v37 + chain_(v30, 1.0f - v35);
+                     const auto v36 = exponent_(z, r12);
+                     const auto v37 = exp2_(v36) * v19;
+                     const auto v38 = (absorb_(v25, v37) - absorb_(v24, v37)) + absorb_(v37, (-absorb_(v24, (0.6931472f * v36) - v20)) - v26);
+                     return v38 + chain_(v29, 1.0f - v37);
                    },
                    row);
   }

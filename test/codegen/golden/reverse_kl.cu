@@ -48,13 +48,13 @@ struct K0 {
       const auto m4 = base_(team, maxima.v[1]);
       const auto m5 = base_(team, maxima.v[2]);
       const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
-        const auto v9 = exp_from_(z * v7, m3);
-        const auto b10 = z != -LOSSC_INFINITY;
-        const auto v11 = (z * v7) - m3;
-        const auto v12 = (z1 * v7) - m4;
-        return summands(v9, product_where(b10 & (v9 != 0.0f), v9, v11 - v12), only_where(b10, v9), exp_from_(z1 * v7, m4), exp_from_(z, m5));
+        const auto v9 = exponent_(z, m3, v7);
+        const auto v10 = exp2_(v9);
+        const auto b11 = z != -LOSSC_INFINITY;
+        const auto v12 = exponent_(z1, m4, v7);
+        return summands(v10, product_where(b11 & (v10 != 0.0f), v10, v9 - v12), only_where(b11, v10), exp2_(v12), exp2_(exponent_(z, m5)));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 2, Plus<0>, Minus<1>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 2, Exponent<0>, Minus<Exponent<1>>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
     const auto r14 = f13.v[0];  // max over the row
     const auto r15 = f13.v[1];  // max over the row
@@ -67,27 +67,29 @@ struct K0 {
     const auto v22 = 1.0f / r17;
     const auto v23 = log_(r17);
     const auto v24 = log_(r20);
-    const auto v25 = (absorb_(v22, r18) - absorb_(r19, absorb_(v22, v23))) + absorb_(r19, absorb_(v22, v24));
+    const auto v25 = (absorb_(absorb_(0.6931472f, v22), r18) - absorb_(r19, absorb_(v22, v23))) + absorb_(r19, absorb_(v22, v24));
     const auto v26 = select(x0 != 0.0f, x0 * v25, 0.0f);
     put(team, a.p5, t, v26);
     put(team, a.p6, t, logprob_(r2, r16, r21));
     flag_non_finite(a.p4, 1, t, v26);
-    const auto v27 = absorb_(x0, v22);
-    const auto v28 = absorb_(r19, v27);
-    const auto v29 = (absorb_(v27, r18) - absorb_(r19, absorb_(v22, absorb_(x0, v23)))) + absorb_(r19, absorb_(v22, absorb_(x0, v24)));
-    const auto v30 = v27 + (-absorb_(v28, v22));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v28 == 0.0f) & (v29 == 0.0f)),
+    const auto v27 = absorb_(r19, absorb_(x0, v22));
+    const auto v28 = absorb_(absorb_(absorb_(x0, 0.6931472f), v22), r18) - absorb_(r19, absorb_(v22, absorb_(x0, v23)));
+    const auto v29 = v28 + absorb_(r19, absorb_(v22, absorb_(x0, v24)));
+    const auto v30 = absorb_(x0, v22) + (-absorb_(v27, v22));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v27 == 0.0f) & (v29 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v31 = exp_from_(z * v7, r14);
-                     const auto v32 = (z * v7) - r14;
-                     const auto v33 = absorb_(v31 * v22, absorb_(x0, (v32 - v23) - (((z1 * v7) - r15) - v24)) - v29);
-                     return chain_(chain_(v30, v31) + v33, v7);
+                     const auto v31 = exponent_(z, r14, v7);
+                     const auto v32 = exp2_(v31);
+                     const auto v33 = ((0.6931472f * v31) - v23) - ((0.6931472f * exponent_(z1, r15, v7)) - v24);
+                     const auto v34 = chain_(chain_(v30, v32) + absorb_(v32 * v22, absorb_(x0, v33) - v29), v7);
+                     return v34;
                    },
                    [&](auto z, auto z1) {
-                     const auto v34 = exp_from_(z * v7, r14) * v22;
-                     const auto v35 = (z * v7) - r14;
-                     const auto v36 = (absorb_(x0, v34) - absorb_(v28, v34)) + absorb_(v34, absorb_(x0, (v35 - v23) - (((z1 * v7) - r15) - v24)) - v29);
-                     return chain_(v36, v7);
+                     const auto v35 = exponent_(z, r14, v7);
+                     const auto v36 = exp2_(v35) * v22;
+                     const auto v37 = ((0.6931472f * v35) - v23) - ((0.6931472f * exponent_(z1, r15, v7)) - v24);
+                     const auto v38 = (absorb_(x0, v36) - absorb_(v27, v36)) + absorb_(v36, absorb_(x0, v37) - v29);
+                     return chain_(v38, v7);
                    },
                    row, row1);
   }

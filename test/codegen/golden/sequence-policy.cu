@@ -49,7 +49,7 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp_from_(z, m3)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m3))); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
@@ -152,8 +152,8 @@ struct K2 {
     const auto v17 = -v13 * v16;
     const auto x18 = load(a.p8, t);
     store_gradient(team, a.p24, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
-                   [&](auto z) { return select(b14, v17 * exp_from_(z, x18), 0.0f); },
-                   [&](auto z) { return select(b14, v13 * (1.0f - (exp_from_(z, x18) * v16)), 0.0f); },
+                   [&](auto z) { return select(b14, v17 * exp2_(exponent_(z, x18)), 0.0f); },
+                   [&](auto z) { return select(b14, v13 * (1.0f - (exp2_(exponent_(z, x18)) * v16)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args&, const Team&, index, index) {}

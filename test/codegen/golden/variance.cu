@@ -44,7 +44,7 @@ struct K0 {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp_from_(z, m2)); }, row);
+      const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m2))); }, row);
       return meet<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
@@ -107,8 +107,8 @@ struct K1 {
     const auto v9 = -v6 * v8;
     const auto x10 = load(a.p7, t);
     store_gradient(team, a.p16, place, t, a.vocab, target, a.p4, either(!reads, v6 == 0.0f),
-                   [&](auto z) { return select(b2, v9 * exp_from_(z, x10), 0.0f); },
-                   [&](auto z) { return select(b2, v6 * (1.0f - (exp_from_(z, x10) * v8)), 0.0f); },
+                   [&](auto z) { return select(b2, v9 * exp2_(exponent_(z, x10)), 0.0f); },
+                   [&](auto z) { return select(b2, v6 * (1.0f - (exp2_(exponent_(z, x10)) * v8)), 0.0f); },
                    row);
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {

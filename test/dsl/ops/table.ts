@@ -73,6 +73,16 @@ export const ROWS: Readonly<Record<string, RowCase>> = {
     ],
     smooth: [[-1, 2, 3]],
   },
+  exponent: {
+    text: "exponent_(a, b)",
+    points: [
+      [[3, 3], 0, [Math.LOG2E, -Math.LOG2E]],
+      [[Math.LN2, 0], 1, [Math.LOG2E, -Math.LOG2E]],
+      [[-INF, 2], -INF, [Math.LOG2E, -Math.LOG2E]],
+      [[-INF, -INF], NAN, [Math.LOG2E, -Math.LOG2E]],
+    ],
+    smooth: [[-1, 2]],
+  },
   add: {
     text: "a + b",
     points: [
@@ -225,6 +235,15 @@ export const ROWS: Readonly<Record<string, RowCase>> = {
       [[1], E, [E]],
       [[-INF], 0, [0]],
       [[INF], INF, [INF]],
+    ],
+    smooth: [[0.3], [-2]],
+  },
+  exp2: {
+    text: "exp2_(a)",
+    points: [
+      [[0], 1, [Math.LN2]],
+      [[-2], 0.25, [0.25 * Math.LN2]],
+      [[-INF], 0, [0]],
     ],
     smooth: [[0.3], [-2]],
   },

@@ -1,0 +1,32 @@
+/** What expressions of a row look like to those who write them with less. */
+import { constantValue, type Expression } from "../dsl/expression.js";
+import { ONE } from "../dsl/ops/index.js";
+import { isMaximum } from "./ranks.js";
+
+/** Whether it is e^(x - the maximum of x over the row), which lies between 0 and 1. */
+export function isExponential({ op, operands: [exponent] }: Expression): boolean {
+  return op === "exp2" && exponent?.op === "exponent" && isBelowMaximum(exponent);
+}
+
+/** Whether x is told from an expression and the maximum of the same over the row. */
+function isBelowMaximum({ operands: [x, m] }: Expression): boolean {
+  return m !== undefined && isMaximum(m) && m.attribute.from === "vocab" && m.operands[0] === x;
+}
+
+/** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and what is no number in one is none in the other. */
+export function holdsOwn(exponential: Expression, x: Expression): boolean {
+  const [exponent] = exponential.operands as [Expression];
+  if (x === exponent || (x.op === "sub" && x.operands.every((y, i) => y === exponent.operands[i]))) return true;
+  return (x.op === "add" || x.op === "sub") && x.operands.some((y) => holdsOwn(exponential, y));
+}
+
+/** The row and the factor of its own that a vocabulary expression is the product of, 1 where it is the row; or what it is at the target. */
+export function scaledRow(x: Expression): { readonly row: Expression; readonly factor: Expression } | null {
+  const isRow = ({ op, space }: Expression) => op === "logits" || op === "atTarget" || (op === "input" && space === "vocab");
+  if (isRow(x)) return { row: x, factor: ONE as Expression };
+  const [a, b] = x.operands as [Expression, Expression];
+  // A factor of 0 absorbs what is no number.
+  if (x.op !== "mul" && !(x.op === "absorb" && (constantValue(a) ?? 0) > 0)) return null;
+  const [row, factor] = isRow(a) ? [a, b] : [b, a];
+  return isRow(row) && factor.space !== "vocab" ? { row, factor } : null;
+}
