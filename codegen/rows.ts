@@ -23,8 +23,8 @@ export interface LambdaOptions {
   readonly of?: Expression | null;
   /** Token-level values that are known not to be 0. */
   readonly nonZero?: ReadonlySet<Expression>;
-  /** Whether the roots are what sums take. */
-  readonly summands?: boolean;
+  /** What the roots are wanted for, where that is a sum or the gradient. */
+  readonly to?: "summand" | "total";
 }
 
 /** The name of what is derived from an entry. */
@@ -57,7 +57,7 @@ export class Rows {
   }
 
   /** The function of one entry of the rows that gives the roots. */
-  lambda(roots: readonly Expression[], { among, names, of, nonZero, summands }: LambdaOptions = {}): RowLambda {
+  lambda(roots: readonly Expression[], { among, names, of, nonZero, to }: LambdaOptions = {}): RowLambda {
     const lines: string[] = [];
     const entry = (x: Expression) => this.opened.get(x)?.entry ?? null;
     const printer = new Printer(lines, "", entry, this.fresh, { outer: this.printer, ...(nonZero && { nonZero }) });
@@ -69,7 +69,7 @@ export class Rows {
     const entries = of ? [DERIVED] : rows.map((row) => row.entry);
     const texts = roots.map((x) => {
       if (x.space !== "vocab") return `as_entry(${entries[0]}, ${printer.print(x)})`;
-      return summands ? printer.summand(x) : printer.print(x);
+      return printer[to ?? "print"](x);
     });
     const head = `[&](${entries.map((name) => `auto ${name}`).join(", ")}) {`;
     const text = (result: string, indent: string) =>

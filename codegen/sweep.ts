@@ -119,7 +119,7 @@ export class SweepBody extends Body {
   /** The call that folds, in one loop over the row. */
   private foldCall(how: "fold" | "fold_part", folds: readonly Expression[], indent: string, options: LambdaOptions = {}): string {
     const summands = folds.every(({ attribute }) => attribute.kind === "sum");
-    const lambda = this.rows.lambda(folds.map(operandOf), { ...options, summands });
+    const lambda = this.rows.lambda(folds.map(operandOf), { ...options, ...(summands && { to: "summand" }) });
     const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
     const map = lambda.text(`${summands ? "summands" : "values"}(${lambda.texts.join(", ")})`, indent);
     return `${how}<${kinds}>(team, ${map}, ${this.taken("derive", lambda, options, indent)})`;
@@ -214,7 +214,10 @@ export class SweepBody extends Body {
     const single = factors.length === 1 ? (factors[0] as Expression) : null;
     const nonZero = new Set(single ? [single, neg(single) as Expression, ...(single.op === "neg" ? single.operands : [])] : []);
     const options = { among: this.rows.withLogits([apart, target]), nonZero, of: this.derived };
-    const map = this.rows.lambda([gathered(apart, { value: this.derived, nonZero, zero: factors.length > 0 })], options);
+    const map = this.rows.lambda([gathered(apart, { value: this.derived, nonZero, zero: factors.length > 0 })], {
+      ...options,
+      to: "total",
+    });
     const mend = this.rows.lambda([target], options);
     const indent = " ".repeat(19);
     const rows = this.taken("derived", map, options, indent);

@@ -31,6 +31,12 @@ export function commentText(name: string): string {
 
 const LONG = 72;
 
+/** The two factors of a product, and those of them whose being 0 makes it 0 whatever the other is. */
+interface Factors {
+  readonly of: readonly Expression[];
+  readonly guards: readonly Expression[];
+}
+
 export interface RowScope {
   /** The scope around, for what does not depend on the row. */
   readonly outer: Printer;
@@ -134,9 +140,26 @@ export class Printer {
       const text = this.print(term);
       return conditions.length > 0 ? `only_where(${conditions.join(" & ")}, ${text})` : text;
     }
-    const texts = new Map(factors.of.map((y) => [y, factors.guards.includes(y) ? this.named(y) : this.print(y)]));
-    const all = [...conditions, ...factors.guards.map((y) => `(${texts.get(y)} != 0.0f)`)];
-    return `product_where(${all.length > 0 ? all.join(" & ") : "true"}, ${factors.of.map((y) => texts.get(y)).join(", ")})`;
+    return `product_where(${this.guarded(factors, conditions).join(", ")})`;
+  }
+
+  /** The text of x as what is stored, the products in it added where they are not 0. Only here: what is compared must have the same bits everywhere. */
+  total(x: Expression): string {
+    if (!this.isOpen(x) || (x.op !== "add" && x.op !== "sub")) return this.print(x);
+    const [a, b] = x.operands as [Expression, Expression];
+    const product = [b, a].find((y) => (y === b || x.op === "add") && this.isOpen(y) && this.factors(y));
+    const factors = product && this.factors(product);
+    if (!factors) return this.print(x);
+    const rest = this.total(product === b ? a : b);
+    const [holds, first, second] = this.guarded(factors, []);
+    return `plus_product(${rest}, ${holds}, ${x.op === "sub" ? `-(${first})` : first}, ${second})`;
+  }
+
+  /** The condition for a product, and its two factors. */
+  private guarded({ of, guards }: Factors, conditions: readonly string[]): readonly string[] {
+    const texts = new Map(of.map((y) => [y, guards.includes(y) ? this.named(y) : this.print(y)]));
+    const all = [...conditions, ...guards.map((y) => `(${texts.get(y)} != 0.0f)`)];
+    return [all.length > 0 ? all.join(" & ") : "true", ...of.map((y) => texts.get(y) as string)];
   }
 
   /** Whether x is written here, and here alone. */
@@ -144,8 +167,8 @@ export class Printer {
     return (this.uses.get(x) ?? 1) <= 1 && !this.stops(x) && constantValue(x) === undefined;
   }
 
-  /** The two factors of a product, and those of them whose being 0 makes it 0 whatever the other is; null of what is no product. */
-  private factors(x: Expression): { readonly of: readonly Expression[]; readonly guards: readonly Expression[] } | null {
+  /** Null of what is no product. */
+  private factors(x: Expression): Factors | null {
     const [a, b] = x.operands as [Expression, Expression];
     switch (x.op) {
       case "mul":

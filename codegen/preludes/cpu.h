@@ -104,6 +104,9 @@ LOSSC_FN Packet exp2_(Packet x) {
   const Packet n = (x + kMagic) - kMagic;
   return power_(n, x - n);
 }
+template <class C, class A, class B> LOSSC_FN Packet plus_product(Packet sum, C holds, A a, B b) {
+  return select(holds, fma_(broadcast(a), broadcast(b), sum), sum);
+}
 // (x - m) log2 e, or (c · x - m) log2 e.
 template <class M> LOSSC_FN Packet exponent_(Packet x, M m) { return (x - m) * kLog2e; }
 template <class M, class C> LOSSC_FN Packet exponent_(Packet x, M m, C c) { return fma_(x, broadcast(c * kLog2e), broadcast(-(m * kLog2e))); }

@@ -7,7 +7,9 @@ LOSSC_FN Only only_where(bool holds, float v) { return {holds, v}; }
 LOSSC_FN Product product_where(bool holds, float a, float b) { return {holds, a, b}; }
 LOSSC_FN float plus(float sum, float v) { return sum + v; }
 LOSSC_FN float plus(float sum, Only x) { return x.holds ? sum + x.v : sum; }
-LOSSC_FN float plus(float sum, Product x) { return x.holds ? fma_(x.a, x.b, sum) : sum; }
+
+LOSSC_FN float plus_product(float sum, bool holds, float a, float b) { return holds ? fma_(a, b, sum) : sum; }
+LOSSC_FN float plus(float sum, Product x) { return plus_product(sum, x.holds, x.a, x.b); }
 
 template <class... T> struct Summands;
 template <class T> struct Summands<T> { T first; };

@@ -62,7 +62,7 @@ struct K0 {
     const auto v16 = 1.0f / r9;
     const auto v17 = chain_(v13, v16) + chain_(-v15, v16);
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v14 == 0.0f) & (v13 == 0.0f) & (v15 == 0.0f)),
-                   [&](auto e) { return v14 + chain_(v17, e); },
+                   [&](auto e) { return plus_product(v14, (v17 != 0.0f), v17, e); },
                    [&](auto e) {
                      const auto v18 = e * v16;
                      return (v14 + chain_(v13, v18)) + chain_(v15, 1.0f - v18);

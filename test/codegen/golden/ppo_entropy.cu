@@ -85,7 +85,7 @@ struct K0 {
                    [&](auto z) {
                      const auto v32 = exponent_(z, r12);
                      const auto v33 = exp2_(v32);
-                     return (v31 * v33) + (v34 * (v33 * max_(v32, v35)));
+                     return plus_product(v31 * v33, true, v34, v33 * max_(v32, v35));
                    },
                    [&](auto z) {
                      const auto v36 = exponent_(z, r12);
