@@ -107,7 +107,10 @@ LOSSC_FN Packet exp2_(Packet x) {
 template <class C, class A, class B> LOSSC_FN Packet plus_product(Packet sum, C holds, A a, B b) {
   return select(holds, fma_(broadcast(a), broadcast(b), sum), sum);
 }
-// (x - m) log2 e, or (c · x - m) log2 e.
+// (x - m) log2 e, which is 0 at the maximum; or (c · x - m) log2 e, which rounding shifts alike for every entry of the row.
+LOSSC_FN float exponent_(float x, float m) { return (x - m) * kLog2e; }
+LOSSC_FN float exponent_(float x, float m, float c) { return __builtin_fmaf(x, c * kLog2e, -(m * kLog2e)); }
+LOSSC_FN double excess_(float) { return 0.0; }
 template <class M> LOSSC_FN Packet exponent_(Packet x, M m) { return (x - m) * kLog2e; }
 template <class M, class C> LOSSC_FN Packet exponent_(Packet x, M m, C c) { return fma_(x, broadcast(c * kLog2e), broadcast(-(m * kLog2e))); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }

@@ -46,7 +46,6 @@ template <class T> LOSSC_FN unsigned there_two(unsigned halves, T) {
 
 LOSSC_FN float fma_(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
-LOSSC_FN float between_(float from, float to) { return (from - to) * kLog2e; }
 
 // Remembers in `poison` whether an entry of a word is not finite.
 template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);

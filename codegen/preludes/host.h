@@ -61,6 +61,3 @@ template <> LOSSC_FN double splat<double>(float x) { return x; }
 LOSSC_FN bool either(bool a, bool b) { return a || b; }
 
 LOSSC_FN float exp2_(float x) { return __builtin_exp2f(x); }
-LOSSC_FN float exponent_(float x, float m) { return (x - m) * kLog2e; }
-LOSSC_FN float exponent_(float x, float m, float c) { return __builtin_fmaf(x, c * kLog2e, -(m * kLog2e)); }
-LOSSC_FN double excess_(float) { return 0.0; }
