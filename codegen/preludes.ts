@@ -8,18 +8,7 @@ const HOST = "#define LOSSC_FN inline __attribute__((always_inline))\n";
 const PARTS: Record<Target, { readonly head: string; readonly files: readonly string[] }> = {
   cuda: {
     head: DEVICE,
-    files: [
-      "types.h",
-      "cuda.h",
-      "exponents.h",
-      "base.h",
-      "simt.h",
-      "simt-rows.h",
-      "simt-folds.h",
-      "simt-store.h",
-      "simt-entries.h",
-      "tails.h",
-    ],
+    files: ["types.h", "cuda.h", "base.h", "simt.h", "simt-rows.h", "simt-folds.h", "simt-store.h", "simt-entries.h", "tails.h"],
   },
   cpu: {
     head: HOST,
@@ -44,7 +33,6 @@ const PARTS: Record<Target, { readonly head: string; readonly files: readonly st
       "watch.h",
       "host.h",
       "emulated.h",
-      "exponents.h",
       "base.h",
       "simt.h",
       "simt-rows.h",

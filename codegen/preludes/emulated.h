@@ -46,6 +46,11 @@ template <class T> LOSSC_FN unsigned there_two(unsigned halves, T) {
 
 LOSSC_FN float fma_(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
+// 0 at the maximum: here nothing is shifted that a test would have to know of.
+LOSSC_FN float exponent_(float x, float m) { return (x - m) * kLog2e; }
+LOSSC_FN float exponent_(float x, float m, float c) { return (c * x - m) * kLog2e; }
+LOSSC_FN double excess_(float) { return 0.0; }
+LOSSC_FN float between_(float from, float to) { return (from - to) * kLog2e; }
 
 // Remembers in `poison` whether an entry of a word is not finite.
 template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);
