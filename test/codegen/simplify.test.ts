@@ -28,6 +28,7 @@ const [a, b] = [input("a", "token"), input("b", "token")];
 const [s, e] = [input("s", "sequence"), input("e", "batch")];
 const sum = (x: Built) => fold("sum", x, "token", "batch");
 const row = (x: Built) => fold("sum", x, "vocab", "token");
+const top = (x: Built) => fold("max", x, "vocab", "token");
 const c = gt(a, b);
 
 const RULES: readonly (readonly [Built, string])[] = [
@@ -57,6 +58,10 @@ const RULES: readonly (readonly [Built, string])[] = [
   [where(c, where(c, a, b), s), "where(gt(a, b), a, s)"],
   [where(c, a, where(c, b, s)), "where(gt(a, b), a, s)"],
   [where(ne(a, 0), a, 0), "a"],
+  // A maximum that an author asks for is the row's own.
+  [where(ne(logits, Number.NEGATIVE_INFINITY), logits, Number.NEGATIVE_INFINITY), "logits"],
+  [exp(sub(logits, top(logits))), "exp2(exponent(logits, max[vocab→token](logits)))"],
+  [exp(sub(logits, top(tanh(logits)))), "exp(sub(logits, max[vocab→token](tanh(logits))))"],
   [where(eq(a, b), where(c, s, 0), 0), "where(eq(a, b), where(gt(a, b), s, 0), 0)"],
   [where(c, where(eq(a, b), where(c, s, 0), 0), 0), "where(eq(a, b), where(gt(a, b), s, 0), 0)"],
   [absorb(logits, -1), "neg(logits)"],

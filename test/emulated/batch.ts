@@ -76,12 +76,15 @@ export function completeBatch(loss: LossDefinition, vocab: number, dtype: Logits
     random() < 0.05 && target_tokens[Math.floor(i / vocab)] !== i % vocab ? Number.NEGATIVE_INFINITY : random() * 12 - 6,
   );
   const bits = convert(logits, "f64", dtype);
-  const given = Object.entries(loss.inputs).map(([name, { space }]) => {
+  const given = Object.entries(loss.inputs).map(([name, { space, dtype }]) => {
     const values = Float32Array.from({ length: counts[space] }, () => random() - 0.5);
     if (name === "logprobs" || name.endsWith("logprobs"))
       values.forEach((x, i) => {
         values[i] = x - Math.log(vocab);
       });
+    // In the dtype that the loss wants, for `reference` takes them as they are.
+    if (dtype === "bf16" || dtype === "f16")
+      values.set(widen(convert(Float64Array.from(values), "f64", dtype) as Uint16Array, dtype));
     return [name, space === "batch" ? (values[0] as number) : values] as const;
   });
   return {
