@@ -107,6 +107,8 @@ LOSSC_FN Packet exp2_(Packet x) {
 template <class C, class A, class B> LOSSC_FN Packet plus_product(Packet sum, C holds, A a, B b) {
   return select(holds, fma_(broadcast(a), broadcast(b), sum), sum);
 }
+template <class C, class A> LOSSC_FN Packet plus_product(float sum, C holds, A a, Packet b) { return plus_product(broadcast(sum), holds, a, b); }
+template <class C> LOSSC_FN Packet plus_product(float sum, C holds, Packet a, float b) { return plus_product(broadcast(sum), holds, a, b); }
 // (x - m) log2 e, which is 0 at the maximum; or (c · x - m) log2 e, which rounding shifts alike for every entry of the row.
 LOSSC_FN float exponent_(float x, float m) { return (x - m) * kLog2e; }
 LOSSC_FN float exponent_(float x, float m, float c) { return __builtin_fmaf(x, c * kLog2e, -(m * kLog2e)); }
