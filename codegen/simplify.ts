@@ -27,6 +27,7 @@ import { type LossGraph, mapGraph } from "./expand.js";
 import { takenApart, targetEntry } from "./linear.js";
 import { entryAtTarget } from "./lower.js";
 import { isMaximum } from "./ranks.js";
+import { isExponential, scaledRow } from "./shapes.js";
 
 export function simplify(graph: LossGraph): LossGraph {
   return mapGraph(graph, simplifier());
@@ -161,10 +162,10 @@ const vanishes = oncePerNode((x): boolean => {
   const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
     case "exp":
+      return a.op === "sub" && a.operands[0] === logits && (a.operands[1] as Expression).space !== "vocab";
     case "exp2":
-      return (
-        (a.op === "sub" || a.op === "exponent") && a.operands[0] === logits && (a.operands[1] as Expression).space !== "vocab"
-      );
+      // Where the row's factor is not above 0, its maximum is no number, nor are these.
+      return isExponential(x) && scaledRow(a.operands[0] as Expression)?.row === logits;
     case "neg":
       return vanishes(a);
     case "mul":

@@ -42,22 +42,22 @@ struct K0 {
     const auto x2 = float(a.c1);
     const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto v8 = 1.0f / x2;
-    const auto f15 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto f15 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
       const auto m7 = fold_part<Max>(team, row1);
       const auto m9 = fold_part<Max>(team, row);
       const auto maxima = values(scaled_max(team, m7, v8, row1), scaled_max(team, m9, v8, row), m9.v[0]);
       const auto m4 = base_(team, maxima.v[0]);
       const auto m5 = base_(team, maxima.v[1]);
       const auto m6 = base_(team, maxima.v[2]);
-      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
+      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto v10 = exponent_(z1, m4, v8);
         const auto v11 = exp2_(v10);
         const auto b12 = z != -LOSSC_INFINITY;
         const auto v13 = exponent_(z, m5, v8);
         const auto v14 = exp2_(v13);
-        return summands(v11, product_where(b12 & (v11 != 0.0f), v10, v11), only_where(b12, v11), v14, product_where(b12 & (v14 != 0.0f), v13, v14), only_where(b12, v14), exp2_(exponent_(z, m6)));
+        return summands(v11, product_where(b12 & (v11 != 0.0f), v10, v11), only_where(b12, v11), v14, product_where((v14 != 0.0f), v13, v14), exp2_(exponent_(z, m6)));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 2, Exponent<0>>, Scaled<0>, Scaled<1>, Shifted<1, 5, Exponent<1>>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return meet<Scaled<0>, Shifted<0, 2, Exponent<0>>, Scaled<0>, Scaled<1>, Shifted<1, 3, Exponent<1>>, Scaled<2>>(team, maxima, sums);
     });
     const auto r16 = f15.v[0];  // max over the row
     const auto r17 = f15.v[1];  // max over the row
@@ -68,61 +68,59 @@ struct K0 {
     const auto r22 = f15.v[6];  // sum over the row
     const auto r23 = f15.v[7];  // sum over the row
     const auto r24 = f15.v[8];  // sum over the row
-    const auto r25 = f15.v[9];  // sum over the row
-    const auto v28 = 1.0f / r19;
-    const auto v29 = 1.0f - x1;
-    const auto v31 = 1.0f / r22;
-    const auto f37 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto v26 = 1.0f / r19;
+    const auto v27 = 1.0f - x1;
+    const auto v29 = 1.0f / r22;
+    const auto f35 = when(reads, values(1.0f, 1.0f, 1.0f, 1.0f), [&] {
       return fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
-        const auto b26 = z != -LOSSC_INFINITY;
-        const auto v27 = exp2_(exponent_(z1, r16, v8));
-        const auto v30 = exp2_(exponent_(z, r17, v8));
-        const auto v32 = absorb_(x1, v27 * v28) + absorb_(v29, v30 * v31);
-        const auto v33 = log_(v32);
-        const auto v34 = 1.0f / v32;
-        const auto v35 = absorb_(v30, v34);
-        const auto v36 = absorb_(v27, v34);
-        return summands(product_where(b26 & (v27 != 0.0f) & (v33 != 0.0f), v27, v33), product_where(b26 & (v30 != 0.0f) & (v33 != 0.0f), v30, v33), product_where(b26 & (v30 != 0.0f) & (v35 != 0.0f), v30, v35), product_where(b26 & (v30 != 0.0f) & (v36 != 0.0f), v30, v36));
+        const auto v25 = exp2_(exponent_(z1, r16, v8));
+        const auto v28 = exp2_(exponent_(z, r17, v8));
+        const auto v30 = absorb_(x1, v25 * v26) + absorb_(v27, v28 * v29);
+        const auto v31 = log_(v30);
+        const auto v32 = 1.0f / v30;
+        const auto v33 = absorb_(v28, v32);
+        const auto v34 = absorb_(v25, v32);
+        return summands(product_where((z != -LOSSC_INFINITY) & (v25 != 0.0f) & (v31 != 0.0f), v25, v31), product_where((v28 != 0.0f) & (v31 != 0.0f), v28, v31), product_where((v28 != 0.0f) & (v33 != 0.0f), v28, v33), product_where((v28 != 0.0f) & (v34 != 0.0f), v28, v34));
       }, row, row1);
     });
-    const auto r38 = f37.v[0];  // sum over the row
-    const auto r39 = f37.v[1];  // sum over the row
-    const auto r40 = f37.v[2];  // sum over the row
-    const auto r41 = f37.v[3];  // sum over the row
-    const auto v42 = absorb_(absorb_(0.6931472f, v28), r20) - absorb_(r21, absorb_(v28, log_(r19)));
-    const auto v43 = log_(r22);
-    const auto v44 = (absorb_(absorb_(0.6931472f, v31), r23) - absorb_(r24, absorb_(v31, v43))) - absorb_(v31, r39);
-    const auto v45 = select(x0 != 0.0f, x0 * ((x1 * (v42 - absorb_(v28, r38))) + (v29 * v44)), 0.0f);
-    put(team, a.p5, t, v45);
-    put(team, a.p6, t, logprob_(r3, r18, r25));
-    flag_non_finite(a.p4, 1, t, v45);
-    const auto v46 = chain_(x0, v29);
-    const auto v47 = absorb_(v46, v31);
-    const auto v48 = absorb_(r24, v47);
-    const auto v49 = chain_(x0, x1);
-    const auto v50 = absorb_(absorb_(absorb_(v46, 0.6931472f), v31), r23) - absorb_(r24, absorb_(v31, absorb_(v46, v43)));
-    const auto v51 = (v50 - absorb_(v47, r39)) - absorb_(absorb_(v31, absorb_(v29, v47)), r40);
-    const auto v52 = v51 - absorb_(absorb_(v31, absorb_(v29, absorb_(v49, v28))), r41);
-    const auto v53 = v47 + (-absorb_(v48, v31));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v46 == 0.0f) & (v48 == 0.0f) & (absorb_(v29, v46) == 0.0f) & (absorb_(v29, v49) == 0.0f) & (v52 == 0.0f)),
+    const auto r36 = f35.v[0];  // sum over the row
+    const auto r37 = f35.v[1];  // sum over the row
+    const auto r38 = f35.v[2];  // sum over the row
+    const auto r39 = f35.v[3];  // sum over the row
+    const auto v40 = absorb_(absorb_(0.6931472f, v26), r20) - absorb_(r21, absorb_(v26, log_(r19)));
+    const auto v41 = log_(r22);
+    const auto v42 = (absorb_(r23, absorb_(0.6931472f, v29)) - absorb_(r22, absorb_(v29, v41))) - absorb_(v29, r37);
+    const auto v43 = select(x0 != 0.0f, x0 * ((x1 * (v40 - absorb_(v26, r36))) + (v27 * v42)), 0.0f);
+    put(team, a.p5, t, v43);
+    put(team, a.p6, t, logprob_(r3, r18, r24));
+    flag_non_finite(a.p4, 1, t, v43);
+    const auto v44 = chain_(x0, v27);
+    const auto v45 = absorb_(v44, v29);
+    const auto v46 = absorb_(r22, v45);
+    const auto v47 = chain_(x0, x1);
+    const auto v48 = absorb_(r23, absorb_(absorb_(v44, 0.6931472f), v29)) - absorb_(r22, absorb_(v29, absorb_(v44, v41)));
+    const auto v49 = (v48 - absorb_(v45, r37)) - absorb_(absorb_(v29, absorb_(v27, v45)), r38);
+    const auto v50 = v49 - absorb_(absorb_(v29, absorb_(v27, absorb_(v47, v26))), r39);
+    const auto v51 = v45 + (-absorb_(v46, v29));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v44 == 0.0f) & (v46 == 0.0f) & (absorb_(v27, v44) == 0.0f) & (absorb_(v27, v47) == 0.0f) & (v50 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v54 = exponent_(z, r17, v8);
-                     const auto v55 = exp2_(v54);
-                     const auto v56 = v55 * v31;
-                     const auto v57 = exp2_(exponent_(z1, r16, v8)) * v28;
-                     const auto v58 = absorb_(x1, v57) + absorb_(v29, v56);
-                     const auto v59 = absorb_(v29, chain_((-absorb_(v46, v56)) - absorb_(v49, v57), 1.0f / v58));
-                     const auto v60 = absorb_(v56, (absorb_(v46, ((0.6931472f * v54) - v43) - log_(v58)) + v59) - v52);
-                     return chain_(chain_(v53, v55) + v60, v8);
+                     const auto v52 = exponent_(z, r17, v8);
+                     const auto v53 = exp2_(v52);
+                     const auto v54 = v53 * v29;
+                     const auto v55 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v56 = absorb_(x1, v55) + absorb_(v27, v54);
+                     const auto v57 = absorb_(v27, chain_((-absorb_(v44, v54)) - absorb_(v47, v55), 1.0f / v56));
+                     const auto v58 = absorb_(v54, (absorb_(v44, ((0.6931472f * v52) - v41) - log_(v56)) + v57) - v50);
+                     return chain_(chain_(v51, v53) + v58, v8);
                    },
                    [&](auto z, auto z1) {
-                     const auto v61 = exponent_(z, r17, v8);
-                     const auto v62 = exp2_(v61) * v31;
-                     const auto v63 = absorb_(v46, v62);
-                     const auto v64 = exp2_(exponent_(z1, r16, v8)) * v28;
-                     const auto v65 = absorb_(x1, v64) + absorb_(v29, v62);
-                     const auto v66 = absorb_(v46, ((0.6931472f * v61) - v43) - log_(v65)) + absorb_(v29, chain_(-v63 - absorb_(v49, v64), 1.0f / v65));
-                     return chain_((v63 - absorb_(v48, v62)) + absorb_(v62, v66 - v52), v8);
+                     const auto v59 = exponent_(z, r17, v8);
+                     const auto v60 = exp2_(v59) * v29;
+                     const auto v61 = absorb_(v44, v60);
+                     const auto v62 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v63 = absorb_(x1, v62) + absorb_(v27, v60);
+                     const auto v64 = absorb_(v44, ((0.6931472f * v59) - v41) - log_(v63)) + absorb_(v27, chain_(-v61 - absorb_(v47, v62), 1.0f / v63));
+                     return chain_((v61 - absorb_(v46, v60)) + absorb_(v60, v64 - v50), v8);
                    },
                    row, row1);
   }
@@ -132,7 +130,7 @@ struct K0 {
 };
 
 // ---- entry points ----
-// k0: 8 blocks of 128 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 128, 128, 8, true, 10, 256)
+// k0: 8 blocks of 256 threads share a row, which stays in shared memory.
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 9, 512)
 
 }  // namespace lossc

@@ -40,56 +40,54 @@ struct K0 {
     const auto x1 = float(a.c0);
     const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
     const auto v7 = 1.0f / x1;
-    const auto f13 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
+    const auto f12 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
       const auto m6 = fold_part<Max>(team, row);
       const auto m8 = fold_part<Max>(team, row1);
       const auto maxima = values(scaled_max(team, m6, v7, row), scaled_max(team, m8, v7, row1), m6.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto m4 = base_(team, maxima.v[1]);
       const auto m5 = base_(team, maxima.v[2]);
-      const auto sums = fold_part<Sum, Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
+      const auto sums = fold_part<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto v9 = exponent_(z, m3, v7);
         const auto v10 = exp2_(v9);
-        const auto b11 = z != -LOSSC_INFINITY;
-        const auto v12 = exponent_(z1, m4, v7);
-        return summands(v10, product_where(b11 & (v10 != 0.0f), v10, v9 - v12), only_where(b11, v10), exp2_(v12), exp2_(exponent_(z, m5)));
+        const auto v11 = exponent_(z1, m4, v7);
+        return summands(product_where((v10 != 0.0f), v10, v9 - v11), v10, exp2_(v11), exp2_(exponent_(z, m5)));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 2, Exponent<0>, Minus<Exponent<1>>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return meet<Shifted<0, 1, Exponent<0>, Minus<Exponent<1>>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
-    const auto r14 = f13.v[0];  // max over the row
-    const auto r15 = f13.v[1];  // max over the row
-    const auto r16 = f13.v[2];  // max over the row
-    const auto r17 = f13.v[3];  // sum over the row
-    const auto r18 = f13.v[4];  // sum over the row
-    const auto r19 = f13.v[5];  // sum over the row
-    const auto r20 = f13.v[6];  // sum over the row
-    const auto r21 = f13.v[7];  // sum over the row
-    const auto v22 = 1.0f / r17;
-    const auto v23 = log_(r17);
-    const auto v24 = log_(r20);
-    const auto v25 = (absorb_(absorb_(0.6931472f, v22), r18) - absorb_(r19, absorb_(v22, v23))) + absorb_(r19, absorb_(v22, v24));
-    const auto v26 = select(x0 != 0.0f, x0 * v25, 0.0f);
-    put(team, a.p5, t, v26);
-    put(team, a.p6, t, logprob_(r2, r16, r21));
-    flag_non_finite(a.p4, 1, t, v26);
-    const auto v27 = absorb_(r19, absorb_(x0, v22));
-    const auto v28 = absorb_(absorb_(absorb_(x0, 0.6931472f), v22), r18) - absorb_(r19, absorb_(v22, absorb_(x0, v23)));
-    const auto v29 = v28 + absorb_(r19, absorb_(v22, absorb_(x0, v24)));
-    const auto v30 = absorb_(x0, v22) + (-absorb_(v27, v22));
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v27 == 0.0f) & (v29 == 0.0f)),
+    const auto r13 = f12.v[0];  // max over the row
+    const auto r14 = f12.v[1];  // max over the row
+    const auto r15 = f12.v[2];  // max over the row
+    const auto r16 = f12.v[3];  // sum over the row
+    const auto r17 = f12.v[4];  // sum over the row
+    const auto r18 = f12.v[5];  // sum over the row
+    const auto r19 = f12.v[6];  // sum over the row
+    const auto v20 = 1.0f / r17;
+    const auto v21 = log_(r17);
+    const auto v22 = log_(r18);
+    const auto v23 = (absorb_(r16, absorb_(0.6931472f, v20)) - absorb_(r17, absorb_(v20, v21))) + absorb_(r17, absorb_(v20, v22));
+    const auto v24 = select(x0 != 0.0f, x0 * v23, 0.0f);
+    put(team, a.p5, t, v24);
+    put(team, a.p6, t, logprob_(r2, r15, r19));
+    flag_non_finite(a.p4, 1, t, v24);
+    const auto v25 = absorb_(r17, absorb_(x0, v20));
+    const auto v26 = absorb_(r16, absorb_(absorb_(x0, 0.6931472f), v20)) - absorb_(r17, absorb_(v20, absorb_(x0, v21)));
+    const auto v27 = v26 + absorb_(r17, absorb_(v20, absorb_(x0, v22)));
+    const auto v28 = absorb_(x0, v20) + (-absorb_(v25, v20));
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v25 == 0.0f) & (v27 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v31 = exponent_(z, r14, v7);
-                     const auto v32 = exp2_(v31);
-                     const auto v33 = ((0.6931472f * v31) - v23) - ((0.6931472f * exponent_(z1, r15, v7)) - v24);
-                     const auto v34 = chain_(chain_(v30, v32) + absorb_(v32 * v22, absorb_(x0, v33) - v29), v7);
-                     return v34;
+                     const auto v29 = exponent_(z, r13, v7);
+                     const auto v30 = exp2_(v29);
+                     const auto v31 = ((0.6931472f * v29) - v21) - ((0.6931472f * exponent_(z1, r14, v7)) - v22);
+                     const auto v32 = chain_(chain_(v28, v30) + absorb_(v30 * v20, absorb_(x0, v31) - v27), v7);
+                     return v32;
                    },
                    [&](auto z, auto z1) {
-                     const auto v35 = exponent_(z, r14, v7);
-                     const auto v36 = exp2_(v35) * v22;
-                     const auto v37 = ((0.6931472f * v35) - v23) - ((0.6931472f * exponent_(z1, r15, v7)) - v24);
-                     const auto v38 = (absorb_(x0, v36) - absorb_(v27, v36)) + absorb_(v36, absorb_(x0, v37) - v29);
-                     return chain_(v38, v7);
+                     const auto v33 = exponent_(z, r13, v7);
+                     const auto v34 = exp2_(v33) * v20;
+                     const auto v35 = ((0.6931472f * v33) - v21) - ((0.6931472f * exponent_(z1, r14, v7)) - v22);
+                     const auto v36 = (absorb_(x0, v34) - absorb_(v25, v34)) + absorb_(v34, absorb_(x0, v35) - v27);
+                     return chain_(v36, v7);
                    },
                    row, row1);
   }
@@ -100,6 +98,6 @@ struct K0 {
 
 // ---- entry points ----
 // k0: 8 blocks of 256 threads share a row, which stays in shared memory.
-LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 8, 512)
+LOSSC_SWEEP(k0, K0, 256, 256, 8, true, 7, 512)
 
 }  // namespace lossc
