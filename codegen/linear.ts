@@ -65,10 +65,7 @@ function together(terms: readonly Term[]): Term[] {
   for (const term of terms) {
     const { factor, row } = term;
     const minus = neg(factor);
-    const i =
-      row === ONE
-        ? -1
-        : result.findIndex((other) => joins(other.row, row) && (other.factor === factor || other.factor === minus));
+    const i = result.findIndex((other) => joins(other.row, row) && (other.factor === factor || other.factor === minus));
     const before = result[i];
     if (before) result[i] = { ...before, row: (before.factor === factor ? add : sub)(before.row, row) };
     else result.push(term);

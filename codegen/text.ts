@@ -176,8 +176,8 @@ export class Printer {
       case "chain":
         return { of: [a, b], guards: this.row?.nonZero?.has(a) ? [] : [a] };
       case "absorb": {
-        const exponential = [a, b].find((e) => isExponential(e) && holdsOwn(e, e === a ? b : a));
-        return { of: [a, b], guards: exponential ? [exponential] : a === b ? [a] : [a, b] };
+        const own = (e: Expression, y: Expression) => isExponential(e) && holdsOwn(e, y);
+        return { of: [a, b], guards: a === b || own(a, b) ? [a] : own(b, a) ? [b] : [a, b] };
       }
       default:
         return null;
