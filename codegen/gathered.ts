@@ -7,20 +7,22 @@ import { oncePerNode, topological, withOperands } from "../dsl/graph.js";
 import { absorb, add, chain, max, mul, neg, ONE, sub } from "../dsl/ops/index.js";
 import { isMaximum } from "./ranks.js";
 import { isExponential } from "./shapes.js";
+import { simplifier } from "./simplify.js";
 
 /** An entry and what it is multiplied with. */
 interface Product {
   readonly entry: Expression;
-  /** Of the row's; with a slope, of an exponential's own exponent. */
-  readonly number: Affine;
+  /** Of the row's; with slopes, of what lies how far below the maximum of its row, where the entry is an exponential. */
+  readonly number: Linear;
   /** Which 0 makes it 0 whatever the rest is: none, the number's, or the entry's, too. */
   readonly care: Care;
 }
 
-/** constant + slope · d of a distance d, both of the row's; null is 0. */
-interface Affine {
+/** constant + Σ slope · exponent, constant and slopes of the row's; null is 0. */
+interface Linear {
   readonly constant: Expression | null;
-  readonly slope: Expression | null;
+  /** By exponent. */
+  readonly slopes: ReadonlyMap<Expression, Expression>;
 }
 
 type Care = 0 | 1 | 2;
@@ -29,55 +31,73 @@ const FACTORS = 1;
 const ALL = 2;
 const more = (a: Care, b: Care): Care => (a > b ? a : b);
 
-const one: Affine = { constant: ONE as Expression, slope: null };
+const numberOf = (constant: Expression | null, slopes: Linear["slopes"] = new Map()): Linear => ({ constant, slopes });
+const one = numberOf(ONE as Expression);
 const alone = (entry: Expression): Product => ({ entry, number: one, care: NONE });
 const made = (number: Expression, x: Expression, care: Care) => [mul, chain, absorb][care]?.(number, x) as Expression;
 
 const both = (a: Expression | null, b: Expression | null): Expression | null => (a && b ? (add(a, b) as Expression) : (a ?? b));
-const plus = (a: Affine, b: Affine): Affine => ({ constant: both(a.constant, b.constant), slope: both(a.slope, b.slope) });
-const each = ({ constant, slope }: Affine, f: (x: Expression) => unknown): Affine => ({
-  constant: constant && (f(constant) as Expression),
-  slope: slope && (f(slope) as Expression),
-});
-const negated = (x: Affine) => each(x, neg);
+function plus(a: Linear, b: Linear): Linear {
+  const slopes = new Map(a.slopes);
+  for (const [exponent, slope] of b.slopes) slopes.set(exponent, both(slopes.get(exponent) ?? null, slope) as Expression);
+  return numberOf(both(a.constant, b.constant), slopes);
+}
+const each = ({ constant, slopes }: Linear, f: (x: Expression) => unknown): Linear =>
+  numberOf(constant && (f(constant) as Expression), new Map([...slopes].map(([x, slope]) => [x, f(slope) as Expression])));
+const negated = (x: Linear) => each(x, neg);
 
-/** For a distance, vocabulary expressions as functions of it; null where one is none. */
-const affineIn = oncePerNode((distance) => {
-  const affine = oncePerNode((x): Affine | null => {
-    if (x === distance) return { constant: null, slope: ONE as Expression };
-    if (x.space !== "vocab") return { constant: x, slope: null };
-    const [a, b] = x.operands as [Expression, Expression];
-    switch (x.op) {
-      case "neg": {
-        const of = affine(a);
-        return of && negated(of);
-      }
-      case "add":
-      case "sub": {
-        const [left, right] = [affine(a), affine(b)];
-        return left && right && plus(left, x.op === "add" ? right : negated(right));
-      }
-      case "mul":
-      case "chain":
-      case "absorb": {
-        if (a.space === b.space) return null;
-        const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
-        const of = affine(rest);
-        // By the same op: they differ in what a 0 does beside what is no number.
-        return of && each(of, (y) => (y === ONE ? factor : withOperands(x, rest === a ? [y, b] : [a, y])));
-      }
-      default:
-        return null;
+/** Vocabulary expressions as functions of exponents; null where one is none. */
+const linear = oncePerNode((x): Linear | null => {
+  if (x.space !== "vocab") return numberOf(x);
+  const [a, b] = x.operands as [Expression, Expression];
+  switch (x.op) {
+    case "exponent":
+      return numberOf(null, new Map([[x, ONE as Expression]]));
+    case "neg": {
+      const of = linear(a);
+      return of && negated(of);
     }
-  });
-  return affine;
+    case "add":
+    case "sub": {
+      const [left, right] = [linear(a), linear(b)];
+      return left && right && plus(left, x.op === "add" ? right : negated(right));
+    }
+    case "mul":
+    case "chain":
+    case "absorb": {
+      if (a.space === b.space) return null;
+      const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
+      const of = linear(rest);
+      // By the same op: they differ in what a 0 does beside what is no number.
+      return of && each(of, (y) => (y === ONE ? factor : withOperands(x, rest === a ? [y, b] : [a, y])));
+    }
+    default:
+      return null;
+  }
 });
 
-/** Far below every exponent whose power is above 0. */
-const LEAST = -1e30;
+/** Far below every exponent whose power is above 0, in float64, too. */
+const LEAST = -2000;
+/** The exponent of an e = 2^x, without the -inf of one that is 0. */
+const finite = (e: Expression) => max(e.operands[0] as Expression, LEAST) as Expression;
 
-/** e · x of an e = 2^x. It is 0 where e is, also where x is -inf. */
-const timesExponent = (e: Expression) => mul(e, max(e.operands[0] as Expression, LEAST)) as Expression;
+/** An exponential's terms, of which not all are 0, as one product. */
+function asOne(e: Expression, { constant, slopes }: Linear): Expression {
+  const [own] = e.operands as [Expression];
+  const others = [...slopes].filter(([x]) => x !== own).map(([x, slope]) => chain(slope, x) as Expression);
+  const slope = slopes.get(own);
+  const along = slope ? (mul(slope, others.length > 0 ? own : finite(e)) as Expression) : null;
+  const factor = others.reduce<Expression | null>(both, both(constant, along)) as Expression;
+  return (others.length > 0 ? chain(e, factor) : mul(factor, e)) as Expression;
+}
+
+/** The same, each of them 0 where its number of the row's is. */
+function apart(e: Expression, { constant, slopes }: Linear): Expression {
+  const terms = [...slopes].map(
+    ([x, slope]) => chain(slope, x === e.operands[0] ? mul(e, finite(e)) : chain(e, x)) as Expression,
+  );
+  return terms.reduce<Expression | null>(both, constant && (chain(constant, e) as Expression)) as Expression;
+}
 
 /** Not of a distance from a maximum, which is small where its parts are large. */
 const isSum = ({ op, operands: [, b] }: Expression) => op === "add" || (op === "sub" && b !== undefined && !isMaximum(b));
@@ -93,6 +113,7 @@ export interface Known {
 }
 
 export function gathered(root: Expression, { value, nonZero, zero }: Known): Expression {
+  const simplified = simplifier();
   const ends = (x: Expression) => x.space !== "vocab" || x === value;
   const uses = new Map<Expression, number>();
   for (const x of topological([root], ends)) if (!ends(x)) for (const y of x.operands) uses.set(y, (uses.get(y) ?? 0) + 1);
@@ -124,12 +145,12 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     return { entry, number: each(number, (y) => (y === ONE ? factor : made(factor, y, own))), care: more(care, own) };
   });
 
-  /** The product of an exponential's term x, whose 0 makes it 0, and another that is a function of the exponent. */
+  /** The product of an exponential's term x, whose 0 makes it 0, and another that is a function of exponents. */
   const ofTwo = (x: Expression, other: Expression): Product | null => {
     const { entry, number } = within(x);
-    const factor = number.slope ? null : number.constant;
+    const factor = number.slopes.size > 0 ? null : number.constant;
     if (!factor || !isExponential(entry) || entry === value) return null;
-    const times = affineIn(entry.operands[0] as Expression)(other);
+    const times = linear(other);
     return times && { entry, number: each(times, (y) => (factor === ONE ? y : absorb(factor, y))), care: ALL };
   };
 
@@ -157,7 +178,7 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
   const sum = (x: Expression): Expression => {
     const terms: { x: Expression; readonly minus: boolean }[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
-    const taken = new Map<Expression, { readonly at: number; readonly terms: Affine[]; care: Care }>();
+    const taken = new Map<Expression, { readonly at: number; readonly terms: Linear[]; care: Care }>();
     /** `scale`: what the sum around is chained with. */
     const split = (y: Expression, minus: boolean, scale: Expression): void => {
       const [a, b] = y.operands as [Expression, Expression];
@@ -188,11 +209,9 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
     for (const [entry, { at, terms: list, care }] of taken) {
-      const { constant, slope } = list.reduce(plus);
       // An exponential is 1 somewhere in its row: where a factor is no number, the row has one that is none, whatever another is.
-      const guard = whole || care === NONE ? NONE : FACTORS;
-      const along = slope && made(slope, timesExponent(entry), guard);
-      (terms[at] as { x: Expression }).x = both(constant && made(constant, entry, guard), along) as Expression;
+      const number = each(list.reduce(plus), simplified);
+      (terms[at] as { x: Expression }).x = (whole || care === NONE ? asOne : apart)(entry, number);
     }
     const [first, ...rest] = terms as [{ x: Expression; minus: boolean }, ...typeof terms];
     const start = first.minus ? (neg(first.x) as Expression) : first.x;

@@ -145,14 +145,24 @@ export class Printer {
 
   /** The text of x as what is stored, the products in it added where they are not 0. Only here: what is compared must have the same bits everywhere. */
   total(x: Expression): string {
-    if (!this.isOpen(x) || (x.op !== "add" && x.op !== "sub")) return this.print(x);
+    if (!this.isOpen(x)) return this.print(x);
+    if (!isSum(x)) {
+      if (this.factors(x)) this.knowTotals(x);
+      return this.print(x);
+    }
     const [a, b] = x.operands as [Expression, Expression];
     const product = [b, a].find((y) => (y === b || x.op === "add") && this.isOpen(y) && this.factors(y));
     const factors = product && this.factors(product);
     if (!factors) return this.print(x);
     const rest = this.total(product === b ? a : b);
+    this.knowTotals(product);
     const [holds, first, second] = this.guarded(factors, []);
     return `plus_product(${rest}, ${holds}, ${x.op === "sub" ? `-(${first})` : first}, ${second})`;
+  }
+
+  /** Of a product that is stored, the sums are, too. */
+  private knowTotals({ operands }: Expression): void {
+    for (const y of operands) if (isSum(y) && this.isOpen(y)) this.know(y, this.total(y));
   }
 
   /** The condition for a product, and its two factors. */
@@ -220,6 +230,8 @@ export class Printer {
     return text;
   }
 }
+
+const isSum = ({ op }: Expression) => op === "add" || op === "sub";
 
 /** Whether the text is one call from end to end. */
 function isCall(text: string): boolean {

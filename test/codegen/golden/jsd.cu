@@ -101,26 +101,27 @@ struct K0 {
     const auto v48 = absorb_(r23, absorb_(absorb_(v44, 0.6931472f), v29)) - absorb_(r22, absorb_(v29, absorb_(v44, v41)));
     const auto v49 = (v48 - absorb_(v45, r37)) - absorb_(absorb_(v29, absorb_(v27, v45)), r38);
     const auto v50 = v49 - absorb_(absorb_(v29, absorb_(v27, absorb_(v47, v26))), r39);
-    const auto v51 = v45 + (-absorb_(v46, v29));
+    const auto v51 = v45 - absorb_(v29, v46);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v44 == 0.0f) & (v46 == 0.0f) & (absorb_(v27, v44) == 0.0f) & (absorb_(v27, v47) == 0.0f) & (v50 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v52 = exponent_(z, r17, v8);
                      const auto v53 = exp2_(v52);
-                     const auto v54 = v53 * v29;
-                     const auto v55 = exp2_(exponent_(z1, r16, v8)) * v26;
-                     const auto v56 = absorb_(x1, v55) + absorb_(v27, v54);
-                     const auto v57 = absorb_(v27, chain_((-absorb_(v44, v54)) - absorb_(v47, v55), 1.0f / v56));
-                     const auto v58 = absorb_(v54, (absorb_(v44, ((0.6931472f * v52) - v41) - log_(v56)) + v57) - v50);
-                     return chain_(chain_(v51, v53) + v58, v8);
+                     const auto v54 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v55 = v53 * v29;
+                     const auto v56 = absorb_(x1, v54) + absorb_(v27, v55);
+                     const auto v57 = absorb_(v27, chain_((-absorb_(v44, v55)) - absorb_(v47, v54), 1.0f / v56));
+                     const auto v58 = (absorb_(v44, ((0.6931472f * v52) - v41) - log_(v56)) + v57) - v50;
+                     const auto v59 = chain_(plus_product(chain_(v51, v53), (v55 != 0.0f) & (v58 != 0.0f), v55, v58), v8);
+                     return v59;
                    },
                    [&](auto z, auto z1) {
-                     const auto v59 = exponent_(z, r17, v8);
-                     const auto v60 = exp2_(v59) * v29;
-                     const auto v61 = absorb_(v44, v60);
-                     const auto v62 = exp2_(exponent_(z1, r16, v8)) * v26;
-                     const auto v63 = absorb_(x1, v62) + absorb_(v27, v60);
-                     const auto v64 = absorb_(v44, ((0.6931472f * v59) - v41) - log_(v63)) + absorb_(v27, chain_(-v61 - absorb_(v47, v62), 1.0f / v63));
-                     return chain_((v61 - absorb_(v46, v60)) + absorb_(v60, v64 - v50), v8);
+                     const auto v60 = exponent_(z, r17, v8);
+                     const auto v61 = exp2_(v60) * v29;
+                     const auto v62 = absorb_(v44, v61);
+                     const auto v63 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v64 = absorb_(x1, v63) + absorb_(v27, v61);
+                     const auto v65 = absorb_(v44, ((0.6931472f * v60) - v41) - log_(v64)) + absorb_(v27, chain_(-v62 - absorb_(v47, v63), 1.0f / v64));
+                     return chain_((v62 - absorb_(v46, v61)) + absorb_(v61, v65 - v50), v8);
                    },
                    row, row1);
   }
