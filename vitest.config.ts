@@ -14,6 +14,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: "forks",
+    // By default one core is left free: of two, half.
+    maxWorkers: "100%",
     reporters: ["default", "./test/summary.ts"],
   },
 });
