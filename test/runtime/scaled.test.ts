@@ -7,24 +7,33 @@ import { numbersFrom } from "../emulated/batch.js";
 import { numbers, oracle } from "./oracle.js";
 import { eachDevice } from "./support.js";
 
-const divergence = defineLoss({
-  name: "divergence",
-  inputs: { teacher: "vocab", temperature: "token" },
-  loss(policy, { teacher, temperature }) {
-    const [student, of] = [div(policy.logits, temperature), div(teacher, temperature)];
-    return sum(mul(softmax(of), sub(logSoftmax(of), logSoftmax(student))), "vocab");
-  },
-}) as never as LossDefinition;
+/** The divergence of one of the two rows from the other. */
+const divergence = (name: string, of: "student" | "teacher") =>
+  defineLoss({
+    name,
+    inputs: { teacher: "vocab", temperature: "token" },
+    loss(policy, { teacher, temperature }) {
+      const rows = { student: div(policy.logits, temperature), teacher: div(teacher, temperature) };
+      const [p, q] = of === "student" ? [rows.student, rows.teacher] : [rows.teacher, rows.student];
+      return sum(mul(softmax(p), sub(logSoftmax(p), logSoftmax(q))), "vocab");
+    },
+  }) as never as LossDefinition;
 
-/** A row of a few lanes and one of several parts, of no whole number of packets. */
-const CASES = [61, 2051].flatMap((vocab) => (["f32", "bf16", "f16"] as const).map((dtype) => [vocab, dtype] as const));
+const LOSSES = [divergence("forward", "teacher"), divergence("reverse", "student")];
 
-function inputsOf(vocab: number, dtype: LogitsDtype) {
+/** A row of a few lanes, one of several parts and one of several blocks, of no whole number of packets; the least entry, of rows around 0 or far below it. */
+const CASES = [61, 2051, 20011].flatMap((vocab) =>
+  [-9, -60].flatMap((least) =>
+    (["f32", "bf16", "f16"] as const).flatMap((dtype) => LOSSES.map((loss) => ({ loss, vocab, dtype, least }))),
+  ),
+);
+
+function inputsOf(vocab: number, dtype: LogitsDtype, least: number) {
   const random = numbersFrom(vocab);
   const temperature = [0.5, 1, -1, -3, 2];
   const rows = () =>
     convert(
-      Float64Array.from({ length: temperature.length * vocab }, () => random() * 12 - 9),
+      Float64Array.from({ length: temperature.length * vocab }, () => random() * 12 + least),
       "f64",
       dtype,
     );
@@ -40,10 +49,10 @@ function inputsOf(vocab: number, dtype: LogitsDtype) {
 }
 
 eachDevice((open) => {
-  test.each(CASES)("V %i, %s", async (vocab, dtype) => {
-    const { given, wide } = inputsOf(vocab, dtype);
-    const expected = await oracle(divergence, wide as never);
-    const found = await (await (await open()).compile(divergence)).forwardBackward(given as never);
+  test.each(CASES)("$loss.name, V $vocab, $dtype, from $least", async ({ loss, vocab, dtype, least }) => {
+    const { given, wide } = inputsOf(vocab, dtype, least);
+    const expected = await oracle(loss, wide as never);
+    const found = await (await (await open()).compile(loss)).forwardBackward(given as never);
     expect(found.loss).toBeCloseTo(expected.loss, 3);
     const wanted = numbers(expected.gradLogits);
     const scale = Math.max(...wanted.map(Math.abs));
