@@ -7,22 +7,27 @@ import { oncePerNode, topological, withOperands } from "../dsl/graph.js";
 import { absorb, add, chain, max, mul, neg, ONE, sub } from "../dsl/ops/index.js";
 import { isMaximum } from "./ranks.js";
 import { isExponential } from "./shapes.js";
-import { simplifier } from "./simplify.js";
 
 /** An entry and what it is multiplied with. */
 interface Product {
   readonly entry: Expression;
-  /** Of the row's; with slopes, of what lies how far below the maximum of its row, where the entry is an exponential. */
-  readonly number: Linear;
+  /** Has slopes only where the entry is an exponential. */
+  readonly number: Affine;
   /** Which 0 makes it 0 whatever the rest is: none, the number's, or the entry's, too. */
   readonly care: Care;
 }
 
-/** constant + Σ slope · exponent, constant and slopes of the row's; null is 0. */
-interface Linear {
-  readonly constant: Expression | null;
+/** A value of the row's, or its negative: what the row knows already is not taken apart for a sign. */
+interface Signed {
+  readonly of: Expression;
+  readonly minus: boolean;
+}
+
+/** constant + Σ slope · exponent; null is 0. */
+interface Affine {
+  readonly constant: Signed | null;
   /** By exponent. */
-  readonly slopes: ReadonlyMap<Expression, Expression>;
+  readonly slopes: ReadonlyMap<Expression, Signed>;
 }
 
 type Care = 0 | 1 | 2;
@@ -31,35 +36,45 @@ const FACTORS = 1;
 const ALL = 2;
 const more = (a: Care, b: Care): Care => (a > b ? a : b);
 
-const numberOf = (constant: Expression | null, slopes: Linear["slopes"] = new Map()): Linear => ({ constant, slopes });
-const one = numberOf(ONE as Expression);
+const positive = (of: unknown): Signed => ({ of: of as Expression, minus: false });
+const signed = ({ of, minus }: Signed) => (minus ? neg(of) : of) as Expression;
+function both(a: Signed | null, b: Signed | null): Signed | null {
+  if (!a || !b) return a ?? b;
+  if (a.minus === b.minus) return { of: add(a.of, b.of) as Expression, minus: a.minus };
+  return positive(a.minus ? sub(b.of, a.of) : sub(a.of, b.of));
+}
+
+const affine = (constant: Signed | null, slopes: Affine["slopes"] = new Map()): Affine => ({ constant, slopes });
+const one = affine(positive(ONE));
 const alone = (entry: Expression): Product => ({ entry, number: one, care: NONE });
 const made = (number: Expression, x: Expression, care: Care) => [mul, chain, absorb][care]?.(number, x) as Expression;
 
-const both = (a: Expression | null, b: Expression | null): Expression | null => (a && b ? (add(a, b) as Expression) : (a ?? b));
-function plus(a: Linear, b: Linear): Linear {
+function plus(a: Affine, b: Affine): Affine {
   const slopes = new Map(a.slopes);
-  for (const [exponent, slope] of b.slopes) slopes.set(exponent, both(slopes.get(exponent) ?? null, slope) as Expression);
-  return numberOf(both(a.constant, b.constant), slopes);
+  for (const [exponent, slope] of b.slopes) slopes.set(exponent, both(slopes.get(exponent) ?? null, slope) as Signed);
+  return affine(both(a.constant, b.constant), slopes);
 }
-const each = ({ constant, slopes }: Linear, f: (x: Expression) => unknown): Linear =>
-  numberOf(constant && (f(constant) as Expression), new Map([...slopes].map(([x, slope]) => [x, f(slope) as Expression])));
-const negated = (x: Linear) => each(x, neg);
+const each = ({ constant, slopes }: Affine, f: (x: Signed) => Signed): Affine =>
+  affine(constant && f(constant), new Map([...slopes].map(([exponent, slope]) => [exponent, f(slope)])));
+const negated = (x: Affine) => each(x, ({ of, minus }) => ({ of, minus: !minus }));
+/** `f` of a product: 1 is written as `factor` alone. */
+const times = (x: Affine, factor: Expression, f: (y: Expression) => unknown) =>
+  each(x, ({ of, minus }) => ({ of: of === ONE ? factor : (f(of) as Expression), minus }));
 
 /** Vocabulary expressions as functions of exponents; null where one is none. */
-const linear = oncePerNode((x): Linear | null => {
-  if (x.space !== "vocab") return numberOf(x);
+const affineOf = oncePerNode((x): Affine | null => {
+  if (x.space !== "vocab") return affine(positive(x));
   const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
     case "exponent":
-      return numberOf(null, new Map([[x, ONE as Expression]]));
+      return affine(null, new Map([[x, positive(ONE)]]));
     case "neg": {
-      const of = linear(a);
+      const of = affineOf(a);
       return of && negated(of);
     }
     case "add":
     case "sub": {
-      const [left, right] = [linear(a), linear(b)];
+      const [left, right] = [affineOf(a), affineOf(b)];
       return left && right && plus(left, x.op === "add" ? right : negated(right));
     }
     case "mul":
@@ -67,9 +82,9 @@ const linear = oncePerNode((x): Linear | null => {
     case "absorb": {
       if (a.space === b.space) return null;
       const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
-      const of = linear(rest);
+      const of = affineOf(rest);
       // By the same op: they differ in what a 0 does beside what is no number.
-      return of && each(of, (y) => (y === ONE ? factor : withOperands(x, rest === a ? [y, b] : [a, y])));
+      return of && times(of, factor, (y) => withOperands(x, rest === a ? [y, b] : [a, y]));
     }
     default:
       return null;
@@ -81,22 +96,23 @@ const LEAST = -2000;
 /** The exponent of an e = 2^x, without the -inf of one that is 0. */
 const finite = (e: Expression) => max(e.operands[0] as Expression, LEAST) as Expression;
 
-/** An exponential's terms, of which not all are 0, as one product. */
-function asOne(e: Expression, { constant, slopes }: Linear): Expression {
+/** An exponential's terms as one product. Of numbers that a 0 must absorb beside what is no number, not all may be 0. */
+function asOne(e: Expression, { constant, slopes }: Affine): Expression {
   const [own] = e.operands as [Expression];
-  const others = [...slopes].filter(([x]) => x !== own).map(([x, slope]) => chain(slope, x) as Expression);
-  const slope = slopes.get(own);
-  const along = slope ? (mul(slope, others.length > 0 ? own : finite(e)) as Expression) : null;
-  const factor = others.reduce<Expression | null>(both, both(constant, along)) as Expression;
-  return (others.length > 0 ? chain(e, factor) : mul(factor, e)) as Expression;
+  const isOwn = [...slopes.keys()].every((x) => x === own);
+  const along = [...slopes].map(([x, slope]) => {
+    const number = signed(slope);
+    return positive(x !== own ? chain(number, x) : mul(number, isOwn ? finite(e) : x));
+  });
+  const factor = signed(along.reduce<Signed | null>(both, constant) as Signed);
+  return (isOwn ? mul(factor, e) : chain(e, factor)) as Expression;
 }
 
-/** The same, each of them 0 where its number of the row's is. */
-function apart(e: Expression, { constant, slopes }: Linear): Expression {
-  const terms = [...slopes].map(
-    ([x, slope]) => chain(slope, x === e.operands[0] ? mul(e, finite(e)) : chain(e, x)) as Expression,
-  );
-  return terms.reduce<Expression | null>(both, constant && (chain(constant, e) as Expression)) as Expression;
+/** The same, each of them 0 where its number is. */
+function apart(e: Expression, { constant, slopes }: Affine): Expression {
+  const [own] = e.operands as [Expression];
+  const terms = [...slopes].map(([x, slope]) => positive(chain(signed(slope), x === own ? mul(e, finite(e)) : chain(e, x))));
+  return signed(terms.reduce<Signed | null>(both, constant && positive(chain(signed(constant), e))) as Signed);
 }
 
 /** Not of a distance from a maximum, which is small where its parts are large. */
@@ -113,7 +129,6 @@ export interface Known {
 }
 
 export function gathered(root: Expression, { value, nonZero, zero }: Known): Expression {
-  const simplified = simplifier();
   const ends = (x: Expression) => x.space !== "vocab" || x === value;
   const uses = new Map<Expression, number>();
   for (const x of topological([root], ends)) if (!ends(x)) for (const y of x.operands) uses.set(y, (uses.get(y) ?? 0) + 1);
@@ -142,7 +157,7 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
     const { entry, number, care } = within(rest);
     const own = x.op === "mul" || (x.op === "chain" && nonZero.has(a)) ? NONE : x.op === "chain" ? FACTORS : ALL;
-    return { entry, number: each(number, (y) => (y === ONE ? factor : made(factor, y, own))), care: more(care, own) };
+    return { entry, number: times(number, factor, (y) => made(factor, y, own)), care: more(care, own) };
   });
 
   /** The product of an exponential's term x, whose 0 makes it 0, and another that is a function of exponents. */
@@ -150,8 +165,9 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     const { entry, number } = within(x);
     const factor = number.slopes.size > 0 ? null : number.constant;
     if (!factor || !isExponential(entry) || entry === value) return null;
-    const times = linear(other);
-    return times && { entry, number: each(times, (y) => (factor === ONE ? y : absorb(factor, y))), care: ALL };
+    const of = affineOf(other);
+    const scaled = of && (factor.of === ONE ? of : times(of, factor.of, (y) => absorb(factor.of, y)));
+    return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, care: ALL };
   };
 
   const isGathered = ({ entry, number }: Product) => isExponential(entry) && number !== one;
@@ -171,14 +187,14 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     if (x.op === "neg") return withOperands(x, [visit(a)]);
     if (x.op === "chain" && a.space === "vocab") return withOperands(x, [visit(a), b]);
     const { entry, number, care } = productOf(x);
-    const factor = number.constant as Expression;
+    const factor = signed(number.constant as Signed);
     return number === one || care === ALL || x.operands.includes(factor) ? x : made(factor, entry, care);
   };
 
   const sum = (x: Expression): Expression => {
-    const terms: { x: Expression; readonly minus: boolean }[] = [];
+    const terms: Signed[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
-    const taken = new Map<Expression, { readonly at: number; readonly terms: Linear[]; care: Care }>();
+    const taken = new Map<Expression, { readonly at: number; readonly terms: Affine[]; care: Care }>();
     /** `scale`: what the sum around is chained with. */
     const split = (y: Expression, minus: boolean, scale: Expression): void => {
       const [a, b] = y.operands as [Expression, Expression];
@@ -194,28 +210,24 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
       }
       const product = y === x ? productOf(y) : within(y);
       if (!isGathered(product)) {
-        terms.push({ x: y === x ? y : visit(y), minus });
+        terms.push({ of: y === x ? y : visit(y), minus });
         return;
       }
       const { entry, number, care } = product;
-      const term = scale === ONE ? number : each(number, (y) => (y === ONE ? scale : chain(y, scale)));
+      const term = scale === ONE ? number : times(number, scale, (y) => chain(y, scale));
       const before = taken.get(entry) ?? { at: terms.length, terms: [], care: NONE as Care };
-      if (before.terms.length === 0) terms.push({ x: y, minus: false });
+      if (before.terms.length === 0) terms.push(positive(y));
       before.terms.push(minus ? negated(term) : term);
       before.care = more(before.care, scale === ONE ? care : FACTORS);
       taken.set(entry, before);
     };
     split(x, false, ONE as Expression);
-    // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are.
+    // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are. An exponential is 1 somewhere in its row: where a
+    // number is none, the row has an entry that is none, whatever another is.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
-    for (const [entry, { at, terms: list, care }] of taken) {
-      // An exponential is 1 somewhere in its row: where a factor is no number, the row has one that is none, whatever another is.
-      const number = each(list.reduce(plus), simplified);
-      (terms[at] as { x: Expression }).x = (whole || care === NONE ? asOne : apart)(entry, number);
-    }
-    const [first, ...rest] = terms as [{ x: Expression; minus: boolean }, ...typeof terms];
-    const start = first.minus ? (neg(first.x) as Expression) : first.x;
-    return rest.reduce((total, term) => (term.minus ? sub(total, term.x) : add(total, term.x)) as Expression, start);
+    for (const [entry, { at, terms: list, care }] of taken)
+      terms[at] = positive((whole || care === NONE ? asOne : apart)(entry, list.reduce(plus)));
+    return signed(terms.reduce(both as (a: Signed, b: Signed) => Signed));
   };
 
   return visit(root);

@@ -146,7 +146,7 @@ export class Printer {
   /** The text of x as what is stored, the products in it added where they are not 0. Only here: what is compared must have the same bits everywhere. */
   total(x: Expression): string {
     if (!this.isOpen(x)) return this.print(x);
-    if (!isSum(x)) {
+    if (!adds(x)) {
       if (this.factors(x)) this.knowTotals(x);
       return this.print(x);
     }
@@ -157,12 +157,13 @@ export class Printer {
     const rest = this.total(product === b ? a : b);
     this.knowTotals(product);
     const [holds, first, second] = this.guarded(factors, []);
-    return `plus_product(${rest}, ${holds}, ${x.op === "sub" ? `-(${first})` : first}, ${second})`;
+    const text = `plus_product(${rest}, ${holds}, ${x.op === "sub" ? `-(${first})` : first}, ${second})`;
+    return text.length > LONG ? this.name(x, text) : text;
   }
 
   /** Of a product that is stored, the sums are, too. */
   private knowTotals({ operands }: Expression): void {
-    for (const y of operands) if (isSum(y) && this.isOpen(y)) this.know(y, this.total(y));
+    for (const y of operands) if (adds(y) && this.isOpen(y)) this.know(y, this.total(y));
   }
 
   /** The condition for a product, and its two factors. */
@@ -231,7 +232,7 @@ export class Printer {
   }
 }
 
-const isSum = ({ op }: Expression) => op === "add" || op === "sub";
+const adds = ({ op }: Expression) => op === "add" || op === "sub";
 
 /** Whether the text is one call from end to end. */
 function isCall(text: string): boolean {

@@ -86,7 +86,7 @@ export const neg: Builder<1> = defineOp({
   gives: "number",
   evaluate: (x) => -x,
   gradient: (g) => [neg(g)],
-  text: (x) => `-${x}`,
+  text: (x) => (x.startsWith("-") ? `-(${x})` : `-${x}`),
 });
 
 /** `1 ** NaN` and `(-1) ** Infinity` are 1, as C and torch have it. */

@@ -1,6 +1,6 @@
 /** Gradients whose terms are gathered: what is far from the maximum, not there, or no number comes out as `reference` has it. */
 import { expect, test } from "vitest";
-import { defineLoss, div, logSoftmax, mul, softmax, sqrt, square, sub, sum } from "../../dsl/index.js";
+import { amin, defineLoss, div, logSoftmax, mean, mul, softmax, sqrt, square, stopGradient, sub, sum } from "../../dsl/index.js";
 import type { LossInputs } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 import { eachDevice } from "./support.js";
@@ -13,6 +13,12 @@ const row = (...logits: readonly number[]): LossInputs => ({
   lengths: [1],
   logits: Float32Array.from(logits),
   target_tokens: [0],
+});
+
+const reverse = defineLoss({
+  name: "reverse",
+  inputs: { teacher: "vocab" },
+  loss: (policy, { teacher }) => sum(mul(softmax(policy.logits), sub(logSoftmax(policy.logits), logSoftmax(teacher))), "vocab"),
 });
 
 const CASES = [
@@ -56,6 +62,29 @@ const CASES = [
         sum(mul(softmax(policy.logits), mul(logSoftmax(teacher), logSoftmax(policy.logits))), "vocab"),
     }),
     inputs: { ...row(nan), teacher: Float32Array.of(1) },
+  },
+  {
+    name: "an entry that neither row has",
+    loss: reverse,
+    inputs: { ...row(0, 1, none), teacher: Float32Array.of(0, 2, none) },
+  },
+  {
+    name: "an entry that the student's mask leaves out and the teacher has",
+    loss: reverse,
+    inputs: { ...row(0, 1, LEAST), teacher: Float32Array.of(0, 2, 1) },
+  },
+  {
+    name: "a difference that an earlier sweep told",
+    loss: defineLoss({
+      name: "told",
+      inputs: { origin: "token" },
+      loss(policy, { origin }) {
+        const difference = sub(amin(policy.logits, "vocab"), origin);
+        const weight = stopGradient(mul(softmax(policy.logits), sub(logSoftmax(policy.logits), difference)));
+        return { loss: square(mean(sum(mul(weight, policy.logits), "vocab"))), outputs: { difference } };
+      },
+    }),
+    inputs: { ...row(0, 1, 2), origin: [0.5] },
   },
 ];
 

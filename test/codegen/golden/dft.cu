@@ -52,7 +52,7 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v9);
     const auto v10 = chain_(-x0, v8);
     const auto v11 = 1.0f / r6;
-    const auto v12 = -(v10 * v11);
+    const auto v12 = -v10 * v11;
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v10 == 0.0f),
                    [&](auto e) { return v12 * e; },
                    [&](auto e) { return v10 * (1.0f - (e * v11)); },

@@ -59,7 +59,7 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v13);
     const auto v14 = chain_(chain_(x0, v10), 2.0f * pow_(v12, 1.0f)) + chain_(-x0, x3);
     const auto v15 = 1.0f / r9;
-    const auto v16 = -(v14 * v15);
+    const auto v16 = -v14 * v15;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
                    [&](auto e) { return v16 * e; },
                    [&](auto e) { return v14 * (1.0f - (e * v15)); },

@@ -57,7 +57,7 @@ struct K0 {
     const auto v13 = select(x1 == 0.0f, 0.0f, chain_(-chain_(x0, v8), x1 * pow_(v10, x1 - 1.0f)));
     const auto v14 = chain_(-x0, v11) + chain_(-v13, v9);
     const auto v15 = 1.0f / r7;
-    const auto v16 = -(v14 * v15);
+    const auto v16 = -v14 * v15;
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
                    [&](auto e) { return v16 * e; },
                    [&](auto e) { return v14 * (1.0f - (e * v15)); },

@@ -72,13 +72,16 @@ struct K0 {
     flag_non_finite(a.p4, 1, t, v24);
     const auto v25 = absorb_(r19, absorb_(x0, v22));
     const auto v26 = 1.0f / r20;
-    const auto v27 = chain_(absorb_(v26, v25), v7);
+    const auto v27 = chain_(absorb_(v25, v26), v7);
     const auto v28 = -chain_(absorb_(x0, v22), v7);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v25 == 0.0f) & (x0 == 0.0f)),
-                   [&](auto z, auto z1) { return plus_product(chain_(v27, exp2_(exponent_(z, r15, v7))), (v28 != 0.0f), v28, exp2_(exponent_(z1, r14, v7))); },
                    [&](auto z, auto z1) {
-                     const auto v29 = absorb_(v25, exp2_(exponent_(z, r15, v7)) * v26) - absorb_(x0, exp2_(exponent_(z1, r14, v7)) * v22);
-                     return chain_(v29, v7);
+                     const auto v29 = plus_product(chain_(v27, exp2_(exponent_(z, r15, v7))), (v28 != 0.0f), v28, exp2_(exponent_(z1, r14, v7)));
+                     return v29;
+                   },
+                   [&](auto z, auto z1) {
+                     const auto v30 = absorb_(v25, exp2_(exponent_(z, r15, v7)) * v26) - absorb_(x0, exp2_(exponent_(z1, r14, v7)) * v22);
+                     return chain_(v30, v7);
                    },
                    row, row1);
   }

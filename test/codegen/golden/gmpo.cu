@@ -165,7 +165,7 @@ struct K2 {
     const auto v18 = select((v6 >= v7) & (v6 <= x4), select(v9 > v10, 0.0f, v17), 0.0f) + select(v10 > v9, 0.0f, v17);
     const auto x19 = load(a.p11, t);
     const auto v20 = 1.0f / x19;
-    const auto v21 = -(v18 * v20);
+    const auto v21 = -v18 * v20;
     const auto x22 = load(a.p10, t);
     store_gradient(team, a.p28, place, t, a.vocab, target, a.p4, either(!reads, v18 == 0.0f),
                    [&](auto z) { return v21 * exp2_(exponent_(z, x22)); },

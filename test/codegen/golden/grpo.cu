@@ -71,7 +71,7 @@ struct K0 {
     const auto v22 = select((v16 >= x5) & (v16 <= x6), select(v18 > v17, 0.0f, v21), 0.0f) + select(v17 > v18, 0.0f, v21);
     const auto v23 = (v20 - chain_(v20, v15)) + chain_(v22, v16);
     const auto v24 = 1.0f / r12;
-    const auto v25 = -(v23 * v24);
+    const auto v25 = -v23 * v24;
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
                    [&](auto e) { return v25 * e; },
                    [&](auto e) { return v23 * (1.0f - (e * v24)); },

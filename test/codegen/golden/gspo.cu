@@ -122,7 +122,7 @@ struct K1 {
     const auto v14 = chain_(v13, v8);
     const auto x15 = load(a.p9, t);
     const auto v16 = 1.0f / x15;
-    const auto v17 = -(v14 * v16);
+    const auto v17 = -v14 * v16;
     const auto x18 = load(a.p8, t);
     store_gradient(team, a.p21, place, t, a.vocab, target, a.p4, either(!reads, v14 == 0.0f),
                    [&](auto z) { return v17 * exp2_(exponent_(z, x18)); },

@@ -56,7 +56,7 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v11);
     const auto v12 = chain_(-chain_(x0, x2), v10);
     const auto v13 = 1.0f / r8;
-    const auto v14 = -(v12 * v13);
+    const auto v14 = -v12 * v13;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v12 == 0.0f),
                    [&](auto e) { return v14 * e; },
                    [&](auto e) { return v12 * (1.0f - (e * v13)); },

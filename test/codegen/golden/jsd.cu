@@ -101,7 +101,7 @@ struct K0 {
     const auto v48 = absorb_(r23, absorb_(absorb_(v44, 0.6931472f), v29)) - absorb_(r22, absorb_(v29, absorb_(v44, v41)));
     const auto v49 = (v48 - absorb_(v45, r37)) - absorb_(absorb_(v29, absorb_(v27, v45)), r38);
     const auto v50 = v49 - absorb_(absorb_(v29, absorb_(v27, absorb_(v47, v26))), r39);
-    const auto v51 = v45 - absorb_(v29, v46);
+    const auto v51 = v45 - absorb_(v46, v29);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v44 == 0.0f) & (v46 == 0.0f) & (absorb_(v27, v44) == 0.0f) & (absorb_(v27, v47) == 0.0f) & (v50 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v52 = exponent_(z, r17, v8);

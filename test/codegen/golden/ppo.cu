@@ -64,7 +64,7 @@ struct K0 {
     const auto v17 = select((v12 >= x3) & (v12 <= x4), select(v14 > v13, 0.0f, v16), 0.0f) + select(v13 > v14, 0.0f, v16);
     const auto v18 = chain_(v17, v12);
     const auto v19 = 1.0f / r10;
-    const auto v20 = -(v18 * v19);
+    const auto v20 = -v18 * v19;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v18 == 0.0f),
                    [&](auto e) { return v20 * e; },
                    [&](auto e) { return v18 * (1.0f - (e * v19)); },

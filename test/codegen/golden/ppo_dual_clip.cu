@@ -71,7 +71,7 @@ struct K0 {
     const auto v23 = select((v14 >= x3) & (v14 <= x4), select(v16 > v15, 0.0f, v22), 0.0f) + select(v15 > v16, 0.0f, v22);
     const auto v24 = chain_(v23, v14);
     const auto v25 = 1.0f / r11;
-    const auto v26 = -(v24 * v25);
+    const auto v26 = -v24 * v25;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v24 == 0.0f),
                    [&](auto e) { return v26 * e; },
                    [&](auto e) { return v24 * (1.0f - (e * v25)); },

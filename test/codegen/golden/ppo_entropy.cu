@@ -77,20 +77,19 @@ struct K0 {
     const auto v27 = chain_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
     const auto v28 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v27), 0.0f) + select(v17 > v18, 0.0f, v27);
     const auto v29 = chain_(v28, v16);
-    const auto v30 = absorb_(r14, absorb_(absorb_(v24, 0.6931472f), v19)) - absorb_(r13, absorb_(v19, absorb_(v24, v20)));
-    const auto v31 = (absorb_(v19, v25) - absorb_(v24, v19)) + absorb_(v19, absorb_(v24, v20) + v30);
-    const auto v32 = v31 + chain_(-v29, v19);
-    const auto v33 = -absorb_(absorb_(v24, 0.6931472f), v19);
+    const auto v30 = (absorb_(v25, v19) - absorb_(v24, v19)) + absorb_(v19, absorb_(v24, v20) - v26);
+    const auto v31 = v30 + chain_(-v29, v19);
+    const auto v32 = -absorb_(v19, absorb_(v24, 0.6931472f));
     store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, (v25 == 0.0f) & (v24 == 0.0f) & (v26 == 0.0f) & (v29 == 0.0f)),
                    [&](auto z) {
-                     const auto v34 = exponent_(z, r12);
-                     return plus_product(v32, true, v33, max_(v34, -2000.0f)) * exp2_(v34);
+                     const auto v33 = exponent_(z, r12);
+                     return plus_product(v31, true, v32, max_(v33, -2000.0f)) * exp2_(v33);
                    },
                    [&](auto z) {
-                     const auto v35 = exponent_(z, r12);
-                     const auto v36 = exp2_(v35) * v19;
-                     const auto v37 = (absorb_(v25, v36) - absorb_(v24, v36)) + absorb_(v36, (-absorb_(v24, (0.6931472f * v35) - v20)) - v26);
-                     return v37 + chain_(v29, 1.0f - v36);
+                     const auto v34 = exponent_(z, r12);
+                     const auto v35 = exp2_(v34) * v19;
+                     const auto v36 = (absorb_(v25, v35) - absorb_(v24, v35)) + absorb_(v35, (-absorb_(v24, (0.6931472f * v34) - v20)) - v26);
+                     return v36 + chain_(v29, 1.0f - v35);
                    },
                    row);
   }

@@ -70,7 +70,7 @@ struct K0 {
     const auto v21 = select((v15 >= x5) & (v15 <= x6), select(v17 > v16, 0.0f, v20), 0.0f) + select(v16 > v17, 0.0f, v20);
     const auto v22 = chain_(v21, v15);
     const auto v23 = 1.0f / r12;
-    const auto v24 = -(v22 * v23);
+    const auto v24 = -v22 * v23;
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v22 == 0.0f),
                    [&](auto e) { return v24 * e; },
                    [&](auto e) { return v22 * (1.0f - (e * v23)); },

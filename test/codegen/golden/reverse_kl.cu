@@ -73,21 +73,20 @@ struct K0 {
     const auto v25 = absorb_(r17, absorb_(x0, v20));
     const auto v26 = absorb_(r16, absorb_(absorb_(x0, 0.6931472f), v20)) - absorb_(r17, absorb_(v20, absorb_(x0, v21)));
     const auto v27 = v26 + absorb_(r17, absorb_(v20, absorb_(x0, v22)));
-    const auto v28 = (chain_(absorb_(x0, v20), v7) - chain_(absorb_(v20, v25), v7)) + chain_(absorb_(v20, absorb_(x0, v22 - v21) - v27), v7);
-    const auto v29 = chain_(absorb_(absorb_(x0, 0.6931472f), v20), v7);
-    const auto v31 = chain_(absorb_(absorb_(x0, -0.6931472f), v20), v7);
+    const auto v28 = (chain_(absorb_(x0, v20), v7) - chain_(absorb_(v25, v20), v7)) + chain_(absorb_(v20, absorb_(x0, v22 - v21) - v27), v7);
+    const auto v29 = chain_(absorb_(v20, absorb_(x0, 0.6931472f)), v7);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v25 == 0.0f) & (v27 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v30 = exponent_(z, r13, v7);
-                     const auto v32 = chain_(exp2_(v30), plus_product(plus_product(v28, true, v29, v30), (v31 != 0.0f), v31, exponent_(z1, r14, v7)));
-                     return v32;
+                     const auto v31 = plus_product(plus_product(v28, true, v29, v30), (-v29 != 0.0f), -v29, exponent_(z1, r14, v7));
+                     return chain_(exp2_(v30), v31);
                    },
                    [&](auto z, auto z1) {
-                     const auto v33 = exponent_(z, r13, v7);
-                     const auto v34 = exp2_(v33) * v20;
-                     const auto v35 = ((0.6931472f * v33) - v21) - ((0.6931472f * exponent_(z1, r14, v7)) - v22);
-                     const auto v36 = (absorb_(x0, v34) - absorb_(v25, v34)) + absorb_(v34, absorb_(x0, v35) - v27);
-                     return chain_(v36, v7);
+                     const auto v32 = exponent_(z, r13, v7);
+                     const auto v33 = exp2_(v32) * v20;
+                     const auto v34 = ((0.6931472f * v32) - v21) - ((0.6931472f * exponent_(z1, r14, v7)) - v22);
+                     const auto v35 = (absorb_(x0, v33) - absorb_(v25, v33)) + absorb_(v33, absorb_(x0, v34) - v27);
+                     return chain_(v35, v7);
                    },
                    row, row1);
   }

@@ -64,7 +64,7 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v17);
     const auto v18 = chain_(chain_(chain_(chain_(-chain_(x0, x1), v12), v16 * sigmoid_(-v15)), v11), v14);
     const auto v19 = 1.0f / r10;
-    const auto v20 = -(v18 * v19);
+    const auto v20 = -v18 * v19;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v18 == 0.0f),
                    [&](auto e) { return v20 * e; },
                    [&](auto e) { return v18 * (1.0f - (e * v19)); },

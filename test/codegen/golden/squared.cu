@@ -50,7 +50,7 @@ struct K0 {
     put(team, a.p6, t, v8);
     const auto v9 = 2.0f * v8;
     const auto v10 = 1.0f / r6;
-    const auto v11 = -(v9 * v10);
+    const auto v11 = -v9 * v10;
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
                    [&](auto e) { return select(b7, v11 * e, 0.0f); },
                    [&](auto e) { return select(b7, v9 * (1.0f - (e * v10)), 0.0f); },

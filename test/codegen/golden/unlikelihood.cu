@@ -51,7 +51,7 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v8);
     const auto v9 = chain_(-x0, -1.0f / expm1_(-v7));
     const auto v10 = 1.0f / r6;
-    const auto v11 = -(v9 * v10);
+    const auto v11 = -v9 * v10;
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
                    [&](auto e) { return v11 * e; },
                    [&](auto e) { return v9 * (1.0f - (e * v10)); },

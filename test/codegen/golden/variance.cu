@@ -104,7 +104,7 @@ struct K1 {
     const auto v6 = chain_(1.0f / (x4 - 1.0f), 2.0f * v5);
     const auto x7 = load(a.p8, t);
     const auto v8 = 1.0f / x7;
-    const auto v9 = -(v6 * v8);
+    const auto v9 = -v6 * v8;
     const auto x10 = load(a.p7, t);
     store_gradient(team, a.p16, place, t, a.vocab, target, a.p4, either(!reads, v6 == 0.0f),
                    [&](auto z) { return select(b2, v9 * exp2_(exponent_(z, x10)), 0.0f); },
