@@ -57,7 +57,7 @@ function plus(a: Affine, b: Affine): Affine {
 const each = ({ constant, slopes }: Affine, f: (x: Signed) => Signed): Affine =>
   affine(constant && f(constant), new Map([...slopes].map(([exponent, slope]) => [exponent, f(slope)])));
 const negated = (x: Affine) => each(x, ({ of, minus }) => ({ of, minus: !minus }));
-/** `f` of a product: 1 is written as `factor` alone. */
+/** Scaled by a factor of the row's as `f` writes it; 1 becomes the factor. */
 const times = (x: Affine, factor: Expression, f: (y: Expression) => unknown) =>
   each(x, ({ of, minus }) => ({ of: of === ONE ? factor : (f(of) as Expression), minus }));
 
@@ -96,7 +96,7 @@ const LEAST = -2000;
 /** The exponent of an e = 2^x, without the -inf of one that is 0. */
 const finite = (e: Expression) => max(e.operands[0] as Expression, LEAST) as Expression;
 
-/** An exponential's terms as one product. Of numbers that a 0 must absorb beside what is no number, not all may be 0. */
+/** An exponential's terms as one product: where a number's 0 absorbs what is no number, only if one of them is not 0. */
 function asOne(e: Expression, { constant, slopes }: Affine): Expression {
   const [own] = e.operands as [Expression];
   const isOwn = [...slopes.keys()].every((x) => x === own);
