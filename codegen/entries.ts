@@ -1,6 +1,6 @@
 /** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { oncePerNode, rewriter, withOperands } from "../dsl/graph.js";
+import { oncePerNode, operandsFirst, rewriter, withOperands } from "../dsl/graph.js";
 import { isTarget, ONE, ZERO } from "../dsl/ops/index.js";
 import { isThere } from "./expand.js";
 import { simplifier } from "./simplify.js";
@@ -17,7 +17,7 @@ export interface GradientParts {
 export const isNothing = ({ apart, target }: GradientParts) => constantValue(apart) === 0 && constantValue(target) === 0;
 
 /** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */
-const ofThere = oncePerNode((x): Expression => {
+const ofThere = operandsFirst((x): Expression => {
   if (x.space !== "vocab") return x;
   if (x.op === "where" && x.operands[0] === isThere) return ofThere(x.operands[1] as Expression);
   return withOperands(x, x.operands.map(ofThere));
@@ -31,7 +31,7 @@ export const gradientParts = oncePerNode((gradient): GradientParts => {
 });
 
 /** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */
-export const factorsOf = oncePerNode((x): readonly Expression[] | null => {
+export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
   if (constantValue(x) !== undefined) return constantValue(x) === 0 ? [] : null;
   if (x.space !== "vocab") return [x];
   const [a, b, c] = x.operands as [Expression, Expression, Expression];

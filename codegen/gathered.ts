@@ -3,7 +3,7 @@
  * one exponential is taken once. What is not a sum or a product is left as it is: elsewhere it must come out with the same bits.
  */
 import type { Expression } from "../dsl/expression.js";
-import { oncePerNode, topological, withOperands } from "../dsl/graph.js";
+import { operandsFirst, topological, withOperands } from "../dsl/graph.js";
 import { absorb, add, chain, max, mul, neg, ONE, sub } from "../dsl/ops/index.js";
 import { isMaximum } from "./ranks.js";
 import { isExponential } from "./shapes.js";
@@ -62,7 +62,7 @@ const times = (x: Affine, factor: Expression, f: (y: Expression) => unknown) =>
   each(x, ({ of, minus }) => ({ of: of === ONE ? factor : (f(of) as Expression), minus }));
 
 /** Vocabulary expressions as functions of exponents; null where one is none. */
-const affineOf = oncePerNode((x): Affine | null => {
+const affineOf = operandsFirst((x): Affine | null => {
   if (x.space !== "vocab") return affine(positive(x));
   const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
@@ -141,7 +141,7 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     return inside(x) || isExponential(product.entry) ? product : alone(x);
   };
 
-  const productOf = oncePerNode((x: Expression): Product => {
+  const productOf = operandsFirst((x: Expression): Product => {
     const [a, b] = x.operands as [Expression, Expression];
     if (x.op === "neg") {
       const { number, ...product } = within(a);
@@ -171,7 +171,7 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
   };
 
   const isGathered = ({ entry, number }: Product) => isExponential(entry) && number !== one;
-  const areGathered = oncePerNode((x: Expression): boolean => {
+  const areGathered = operandsFirst((x: Expression): boolean => {
     if (inside(x) && isSum(x)) return x.operands.every(areGathered);
     return !ends(x) && isGathered(within(x));
   });

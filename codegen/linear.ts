@@ -3,7 +3,7 @@
  * other folds as can be, and its phase is as early as can be.
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { oncePerNode } from "../dsl/graph.js";
+import { operandsFirst } from "../dsl/graph.js";
 import { absorb, add, div, neg, ONE, sub, where } from "../dsl/ops/index.js";
 import { entryAtTarget } from "./lower.js";
 import { isMaximum } from "./ranks.js";
@@ -18,7 +18,7 @@ interface Term {
 const MANY = 6;
 
 /** The terms of a vocabulary expression, one where it does not come apart. */
-const termsOf = oncePerNode((x): readonly Term[] => {
+const termsOf = operandsFirst((x): readonly Term[] => {
   const whole: readonly Term[] = [{ factor: ONE, row: x }];
   if (x.space !== "vocab") return [{ factor: x, row: ONE }];
   const [a, b, c] = x.operands as [Expression, Expression, Expression];
@@ -57,7 +57,7 @@ function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
 }
 
 /** How many folds deep it is: what is folded of it can be told no earlier. */
-const depth = oncePerNode((x): number => Math.max(0, ...x.operands.map(depth)) + Number(x.op === "fold"));
+const depth = operandsFirst((x): number => Math.max(0, ...x.operands.map(depth)) + Number(x.op === "fold"));
 
 /** Terms whose factors are the same but for the sign as one: every sum over the row costs. What is no such sum, or is one anyway as Σ1 is, stays apart. */
 function together(terms: readonly Term[]): Term[] {
@@ -97,7 +97,7 @@ export function takenApart(x: Expression, sum: (row: Expression) => Expression):
 }
 
 /** The sum over the row of an expression with `isTarget` as a factor is one entry; null where there is no such factor. */
-export const targetEntry = oncePerNode((x): Expression | null => {
+export const targetEntry = operandsFirst((x): Expression | null => {
   const [a, b, c] = x.operands as [Expression, Expression, Expression];
   switch (x.op) {
     case "isTarget":

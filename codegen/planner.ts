@@ -1,6 +1,7 @@
 /** The planner: from a simplified graph to the ordered kernels and their memory. */
 import type { LossDefinition } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
 import { Buffers } from "./buffers.js";
 import { gradientParts } from "./entries.js";
 import { type LossGraph, neededOf, picksIn } from "./expand.js";
@@ -64,23 +65,20 @@ function keptRowValues(graph: LossGraph, { slots, ranks }: Schedule, buffers: Bu
   // From the last kernel to the first: what a kernel keeps, it must also be able to compute.
   for (const slot of [...slots].reverse()) {
     const sweep = slot.time % SWEEP === 0 ? slot.time / SWEEP : null;
-    const seen = new Set<Expression>();
-    const visit = (x: Expression) => {
-      if (seen.has(x) || isCoarseFold(x) || buffers.isStoredBefore(x, slot)) return;
-      seen.add(x);
-      if (isRowValue(x) && ranks.rank(x) !== sweep) {
-        const home = slots.find(({ time }) => time === ranks.rank(x) * SWEEP) as Slot;
-        if (!kept.has(home)) kept.set(home, new Set());
-        kept.get(home)?.add(x);
-        buffers.willStore(x, home);
-        return;
-      }
-      x.operands.forEach(visit);
-    };
-    for (const root of [...slot.stores, ...slot.summands, ...(kept.get(slot) ?? [])]) visit(root);
-    if (!slot.gradient) continue;
-    const { apart, target, factors } = gradientParts(graph.gradient as Expression);
-    for (const part of [apart, target, ...factors]) visit(part);
+    const isKnown = (x: Expression) => isCoarseFold(x) || buffers.isStoredBefore(x, slot) !== null;
+    const isElsewhere = (x: Expression) => isRowValue(x) && ranks.rank(x) !== sweep;
+    const roots = [...slot.stores, ...slot.summands, ...(kept.get(slot) ?? [])];
+    if (slot.gradient) {
+      const { apart, target, factors } = gradientParts(graph.gradient as Expression);
+      roots.push(apart, target, ...factors);
+    }
+    for (const x of topological(roots, (y) => isKnown(y) || isElsewhere(y))) {
+      if (isKnown(x) || !isElsewhere(x)) continue;
+      const home = slots.find(({ time }) => time === ranks.rank(x) * SWEEP) as Slot;
+      if (!kept.has(home)) kept.set(home, new Set());
+      kept.get(home)?.add(x);
+      buffers.willStore(x, home);
+    }
   }
   return kept;
 }

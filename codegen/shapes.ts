@@ -1,5 +1,6 @@
 /** What expressions of a row look like to those who write them with less. */
 import { constantValue, type Expression } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
 import { ONE } from "../dsl/ops/index.js";
 import { isMaximum } from "./ranks.js";
 
@@ -16,8 +17,8 @@ function isBelowMaximum({ operands: [x, m] }: Expression): boolean {
 /** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and what is no number in one is none in the other. */
 export function holdsOwn(exponential: Expression, x: Expression): boolean {
   const [exponent] = exponential.operands as [Expression];
-  if (x === exponent || (x.op === "sub" && x.operands.every((y, i) => y === exponent.operands[i]))) return true;
-  return (x.op === "add" || x.op === "sub") && x.operands.some((y) => holdsOwn(exponential, y));
+  const isOwn = (y: Expression) => y === exponent || (y.op === "sub" && y.operands.every((z, i) => z === exponent.operands[i]));
+  return topological([x], (y) => isOwn(y) || (y.op !== "add" && y.op !== "sub")).some(isOwn);
 }
 
 /** The row and the factor of its own that a vocabulary expression is the product of, 1 where it is the row; or what it is at the target. */

@@ -3,7 +3,7 @@
  * when the nodes were built.
  */
 import { byStructure, constantValue, type Expression } from "../dsl/expression.js";
-import { oncePerNode, rewriter } from "../dsl/graph.js";
+import { operandsFirst, rewriter } from "../dsl/graph.js";
 import {
   absorb,
   add,
@@ -158,7 +158,7 @@ function adjointProduct(x: Expression, g: Expression, d: Expression, settle: Set
 }
 
 /** Whether a vocabulary expression is exactly 0 by itself where the logit is -inf. */
-const vanishes = oncePerNode((x): boolean => {
+const vanishes = operandsFirst((x): boolean => {
   const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
     case "exp":

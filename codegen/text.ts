@@ -1,5 +1,6 @@
 /** Expressions as C++ text: one line per value that is used more than once or grows long, the rest inline. */
 import { constantValue, type Expression } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
 import { ONE, opRow } from "../dsl/ops/index.js";
 import { holdsOwn, isExponential, scaledRow } from "./shapes.js";
 
@@ -31,6 +32,9 @@ export function commentText(name: string): string {
 
 const LONG = 72;
 
+/** Operands within operands that are written on one stack: what lies deeper has a line of its own before. */
+const DEEP = 100;
+
 /** The two factors of a product, and those of them whose being 0 makes it 0 whatever the other is. */
 interface Factors {
   readonly of: readonly Expression[];
@@ -51,6 +55,7 @@ export interface RowScope {
 export class Printer {
   private readonly texts = new Map<Expression, string>();
   private readonly uses = new Map<Expression, number>();
+  private isPrinting = false;
 
   constructor(
     private readonly lines: string[],
@@ -74,14 +79,9 @@ export class Printer {
 
   /** Says that these will be printed, so that what they share gets a name. */
   expect(roots: readonly Expression[]): void {
-    const seen = new Set<Expression>();
-    const visit = (x: Expression) => {
-      this.uses.set(x, (this.uses.get(x) ?? 0) + 1);
-      if (seen.has(x) || this.stops(x)) return;
-      seen.add(x);
-      x.operands.forEach(visit);
-    };
-    for (const root of roots) visit(root);
+    const use = (x: Expression) => this.uses.set(x, (this.uses.get(x) ?? 0) + 1);
+    roots.forEach(use);
+    for (const x of topological(roots, (y) => this.stops(y))) if (!this.stops(x)) x.operands.forEach(use);
   }
 
   private stops(x: Expression): boolean {
@@ -102,6 +102,20 @@ export class Printer {
 
   /** The text of x; lines that it needs are written before. */
   print(x: Expression): string {
+    if (this.isPrinting) return this.textOf(x);
+    this.isPrinting = true;
+    const heights = new Map<Expression, number>();
+    for (const y of topological([x], (z) => this.stops(z))) {
+      const height = this.stops(y) ? 0 : 1 + Math.max(0, ...y.operands.map((z) => heights.get(z) ?? 0));
+      if (height === DEEP) this.name(y);
+      heights.set(y, height % DEEP);
+    }
+    const text = this.textOf(x);
+    this.isPrinting = false;
+    return text;
+  }
+
+  private textOf(x: Expression): string {
     const known = this.texts.get(x);
     if (known !== undefined) return known;
     // What does not depend on the entry is computed outside of the loop over entries.

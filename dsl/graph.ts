@@ -27,7 +27,7 @@ export function topological(roots: Iterable<Expression>, ends?: (x: Expression) 
   return order;
 }
 
-/** A pure function of nodes, computed once for each. A function that calls itself on operands must be one: walked as a tree, a graph that shares is exponential. */
+/** A pure function of nodes, computed once for each. One that calls itself on operands is `operandsFirst`. */
 export function oncePerNode<T>(of: (x: Expression) => T): (x: Expression) => T {
   const known = new WeakMap<Expression, { readonly value: T }>();
   return (x) => {
@@ -37,6 +37,18 @@ export function oncePerNode<T>(of: (x: Expression) => T): (x: Expression) => T {
       known.set(x, found);
     }
     return found.value;
+  };
+}
+
+/**
+ * The same of a function that calls itself on operands: it is computed of them before. Walked as a tree, a graph that shares is exponential, and a deep one
+ * runs out of stack.
+ */
+export function operandsFirst<T>(of: (x: Expression) => T): (x: Expression) => T {
+  const known = new WeakMap<Expression, { readonly value: T }>();
+  return (x) => {
+    for (const y of topological([x], (z) => known.has(z))) if (!known.has(y)) known.set(y, { value: of(y) });
+    return (known.get(x) as { readonly value: T }).value;
   };
 }
 
