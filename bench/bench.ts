@@ -2,16 +2,17 @@
  * `lossc bench`: what losses take from logits in memory to loss and gradient in the same memory, beside a copy of the same bytes on the same
  * device, and beside what other people's tools take. Nothing is timed before it was found right.
  */
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { compileTimes } from "./compiling.js";
+import { type GeometryTimings, geometriesTableOf, measureGeometries } from "./geometries.js";
 import { type HeadMeasured, measureHead } from "./head.js";
 import { headFiguresOf, headTableOf } from "./head-report.js";
 import { attempt, type Failure, type Measured, measure } from "./measure.js";
 import { overhead } from "./overhead.js";
 import { type Figure, figureLines, figuresOf, tableOf } from "./report.js";
-import { headShapeOf, ROWS, shapesOf } from "./shapes.js";
+import { headShapeOf, KINDS, ROWS, shapesOf } from "./shapes.js";
 
 export interface BenchOptions {
   readonly device?: string;
@@ -21,6 +22,20 @@ export interface BenchOptions {
   readonly peers: boolean;
   readonly json?: true;
   readonly svg?: string;
+  readonly save?: string;
+}
+
+/** What `--json` prints and `--save` keeps. */
+interface Report {
+  readonly device: string;
+  readonly description: string;
+  readonly date: string;
+  readonly rounds: number;
+  readonly shapes: Measured[];
+  head: HeadMeasured | null;
+  readonly geometries: GeometryTimings[];
+  readonly figures: Figure[];
+  readonly failed: Failure[];
 }
 
 /** JavaScript that has run a few times only is interpreted: a process that trains has run more. */
@@ -33,7 +48,16 @@ function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[
   return failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem }));
 }
 
-export async function bench({ device: name, rows, rounds, quick, peers, json, svg }: BenchOptions): Promise<void> {
+async function keep(file: string, report: Report): Promise<void> {
+  try {
+    await writeFile(`${file}.part`, `${JSON.stringify(report)}\n`);
+    await rename(`${file}.part`, file);
+  } catch (cause) {
+    throw new LosscError("USAGE", `--save ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<void> {
   const unknown = rows?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
   const asked = (row: string) => rows?.includes(row) ?? true;
@@ -41,12 +65,22 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   const kind = device.native?.kind;
   if (kind !== "cpu" && kind !== "cuda")
     throw new LosscError("DEVICE_NOT_FOUND", `the bench measures cpu and cuda:N, not ${device.name}: see lossc devices`);
+  const isTuning = rows?.includes("geometries") === true;
+  if (isTuning && kind === "cpu") throw new LosscError("DEVICE_NOT_FOUND", "geometries are a GPU's: see lossc devices");
   const print = (text: string) => void (json || process.stdout.write(text));
-  print(`${device.description}; medians of ${rounds} rounds\n`);
-  const all: Measured[] = [];
-  let head: HeadMeasured | null = null;
+  const { description } = device;
+  const shapes: Measured[] = [];
   const figures: Figure[] = [];
   const failed: Failure[] = [];
+  const geometries: GeometryTimings[] = [];
+  const date = new Date().toISOString();
+  const report: Report = { device: device.name, description, date, rounds, shapes, head: null, geometries, figures, failed };
+  /** Tells of what was measured; what is kept is written anew, so that a run that is ended early leaves what it has. */
+  const tell = async (text: string) => {
+    if (save !== undefined) await keep(save, report);
+    print(text);
+  };
+  await tell(`${description}; medians of ${rounds} rounds\n`);
   const turns = { rounds, warmUp: WARM_UP };
   for (const shape of shapesOf(kind, quick === true)) {
     const work = shape.work.filter(([{ name }]) => asked(name));
@@ -54,19 +88,20 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
     const at = `T ${shape.tokens} × V ${shape.vocab}`;
     const measured = await attempt(at, failed, () => measure(device, { ...shape, work }, turns, peers));
     if (!measured) continue;
-    all.push(measured);
+    shapes.push(measured);
     failed.push(...failuresAt(at, measured));
     figures.push(...figuresOf(measured, device.name));
-    print(tableOf(measured));
+    await tell(tableOf(measured));
   }
   if (asked("head")) {
-    head = await attempt("head", failed, () =>
+    const head = await attempt("head", failed, () =>
       measureHead(device, headShapeOf(kind, quick === true), { rounds, warmUp: HEAD_WARM_UP }, peers),
     );
     if (head) {
+      report.head = head;
       failed.push(...failuresAt("from hidden states", head));
       figures.push(...headFiguresOf(head));
-      print(headTableOf(head));
+      await tell(headTableOf(head));
     }
   }
   const others = {
@@ -75,24 +110,21 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   };
   for (const [row, { name, work }] of Object.entries(others))
     if (asked(row)) figures.push(...((await attempt(name, failed, work)) ?? []));
-  print(figureLines(figures));
+  await tell(figureLines(figures));
+  for (const shape of isTuning ? shapesOf(kind, quick === true) : []) {
+    const work = shape.work.filter(([{ name }]) => KINDS.some((one) => one.name === name));
+    const at = `geometries, T ${shape.tokens} × V ${shape.vocab}`;
+    const found =
+      (await attempt(at, failed, () => measureGeometries(device, { ...shape, work }, turns, quick ? 2 : Infinity))) ?? [];
+    geometries.push(...found);
+    failed.push(...found.flatMap((timings) => failuresAt(`${timings.loss}, ${at}`, timings)));
+    await tell(found.map(geometriesTableOf).join(""));
+  }
   if (svg !== undefined) {
     const { chartOf } = await import("./chart.js");
-    await writeFile(svg, await chartOf(all, device.description));
+    await writeFile(svg, await chartOf(shapes, description));
   }
-  if (json) {
-    const report = {
-      device: device.name,
-      description: device.description,
-      date: new Date().toISOString(),
-      rounds,
-      shapes: all,
-      head,
-      figures,
-      failed,
-    };
-    process.stdout.write(`${JSON.stringify(report)}\n`);
-  }
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);
   if (failed.length > 0) process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
 /** The launches of a call by themselves: what it takes beyond them is what `forwardBackward` costs. */
-import { emitText } from "../codegen/emit.js";
+import { type EmitOptions, emitText } from "../codegen/emit.js";
 import type { PlanBuffer } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { Place } from "../runtime/compiled/region.js";
@@ -21,12 +21,13 @@ export async function launchesOf(
   inputs: LossInputs,
   batch: Pick<Batch, "device" | "steps" | "shape" | "lengths"> & { readonly rows: Pick<Batch["rows"], "gradient"> },
   { masked }: Pick<Work, "masked">,
+  spread?: EmitOptions["spread"],
 ): Promise<Launches> {
   const { device } = batch;
   if (!(device instanceof AddonDevice)) throw new LosscError("DEVICE_NOT_FOUND", `${device.name} launches no kernels`);
   const { dtype, vocab, tokens } = batch.shape;
   const plan = compiled.plan(dtype);
-  const text = emitText(plan, { target: device.target, architecture: device.architecture, vocab });
+  const text = emitText(plan, { target: device.target, architecture: device.architecture, vocab, spread });
   const variant = new Variant(plan, text, await device.load(text));
   const shape: BatchShape = { lengths: batch.lengths, groups: null, vocab, tokens };
   const own: DeviceBuffer[] = [];

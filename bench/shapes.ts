@@ -54,8 +54,11 @@ export const TWINS = { builtin: ppo.name, custom: written.name } as const;
 
 const ALL = [crossEntropy, ppo, written, masked, gspo, variance, forwardKl];
 
-/** Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling. */
-export const ROWS = [...ALL.map(({ name }) => name), "head", "calls", "compile"];
+/** Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling; other geometries, which are measured only if asked for. */
+export const ROWS = [...ALL.map(({ name }) => name), "head", "calls", "compile", "geometries"];
+
+/** A loss of each kind whose kernels differ: of one row, of two sweeps, of two rows. */
+export const KINDS = [ppo, gspo, forwardKl] as const;
 
 const times = (timesCopy: number): Target => ({ timesCopy });
 const ONE_ROW = [crossEntropy, ppo, written] as const;

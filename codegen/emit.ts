@@ -1,5 +1,5 @@
 /** A plan as the text of its kernels for one target. */
-import { rowsAtOnce, spreadOf } from "./geometry.js";
+import { type RowShape, rowsAtOnce, type Spread, spreadOf } from "./geometry.js";
 import type { KernelText, LogitsDtype, Plan, PlanKernel, Target } from "./plan.js";
 import { commentText } from "./text.js";
 import { rowBytesOf } from "./traffic.js";
@@ -16,6 +16,8 @@ export interface EmitOptions {
   readonly architecture: string;
   /** Entries of a row. */
   readonly vocab: number;
+  /** Another geometry than the table's, to measure. */
+  readonly spread?: ((shape: RowShape) => Spread) | undefined;
 }
 
 /** The complete text of a plan's kernels: one translation unit that the target's compiler takes as it is. */
@@ -37,13 +39,14 @@ export function emitTogether(plans: readonly Plan[], options: EmitOptions): Kern
 function unitKernel(
   plan: Plan,
   { id, body, kind, arguments: list, exchanged }: PlanKernel,
-  { target, architecture, vocab }: EmitOptions,
+  { target, architecture, vocab, spread }: EmitOptions,
 ) {
   const kernel = { id, body, entry: kind };
   if (kind !== "sweep") return kernel;
   const shape = { vocab, entryBytes: rowBytesOf(list, plan.buffers), values: exchanged };
   if (target === "cpu") return { ...kernel, rows: rowsAtOnce(shape) };
-  return { ...kernel, values: exchanged, spread: spreadOf(target === "emulated" ? "sm_90" : architecture, shape) };
+  const planned = spread?.(shape) ?? spreadOf(target === "emulated" ? "sm_90" : architecture, shape);
+  return { ...kernel, values: exchanged, spread: planned };
 }
 
 function headerOf(plan: Plan, target: Target): string[] {

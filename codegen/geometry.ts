@@ -36,7 +36,7 @@ export interface Sharing {
 /** How the rows of one sweep are spread. */
 export interface Spread extends Sharing {
   /** Threads of a multiprocessor that the kernel leaves registers for. */
-  readonly room: Room;
+  readonly room: number;
   /** Bytes of shared memory of a block. */
   readonly shared: number;
 }
@@ -92,7 +92,13 @@ const LONG_THREADS = [64, 128, 256, 512];
 /** What the system keeps of every block's shared memory. */
 const RESERVED = 1024;
 
+/** Packets of a lane and threads with room on a multiprocessor, of what else is worth a try. */
+const MOST_PACKETS = 32;
+const OTHER_ROOMS = [768, 1024];
+
 const PACKET = 16;
+/** Of a line of the cache, where a part of a row begins: of one that two parts shared, both would move what the other needs. */
+const LINE_PACKETS = 8;
 
 export function chipOf(architecture: string): Chip {
   const number = Number(/^sm_(\d+)/.exec(architecture)?.[1] ?? 80);
@@ -121,6 +127,29 @@ function* candidates({ sharedBytes, largestCluster }: Chip, shape: RowShape): Ge
       yield { threads, lanes: threads, cluster, resident: true, most: cluster < largestCluster ? LONG_BYTES : sharedBytes };
 }
 
+/** Other ways than the table's, to be measured: every one that keeps the row on the chip and leaves no lane of a whole block without a packet. */
+export function alternativesTo(architecture: string, shape: RowShape): Spread[] {
+  const { sharedBytes, largestCluster } = chipOf(architecture);
+  const packets = Math.ceil(shape.vocab / widthOf(shape));
+  const blocks: Sharing[] = [];
+  for (const threads of LONG_THREADS) {
+    for (let cluster = 1; cluster <= largestCluster; cluster *= 2)
+      if (cluster * threads <= packets) blocks.push({ threads, lanes: threads, cluster, resident: true });
+    for (let lanes = 2; lanes <= 32; lanes *= 2)
+      if (lanes < threads && packets <= MOST_PACKETS * lanes) blocks.push({ threads, lanes, cluster: 1, resident: true });
+  }
+  return blocks
+    .map((sharing) => sized(sharing, shape))
+    .filter(({ shared }) => shared <= sharedBytes)
+    .flatMap((spread) => {
+      const most = Math.floor((sharedBytes + RESERVED) / (spread.shared + RESERVED)) * spread.threads;
+      return [spread.room, ...OTHER_ROOMS.filter((room) => room > spread.room && room <= most)].map((room) => ({
+        ...spread,
+        room,
+      }));
+    });
+}
+
 /** Whether the blocks that a multiprocessor has shared memory for are all that it has registers for: copies are asynchronous, and it needs no more threads to be busy. */
 function busy({ threads, shared, room }: Spread, { sharedBytes }: Chip): boolean {
   return Math.floor((sharedBytes + RESERVED) / (shared + RESERVED)) * threads >= room;
@@ -147,7 +176,8 @@ export function sized({ threads, lanes, cluster, resident }: Sharing, shape: Row
   const parts = (cluster * lanes) / part;
   // Two places for what the parts of a row exchange; the tails use them, too.
   const exchange = Math.max(parts > 1 ? 2 * parts * shape.values * 8 : 0, stepShared(threads));
-  const share = Math.ceil(Math.ceil(shape.vocab / parts) / width) * width;
+  const unit = parts > 1 ? LINE_PACKETS * width : width;
+  const share = Math.ceil(Math.ceil(shape.vocab / parts) / unit) * unit;
   const rounds = Math.ceil((share + (shape.vocab % width === 0 ? 0 : width)) / (part * width));
   const rows = threads * rounds * width * shape.entryBytes.reduce((sum, bytes) => sum + bytes, 0);
   return { threads, lanes, cluster, resident, room: roomOf(shape), shared: exchange + (resident ? rows : 0) };

@@ -154,11 +154,15 @@ struct Lane {
   }
   // The first arrival says no more than that this block runs.
   LOSSC_FN void cluster_enter() const { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
+  // A warp arrives and waits as one.
   LOSSC_FN void cluster_arrive() const {
-    __syncwarp();  // the warp arrives as one
+    __syncwarp();
     asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
   }
-  LOSSC_FN void cluster_wait() const { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+  LOSSC_FN void cluster_wait() const {
+    __syncwarp();
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+  }
   LOSSC_FN void write_remote(double* mine, int rank, double v) const {
     unsigned there;
     asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(unsigned(__cvta_generic_to_shared(mine))), "r"(rank));

@@ -6,7 +6,7 @@ LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index bloc
   const Team<THREADS, LANES, CLUSTER, RESIDENT, VALUES> team{lane};
   constexpr index kRows = THREADS / LANES;
   const index first = a.first + block / CLUSTER * kRows, t = first + unsigned(lane.thread()) / LANES;
-  if constexpr (CLUSTER > 1) lane.cluster_enter();
+  if constexpr (CLUSTER > 1 && VALUES > 0) lane.cluster_enter();
   if (t < a.last) K::row(a, team, t);
   if constexpr (CLUSTER > 1)
     if (lane.rank() != 0) return;

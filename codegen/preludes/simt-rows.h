@@ -38,9 +38,9 @@ template <class T, int W, bool LOGITS> LOSSC_FN float at(const Row<T, W, LOGITS>
 
 template <class Team, int W, bool LOGITS, class T>
 LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
-  // Unsigned: what is divided by a power of two is shifted.
-  constexpr unsigned kWidth = W, kStep = Team::kPart * W, kParts = Team::kParts;
-  const unsigned count = unsigned(vocab), share = ((count + kParts - 1) / kParts + kWidth - 1) / kWidth * kWidth;
+  // Unsigned: what is divided by a power of two is shifted. Parts of a row begin where lines of the cache do, if the row does.
+  constexpr unsigned kWidth = W, kStep = Team::kPart * W, kParts = Team::kParts, kUnit = kParts > 1 ? 8 * kWidth : kWidth;
+  const unsigned count = unsigned(vocab), share = ((count + kParts - 1) / kParts + kUnit - 1) / kUnit * kUnit;
   Row<T, W, LOGITS> row;
   row.first = p + place * vocab;
   row.begin = int(min_of(share * unsigned(team.part()), count));

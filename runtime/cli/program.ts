@@ -151,12 +151,16 @@ function build(): Command {
     .description("time losses beside a copy of the same bytes, and beside PyTorch where python3 has it")
     .option("--device <name>", "cuda:N or cpu (default: cuda:0 where there is one, else cpu)")
     .addOption(
-      new Option("--rows <names>", "losses, head, calls or compile, with commas between (default: all)").argParser(names),
+      new Option(
+        "--rows <names>",
+        "losses, head, calls, compile or geometries, with commas between (default: all but geometries)",
+      ).argParser(names),
     )
     .addOption(new Option("--rounds <number>", "rounds that medians are taken of").argParser(whole(1, 1000)).default(15))
     .option("--quick", "small shapes, to try the bench itself: their figures say nothing")
     .option("--no-peers", "leave PyTorch and the others out")
     .option("--svg <file>", "draw the figures to a file")
+    .option("--save <file>", "keep every round in a file, as JSON, from the first on that is measured")
     .option("--json", "print every round, as JSON")
     .addHelpText("after", BENCH_HELP)
     .action(async (options) => (await import("../../bench/bench.js")).bench(options));

@@ -1,6 +1,6 @@
-// What run.sh of the bundle runs, one step after the other. Each leaves its output as a file; summary.json has what came of it. What needs a GPU, or a tool
-// that is not there, is skipped by name.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+// What run.sh of the bundle runs, one step after the other, what is wanted most first. Each leaves its output as a file; summary.json has what came of it. What
+// needs a GPU, or a tool that is not there, is skipped by name.
+import { mkdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Steps } from "./steps.mjs";
@@ -15,7 +15,12 @@ process.env.LOSSC_CACHE_DIR ??= join(root, "cache");
 
 const lossc = [process.execPath, join(root, "dist", "runtime", "cli", "main.js")];
 const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
-const steps = new Steps(root, out, chosen.length > 0 ? ["devices", ...chosen] : []);
+const seconds = Number(process.argv.find((argument) => argument.startsWith("--seconds="))?.split("=")[1] ?? 600);
+const steps = new Steps(root, out, {
+  chosen: chosen.length > 0 ? ["devices", ...chosen] : [],
+  seconds,
+  about: { version: process.version, quick },
+});
 
 // The machine.
 for (const [name, ...command] of [
@@ -29,6 +34,28 @@ for (const [name, ...command] of [
 const found = steps.run("devices", [...lossc, "devices", "--json"]);
 const device = found.ok ? JSON.parse(found.stdout).devices.find((entry) => entry.device.startsWith("cuda")) : undefined;
 const noGpu = device?.available ? null : (device?.description.split(";")[0] ?? "lossc devices failed");
+
+// Every loss that ships with lossc, on the GPU or whatever there is.
+const { builtins } = await import(join(root, "dist", "losses", "index.js"));
+const names = Object.keys(builtins);
+for (const name of quick ? names.slice(0, 3) : names)
+  steps.run(`check-${name}`, [
+    ...lossc,
+    "check",
+    name,
+    "--seed",
+    "1",
+    "--json",
+    ...(noGpu === null ? ["--device", "cuda:0"] : []),
+  ]);
+
+// The figures beside copies, and those of other geometries than the table's.
+const bench = (name, ...options) => {
+  const kept = ["--save", join(out, `${name}.json`), ...(quick ? ["--quick", "--rounds", "3"] : [])];
+  steps.run(name, [...lossc, "bench", "--device", "cuda:0", ...kept, ...options], { unless: noGpu });
+};
+bench("bench", "--no-peers", "--svg", join(out, "bench.svg"));
+bench("geometries", "--rows", "geometries");
 
 // The tests of the checkout that run on a GPU, by the device in their names; those of the fake GPU need a C++ compiler and no GPU.
 const folders = ["runtime", "training", "emulated", "properties", "dsl", "errors", "cli/vectors"].map((name) => `test/${name}`);
@@ -52,20 +79,6 @@ steps.run(
     problem: () => (JSON.parse(readFileSync(report, "utf8")).numPassedTests > 0 ? null : "no test ran: see tests.json"),
   },
 );
-
-// Every loss that ships with lossc, on the GPU or whatever there is.
-const { builtins } = await import(join(root, "dist", "losses", "index.js"));
-const names = Object.keys(builtins);
-for (const name of quick ? names.slice(0, 3) : names)
-  steps.run(`check-${name}`, [
-    ...lossc,
-    "check",
-    name,
-    "--seed",
-    "1",
-    "--json",
-    ...(noGpu === null ? ["--device", "cuda:0"] : []),
-  ]);
 
 // A few small runs and two rows as long as a cluster, under each tool of compute-sanitizer.
 const vectors = JSON.parse(readFileSync(join(root, "test", "fixtures", "builtins.json"), "utf8"));
@@ -92,18 +105,6 @@ for (const tool of ["memcheck", "racecheck", "synccheck", "initcheck"]) {
   });
 }
 
-// The figures.
-const shorter = quick ? ["--quick", "--rounds", "3", "--no-peers"] : [];
-const drawing = ["--svg", join(out, "bench.svg")];
-const measured = steps.run("bench", [...lossc, "bench", "--device", "cuda:0", "--json", ...drawing, ...shorter], {
-  unless: noGpu,
-});
-if (measured.ok) {
-  const { tableOf, figureLines } = await import(join(root, "dist", "bench", "report.js"));
-  const { headTableOf } = await import(join(root, "dist", "bench", "head-report.js"));
-  const { description, shapes, head, figures } = JSON.parse(measured.stdout);
-  const text = [`${description}\n`, ...shapes.map(tableOf), ...(head ? [headTableOf(head)] : []), figureLines(figures)].join("");
-  writeFileSync(join(out, "bench.txt"), text);
-  console.log(text);
-}
-process.exitCode = steps.finish({ version: process.version, quick, noGpu }) ? 0 : 1;
+// What other people's tools take: their compilers want minutes.
+if (!quick) bench("peers", "--rows", "cross_entropy,ppo,gspo,forward_kl,head");
+process.exitCode = steps.finish() ? 0 : 1;

@@ -1,16 +1,21 @@
 // Programs one after the other, their output in files.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, writeFileSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 export class Steps {
   #done = [];
 
-  /** `chosen`: how the names of the steps begin that are to run; all where it is empty. */
-  constructor(root, out, chosen = []) {
+  /**
+   * `chosen`: how the names of the steps begin that are to run; all where it is empty. `seconds`: after so many a step is ended, for a kernel that hangs must
+   * not keep the others from their turn. `about` stands before the steps in the summary.
+   */
+  constructor(root, out, { chosen = [], seconds = 600, about = {} } = {}) {
     this.root = root;
     this.out = out;
     this.chosen = chosen;
+    this.seconds = seconds;
+    this.about = about;
   }
 
   /** The path of a program; null where there is none. */
@@ -48,9 +53,8 @@ export class Steps {
     this.#note({ name, outcome: ok ? "passed" : "absent", ...(ok ? {} : { why }) });
   }
 
-  /** Writes the summary; whether nothing failed. */
-  finish(about) {
-    writeFileSync(join(this.out, "summary.json"), `${JSON.stringify({ ...about, steps: this.#done }, null, 2)}\n`);
+  /** Says how many came to what; whether nothing failed. */
+  finish() {
     const count = (outcome) => this.#done.filter((step) => step.outcome === outcome).length;
     const counts = ["passed", "failed", "skipped", "absent"].map((outcome) => `${count(outcome)} ${outcome}`);
     console.log(`${counts.join(", ")}: ${this.out}`);
@@ -63,21 +67,28 @@ export class Steps {
 
   #start(name, [program, ...args], input) {
     const start = performance.now();
-    const { status, signal, error, stdout, stderr } = spawnSync(program, args, {
+    // The program itself writes the files: they hold what it said whatever ends it, or this.
+    const files = ["out", "err"].map((end) => join(this.out, `${name}.${end}`));
+    const written = files.map((file) => openSync(file, "w"));
+    const { status, signal, error } = spawnSync(program, args, {
       cwd: this.root,
       input,
-      encoding: "utf8",
-      maxBuffer: 1 << 30,
+      stdio: ["pipe", ...written],
+      timeout: 1000 * this.seconds,
     });
+    for (const file of written) closeSync(file);
     const seconds = Number(((performance.now() - start) / 1000).toFixed(1));
-    if (stdout) writeFileSync(join(this.out, `${name}.out`), stdout);
-    if (stderr) writeFileSync(join(this.out, `${name}.err`), stderr);
-    const ended = signal ? `it was ended by ${signal}` : `it ended with status ${status}`;
-    return { ok: status === 0, stdout: stdout ?? "", seconds, why: error?.message ?? `${ended}: see ${name}.err` };
+    const [stdout] = files.map((file) => readFileSync(file, "utf8"));
+    for (const file of files) if (readFileSync(file).length === 0) rmSync(file);
+    const ended = signal ? `it was ended by ${signal} after ${seconds} s` : `it ended with status ${status}`;
+    const why = error && error.code !== "ETIMEDOUT" ? error.message : `${ended}: see ${name}.err`;
+    return { ok: status === 0, stdout, seconds, why };
   }
 
+  /** The summary is whole after every step. */
   #note(step) {
     this.#done.push(step);
+    writeFileSync(join(this.out, "summary.json"), `${JSON.stringify({ ...this.about, steps: this.#done }, null, 2)}\n`);
     const { name, outcome, seconds, why } = step;
     console.log(`${outcome.padEnd(8)} ${name}${seconds === undefined ? "" : `, ${seconds} s`}${why ? `: ${why}` : ""}`);
   }

@@ -1,10 +1,12 @@
 /** `lossc bench` on the CPU: what it prints and draws, what it refuses. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { HeadMeasured } from "../../bench/head.js";
-import { failure, lossc, result } from "./lossc.js";
+import { failure, lossc, MAIN, result } from "./lossc.js";
 
 const QUICK = ["bench", "--device", "cpu", "--quick", "--rounds", "3"];
 
@@ -13,6 +15,8 @@ interface Report {
   readonly head: HeadMeasured | null;
   readonly figures: readonly { readonly name: string }[];
 }
+
+const reportIn = (file: string): Report => JSON.parse(readFileSync(file, "utf8"));
 
 describe("lossc bench", () => {
   test("prints each loss beside the copies with every other figure, and draws them", async () => {
@@ -80,11 +84,29 @@ describe("lossc bench", () => {
     expect(peers).toMatchObject({ timings: [], absent: { PyTorch: expect.stringContaining("ENOENT") } });
   });
 
+  test("keeps what was measured in a file, also where it is ended before all is", async () => {
+    const out = mkdtempSync(join(tmpdir(), "lossc-bench-test-"));
+    onTestFinished(() => rmSync(out, { recursive: true, force: true }));
+    const save = join(out, "bench.json");
+    // Of many rounds: the first shape is measured long before the last.
+    const command = [...QUICK, "--no-peers", "--rows", "ppo,compile", "--rounds", "1000", "--save", save];
+    const run = spawn(process.execPath, [MAIN, ...command], { stdio: "ignore" });
+    await expect.poll(() => (existsSync(save) ? reportIn(save).shapes.length : 0), { timeout: 60_000 }).toBeGreaterThan(0);
+    run.kill();
+    expect(await once(run, "exit")).toEqual([null, "SIGTERM"]);
+    expect(reportIn(save).shapes[0]?.losses).toEqual([expect.objectContaining({ name: "ppo" })]);
+    const nowhere = await failure([...QUICK, "--rows", "ppo", "--save", join(out, "none", "bench.json")]);
+    expect([nowhere.code, nowhere.exit]).toEqual(["USAGE", 2]);
+    expect(nowhere.message).toContain(join("none", "bench.json"));
+  });
+
   test("refuses a row that it does not have, and a device that it does not measure", async () => {
     const { code, message, exit } = await failure([...QUICK, "--rows", "ppo,ghost"]);
     expect([code, exit]).toEqual(["LOSS_UNKNOWN", 2]);
-    expect(message).toMatch(/"ghost".* forward_kl, head, calls, compile$/);
+    expect(message).toMatch(/"ghost".* forward_kl, head, calls, compile, geometries$/);
     const emulated = await failure(["bench", "--device", "emulated"]);
     expect([emulated.code, emulated.exit]).toEqual(["DEVICE_NOT_FOUND", 2]);
+    const geometries = await failure([...QUICK, "--rows", "ppo,geometries"]);
+    expect([geometries.code, geometries.exit]).toEqual(["DEVICE_NOT_FOUND", 2]);
   });
 });

@@ -1,5 +1,6 @@
 /** `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is there does. */
 import { beforeAll, expect, test } from "vitest";
+import type { GeometryTimings } from "../../bench/geometries.js";
 import type { HeadMeasured } from "../../bench/head.js";
 import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit.js";
 import { lossc, result } from "../cli/lossc.js";
@@ -89,6 +90,26 @@ test("what fails is told beside what does not, and the exit code says so", async
   expect(run.stdout).toMatch(/^ {2}ppo was not timed: DEVICE_FAULT: launching kernel k0 failed/m);
   expect(run.stdout.match(/^ {2}(cross_entropy|ppo) .* × copy/gm)).toHaveLength(3);
   expect(run.stderr).toMatch(/^lossc: ppo, T 64 × V 1024 was not timed: DEVICE_FAULT: .*\n$/);
+});
+
+test("other geometries beside the table's", async () => {
+  const { shapes, figures, geometries } = await result<Report & { geometries: readonly GeometryTimings[] }>([
+    ...["bench", "--device", "cuda:0", "--quick", "--rounds", "1", "--rows", "geometries", "--json"],
+  ]);
+  expect([shapes, figures]).toEqual([[], []]);
+  expect(geometries.map(({ loss, vocab }) => [loss, vocab])).toEqual([
+    ["ppo", 1024],
+    ["gspo", 1024],
+    ["forward_kl", 1024],
+    ["ppo", 1025],
+    ["ppo", 64],
+  ]);
+  for (const { loss, copy, geometries: found, failed } of geometries) {
+    expect(failed, loss).toEqual([]);
+    expect(copy).toBeGreaterThan(0);
+    expect(found.map(({ milliseconds }) => milliseconds.length)).toEqual([1, 1, 1]);
+    expect(new Set(found.map(({ spread }) => JSON.stringify(spread))).size).toBe(3);
+  }
 });
 
 test("losses from hidden states, with the products of cuBLAS", async () => {

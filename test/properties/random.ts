@@ -9,7 +9,7 @@ import { many, SEED } from "./settings.js";
 const VOCABS = [1, 2, 7, 16, 37, 70];
 
 interface Portion extends Kind {
-  /** Graphs to a unit, and units; `emulated` runs one of each kind, for its kernels take a compiler longer. */
+  /** Graphs to a unit, and units; a GPU and `emulated` run one of each kind, for their kernels take a compiler longer. */
   readonly graphs: number;
   readonly units: number;
   /** For the compiler: most units do without what takes it long and these losses no time; one is compiled as users' are. */
@@ -34,7 +34,7 @@ export function randomLosses(name: string): void {
           timeout: 600_000,
         }, async () => {
           vi.stubEnv("LOSSC_CXXFLAGS", kind.flags);
-          const runs = many(name === "emulated" ? 1 : kind.units);
+          const runs = many(name === "cpu" ? kind.units : 1);
           const tally: Tally = { graphs: 0, tight: 0, loose: 0 };
           const unit = fc.array(recipes(), { minLength: kind.graphs, maxLength: kind.graphs });
           await fc.assert(

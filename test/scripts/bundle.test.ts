@@ -37,7 +37,7 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
     said.mockRestore();
     rmSync(out, { recursive: true, force: true });
   });
-  const steps = new Steps(root, out);
+  const steps = new Steps(root, out, { seconds: 2, about: { quick: true } });
   const node = (code: string) => [process.execPath, "-e", code];
   expect(steps.run("good", node("console.log(6 * 7)"))).toEqual({ ok: true, stdout: "42\n" });
   expect(steps.run("bad", node("console.error('no'); process.exit(3)")).ok).toBe(false);
@@ -46,7 +46,8 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
   steps.optional("more", ["/nowhere/tool"]);
   expect(steps.find("no-such-program-here")).toBeNull();
   expect(steps.find("sh")).toMatch(/\/sh$/);
-  expect(steps.finish({ quick: true })).toBe(false);
+  expect(steps.run("long", node("console.log('so far'); setInterval(() => {}, 1000)")).ok).toBe(false);
+  expect(steps.finish()).toBe(false);
   const summary = JSON.parse(readFileSync(join(out, "summary.json"), "utf8"));
   expect(summary.steps.map(({ name, outcome, why }: Record<string, string>) => [name, outcome, why])).toEqual([
     ["good", "passed", undefined],
@@ -54,9 +55,13 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
     ["odd", "failed", "it is 7"],
     ["away", "skipped", "no tool"],
     ["more", "absent", expect.stringContaining("ENOENT")],
+    ["long", "failed", expect.stringMatching(/^it was ended by SIGTERM after [\d.]+ s: see long\.err$/)],
   ]);
+  expect(summary.quick).toBe(true);
+  expect(readFileSync(join(out, "long.out"), "utf8")).toBe("so far\n");
+  expect(existsSync(join(out, "good.err"))).toBe(false);
   expect(readFileSync(join(out, "good.out"), "utf8")).toBe("42\n");
   expect(readFileSync(join(out, "bad.err"), "utf8")).toBe("no\n");
-  const some = new Steps(root, out, ["be"]);
+  const some = new Steps(root, out, { chosen: ["be"] });
   expect([some.run("best", node("0")).ok, some.run("good", node("0")).ok]).toEqual([true, false]);
 });
