@@ -1,5 +1,6 @@
 // What run.sh of the bundle runs, one step after the other, what is wanted most first. Each leaves its output as a file; summary.json has what came of it. What
 // needs a GPU, or a tool that is not there, is skipped by name.
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +13,13 @@ mkdirSync(out, { recursive: true });
 // The toolkit is often installed without being on the path.
 process.env.PATH = [process.env.PATH, "/usr/local/cuda/bin"].filter(Boolean).join(delimiter);
 process.env.LOSSC_CACHE_DIR ??= join(root, "cache");
+const python = process.env.LOSSC_PYTHON ?? "python3";
+// PyTorch's wheels bring NVRTC and cuBLAS, where the toolkit is without.
+const wheels = spawnSync(python, [
+  "-c",
+  "import glob, nvidia; print(*(d for p in nvidia.__path__ for d in glob.glob(p + '/*/lib')), sep=':')",
+]);
+process.env.LD_LIBRARY_PATH = [process.env.LD_LIBRARY_PATH, wheels.stdout?.toString().trim()].filter(Boolean).join(delimiter);
 
 const lossc = [process.execPath, join(root, "dist", "runtime", "cli", "main.js")];
 const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
@@ -28,7 +36,7 @@ for (const [name, ...command] of [
   ["libc", "ldd", "--version"],
   ["gpu", "nvidia-smi", "-q"],
   ["nvcc", "nvcc", "--version"],
-  ["torch", process.env.LOSSC_PYTHON ?? "python3", "-c", "import torch; print(torch.__version__, torch.version.cuda)"],
+  ["torch", python, "-c", "import torch; print(torch.__version__, torch.version.cuda)"],
 ])
   steps.optional(`machine-${name}`, command);
 const found = steps.run("devices", [...lossc, "devices", "--json"]);
