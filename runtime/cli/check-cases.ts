@@ -43,13 +43,13 @@ function counted(batch: Batch): Batch {
   return { ...batch, inputs: { ...batch.inputs, weights: batch.target_tokens.map(() => 1) } };
 }
 
-/** Ratios of 1, and ratios and log ratios as large as each number of the config. */
+/** Ratios of 1, and ratios and log ratios as large as each number of the config; and one that is none, for of ratios that are all the same a deviation is nothing but rounding. */
 function atBounds(loss: LossDefinition, given: Batch, { scalars }: CaseOptions): Case | null {
   const names = Object.entries(loss.inputs).flatMap(([name, { space }]) => (isLogprobs(name, space) ? [name] : []));
   if (names.length === 0) return null;
   const batch = counted(given);
   const bounds = Object.values(scalars).flatMap((x) => [...(x > 0 ? [Math.log(x)] : []), x, -x]);
-  const distances = [0, ...bounds].filter((x) => Math.abs(x) < 10);
+  const distances = [0, 0.3, ...bounds].filter((x) => Math.abs(x) < 10);
   const logprobs = logprobsOf(batch).map((l, t) => f32(l - (distances[t % distances.length] as number)));
   return {
     name: "ratios at the clip bounds",

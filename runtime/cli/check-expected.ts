@@ -2,7 +2,7 @@
 import type { LossGraph } from "../../codegen/expand.js";
 import type { Expression } from "../../dsl/expression.js";
 import { rewriter, topological } from "../../dsl/graph.js";
-import { abs, add, and, le, mul, not, sub } from "../../dsl/ops/index.js";
+import { abs, add, and, le, mul, not, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
 import type { Case } from "./check-cases.js";
 import type { Batch } from "./check-inputs.js";
@@ -15,6 +15,8 @@ export interface Expected extends Case {
   readonly wanted: ReferenceResult;
   /** The gradient, and those just beside the case: at a kink each is as right as the other. */
   readonly gradients: readonly Float64Array[];
+  /** The least and the greatest that the loss is there: where it leaps, every summand is on a side of its own. */
+  readonly losses: readonly [least: number, greatest: number];
 }
 
 export function referenceInput(
@@ -43,7 +45,8 @@ export function expectedOf(graph: LossGraph, given: Case, scalars: Readonly<Reco
   const { batch } = given;
   const input = referenceInput(batch, scalars);
   const outputs = new Map(graph.summands.map((summand, i) => [`summand ${i}`, summand]));
-  const wanted = evaluateReference({ ...graph, outputs }, input);
+  const told = { ...graph, outputs };
+  const wanted = evaluateReference(told, input);
   const sequences = batch.lengths.flatMap((length, sequence) => Array.from({ length }, () => sequence));
   const shifted = (of: LossGraph, by: (sequence: number) => number) => {
     const logits = input.logits.slice();
@@ -51,29 +54,52 @@ export function expectedOf(graph: LossGraph, given: Case, scalars: Readonly<Reco
       const i = t * batch.vocab + target;
       logits[i] = (logits[i] as number) + NEAR * by(sequences[t] as number);
     });
-    return evaluateReference(of, { ...input, logits }).gradient;
+    return evaluateReference(of, { ...input, logits });
   };
   // All tokens a little up and down, and sequences against each other; with ties where numbers are equal, and where they nearly are.
   const apart = (sequence: number) => (sequence % 2) * 2 - 1;
   const sides = [() => 0, () => 1, () => -1, apart, (sequence: number) => -apart(sequence)];
-  const beside = [graph, nearlyTied(graph)].flatMap((of) => sides.map((by) => shifted(of, by)));
-  return { ...given, wanted, gradients: [wanted.gradient, ...beside] };
+  const all = [wanted, ...[told, nearlyTied(told)].flatMap((of) => sides.map((by) => shifted(of, by)))];
+  return {
+    ...given,
+    wanted,
+    gradients: all.map(({ gradient }) => gradient),
+    losses: [lossOf(all, Math.min), lossOf(all, Math.max)],
+  };
 }
 
-/** The graph with a gradient that takes numbers for equal where float32 may have made them so. */
+/** The sum of each summand's least, or greatest. */
+function lossOf(all: readonly ReferenceResult[], most: (...values: number[]) => number): number {
+  const [{ outputs }] = all as [ReferenceResult];
+  return Object.entries(outputs).reduce((sum, [key, values]) => {
+    const sides = all.map((one) => one.outputs[key] as Float64Array);
+    return values.reduce((total, _, i) => total + most(...sides.map((side) => side[i] as number)), sum);
+  }, 0);
+}
+
+/** The graph with a gradient and outputs that take numbers for equal where float32 may have made them so. */
 function nearlyTied(graph: LossGraph): LossGraph {
   const gradient = graph.gradient as Expression;
+  const outputs = [...graph.outputs];
   const pair = (x: Expression) => x.operands.map(({ id }) => id).join();
   const tied = new Set(
-    topological([gradient]).flatMap((x) => (x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [])),
+    topological([gradient, ...outputs.map(([, { x }]) => x)]).flatMap((x) =>
+      x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [],
+    ),
   );
+  // Differences of logprobs are as inexact as those are, however small they come out.
   const close = ([a, b]: readonly Expression[]): Expression =>
-    le(abs(sub(a as Expression, b as Expression)), mul(NEAR, add(abs(a as Expression), abs(b as Expression))));
+    le(abs(sub(a as Expression, b as Expression)), mul(NEAR, add(1, add(abs(a as Expression), abs(b as Expression)))));
   const numeric = (x: Expression) => x.operands[0]?.op !== "placeInGroup" && x.operands.every(({ space }) => space !== "vocab");
   const change = rewriter((x) => {
     if (x.op === "eq" && numeric(x)) return close(x.operands);
+    if (x.op === "sign" && numeric(x)) return where(close([...x.operands, ZERO]), 0, x);
     const strict = (x.op === "gt" || x.op === "lt") && tied.has(pair(x));
     return strict && numeric(x) ? and(x, not(close(x.operands))) : x;
   });
-  return { ...graph, gradient: change(gradient) };
+  return {
+    ...graph,
+    gradient: change(gradient),
+    outputs: new Map(outputs.map(([key, { space, x }]) => [key, { space, x: change(x) }])),
+  };
 }

@@ -83,7 +83,7 @@ function notFinite({ nonFinite }: ReferenceResult): string {
 }
 
 async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Comparison[]> {
-  const { batch, wanted, gradients, floor = 0 } = expected;
+  const { batch, wanted, gradients, losses, floor = 0 } = expected;
   const { inputs, ...own } = batch;
   const base = { case: expected.name, device: compiled.device.name, tolerance: FLOAT32 } satisfies Partial<CompareOptions>;
   const given = { ...inputs, ...own, logits: Float32Array.from(batch.logits) };
@@ -102,8 +102,14 @@ async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Com
   // A loss may be the small rest of large summands or logprobs, or move much with every logit: what is lost there is no mistake.
   const sources = [wanted.gradient, wanted.logprobs as Float64Array, ...Object.values(wanted.outputs)];
   const scale = sources.reduce((sum, values) => sum + absolutes(values), 0);
+  const [least, greatest] = losses;
   return [
-    worst([result.loss], [[wanted.loss]], { ...base, compared: "loss with reference", width: null, scale }),
+    worst([result.loss], [[wanted.loss], [Math.min(Math.max(result.loss, least), greatest)]], {
+      ...base,
+      compared: "loss with reference",
+      width: null,
+      scale,
+    }),
     logprobs,
     worst(gradient, gradients, { ...base, compared: "gradient with reference", width: batch.vocab, floor }),
   ];

@@ -31,7 +31,34 @@ export const coupled = defineLoss({
 });
 `;
 
+/** They bend or leap where the policy's logprobs are those of the sampler, of which float32 and float64 have the rounding on either side. */
+const BENT = `
+import { abs, defineLoss, eq, gt, max, mean, mul, sign, std, sub, sum, where } from "lossc";
+const made = (name, of) => defineLoss({ name, inputs: { logprobs: "token" }, loss: (policy, inputs) => of(sub(policy.logprobs, inputs.logprobs), policy.logprobs) });
+export const absolute = made("absolute", (d) => abs(d));
+export const sequences = made("sequences", (d) => abs(mean(d, "tokens")));
+export const positive = made("positive", (d) => max(d, 0));
+export const hinge = made("hinge", (d) => max(sum(d, "tokens"), 0));
+export const gate = made("gate", (d, l) => where(gt(d, 0), l, mul(2, l)));
+export const signed = made("signed", (d, l) => mul(sign(d), l));
+export const same = made("same", (d, l) => where(eq(d, 0), l, mul(3, l)));
+export const spread = made("spread", (d) => std(d));
+`;
+
 describe("lossc check", () => {
+  test.each(["absolute", "sequences", "positive", "hinge", "gate", "signed", "same", "spread"])(
+    "takes either side of a kink for right: %s",
+    async (name) => {
+      const root = folder({ "loss.ts": BENT });
+      for (const seed of ["1", "2", "3"]) {
+        const { comparisons } = await result<Report>(["check", `loss.ts#${name}`, "--seed", seed, "--device", "cpu", "--json"], {
+          cwd: root,
+        });
+        expect(comparisons.filter(({ ok }) => !ok)).toEqual([]);
+      }
+    },
+  );
+
   test.each(["cross_entropy", "importance_sampling", "ppo", "cispo", "dro"])("finds %s right on every device", async (loss) => {
     const report = await result<Report>(["check", loss, "--json"]);
     expect(report).toMatchObject({ loss, ok: true });
