@@ -38,7 +38,11 @@ function callFor({ file, line, column }: SourcePosition): string {
   const rest = text.slice(column - 1).replace(/\/\/.*$/, "");
   const called = text.slice(0, column - 1).endsWith("Math.") ? /^\w+/.exec(rest)?.[0] : undefined;
   if (called !== undefined) return `; here: ${called}(…) of lossc, where it has one`;
-  const name = /^[`$]/.test(rest) ? undefined : CALLS[/\*\*|<=|>=|=>|[-+*/<>]/.exec(rest)?.[0] ?? ""];
+  const sign = /\*\*|<=|>=|=>|[-+*/<>]/.exec(rest);
+  // A minus behind nothing that has a value is a sign.
+  const before = text.slice(0, column - 1 + (sign?.index ?? 0));
+  const isNegative = sign?.[0] === "-" && !/(?<!\breturn)[\w)\]]\s*$/.test(before);
+  const name = /^[`$]/.test(rest) ? undefined : isNegative ? "neg" : CALLS[sign?.[0] ?? ""];
   return name ? `; here: ${name}(…)` : "";
 }
 

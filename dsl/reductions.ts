@@ -15,7 +15,17 @@ import { AXES, type Axis, isFiner, nextCoarser } from "./spaces.js";
 export const REDUCTIONS = ["sum", "mean", "variance", "std", "amax", "amin", "logsumexp", "count"] as const;
 export type Reduction = (typeof REDUCTIONS)[number];
 
-function reduce(reduction: Reduction, given: Num, axis: Axis | undefined, unbiased = true): Expr {
+interface Deviation {
+  /** Whether it is divided by the count less one (the default). */
+  readonly unbiased?: boolean;
+}
+
+function reduce(reduction: Reduction, given: Num, axis: Axis | undefined, options: Deviation = {}): Expr {
+  const { unbiased = true, ...others } = options;
+  for (const name of Object.keys(others)) {
+    const message = `${reduction}() has no option "${name}"; its option is unbiased, true or false`;
+    throw new LosscError("UNSUPPORTED_SYNTAX", message, { position: callerPosition() });
+  }
   const x = toExpression(given, `${reduction}()`);
   if (axis !== undefined) checkAxis(reduction, x, axis);
   const space = axis === undefined ? "batch" : nextCoarser(AXES[axis]);
@@ -64,11 +74,9 @@ export const sum = (x: Num, axis?: Axis): Expr => reduce("sum", x, axis);
 /** Σ x / count. */
 export const mean = (x: Num, axis?: Axis): Expr => reduce("mean", x, axis);
 /** Σ (x − mean)² / (count − 1), or / count with `unbiased: false`. NaN where it divides by 0. */
-export const variance = (x: Num, axis?: Axis, options: { readonly unbiased?: boolean } = {}): Expr =>
-  reduce("variance", x, axis, options.unbiased ?? true);
+export const variance = (x: Num, axis?: Axis, options?: Deviation): Expr => reduce("variance", x, axis, options);
 /** The square root of the variance; its gradient at 0 is 0. */
-export const std = (x: Num, axis?: Axis, options: { readonly unbiased?: boolean } = {}): Expr =>
-  reduce("std", x, axis, options.unbiased ?? true);
+export const std = (x: Num, axis?: Axis, options?: Deviation): Expr => reduce("std", x, axis, options);
 /** The greatest; ties share the gradient. NaN if any is. */
 export const amax = (x: Num, axis?: Axis): Expr => reduce("amax", x, axis);
 /** The least; ties share the gradient. NaN if any is. */

@@ -146,6 +146,10 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   const terms = losses.map((loss) => numeric(name, "loss", loss, refuse));
   const metrics = named(name, "metrics", chosen(name, record.metrics, wanted, refuse), refuse);
   const outputs = named(name, "outputs", record.outputs, refuse);
+  if (losses.length === 0)
+    refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned a list of no losses: return what is to be summed`);
+  const taken = metrics.has("loss:sum") ? 'metric "loss:sum"' : outputs.has("logprobs") ? 'output "logprobs"' : null;
+  if (taken) refuse("USAGE", `the loss "${name}" has the ${taken}, which comes back with every loss: give it another name`);
   for (const [key, x] of metrics) {
     if (x.space === "batch") continue;
     refuse(

@@ -19,6 +19,7 @@ import {
   ATOM,
   atom,
   COMPARISONS,
+  CONNECTIVES,
   FUNCTIONS,
   indexed,
   NEGATIVE,
@@ -257,7 +258,7 @@ export class Notation {
       case "stopGradient":
         return atom(`stop(${inside(a)})`);
       default:
-        if (x.dtype === "bool") return { text: this.condition(x, index), level: SUM };
+        if (CONNECTIVES.has(x.op) || COMPARISONS[x.op]) return { text: this.condition(x, index), level: SUM };
         return atom(`${FUNCTIONS[x.op] ?? x.op}(${list.map((y) => inside(y)).join(", ")})`);
     }
   }

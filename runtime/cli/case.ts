@@ -35,7 +35,9 @@ export function readCase(value: unknown): Case {
     throw usage(`a case is an object with lengths, vocab, logits, target_tokens and inputs; this is ${kindOf(value)}`);
   for (const key of Object.keys(value)) {
     if (!KEYS.includes(key))
-      throw usage(`a case has no key ${JSON.stringify(key)}${nearest(key, KEYS) || `; its keys are ${KEYS.join(", ")}`}`);
+      throw usage(
+        `a case has no key ${JSON.stringify(key)}${nearest(key, KEYS) || `; its keys are ${KEYS.join(", ")}`}; what the loss takes, and weights, stand in inputs`,
+      );
   }
   const { inputs = {}, ...own } = value;
   if (!isRecord(inputs)) throw usage(`inputs is an object with the data of each input of the loss; this is ${kindOf(inputs)}`);

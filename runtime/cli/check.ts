@@ -39,7 +39,7 @@ export async function check(reference: string, options: CheckOptions): Promise<v
     const { space, element } = first.wanted.nonFinite;
     throw new LosscError(
       "NON_FINITE",
-      `on the random inputs of seed ${seed} the loss or its gradient is not finite at ${space} ${element}: try another seed`,
+      `on the random inputs of seed ${seed} the loss or its gradient is not finite at ${space} ${element}: try another seed; where an input must be in a range, for the logarithm of a probability, say, none will do, for they are drawn from a normal distribution: lossc eval takes a case of your own`,
     );
   }
 

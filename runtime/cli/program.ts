@@ -59,8 +59,9 @@ function whole(least: number, most: number): (text: string) => number {
 }
 
 function architecture(text: string): string {
-  if (/^sm_[1-9]\d{1,2}[a-z]?$/.test(text)) return text;
-  throw new InvalidArgumentError("It must look like sm_90.");
+  const number = Number(/^sm_(\d{2,3})[a-z]?$/.exec(text)?.[1] ?? 0);
+  if (number >= 80) return text;
+  throw new InvalidArgumentError(number > 0 ? "It must be sm_80 or newer." : "It must look like sm_90.");
 }
 
 function architectures(text: string): string[] {

@@ -1,6 +1,7 @@
 /** One call of `forwardBackward`, checked and ready to run. */
 import type { CompiledPlan } from "../../codegen/compile.js";
 import { LosscError } from "../../dsl/errors.js";
+import { nearest } from "../../dsl/nearest.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { ForwardBackwardOptions, LossResult } from "../devices/device.js";
 import type { TypedArray } from "../dtypes.js";
@@ -32,14 +33,20 @@ export interface Call {
 
 const OPTIONS = ["inPlace", "signal", "nonFinite", "skipMasked", "metrics", "gradHead", "maxBytes"];
 
+/** `USAGE` where there are options that the call does not have. */
+export function refuseUnknown(call: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const meant = nearest(name, known) || `; its options are ${known.join(", ")}`;
+    throw new LosscError("USAGE", `${call} has no option "${name}"${meant}`);
+  }
+}
+
 /** Checks the options of a call. `USAGE`. */
 export function checkOptions(options: ForwardBackwardOptions): CallOptions {
   if (typeof options !== "object" || options === null)
     throw new LosscError("USAGE", `the options are ${describe(options)}; give an object with ${OPTIONS.join(", ")}`);
-  for (const name of Object.keys(options)) {
-    if (!OPTIONS.includes(name))
-      throw new LosscError("USAGE", `forwardBackward has no option "${name}"; its options are ${OPTIONS.join(", ")}`);
-  }
+  refuseUnknown("forwardBackward", options, OPTIONS);
   const { inPlace = false, nonFinite = "error", skipMasked = false, signal, metrics, maxBytes } = options;
   if (nonFinite !== "error" && nonFinite !== "propagate") {
     throw new LosscError("USAGE", `the option nonFinite is ${describe(nonFinite)}; it is "error" or "propagate"`);
@@ -100,6 +107,6 @@ export function nonFiniteError(
   else where = "in a term that belongs to the whole batch";
   return new LosscError(
     "NON_FINITE",
-    `the loss "${loss}" or its gradient is not finite, ${where}; look at what that datum holds, give it weight 0, or ask for nonFinite: "propagate"`,
+    `the loss "${loss}" or its gradient is not finite, ${where}; look at what that datum holds, give it weight 0, or (in a program) ask for nonFinite: "propagate"`,
   );
 }

@@ -3,6 +3,7 @@ import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import { builtins } from "../../losses/index.js";
 import { Queue, throwIfAborted } from "../abort.js";
+import { refuseUnknown } from "../compiled/call.js";
 import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
@@ -129,14 +130,17 @@ export class TrainingClient {
     options: TrainingOptions = {},
     backward: boolean,
   ) {
+    refuseUnknown(backward ? "forwardBackward" : "forward", options, OPTIONS);
     const packed = packData(data, { inputs: loss.inputs, groups: options.groups, double: this.device.name === "reference" });
     const request = { loss, packed, ...splitConfig(loss, config), options };
     return this.#queue.run(() => this.#run(request, backward), options.signal, loss.name);
   }
 
   async #run({ loss, packed, scalars, statics, options }: Request, backward: boolean): Promise<TrainingResult> {
-    const { signal, groups, nonFinite, skipMasked, metrics } = options;
+    const { signal, nonFinite, skipMasked, metrics } = options;
     const { batch, targets, inputs } = packed;
+    // Of no data there are no groups, named or not.
+    const groups = options.groups ?? (batch.lengths.length === 0 ? [] : undefined);
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
     const rows = empty ? NO_LOGITS : rowsOf(await this.policy.forward(batch, signal ? { signal } : {}));
@@ -180,6 +184,8 @@ export class TrainingClient {
     return compiled;
   }
 }
+
+const OPTIONS = ["groups", "metrics", "signal", "nonFinite", "skipMasked"];
 
 /** What an empty batch is computed from: no policy is asked. */
 const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };

@@ -41,7 +41,10 @@ export function packData(data: readonly Datum[], options: PackOptions): PackedDa
     for (const key of Object.keys(datum.lossFnInputs)) {
       if (key !== "target_tokens" && !Object.hasOwn(declared, key)) {
         const known = ["target_tokens", ...Object.keys(declared)].join(", ");
-        throw new LosscError("INPUT_UNKNOWN", `${at(i, key)} is no input of the loss: it takes ${known}`);
+        throw new LosscError(
+          "INPUT_UNKNOWN",
+          `${at(i, key)} is no input of the loss: it takes ${known}. Leave it out of the data, or declare it in the loss`,
+        );
       }
     }
   });
@@ -100,7 +103,7 @@ function packInput(
   options: PackOptions,
 ) {
   const values = data.map((datum) => datum.lossFnInputs[key]);
-  if (values.every((value) => value === undefined) && (input.default !== undefined || data.length === 0)) return null;
+  if (values.every((value) => value === undefined) && input.default !== undefined) return null;
   const filled = values.map((value, i) => {
     if (value !== undefined) return value;
     if (input.default !== undefined) return input.default;
@@ -141,6 +144,7 @@ function concatenate<A extends Float32Array | Float64Array>(
 
 /** Every datum carries the number of its group; it must be the same in the whole group. */
 function perGroup(values: readonly number[], key: string, groups: readonly number[] | undefined): number[] {
+  if (values.length === 0) return [];
   if (groups === undefined) {
     throw new LosscError(
       "INPUT_MISSING",

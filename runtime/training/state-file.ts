@@ -19,6 +19,8 @@ interface Header {
 
 /** Writes beside `path` and renames into place, so that whoever reads finds the state before or the state after, never a part. */
 export async function writeState(path: string, state: PolicyState): Promise<void> {
+  if (!isState(state))
+    throw new LosscError("USAGE", "state() of the policy must give { step, tensors: { name: { shape, data: Float32Array } } }");
   const target = resolve(path);
   const aside = join(dirname(target), `.${basename(target)}.${process.pid}.${randomUUID()}`);
   try {
@@ -34,6 +36,12 @@ export async function writeState(path: string, state: PolicyState): Promise<void
     await rm(aside, { force: true });
     throw new LosscError("USAGE", `could not save the state to ${path}: ${reason(cause)}`, { cause });
   }
+}
+
+function isState(state: Partial<PolicyState> | null | undefined): state is PolicyState {
+  const { step, tensors } = state ?? {};
+  const isTensor = (tensor: Partial<Tensor> | null) => tensor?.data instanceof Float32Array && Array.isArray(tensor.shape);
+  return typeof step === "number" && typeof tensors === "object" && Object.values(tensors ?? {}).every(isTensor);
 }
 
 /** Reads what {@link writeState} wrote. A file that is damaged, or something else, is a `USAGE` error. */

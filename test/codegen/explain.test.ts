@@ -14,7 +14,27 @@ import { builtins } from "../../losses/index.js";
 import { randomBatch } from "../../runtime/cli/check-inputs.js";
 import { evaluateReference } from "../../runtime/reference.js";
 
-const { add, amax, amin, div, exp, logsumexp, mean, mul, neg, std, stopGradient, sub, sum, variance, where, gt, pow } = lossc;
+const {
+  add,
+  amax,
+  amin,
+  and,
+  div,
+  exp,
+  isFinite,
+  logsumexp,
+  mean,
+  mul,
+  neg,
+  std,
+  stopGradient,
+  sub,
+  sum,
+  variance,
+  where,
+  gt,
+  pow,
+} = lossc;
 
 const OWN: readonly LossDefinition[] = [
   defineLoss({ name: "variance", loss: (policy) => variance(policy.logprobs) }),
@@ -170,6 +190,15 @@ describe("explainLoss", () => {
     expect(loss.join("")).toContain(`tanh(${name})`);
     expect(text).toContain("tanh(59.25·a)");
     expect(loss.join("") + text).not.toContain("…");
+  });
+
+  test("a test that is no comparison is written as a function", () => {
+    const loss = defineLoss({
+      name: "finite",
+      loss: (policy) => where(and(isFinite(policy.logprobs), gt(policy.entropy, 1)), neg(policy.logprobs), 0),
+    });
+    const text = explanationText(explainLoss(loss, { dtype: "f32", vocab: 10 }));
+    expect(text).toContain("isFinite(ℓ) and ");
   });
 
   test("names of inputs never mean two things", () => {

@@ -12,6 +12,7 @@ import {
   mul,
   neg,
   sum,
+  variance,
 } from "../../dsl/index.js";
 import { trace } from "../../dsl/trace.js";
 
@@ -118,6 +119,20 @@ describe("tracing", () => {
     ["nothing returned", () => undefined, "UNSUPPORTED_SYNTAX", /returned no loss: is a return missing\?/],
     ["a record without a loss", () => ({ metrics: {} }), "UNSUPPORTED_SYNTAX", /returned no loss/],
     ["an unknown part", () => ({ loss: 1, metric: {} }), "UNSUPPORTED_SYNTAX", /returned "metric"; did you mean "metrics"\?/],
+    ["a list of none", () => [], "UNSUPPORTED_SYNTAX", /a list of no losses/],
+    ["a metric of lossc's own", () => ({ loss: 0, metrics: { "loss:sum": 1 } }), "USAGE", /metric "loss:sum".*another name/],
+    [
+      "an output of lossc's own",
+      (policy: { logprobs: Expr }) => ({ loss: 0, outputs: { logprobs: policy.logprobs } }),
+      "USAGE",
+      /output "logprobs".*another name/,
+    ],
+    [
+      "an option that a reduction does not have",
+      () => variance(1, undefined, { ddof: 1 } as never),
+      "UNSUPPORTED_SYNTAX",
+      /variance\(\) has no option "ddof".*unbiased/,
+    ],
     ["a text for a loss", () => "loss", "UNSUPPORTED_SYNTAX", /takes numbers and expressions/],
     [
       "a truth value for a loss",

@@ -151,6 +151,7 @@ describe("a native operator that meets an expression", () => {
     expect(message).toContain(`${HERE}:${position?.line}:${position?.column}`);
     // There is no call to write for a text: it says how to see the numbers.
     expect(message).toMatch(name === "template" || name === "index" ? /return it among outputs|mul\(a, b\)/ : /mul\(/);
+    if (name === "minus") expect(message).toContain("here: neg(…)");
     // The frame shows the line itself.
     expect(frame).toContain(`// at ${name}`);
     expect(message).toContain(name === "template" || name === "index" ? "template" : "operator");

@@ -12,7 +12,7 @@ mistakes("USAGE", [
   {
     name: "an option that there is not",
     call: ({ ppo }) => ppo.forwardBackward(ppoInputs(), {}, { inplace: true } as object),
-    says: ['"inplace"', "inPlace, signal, nonFinite, skipMasked"],
+    says: [`"inplace"; did you mean "inPlace"?`],
   },
   {
     name: "an option of the wrong type",

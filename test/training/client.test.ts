@@ -87,6 +87,8 @@ eachTrainingDevice((openDevice) => {
       const { client, policy } = await open(openDevice);
       const before = await everyBit(policy);
       expect(await client.forwardBackward([], "cross_entropy")).toMatchObject({ loss: 0, lossFnOutputs: [] });
+      for (const loss of ["ppo", "dpo", "gspo", "kto"])
+        expect(await client.forwardBackward([], loss), loss).toMatchObject({ loss: 0, lossFnOutputs: [] });
       expect((await client.forwardBackwardCustom([], (own) => neg(own.logprobs))).loss).toBe(0);
       const none: Datum = { modelInput: [], lossFnInputs: { target_tokens: [] } };
       expect((await client.forwardBackward([none], "cross_entropy")).lossFnOutputs[0]?.logprobs).toHaveLength(0);

@@ -104,6 +104,9 @@ const MISTAKES: readonly Mistake[] = [
     [],
     custom(defineLoss({ name: "log of logprobs", loss: (policy) => log(policy.logprobs) }), targetsOnly()),
   ),
+  mistake("an option that there is not", "USAGE", ["forwardBackward", "skipmasked", "skipMasked"], (client) =>
+    client.forwardBackward(data(), "ppo", {}, { skipmasked: true } as TrainingOptions),
+  ),
   mistake("a signal that has fired", "ABORTED", [], (client) =>
     client.forwardBackward(data(), "ppo", {}, { signal: AbortSignal.abort() }),
   ),

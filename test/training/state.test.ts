@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { TrainingClient } from "../../index.js";
+import { TrainingClient, type TrainingPolicy } from "../../index.js";
 import type { Device } from "../../runtime/devices/device.js";
 import { expectError, temporaryFolder } from "../runtime/support.js";
 import { data, eachTrainingDevice, everyBit, TablePolicy, targetsOnly } from "./support.js";
@@ -100,6 +100,13 @@ eachTrainingDevice((open) => {
     const device = await open();
     const { client } = await trained(device, 1);
     await expectError("USAGE", () => client.saveState(join(folder, "none", "state")), "none");
+    const odd = { forward: client.policy.forward, state: async () => ({}) } as unknown as TrainingPolicy;
+    await expectError(
+      "USAGE",
+      () => new TrainingClient({ policy: odd, device }).saveState(join(folder, "odd")),
+      "state()",
+      "tensors",
+    );
     // A folder stands where the file should be: it is only the renaming that fails.
     mkdirSync(join(folder, "state"));
     await expectError("USAGE", () => client.saveState(join(folder, "state")), "state");
