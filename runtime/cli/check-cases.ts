@@ -1,6 +1,6 @@
 /** The inputs on which losses go wrong: kinks, masks, entries that are not there, sequences of next to nothing, ties. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
-import { type Batch, f32, generator, isLogprobs, logprobsOf, randomBatch, shapeOf } from "./check-inputs.js";
+import { type Batch, f32, generator, isLogprobs, logprobsOf, type Ranges, randomBatch, shapeOf } from "./check-inputs.js";
 
 /** One batch to check with, and what is special about it. */
 export interface Case {
@@ -16,24 +16,25 @@ export interface CaseOptions {
   readonly groupSize: number;
   /** Runtime scalars: among them are the bounds at which a loss clips. */
   readonly scalars: Readonly<Record<string, number>>;
+  readonly ranges: Ranges;
 }
 
 const INFINITE = Number.NEGATIVE_INFINITY;
 
 /** Every case that the loss's inputs allow, the random one first. */
 export function casesOf(loss: LossDefinition, options: CaseOptions): Case[] {
-  const { seed, groupSize } = options;
+  const { seed, groupSize, ranges } = options;
   const batch = (i: number, lengths?: readonly number[]) =>
-    randomBatch(loss, seed + i, shapeOf(groupSize, lengths ?? [3, 4, 2, 1], 7));
+    randomBatch(loss, seed + i, shapeOf(groupSize, lengths ?? [3, 4, 2, 1], 7), ranges);
   const cases: (Case | null)[] = [
-    { name: "random inputs", batch: randomBatch(loss, seed, shapeOf(groupSize)) },
+    { name: "random inputs", batch: randomBatch(loss, seed, shapeOf(groupSize), ranges) },
     atBounds(loss, batch(1), options),
     { name: "zero, fractional and negative weights", batch: weighted(loss, batch(2)) },
     { name: "logits of -inf", batch: { ...batch(3), logits: thinned(batch(3), batch(3).logits, seed) } },
     teachers(loss, batch(4), seed),
     { name: "sequences of length 0 and 1", batch: counted(batch(5, [1, 0, 2, 1, 1, 3])) },
     { name: "sequences wholly masked", batch: masked(batch(6)) },
-    { name: "ties", batch: tied(loss, batch(7)), floor: 0.1 },
+    { name: "ties", batch: tied(loss, batch(7), ranges), floor: 0.1 },
   ];
   return cases.filter((x) => x !== null);
 }
@@ -44,8 +45,10 @@ function counted(batch: Batch): Batch {
 }
 
 /** Ratios of 1, and ratios and log ratios as large as each number of the config; and one that is none, for of ratios that are all the same a deviation is nothing but rounding. */
-function atBounds(loss: LossDefinition, given: Batch, { scalars }: CaseOptions): Case | null {
-  const names = Object.entries(loss.inputs).flatMap(([name, { space }]) => (isLogprobs(name, space) ? [name] : []));
+function atBounds(loss: LossDefinition, given: Batch, { scalars, ranges }: CaseOptions): Case | null {
+  const names = Object.entries(loss.inputs).flatMap(([name, { space }]) =>
+    isLogprobs(name, space) && !ranges.has(name) ? [name] : [],
+  );
   if (names.length === 0) return null;
   const batch = counted(given);
   const bounds = Object.values(scalars).flatMap((x) => [...(x > 0 ? [Math.log(x)] : []), x, -x]);
@@ -103,11 +106,13 @@ function masked(batch: Batch): Batch {
 }
 
 /** Equal logits in every row, and equal numbers in every input: each maximum and minimum is shared. */
-function tied(loss: LossDefinition, batch: Batch): Batch {
+function tied(loss: LossDefinition, batch: Batch, ranges: Ranges): Batch {
   const logits = batch.logits.map(() => 0);
   const [l = 0] = logprobsOf({ ...batch, logits });
   const inputs = Object.entries(batch.inputs).map(([name, data]) => {
-    const value = name === "weights" ? 1 : isLogprobs(name, loss.inputs[name]?.space ?? "") ? f32(l) : 1;
+    const [least = 1, most = 1] = ranges.get(name) ?? [];
+    const isNear = isLogprobs(name, loss.inputs[name]?.space ?? "") && !ranges.has(name);
+    const value = isNear ? f32(l) : f32((least + most) / 2);
     return [name, typeof data === "number" ? value : data.map(() => value)] as const;
   });
   return { ...batch, logits, inputs: Object.fromEntries(inputs) };

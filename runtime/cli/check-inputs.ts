@@ -44,8 +44,11 @@ export function generator(seed: number): { uniform(): number; normal(): number }
 /** A number that float32 holds, so that every device is given the same. */
 export const f32 = Math.fround;
 
+/** Between which numbers an input lies, by its name. */
+export type Ranges = ReadonlyMap<string, readonly [least: number, most: number]>;
+
 /** A batch of numbers that are none of them special; two tokens have the weight 0. */
-export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = shapeOf(0)): Batch {
+export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = shapeOf(0), ranges: Ranges = new Map()): Batch {
   const { uniform, normal } = generator(seed);
   const { lengths, groups, vocab } = shape;
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
@@ -55,15 +58,15 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
   const weights = logprobs.map((_, t) => (t === 1 || t === 9 ? 0 : f32(0.5 + uniform())));
   const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, batch: 1 };
   const inputs = Object.entries(loss.inputs).map(([name, { space }]) => {
-    if (space === "batch") return [name, f32(normal())] as const;
+    const [least, most] = ranges.get(name) ?? [];
+    const number = () => f32(least === undefined || most === undefined ? normal() : least + uniform() * (most - least));
+    if (space === "batch") return [name, number()] as const;
     // What is called logprobs is near the policy's, as it is in use: ratios far from 1 would check nothing but clipping.
-    const near = isLogprobs(name, space);
-    return [
-      name,
-      Array.from({ length: counts[space] }, (_, i) =>
-        f32(near ? Math.min(0, (logprobs[i] as number) + 0.3 * normal()) : normal()),
-      ),
-    ] as const;
+    const near = isLogprobs(name, space) && !ranges.has(name);
+    const numbers = Array.from({ length: counts[space] }, (_, i) =>
+      near ? f32(Math.min(0, (logprobs[i] as number) + 0.3 * normal())) : number(),
+    );
+    return [name, numbers] as const;
   });
   return { ...shape, logits, target_tokens, inputs: { ...Object.fromEntries(inputs), weights } };
 }

@@ -3,6 +3,7 @@ import { randomInt } from "node:crypto";
 import { compilePlan } from "../../codegen/compile.js";
 import type { LossGraph } from "../../codegen/expand.js";
 import { LosscError } from "../../dsl/errors.js";
+import { nearest } from "../../dsl/nearest.js";
 import type { CompiledLoss } from "../devices/device.js";
 import { openDevice } from "../devices/index.js";
 import { checkConfig } from "../inputs/config.js";
@@ -11,6 +12,7 @@ import type { ReferenceResult } from "../reference.js";
 import { casesOf } from "./check-cases.js";
 import { type CompareOptions, type Comparison, type Tolerance, without, worst } from "./check-compare.js";
 import { type Expected, expectedOf, referenceInput } from "./check-expected.js";
+import type { Ranges } from "./check-inputs.js";
 import { reportText } from "./check-report.js";
 import { parseConfig } from "./config.js";
 import { findDevices } from "./devices.js";
@@ -21,6 +23,7 @@ export interface CheckOptions {
   readonly config?: string;
   readonly device?: readonly string[];
   readonly seed?: number;
+  readonly range?: Ranges;
   readonly json?: true;
 }
 
@@ -32,14 +35,23 @@ export async function check(reference: string, options: CheckOptions): Promise<v
   const config = checkConfig(loss, parseConfig(options.config));
   const seed = options.seed ?? randomInt(2 ** 32);
   const { graph, plan } = compilePlan({ loss, logits: "f32", statics: config.statics });
-  const cases = casesOf(loss, { seed, groupSize: plan.groupSize, scalars: config.scalars });
+  const ranges = options.range ?? new Map();
+  for (const name of ranges.keys()) {
+    if (Object.hasOwn(loss.inputs, name)) continue;
+    const known = Object.keys(loss.inputs);
+    throw new LosscError(
+      "INPUT_UNKNOWN",
+      `--range: ${loss.name} has no input "${name}"${nearest(name, known) || `; it has ${known.join(", ") || "none"}`}`,
+    );
+  }
+  const cases = casesOf(loss, { seed, groupSize: plan.groupSize, scalars: config.scalars, ranges });
   const expected = cases.map((x) => expectedOf(graph, x, config.scalars));
   const [first] = expected as [Expected];
   if (first.wanted.nonFinite) {
     const { space, element } = first.wanted.nonFinite;
     throw new LosscError(
       "NON_FINITE",
-      `on the random inputs of seed ${seed} the loss or its gradient is not finite at ${space} ${element}: try another seed; where an input must be in a range, for the logarithm of a probability, say, none will do, for they are drawn from a normal distribution: lossc eval takes a case of your own`,
+      `on the random inputs of seed ${seed} the loss or its gradient is not finite at ${space} ${element}: try another seed, or say in which range an input lies, --range prob=0.1:0.9, for they are normal numbers of either sign`,
     );
   }
 

@@ -70,6 +70,18 @@ function architectures(text: string): string[] {
   return list;
 }
 
+function ranges(text: string): Map<string, readonly [number, number]> {
+  return new Map(
+    names(text).map((one) => {
+      const [, name, least, most] = /^(.+)=([^:]+):([^:]+)$/.exec(one) ?? [];
+      const range = [Number(least), Number(most)] as const;
+      if (name === undefined || !range.every(Number.isFinite) || range[0] > range[1])
+        throw new InvalidArgumentError("It must look like prob=0.1:0.9.");
+      return [name, range];
+    }),
+  );
+}
+
 function names(text: string): string[] {
   return text
     .split(",")
@@ -143,6 +155,11 @@ function build(): Command {
       ),
     )
     .addOption(new Option("--seed <number>", "seed of the random inputs (default: a fresh one)").argParser(whole(0, 2 ** 32 - 1)))
+    .addOption(
+      new Option("--range <ranges>", "where inputs lie that are not to be normal numbers: prob=0.1:0.9,length=1:100").argParser(
+        ranges,
+      ),
+    )
     .option("--json", "print JSON")
     .addHelpText("after", CHECK_HELP)
     .action(async (loss: string, options) => (await import("./check.js")).check(loss, options));

@@ -74,6 +74,34 @@ describe("lossc check", () => {
     }
   });
 
+  test("draws an input from where it is said to lie", async () => {
+    const root = folder({
+      "loss.ts": `
+import { add, defineLoss, log, mul } from "lossc";
+export const likely = defineLoss({
+  name: "likely",
+  inputs: { prob: "sequence", old_logprobs: "token" },
+  loss: (policy, inputs) => mul(log(mul(inputs.prob, inputs.old_logprobs)), policy.logprobs),
+});
+`,
+    });
+    const checked = ["check", "loss.ts#likely", "--seed", "1", "--device", "cpu"];
+    const unsaid = await failure(checked, { cwd: root });
+    expect(unsaid.code).toBe("NON_FINITE");
+    expect(unsaid.message).toContain("--range");
+    const ranged = [...checked, "--json", "--range", "prob=0.1:0.9,old_logprobs=0.5:2"];
+    expect((await result<Report>(ranged, { cwd: root })).ok).toBe(true);
+    for (const [range, code, said] of [
+      ["pro=0:1", "INPUT_UNKNOWN", "prob"],
+      ["prob=1", "USAGE", "prob=0.1:0.9"],
+      ["prob=2:1", "USAGE", "prob=0.1:0.9"],
+    ] as const) {
+      const found = await failure([...checked, "--range", range], { cwd: root });
+      expect([found.code, found.exit]).toEqual([code, 2]);
+      expect(found.message).toContain(said);
+    }
+  });
+
   test("does the same again for the same seed, and prints the seed", async () => {
     const first = await lossc(["check", "ppo", "--seed", "7", "--device", "cpu"]);
     expect(first).toMatchObject({ code: 0, stderr: "" });
