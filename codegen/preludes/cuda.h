@@ -168,10 +168,11 @@ struct Lane {
     asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(unsigned(__cvta_generic_to_shared(mine))), "r"(rank));
     asm volatile("st.shared::cluster.f64 [%0], %1;" ::"r"(there), "d"(v) : "memory");
   }
-  template <int BYTES> LOSSC_FN void copy(void* shared, const void* global) const {
+  // ALONE: it asks for whole sectors. Of what is copied in pieces the second finds in the first-level cache what the first has brought.
+  template <int BYTES, bool ALONE> LOSSC_FN void copy(void* shared, const void* global) const {
     const auto to = unsigned(__cvta_generic_to_shared(shared));
     const auto from = __cvta_generic_to_global(global);
-    if constexpr (BYTES == 16)
+    if constexpr (BYTES == 16 && ALONE)
       asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
     else
       asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(from), "n"(BYTES) : "memory");

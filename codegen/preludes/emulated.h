@@ -70,7 +70,7 @@ struct Lane {
   LOSSC_FN void cluster_arrive() const { lane->cluster_arrive(lane); }
   LOSSC_FN void cluster_wait() const { lane->cluster_wait(lane); }
   template <class T> LOSSC_FN void write_remote(T* mine, int rank, T v) const { write(static_cast<T*>(lane->remote(lane, mine, rank)), 0, v); }
-  template <int BYTES> LOSSC_FN void copy(void* shared, const void* global) const { lane->copy(lane, shared, global, BYTES); }
+  template <int BYTES, bool ALONE> LOSSC_FN void copy(void* shared, const void* global) const { lane->copy(lane, shared, global, BYTES); }
   LOSSC_FN void copies_done() const { lane->copies_done(lane); }
 };
 

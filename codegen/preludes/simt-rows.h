@@ -10,14 +10,19 @@ template <class T, int W, bool LOGITS>
 struct Row {
   static constexpr int kWidth = W;
   static constexpr bool kLogits = LOGITS;
+  // A packet that is wider than an access lies in pieces: those that lanes read at the same time, side by side.
+  static constexpr int kBytes = W * sizeof(T), kPieces = kBytes > 16 ? kBytes / 16 : 1, kPieceWidth = W / kPieces;
+  using Piece = Packet<T, kPieceWidth>;
   const T* first;  // entry 0 of the row
   int begin, end;  // the part's run
   int skew;        // entries of the run's first packet that come before it
   int rounds;      // packets of a lane, at most
   int packets;     // this lane's
-  Packet<T, W>* kept;  // the lane's first; a packet lies beside those that the other lanes read at the same time
+  Piece* kept;  // the lane's first; a piece lies beside those that the other lanes read at the same time
   bool torn = false;  // a row beside the logits whose packets, cut where those of the logits are, lie across boundaries in memory
 
+  // Where a piece lies of the lane's packet k.
+  template <class Team> LOSSC_FN Piece* piece(const Team&, int k, int which) const { return kept + (k * kPieces + which) * Team::kThreads; }
   // The first entry of the run's first packet.
   LOSSC_FN int base() const { return begin - skew; }
   LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
@@ -28,9 +33,9 @@ struct Row {
     narrow(-LOSSC_INFINITY, x);
     return holds(e) ? read(first, e) : x;
   }
-  LOSSC_FN Packet<T, W> gather(int e) const {
-    Packet<T, W> p;
-    for (int i = 0; i < W; ++i) p.v[i] = entry(e + i);
+  template <int WIDTH> LOSSC_FN Packet<T, WIDTH> gather(int e) const {
+    Packet<T, WIDTH> p;
+    for (int i = 0; i < WIDTH; ++i) p.v[i] = entry(e + i);
     return p;
   }
 };
@@ -106,22 +111,22 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
     row.skew = skew;
     row.packets = first_of(before...).packets;
   }
-  row.kept = reinterpret_cast<Packet<T, W>*>(team.rows() + (0 + ... + (Team::kThreads * row.rounds * int(sizeof(*before.kept))))) + team.self.thread();
+  using Own = decltype(row);
+  row.kept = reinterpret_cast<typename Own::Piece*>(team.rows() + (0 + ... + (Team::kThreads * row.rounds * Open::kBytes))) + team.self.thread();
   if (Team::kResident && reads) {
-    constexpr int kPiece = sizeof(Packet<T, W>) < 16 ? sizeof(Packet<T, W>) : 16;
     if (!row.torn)
       each_whole<4>(team, row, row.first, [&](const T* from, int k) {
-        for (int piece = 0; piece < int(sizeof(Packet<T, W>)); piece += kPiece)
-          team.self.template copy<kPiece>(reinterpret_cast<unsigned char*>(row.kept + k * Team::kThreads) + piece,
-                                          reinterpret_cast<const unsigned char*>(from) + piece);
+        for (int j = 0; j < Own::kPieces; ++j)
+          team.self.template copy<sizeof(typename Own::Piece), Own::kPieces == 1>(row.piece(team, k, j), from + j * Own::kPieceWidth);
       });
     // Entry by entry comes last, so that nothing waits for it.
     each_cut(team, row, [&](int e, int k) {
       if constexpr (sizeof...(Open) > 0) {
-        write(row.kept + k * Team::kThreads, 0, row.gather(e));  // they may be all that there is
+        // They may be all that there is.
+        for (int j = 0; j < Own::kPieces; ++j) write(row.piece(team, k, j), 0, row.template gather<Own::kPieceWidth>(e + j * Own::kPieceWidth));
       } else {
         LOSSC_UNROLL(1)
-        for (int i = 0; i < W; ++i) write((row.kept + k * Team::kThreads)->v, i, row.entry(e + i));
+        for (int i = 0; i < W; ++i) write(row.piece(team, k, 0)->v, i, row.entry(e + i));
       }
     });
   }
@@ -129,9 +134,15 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
 }
 
 template <class Team, class T, int W, bool LOGITS>
-LOSSC_FN Packet<T, W> packet(const Team&, const Row<T, W, LOGITS>& row, int e, int k) {
-  if (Team::kResident) return read(row.kept, k * Team::kThreads);
-  return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.gather(e);
+LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int e, int k) {
+  using Own = Row<T, W, LOGITS>;
+  if constexpr (!Team::kResident) {
+    return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.template gather<W>(e);
+  } else {
+    Values<Own::kPieces, typename Own::Piece> pieces;
+    for (int j = 0; j < Own::kPieces; ++j) pieces.v[j] = read(row.piece(team, k, j), 0);
+    return __builtin_bit_cast(Packet<T, W>, pieces);
+  }
 }
 
 LOSSC_FN unsigned word_of(float x) { return as_bits(x); }
@@ -139,8 +150,9 @@ template <class T> LOSSC_FN unsigned word_of(T x) { return x.bits; }
 
 // One of its entries.
 template <class Team, class T, int W, bool LOGITS>
-LOSSC_FN float entry(const Team&, const Row<T, W, LOGITS>& row, int e, int k, int i) {
-  return widen(Team::kResident ? read((row.kept + k * Team::kThreads)->v, i) : row.entry(e + i));
+LOSSC_FN float entry(const Team& team, const Row<T, W, LOGITS>& row, int e, int k, int i) {
+  constexpr int kPieceWidth = Row<T, W, LOGITS>::kPieceWidth;
+  return widen(Team::kResident ? read(row.piece(team, k, i / kPieceWidth)->v, i % kPieceWidth) : row.entry(e + i));
 }
 
 // The entries of a packet, in float32.
