@@ -41,7 +41,7 @@ function callFor({ file, line, column }: SourcePosition): string {
   const sign = /\*\*|<=|>=|=>|[-+*/<>]/.exec(rest);
   // A minus behind nothing that has a value is a sign.
   const before = text.slice(0, column - 1 + (sign?.index ?? 0));
-  const isNegative = sign?.[0] === "-" && !/(?<!\breturn)[\w)\]]\s*$/.test(before);
+  const isNegative = sign?.[0] === "-" && !(/[\w)\]]\s*$/.test(before) && !/\breturn\s*$/.test(before));
   const name = /^[`$]/.test(rest) ? undefined : isNegative ? "neg" : CALLS[sign?.[0] ?? ""];
   return name ? `; here: ${name}(…)` : "";
 }

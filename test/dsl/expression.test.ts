@@ -123,6 +123,13 @@ describe("a native operator that meets an expression", () => {
     ["times", (x, y) => x * y], // at times
     ["plus", (x, y) => x + y], // at plus
     ["minus", (x) => -x], // at minus
+    [
+      "returned minus",
+      (x) => {
+        return -x; // at returned minus
+      },
+    ],
+    ["difference", (x, y) => x - y], // at difference
     ["power", (x) => x ** 2], // at power
     ["less", (x, y) => x < y], // at less
     ["template", (x) => `${x}`], // at template
@@ -151,7 +158,8 @@ describe("a native operator that meets an expression", () => {
     expect(message).toContain(`${HERE}:${position?.line}:${position?.column}`);
     // There is no call to write for a text: it says how to see the numbers.
     expect(message).toMatch(name === "template" || name === "index" ? /return it among outputs|mul\(a, b\)/ : /mul\(/);
-    if (name === "minus") expect(message).toContain("here: neg(…)");
+    if (name.endsWith("minus")) expect(message).toContain("here: neg(…)");
+    if (name === "difference") expect(message).toContain("here: sub(…)");
     // The frame shows the line itself.
     expect(frame).toContain(`// at ${name}`);
     expect(message).toContain(name === "template" || name === "index" ? "template" : "operator");
