@@ -114,11 +114,14 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   for (const shape of isTuning ? shapesOf(kind, quick === true) : []) {
     const work = shape.work.filter(([{ name }]) => KINDS.some((one) => one.name === name));
     const at = `geometries, T ${shape.tokens} × V ${shape.vocab}`;
-    const found =
-      (await attempt(at, failed, () => measureGeometries(device, { ...shape, work }, turns, quick ? 2 : Infinity))) ?? [];
-    geometries.push(...found);
-    failed.push(...found.flatMap((timings) => failuresAt(`${timings.loss}, ${at}`, timings)));
-    await tell(found.map(geometriesTableOf).join(""));
+    await attempt(at, failed, async () => {
+      const each = measureGeometries(device, { ...shape, work }, turns, quick ? 2 : Infinity, failed);
+      for await (const timings of each) {
+        geometries.push(timings);
+        failed.push(...failuresAt(`${timings.loss}, ${at}`, timings));
+        await tell(geometriesTableOf(timings));
+      }
+    });
   }
   if (svg !== undefined) {
     const { chartOf } = await import("./chart.js");

@@ -25,16 +25,36 @@ export interface GeometryTimings {
   readonly failed: readonly Failure[];
 }
 
-/** Every geometry's gradient is compared with that of the table's before anything is timed. `most`: how many others are tried. */
-export async function measureGeometries(device: Device, shape: Shape, rounds: Rounds, most: number): Promise<GeometryTimings[]> {
-  if (!(device instanceof AddonDevice)) return [];
+/**
+ * One loss of the shape after the other. Every geometry's gradient is compared with that of the table's before anything is timed. `most`: how many others are
+ * tried. A loss that fails is told in `failed`.
+ */
+export async function* measureGeometries(
+  device: Device,
+  shape: Shape,
+  rounds: Rounds,
+  most: number,
+  failed: Failure[],
+): AsyncGenerator<GeometryTimings> {
+  if (!(device instanceof AddonDevice)) return;
   using batch = await Batch.make(device, shape, { teacher: shape.work.some(([work]) => work.teacher) });
-  const found: GeometryTimings[] = [];
-  for (const [work] of shape.work) found.push(await measureOne(device, work, batch, rounds, most));
-  return found;
+  for (const [work] of shape.work) {
+    const made: Launches[] = [];
+    const timings = await attempt(work.name, failed, () => measureOne(device, work, batch, rounds, most, made));
+    for (const launches of made) launches[Symbol.dispose]();
+    if (timings) yield timings;
+  }
 }
 
-async function measureOne(device: AddonDevice, work: Work, batch: Batch, rounds: Rounds, most: number): Promise<GeometryTimings> {
+/** `made` takes what is to be disposed of. */
+async function measureOne(
+  device: AddonDevice,
+  work: Work,
+  batch: Batch,
+  rounds: Rounds,
+  most: number,
+  made: Launches[],
+): Promise<GeometryTimings> {
   const { dtype, vocab, tokens } = batch.shape;
   const { native } = batch.steps;
   const loss = work.loss(dtype);
@@ -42,27 +62,30 @@ async function measureOne(device: AddonDevice, work: Work, batch: Batch, rounds:
   const inputs = batch.inputsOf(loss, work);
   const plan = compiled.plan();
   const shape = rowShapeOf(plan, vocab);
+  /** The same of every sweep; what a sweep keeps in shared memory is its own. */
+  const launchesBy = async (spread: Spread) => {
+    const launches = await launchesOf(compiled, inputs, batch, work, (of) => ({ ...sized(spread, of), room: spread.room }));
+    made.push(launches);
+    return launches;
+  };
   const gradients = async ({ commands }: Launches) => {
     await batch.layDown();
     await native.run(commands);
     return Promise.all(samplesOf(batch).map((t) => batch.row("gradient", t)));
   };
-  const planned = spreadOf(device.architecture, shape);
-  const others = alternativesTo(device.architecture, shape).filter((spread) => labelOf(spread) !== labelOf(planned));
+  const table = spreadOf(device.architecture, shape);
+  const right = [{ spread: table, launches: await launchesBy(table) }];
+  const wanted = await gradients((right[0] as (typeof right)[number]).launches);
   const failed: Failure[] = [];
-  const made: { readonly spread: Spread; readonly launches: Launches }[] = [];
-  let wanted: Float64Array[] | null = null;
-  for (const spread of [planned, ...others.slice(0, most)]) {
+  const others = alternativesTo(device.architecture, shape).filter((spread) => labelOf(spread) !== labelOf(table));
+  for (const spread of others.slice(0, most)) {
     await attempt(labelOf(spread), failed, async () => {
-      // The same of every sweep; what a sweep keeps in shared memory is its own.
-      const launches = await launchesOf(compiled, inputs, batch, work, (of) => ({ ...sized(spread, of), room: spread.room }));
-      made.push({ spread, launches });
+      const launches = await launchesBy(spread);
       const rows = await gradients(launches);
-      wanted ??= rows;
       for (const [i, row] of rows.entries()) nearRow(row, wanted[i] as Float64Array, ROUNDING[dtype], labelOf(spread));
+      right.push({ spread, launches });
     });
   }
-  const right = made.filter(({ spread }) => !failed.some(({ name }) => name === labelOf(spread)));
   const copy = copyOf(batch.rows.logits.memory, batch.rows.gradient.memory, batch.bytes);
   const contestants = [
     () => native.run([copy]),
@@ -73,7 +96,6 @@ async function measureOne(device: AddonDevice, work: Work, batch: Batch, rounds:
     ),
   ];
   const [copies = [], ...taken] = await race(contestants, rounds, () => batch.layDown());
-  for (const { launches } of made) launches[Symbol.dispose]();
   const moved = tokens * (vocab * plan.bytes.perEntry + plan.bytes.perToken);
   return {
     loss: work.name,

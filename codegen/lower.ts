@@ -1,6 +1,6 @@
 /** After the gradient: what is known of a row becomes folds over it, and `stopGradient` has done its work. */
 import type { Expression } from "../dsl/expression.js";
-import { rewriter, withOperands } from "../dsl/graph.js";
+import { rewriter, topological, withOperands } from "../dsl/graph.js";
 import { add, atTarget, div, exp2, exponent, fold, log, logprob, mul, ONE, sub } from "../dsl/ops/index.js";
 import { type LossGraph, mapGraph } from "./expand.js";
 
@@ -42,9 +42,11 @@ export function entryAtTarget(root: Expression): Expression {
     if (x.space !== "vocab") return x;
     if (x.op === "isTarget") return ONE;
     if (x.op === "logits" || x.op === "input") return atTarget(x);
-    const known = entries.get(x) ?? withOperands(x, x.operands.map(entry));
-    entries.set(x, known);
-    return known;
+    return withOperands(
+      x,
+      x.operands.map((y) => entries.get(y) as Expression),
+    );
   };
-  return entry(root);
+  for (const x of topological([root], ({ space }) => space !== "vocab")) entries.set(x, entry(x));
+  return entries.get(root) as Expression;
 }

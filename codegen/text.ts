@@ -87,6 +87,8 @@ export class Printer {
   private stops(x: Expression): boolean {
     return (
       this.texts.has(x) ||
+      // Before its leaf is asked for, which would load what nobody reads.
+      constantValue(x) !== undefined ||
       (this.outer !== null && x.space !== "vocab") ||
       x.op === "fold" ||
       x.op === "atTarget" ||

@@ -47,6 +47,8 @@ export function oncePerNode<T>(of: (x: Expression) => T): (x: Expression) => T {
 export function operandsFirst<T>(of: (x: Expression) => T): (x: Expression) => T {
   const known = new WeakMap<Expression, { readonly value: T }>();
   return (x) => {
+    const found = known.get(x);
+    if (found) return found.value;
     for (const y of topological([x], (z) => known.has(z))) if (!known.has(y)) known.set(y, { value: of(y) });
     return (known.get(x) as { readonly value: T }).value;
   };

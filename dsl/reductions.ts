@@ -21,9 +21,11 @@ interface Deviation {
 }
 
 function reduce(reduction: Reduction, given: Num, axis: Axis | undefined, options: Deviation = {}): Expr {
-  const { unbiased = true, ...others } = options;
-  for (const name of Object.keys(others)) {
-    const message = `${reduction}() has no option "${name}"; its option is unbiased, true or false`;
+  const { unbiased = true, ...others } = options ?? {};
+  const [odd] = Object.keys(others);
+  if (odd !== undefined || typeof unbiased !== "boolean" || typeof options !== "object") {
+    const given = odd === undefined ? "was given another option than" : `has no option "${odd}"; it has`;
+    const message = `${reduction}() ${given} unbiased, true or false`;
     throw new LosscError("UNSUPPORTED_SYNTAX", message, { position: callerPosition() });
   }
   const x = toExpression(given, `${reduction}()`);

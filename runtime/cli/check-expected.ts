@@ -81,15 +81,17 @@ function lossOf(all: readonly ReferenceResult[], most: (...values: number[]) => 
 function nearlyTied(graph: LossGraph): LossGraph {
   const gradient = graph.gradient as Expression;
   const outputs = [...graph.outputs];
+  const nodes = topological([gradient, ...outputs.map(([, { x }]) => x)]);
   const pair = (x: Expression) => x.operands.map(({ id }) => id).join();
-  const tied = new Set(
-    topological([gradient, ...outputs.map(([, { x }]) => x)]).flatMap((x) =>
-      x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [],
-    ),
-  );
+  const tied = new Set(nodes.flatMap((x) => (x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [])));
   // Differences of logprobs are as inexact as those are, however small they come out.
-  const close = ([a, b]: readonly Expression[]): Expression =>
-    le(abs(sub(a as Expression, b as Expression)), mul(NEAR, add(1, add(abs(a as Expression), abs(b as Expression)))));
+  const ofPolicy = new Set<Expression>();
+  for (const x of nodes) if (x.op === "logits" || x.operands.some((y) => ofPolicy.has(y))) ofPolicy.add(x);
+  const close = ([a, b]: readonly Expression[]): Expression => {
+    const [x, y] = [a as Expression, b as Expression];
+    const least = ofPolicy.has(x) || ofPolicy.has(y) ? 1 : 0;
+    return le(abs(sub(x, y)), mul(NEAR, add(least, add(abs(x), abs(y)))));
+  };
   const numeric = (x: Expression) => x.operands[0]?.op !== "placeInGroup" && x.operands.every(({ space }) => space !== "vocab");
   const change = rewriter((x) => {
     if (x.op === "eq" && numeric(x)) return close(x.operands);

@@ -59,7 +59,7 @@ function whole(least: number, most: number): (text: string) => number {
 }
 
 function architecture(text: string): string {
-  const number = Number(/^sm_(\d{2,3})[a-z]?$/.exec(text)?.[1] ?? 0);
+  const number = Number(/^sm_([1-9]\d{1,2})[a-z]?$/.exec(text)?.[1] ?? 0);
   if (number >= 80) return text;
   throw new InvalidArgumentError(number > 0 ? "It must be sm_80 or newer." : "It must look like sm_90.");
 }
@@ -74,7 +74,7 @@ function ranges(text: string): Map<string, readonly [number, number]> {
   return new Map(
     names(text).map((one) => {
       const [, name, least, most] = /^(.+)=([^:]+):([^:]+)$/.exec(one) ?? [];
-      const range = [Number(least), Number(most)] as const;
+      const range = [Math.fround(Number(least)), Math.fround(Number(most))] as const;
       if (name === undefined || !range.every(Number.isFinite) || range[0] > range[1])
         throw new InvalidArgumentError("It must look like prob=0.1:0.9.");
       return [name, range];

@@ -35,6 +35,8 @@ const OPTIONS = ["inPlace", "signal", "nonFinite", "skipMasked", "metrics", "gra
 
 /** `USAGE` where there are options that the call does not have. */
 export function refuseUnknown(call: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null)
+    throw new LosscError("USAGE", `the options are ${describe(options)}; give an object with ${known.join(", ")}`);
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const meant = nearest(name, known) || `; its options are ${known.join(", ")}`;
@@ -44,8 +46,6 @@ export function refuseUnknown(call: string, options: object, known: readonly str
 
 /** Checks the options of a call. `USAGE`. */
 export function checkOptions(options: ForwardBackwardOptions): CallOptions {
-  if (typeof options !== "object" || options === null)
-    throw new LosscError("USAGE", `the options are ${describe(options)}; give an object with ${OPTIONS.join(", ")}`);
   refuseUnknown("forwardBackward", options, OPTIONS);
   const { inPlace = false, nonFinite = "error", skipMasked = false, signal, metrics, maxBytes } = options;
   if (nonFinite !== "error" && nonFinite !== "propagate") {

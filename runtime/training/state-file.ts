@@ -20,7 +20,10 @@ interface Header {
 /** Writes beside `path` and renames into place, so that whoever reads finds the state before or the state after, never a part. */
 export async function writeState(path: string, state: PolicyState): Promise<void> {
   if (!isState(state))
-    throw new LosscError("USAGE", "state() of the policy must give { step, tensors: { name: { shape, data: Float32Array } } }");
+    throw new LosscError(
+      "USAGE",
+      "state() of the policy must give { step, tensors: { name: { shape, data } } }: a whole number, and Float32Arrays as long as their shapes say",
+    );
   const target = resolve(path);
   const aside = join(dirname(target), `.${basename(target)}.${process.pid}.${randomUUID()}`);
   try {
@@ -40,8 +43,11 @@ export async function writeState(path: string, state: PolicyState): Promise<void
 
 function isState(state: Partial<PolicyState> | null | undefined): state is PolicyState {
   const { step, tensors } = state ?? {};
-  const isTensor = (tensor: Partial<Tensor> | null) => tensor?.data instanceof Float32Array && Array.isArray(tensor.shape);
-  return typeof step === "number" && typeof tensors === "object" && Object.values(tensors ?? {}).every(isTensor);
+  const isTensor = (tensor: Partial<Tensor> | null) =>
+    tensor?.data instanceof Float32Array &&
+    Array.isArray(tensor.shape) &&
+    tensor.shape.reduce((length, size) => length * size, 1) === tensor.data.length;
+  return Number.isSafeInteger(step) && typeof tensors === "object" && tensors !== null && Object.values(tensors).every(isTensor);
 }
 
 /** Reads what {@link writeState} wrote. A file that is damaged, or something else, is a `USAGE` error. */

@@ -14,16 +14,19 @@ mkdirSync(out, { recursive: true });
 process.env.PATH = [process.env.PATH, "/usr/local/cuda/bin"].filter(Boolean).join(delimiter);
 process.env.LOSSC_CACHE_DIR ??= join(root, "cache");
 const python = process.env.LOSSC_PYTHON ?? "python3";
-// PyTorch's wheels bring NVRTC and cuBLAS, where the toolkit is without.
+// PyTorch's wheels bring NVRTC and cuBLAS, for where the toolkit is without.
 const wheels = spawnSync(python, [
   "-c",
   "import glob, nvidia; print(*(d for p in nvidia.__path__ for d in glob.glob(p + '/*/lib')), sep=':')",
 ]);
-process.env.LD_LIBRARY_PATH = [process.env.LD_LIBRARY_PATH, wheels.stdout?.toString().trim()].filter(Boolean).join(delimiter);
+process.env.LD_LIBRARY_PATH = [process.env.LD_LIBRARY_PATH, "/usr/local/cuda/lib64", wheels.stdout?.toString().trim()]
+  .filter(Boolean)
+  .join(delimiter);
 
 const lossc = [process.execPath, join(root, "dist", "runtime", "cli", "main.js")];
 const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const seconds = Number(process.argv.find((argument) => argument.startsWith("--seconds="))?.split("=")[1] ?? 600);
+if (!(seconds > 0)) throw new Error("--seconds=300 ends a step after five minutes; it takes a number above 0");
 const steps = new Steps(root, out, {
   chosen: chosen.length > 0 ? ["devices", ...chosen] : [],
   seconds,

@@ -1,7 +1,7 @@
 // Programs one after the other, their output in files.
 import { spawnSync } from "node:child_process";
-import { accessSync, closeSync, constants, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, closeSync, constants, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, delimiter, join, resolve } from "node:path";
 
 export class Steps {
   #done = [];
@@ -20,8 +20,9 @@ export class Steps {
 
   /** The path of a program; null where there is none. */
   find(program) {
-    for (const folder of (process.env.PATH ?? "").split(delimiter).filter(Boolean)) {
-      const path = join(folder, program);
+    const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter).filter(Boolean);
+    for (const folder of folders) {
+      const path = folder === "" ? resolve(this.root, program) : join(folder, program);
       try {
         accessSync(path, constants.X_OK);
         return path;
@@ -66,23 +67,25 @@ export class Steps {
   }
 
   #start(name, [program, ...args], input) {
+    if (this.find(program) === null) return { ok: false, stdout: "", seconds: 0, why: `there is no ${program}` };
     const start = performance.now();
     // The program itself writes the files: they hold what it said whatever ends it, or this.
     const files = ["out", "err"].map((end) => join(this.out, `${name}.${end}`));
     const written = files.map((file) => openSync(file, "w"));
-    const { status, signal, error } = spawnSync(program, args, {
+    // `timeout` ends what the program has started, too.
+    const { status, error } = spawnSync("timeout", ["--kill-after=10", `${this.seconds}`, program, ...args], {
       cwd: this.root,
       input,
       stdio: ["pipe", ...written],
-      timeout: 1000 * this.seconds,
     });
     for (const file of written) closeSync(file);
     const seconds = Number(((performance.now() - start) / 1000).toFixed(1));
     const [stdout] = files.map((file) => readFileSync(file, "utf8"));
-    for (const file of files) if (readFileSync(file).length === 0) rmSync(file);
-    const ended = signal ? `it was ended by ${signal} after ${seconds} s` : `it ended with status ${status}`;
-    const why = error && error.code !== "ETIMEDOUT" ? error.message : `${ended}: see ${name}.err`;
-    return { ok: status === 0, stdout, seconds, why };
+    const said = files.filter((file) => statSync(file).size > 0);
+    for (const file of files) if (!said.includes(file)) rmSync(file);
+    const ended = seconds >= this.seconds ? `it was ended after ${seconds} s` : `it ended with status ${status}`;
+    const see = said.length > 0 ? `: see ${basename(said.at(-1))}` : "";
+    return { ok: status === 0 && !error, stdout, seconds, why: error?.message ?? `${ended}${see}` };
   }
 
   /** The summary is whole after every step. */

@@ -3,10 +3,12 @@ import { expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import {
   add,
+  atTarget,
   defineLoss,
   type Expr,
   exp,
   type LossDefinition,
+  max,
   mul,
   neg,
   openDevice,
@@ -54,11 +56,22 @@ const LOSSES: Readonly<Record<string, LossDefinition>> = {
   "functions of the logprob": tokens((x) => tanh(x)),
   "a sum of exponentials": tokens((x, i, advantages) => add(x, exp(mul(i, advantages)))),
   "a polynomial of an entry": entries((x, i, logits) => sub(mul(x, logits), i)),
+  "the target's of functions of an entry": defineLoss({
+    name: "deep",
+    loss: ({ logits }) => atTarget(loop(logits, (x, i) => add(tanh(x), i))),
+  }),
   "signs of an entry": entries((x) => neg(x)),
   "functions of an entry": entries((x) => sigmoid(x)),
   "a sum of probabilities": entries((x, i, logits) => add(x, mul(i, softmax(logits)))),
   "a sum of terms of an entry": entries((x, i, logits) => add(x, mul(i, mul(softmax(logits), square(sub(logits, i)))))),
 };
+
+test("a gradient of rows that is gathered of too many terms has a code", () => {
+  const loss = entries((x, i, logits) => max(x, mul(i, logits)));
+  expect(() => compilePlan({ loss, logits: "bf16" })).toThrow(
+    expect.objectContaining({ code: "UNSUPPORTED_SYNTAX", message: expect.stringContaining("pair by pair") }),
+  );
+});
 
 test.each(Object.entries(LOSSES))("%s has a plan", (_, loss) => {
   expect(compilePlan({ loss, logits: "bf16" }).plan.sweeps).toBe(1);

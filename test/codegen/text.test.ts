@@ -1,11 +1,26 @@
 /** What reaches kernel text: floats to the last bit, and of a user's names only comments. */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, preludeText } from "../../codegen/emit.js";
 import type { Target } from "../../codegen/plan.js";
 import { commentText, floatText } from "../../codegen/text.js";
-import { add, defineLoss, div, type Expr, exp, type LossDefinition, max, mean, mul, neg, sub, sum } from "../../dsl/index.js";
+import {
+  abs,
+  add,
+  defineLoss,
+  div,
+  type Expr,
+  exp,
+  type LossDefinition,
+  max,
+  mean,
+  mul,
+  neg,
+  softmax,
+  sub,
+  sum,
+} from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { onDevices } from "../properties/devices.js";
 import { SEED } from "../properties/settings.js";
@@ -135,6 +150,16 @@ describe("names", () => {
     },
     ["cpu", "cuda:0"],
   );
+});
+
+test("a number that a metric is, too, is not loaded from the metric's place", () => {
+  const loss = defineLoss({
+    name: "constant metric",
+    loss: ({ logits }) => ({ loss: sum(abs(sub(softmax(logits), 0.5)), "vocab"), metrics: { half: mean(0.5) } }),
+  });
+  const [, sweep] = kernelsOf(textOf(loss))?.split("struct K1") ?? [];
+  expect(sweep).toContain("of logits");
+  expect(sweep).not.toContain("metric half");
 });
 
 describe("numbers of the user's", () => {

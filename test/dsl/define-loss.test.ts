@@ -133,6 +133,18 @@ describe("tracing", () => {
       "UNSUPPORTED_SYNTAX",
       /variance\(\) has no option "ddof".*unbiased/,
     ],
+    [
+      "an option of a reduction that is no object",
+      () => variance(1, undefined, false as never),
+      "UNSUPPORTED_SYNTAX",
+      /variance\(\).*unbiased, true or false/,
+    ],
+    [
+      "a word for true",
+      () => variance(1, undefined, { unbiased: "no" } as never),
+      "UNSUPPORTED_SYNTAX",
+      /variance\(\).*unbiased, true or false/,
+    ],
     ["a text for a loss", () => "loss", "UNSUPPORTED_SYNTAX", /takes numbers and expressions/],
     [
       "a truth value for a loss",

@@ -37,7 +37,7 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
     said.mockRestore();
     rmSync(out, { recursive: true, force: true });
   });
-  const steps = new Steps(root, out, { seconds: 2, about: { quick: true } });
+  const steps = new Steps(root, out, { seconds: 1, about: { quick: true } });
   const node = (code: string) => [process.execPath, "-e", code];
   expect(steps.run("good", node("console.log(6 * 7)"))).toEqual({ ok: true, stdout: "42\n" });
   expect(steps.run("bad", node("console.error('no'); process.exit(3)")).ok).toBe(false);
@@ -47,6 +47,7 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
   expect(steps.find("no-such-program-here")).toBeNull();
   expect(steps.find("sh")).toMatch(/\/sh$/);
   expect(steps.run("long", node("console.log('so far'); setInterval(() => {}, 1000)")).ok).toBe(false);
+  expect(steps.run("deaf", ["sh", "-c", "sleep 30 & trap 'exit 0' TERM; wait"]).ok).toBe(false);
   expect(steps.finish()).toBe(false);
   const summary = JSON.parse(readFileSync(join(out, "summary.json"), "utf8"));
   expect(summary.steps.map(({ name, outcome, why }: Record<string, string>) => [name, outcome, why])).toEqual([
@@ -54,8 +55,9 @@ test("a step passes, fails, is skipped or absent by name, its output in files", 
     ["bad", "failed", "it ended with status 3: see bad.err"],
     ["odd", "failed", "it is 7"],
     ["away", "skipped", "no tool"],
-    ["more", "absent", expect.stringContaining("ENOENT")],
-    ["long", "failed", expect.stringMatching(/^it was ended by SIGTERM after [\d.]+ s: see long\.err$/)],
+    ["more", "absent", "there is no /nowhere/tool"],
+    ["long", "failed", expect.stringMatching(/^it was ended after [\d.]+ s: see long\.out$/)],
+    ["deaf", "failed", expect.stringMatching(/^it was ended after [\d.]+ s$/)],
   ]);
   expect(summary.quick).toBe(true);
   expect(readFileSync(join(out, "long.out"), "utf8")).toBe("so far\n");

@@ -107,6 +107,9 @@ const MISTAKES: readonly Mistake[] = [
   mistake("an option that there is not", "USAGE", ["forwardBackward", "skipmasked", "skipMasked"], (client) =>
     client.forwardBackward(data(), "ppo", {}, { skipmasked: true } as TrainingOptions),
   ),
+  mistake("options that are none", "USAGE", ["null", "skipMasked"], (client) =>
+    client.forwardBackward(data(), "ppo", {}, null as never),
+  ),
   mistake("a signal that has fired", "ABORTED", [], (client) =>
     client.forwardBackward(data(), "ppo", {}, { signal: AbortSignal.abort() }),
   ),

@@ -100,13 +100,12 @@ eachTrainingDevice((open) => {
     const device = await open();
     const { client } = await trained(device, 1);
     await expectError("USAGE", () => client.saveState(join(folder, "none", "state")), "none");
-    const odd = { forward: client.policy.forward, state: async () => ({}) } as unknown as TrainingPolicy;
-    await expectError(
-      "USAGE",
-      () => new TrainingClient({ policy: odd, device }).saveState(join(folder, "odd")),
-      "state()",
-      "tensors",
-    );
+    const tensors = { a: { shape: [2], data: new Float32Array(3) } };
+    for (const state of [{}, { step: 1, tensors: null }, { step: Number.NaN, tensors: {} }, { step: 1, tensors }]) {
+      const odd = { forward: client.policy.forward, state: async () => state } as unknown as TrainingPolicy;
+      const saved = () => new TrainingClient({ policy: odd, device }).saveState(join(folder, "odd"));
+      await expectError("USAGE", saved, "state()", "tensors");
+    }
     // A folder stands where the file should be: it is only the renaming that fails.
     mkdirSync(join(folder, "state"));
     await expectError("USAGE", () => client.saveState(join(folder, "state")), "state");
