@@ -87,15 +87,12 @@ async function measureOne(
     });
   }
   const copy = copyOf(batch.rows.logits.memory, batch.rows.gradient.memory, batch.bytes);
-  const contestants = [
-    () => native.run([copy]),
-    ...right.map(
-      ({ launches }) =>
-        () =>
-          native.run(launches.commands),
-    ),
-  ];
-  const [copies = [], ...taken] = await race(contestants, rounds, () => batch.layDown());
+  const runs = [[copy], ...right.map(({ launches }) => launches.commands)];
+  const [copies = [], ...taken] = await race(
+    runs.map((commands) => () => native.run(commands)),
+    rounds,
+    () => batch.layDown(),
+  );
   const moved = tokens * (vocab * plan.bytes.perEntry + plan.bytes.perToken);
   return {
     loss: work.name,

@@ -1,7 +1,7 @@
 /** What `reference` makes of a case, and what is as right where float32 stands on the other side of a kink. */
 import type { LossGraph } from "../../codegen/expand.js";
 import type { Expression } from "../../dsl/expression.js";
-import { rewriter, topological } from "../../dsl/graph.js";
+import { operandsFirst, rewriter, topological } from "../../dsl/graph.js";
 import { abs, add, and, le, mul, not, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
 import type { Case } from "./check-cases.js";
@@ -77,6 +77,8 @@ function lossOf(all: readonly ReferenceResult[], most: (...values: number[]) => 
   }, 0);
 }
 
+const isOfPolicy = operandsFirst((x): boolean => x.op === "logits" || x.operands.some(isOfPolicy));
+
 /** The graph with a gradient and outputs that take numbers for equal where float32 may have made them so. */
 function nearlyTied(graph: LossGraph): LossGraph {
   const gradient = graph.gradient as Expression;
@@ -84,12 +86,10 @@ function nearlyTied(graph: LossGraph): LossGraph {
   const nodes = topological([gradient, ...outputs.map(([, { x }]) => x)]);
   const pair = (x: Expression) => x.operands.map(({ id }) => id).join();
   const tied = new Set(nodes.flatMap((x) => (x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [])));
-  // Differences of logprobs are as inexact as those are, however small they come out.
-  const ofPolicy = new Set<Expression>();
-  for (const x of nodes) if (x.op === "logits" || x.operands.some((y) => ofPolicy.has(y))) ofPolicy.add(x);
   const close = ([a, b]: readonly Expression[]): Expression => {
     const [x, y] = [a as Expression, b as Expression];
-    const least = ofPolicy.has(x) || ofPolicy.has(y) ? 1 : 0;
+    // Differences of logprobs are as inexact as those are, however small they come out.
+    const least = isOfPolicy(x) || isOfPolicy(y) ? 1 : 0;
     return le(abs(sub(x, y)), mul(NEAR, add(least, add(abs(x), abs(y)))));
   };
   const numeric = (x: Expression) => x.operands[0]?.op !== "placeInGroup" && x.operands.every(({ space }) => space !== "vocab");
