@@ -1,7 +1,7 @@
 /** The whole compiler up to the plan: trace, expand, gradient, lower, simplify, plan, with the verifier after every pass. */
 import type { LossDefinition } from "../dsl/define-loss.js";
 import { LosscError } from "../dsl/errors.js";
-import { type Traced, trace } from "../dsl/trace.js";
+import { trace } from "../dsl/trace.js";
 import { expand, type LossGraph } from "./expand.js";
 import { withFrame } from "./frame.js";
 import { differentiate } from "./gradient.js";
@@ -38,21 +38,13 @@ export function compilePlan({ loss, logits, statics = {}, metrics, firstKernel =
   const from = logits === null ? "policy_logprobs" : "logits";
   const traced = withFrame(() => trace(loss, { from, statics, metrics }));
   try {
-    return planned(traced, from, { loss, logits, firstKernel });
+    const graph = verify(differentiate(verify(expand(loss.name, from, traced), "expand")), "gradient");
+    const lowered = verify(lower(graph), "lower");
+    return { plan: planOf(loss, verify(simplify(lowered), "simplify"), logits, firstKernel), graph };
   } catch (error) {
     // V8's word for a stack that is full: what a gradient of rows is gathered of is walked as deep as it is nested.
     if (!(error instanceof RangeError)) throw error;
     const message = `the loss "${loss.name}" nests expressions of rows deeper than can be followed: join terms pair by pair in place of one after the other`;
     throw new LosscError("UNSUPPORTED_SYNTAX", message, { cause: error });
   }
-}
-
-function planned(
-  traced: Traced,
-  from: "policy_logprobs" | "logits",
-  { loss, logits, firstKernel }: Pick<CompileRequest, "loss" | "logits"> & { readonly firstKernel: number },
-): CompiledPlan {
-  const graph = verify(differentiate(verify(expand(loss.name, from, traced), "expand")), "gradient");
-  const lowered = verify(lower(graph), "lower");
-  return { plan: planOf(loss, verify(simplify(lowered), "simplify"), logits, firstKernel), graph };
 }

@@ -46,9 +46,7 @@ function counted(batch: Batch): Batch {
 
 /** Ratios of 1, and ratios and log ratios as large as each number of the config; and one that is none, for of ratios that are all the same a deviation is nothing but rounding. */
 function atBounds(loss: LossDefinition, given: Batch, { scalars, ranges }: CaseOptions): Case | null {
-  const names = Object.entries(loss.inputs).flatMap(([name, { space }]) =>
-    isLogprobs(name, space) && !ranges.has(name) ? [name] : [],
-  );
+  const names = Object.entries(loss.inputs).flatMap(([name, { space }]) => (isLogprobs(name, space, ranges) ? [name] : []));
   if (names.length === 0) return null;
   const batch = counted(given);
   const bounds = Object.values(scalars).flatMap((x) => [...(x > 0 ? [Math.log(x)] : []), x, -x]);
@@ -111,8 +109,7 @@ function tied(loss: LossDefinition, batch: Batch, ranges: Ranges): Batch {
   const [l = 0] = logprobsOf({ ...batch, logits });
   const inputs = Object.entries(batch.inputs).map(([name, data]) => {
     const [least = 1, most = 1] = ranges.get(name) ?? [];
-    const isNear = isLogprobs(name, loss.inputs[name]?.space ?? "") && !ranges.has(name);
-    const value = isNear ? f32(l) : f32((least + most) / 2);
+    const value = isLogprobs(name, loss.inputs[name]?.space ?? "", ranges) ? f32(l) : f32((least + most) / 2);
     return [name, typeof data === "number" ? value : data.map(() => value)] as const;
   });
   return { ...batch, logits, inputs: Object.fromEntries(inputs) };

@@ -62,7 +62,7 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
     const number = () => f32(least === undefined || most === undefined ? normal() : least + uniform() * (most - least));
     if (space === "batch") return [name, number()] as const;
     // What is called logprobs is near the policy's, as it is in use: ratios far from 1 would check nothing but clipping.
-    const near = isLogprobs(name, space) && !ranges.has(name);
+    const near = isLogprobs(name, space, ranges);
     const numbers = Array.from({ length: counts[space] }, (_, i) =>
       near ? f32(Math.min(0, (logprobs[i] as number) + 0.3 * normal())) : number(),
     );
@@ -71,9 +71,9 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
   return { ...shape, logits, target_tokens, inputs: { ...Object.fromEntries(inputs), weights } };
 }
 
-/** Whether an input holds log-probabilities of the same tokens, by its name. */
-export function isLogprobs(name: string, space: string): boolean {
-  return space === "token" && name.endsWith("logprobs");
+/** Whether an input holds log-probabilities of the same tokens, by its name, and nobody said where it lies. */
+export function isLogprobs(name: string, space: string, ranges: Ranges): boolean {
+  return space === "token" && name.endsWith("logprobs") && !ranges.has(name);
 }
 
 /** log p(target) of each token. */

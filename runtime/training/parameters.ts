@@ -3,7 +3,7 @@ import type { Device, DeviceBuffer } from "../devices/device.js";
 import type { Command, NativeBuffer } from "../native.js";
 import { type AdamParameters, adamFactors } from "./adam.js";
 import { NORM_CHUNK } from "./kernels.js";
-import type { PolicyState, Tensor } from "./policy.js";
+import { numbersOf, type PolicyState, type Tensor } from "./policy.js";
 import { TrainingSteps } from "./steps.js";
 
 /** The weights of a policy on its device, one array of float32, with everything that Adam keeps beside them. */
@@ -159,7 +159,7 @@ function write(to: NativeBuffer, from: Float32Array): Command[] {
 }
 
 function lengthOf(name: string, tensor: Tensor): number {
-  const length = tensor.shape.reduce((a, b) => a * b, 1);
+  const length = numbersOf(tensor.shape);
   if (!(tensor.data instanceof Float32Array) || tensor.data.length !== length) {
     throw new LosscError("INPUT_LENGTH", `${name} is ${tensor.shape.join(" × ")} but has ${tensor.data?.length} numbers`);
   }

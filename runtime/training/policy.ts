@@ -35,6 +35,9 @@ export interface Tensor {
   readonly data: Float32Array;
 }
 
+/** How many numbers a tensor of that shape has. */
+export const numbersOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
 /** Everything that training has made of a policy: its weights, the moments of its optimiser, and how many steps that took. */
 export interface PolicyState {
   readonly step: number;

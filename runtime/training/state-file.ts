@@ -7,7 +7,7 @@ import { open, readFile, rename, rm } from "node:fs/promises";
 import { endianness } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
-import type { PolicyState, Tensor } from "./policy.js";
+import { numbersOf, type PolicyState, type Tensor } from "./policy.js";
 
 const FORMAT = "lossc-state 1";
 const FIRST_LINE = /^lossc-state (\d+) (\d+) ([0-9a-f]{64})\n$/;
@@ -44,9 +44,7 @@ export async function writeState(path: string, state: PolicyState): Promise<void
 function isState(state: Partial<PolicyState> | null | undefined): state is PolicyState {
   const { step, tensors } = state ?? {};
   const isTensor = (tensor: Partial<Tensor> | null) =>
-    tensor?.data instanceof Float32Array &&
-    Array.isArray(tensor.shape) &&
-    tensor.shape.reduce((length, size) => length * size, 1) === tensor.data.length;
+    tensor?.data instanceof Float32Array && Array.isArray(tensor.shape) && numbersOf(tensor.shape) === tensor.data.length;
   return Number.isSafeInteger(step) && typeof tensors === "object" && tensors !== null && Object.values(tensors).every(isTensor);
 }
 
@@ -84,7 +82,7 @@ function decode(path: string, header: Header, payload: Buffer): PolicyState {
   const tensors: Record<string, Tensor> = {};
   let offset = 0;
   for (const { name, shape } of header.tensors) {
-    const length = shape.reduce((a, b) => a * b, 1);
+    const length = numbersOf(shape);
     if (offset + 4 * length > payload.length) throw damaged(path, `it ends within ${name}`);
     // A copy: the payload need not be aligned.
     const bytes = littleEndian(Buffer.from(payload.subarray(offset, offset + 4 * length)));

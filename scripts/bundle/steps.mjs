@@ -20,9 +20,9 @@ export class Steps {
 
   /** The path of a program; null where there is none. */
   find(program) {
-    const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter).filter(Boolean);
-    for (const folder of folders) {
-      const path = folder === "" ? resolve(this.root, program) : join(folder, program);
+    const folders = (process.env.PATH ?? "").split(delimiter).filter(Boolean);
+    const paths = program.includes("/") ? [resolve(this.root, program)] : folders.map((folder) => join(folder, program));
+    for (const path of paths) {
       try {
         accessSync(path, constants.X_OK);
         return path;
