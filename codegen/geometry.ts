@@ -7,12 +7,12 @@ import type { Target } from "./plan.js";
 /** Threads of a step's block, one element each; on the CPU the elements that a thread takes at least. */
 export const STEP: Readonly<Record<Target, number>> = { cuda: 256, emulated: 256, cpu: 1024 };
 
-/** On the CPU, rows that a thread works on at once: one, or as many as a packet has lanes. */
+/** On the CPU, rows that a thread works on at once: one, or as many as a packet has lanes, of which no processor has more than 16. */
 export type RowsAtOnce = 1 | 16;
 
 /**
- * Bytes of a row up to which 16 are worked on at once. What is done once per row then costs a sixteenth, which matters less the longer a row is, while all
- * 16 should stay in the core's first caches from one phase to the next: measured, 1024 floats gain a tenth, and 1536 nothing where rows come from memory.
+ * Bytes of a row up to which several are worked on at once. What is done once per row then costs a sixteenth, which matters less the longer a row is, while all
+ * of them should stay in the core's first caches from one phase to the next: measured, 1024 floats gain a tenth, and 1536 nothing where rows come from memory.
  */
 const AT_ONCE_BYTES = 4096;
 

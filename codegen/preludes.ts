@@ -16,6 +16,8 @@ const PARTS: Record<Target, { readonly head: string; readonly files: readonly st
       "types.h",
       "host.h",
       "cpu.h",
+      "cpu-machine.h",
+      "cpu-memory.h",
       "base.h",
       "cpu-math.h",
       "cpu-doubles.h",

@@ -52,7 +52,8 @@ export function unitText({ target, header, logit, kernels }: Unit): KernelText {
 /** The entry point: what the addon launches. */
 function entryText(target: Target, { id, entry, spread, rows, values = 0 }: UnitKernel): string[] {
   const name = `LOSSC_${entry.toUpperCase()}(${id}, ${id.toUpperCase()}`;
-  if (rows) return [`// ${id}: a thread works on ${rows === 1 ? "one row" : `${rows} rows`} at once.`, `${name}, ${rows})`];
+  if (rows === 1) return [`// ${id}: a thread works on one row at once.`, `${name}, 1)`];
+  if (rows) return [`// ${id}: a thread works on a row in each lane at once.`, `${name}, kLanes)`];
   if (target === "cpu") return [`${name})`];
   if (!spread) return [`${name}, ${STEP[target]})`];
   const { threads, lanes, cluster, resident, room } = spread;

@@ -1,38 +1,11 @@
 // A packet in float64, by halves: for what is rounded once, at its end.
 
-typedef double Doubles __attribute__((vector_size(64)));
-typedef unsigned long long Words __attribute__((vector_size(64)));
-typedef long long Wholes __attribute__((vector_size(64)));
-typedef float Eight __attribute__((vector_size(32)));
-struct TwoEights { Eight v[2]; };
+typedef unsigned long long Words __attribute__((vector_size(4 * kLanes)));
 
 template <> LOSSC_FN Doubles splat<Doubles>(float x) { return double(x) - Doubles{}; }
-LOSSC_FN Doubles doubled(Eight x) {
-#ifdef __AVX512F__
-  return __builtin_convertvector(x, Doubles);
-#else
-  Doubles d;
-  for (int l = 0; l < 8; ++l) d[l] = double(x[l]);
-  return d;
-#endif
-}
-LOSSC_FN Doubles lower_half(Packet x) { return doubled(__builtin_bit_cast(TwoEights, x).v[0]); }
-LOSSC_FN Doubles upper_half(Packet x) { return doubled(__builtin_bit_cast(TwoEights, x).v[1]); }
-LOSSC_FN Packet joined(Doubles lower, Doubles upper) {
-#ifdef __AVX512F__
-  return __builtin_bit_cast(Packet, TwoEights{{__builtin_convertvector(lower, Eight), __builtin_convertvector(upper, Eight)}});
-#else
-  Packet x;
-  for (int l = 0; l < 8; ++l) x[l] = float(lower[l]), x[8 + l] = float(upper[l]);
-  return x;
-#endif
-}
+LOSSC_FN Doubles lower_half(Packet x) { return doubled_half<0>(x); }
+LOSSC_FN Doubles upper_half(Packet x) { return doubled_half<1>(x); }
 
-#ifdef __AVX512F__
-LOSSC_FN Doubles fma_(Doubles a, Doubles b, Doubles c) { return (Doubles)__builtin_ia32_vfmaddpd512_mask(a, b, c, -1, 4); }
-#else
-LOSSC_FN Doubles fma_(Doubles a, Doubles b, Doubles c) { return a * b + c; }
-#endif
 // By Horner's rule, the highest power's coefficient first.
 template <class... C> LOSSC_FN Doubles polynomial(Doubles x, double first, C... rest) {
   Doubles p = Doubles{} + first;

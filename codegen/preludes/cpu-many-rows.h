@@ -1,5 +1,5 @@
-// Sixteen short rows on one thread: each is read and written by packets of its own entries, and between the phases the team works on all of them
-// at once, a row in each lane. So what is done once per row, one step waiting for another, is done once for 16.
+// Short rows on one thread, as many as a packet has lanes: each is read and written by packets of its own entries, and between the phases the team works
+// on all of them at once, a row in each lane. So what is done once per row, one step waiting for another, is done once for all of them.
 
 template <> struct Team<kLanes> { using Tokens = lossc::Tokens; };
 
@@ -48,40 +48,35 @@ LOSSC_OF_ROWS(is_absent)
 template <class T> LOSSC_FN auto absent(const Rows<T>&, const PerRow<Packet>& z) { return z == -LOSSC_INFINITY; }
 template <class F> LOSSC_FN auto absent(const KeptRows<F>&, const PerRow<Packet>& e) { return is_absent(e); }
 
-template <int... I> struct Indices {};
-using EightPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7>;
-using SixteenPlaces = Indices<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
-
 // Put together in registers: a packet that was stored lane by lane is slow to load.
 template <class Rows, int... I> LOSSC_FN Packet gathered(const Rows& rows, Mask i, Indices<I...>) {
   return Packet{(rows.visits(I) ? at(rows.row(I), index(i[I])) : 0.0f)...};
 }
-template <class Rows> LOSSC_FN PerRow<Packet> at(const Rows& rows, const PerRow<Mask>& i) { return {gathered(rows, i.v, SixteenPlaces())}; }
+template <class Rows> LOSSC_FN PerRow<Packet> at(const Rows& rows, const PerRow<Mask>& i) { return {gathered(rows, i.v, lanes_of(Packet()))}; }
 
 // Two packets become one: neighbours of so many lanes are merged, and those of x and y alternate. Every row's tree is the same.
-template <class F, int STEP, class Places, class V, int... I> LOSSC_FN V fold_pair(V x, V y, Indices<I...>) {
+template <class F, int STEP, class V, int... I> LOSSC_FN V fold_pair(V x, V y, Indices<I...>) {
   constexpr int kOther = sizeof...(I) - STEP;
-  return F::merge(__builtin_shuffle(x, y, Places{(I / STEP % 2 * kOther + I)...}), __builtin_shuffle(x, y, Places{(I / STEP % 2 * kOther + I + STEP)...}));
+  return F::merge(shuffled(x, y, Indices<(I / STEP % 2 * kOther + I)...>()), shuffled(x, y, Indices<(I / STEP % 2 * kOther + I + STEP)...>()));
+}
+template <class F, int STEP, int N, class V> LOSSC_FN V fold_tree(V* v) {
+  if constexpr (N == 1) {
+    return v[0];
+  } else {
+    for (int i = 0; i < N / 2; ++i) v[i] = fold_pair<F, STEP>(v[2 * i], v[2 * i + 1], lanes_of(v[i]));
+    return fold_tree<F, 2 * STEP, N / 2>(v);
+  }
 }
 // The lanes of a packet of every row in one number each, sums in float64 as those of a single row are.
 template <class F> LOSSC_FN Packet fold_rows(const Packet (&of)[kLanes]) {
   if constexpr (F::kOrdered) {
-    Doubles folded[2];
-    for (int half = 0; half < kLanes; half += kLanes / 2) {
-      Doubles d[kLanes / 2];
-      for (int i = 0; i < kLanes / 2; ++i) d[i] = folded_halves<F>(of[half + i]);
-      for (int i = 0; i < 4; ++i) d[i] = fold_pair<F, 1, Wholes>(d[2 * i], d[2 * i + 1], EightPlaces());
-      for (int i = 0; i < 2; ++i) d[i] = fold_pair<F, 2, Wholes>(d[2 * i], d[2 * i + 1], EightPlaces());
-      d[0] = fold_pair<F, 4, Wholes>(d[0], d[1], EightPlaces());
-      folded[half / 8] = d[0];
-    }
-    return joined(folded[0], folded[1]);
+    Doubles folded[2][kLanes / 2];
+    for (int i = 0; i < kLanes; ++i) folded[i / (kLanes / 2)][i % (kLanes / 2)] = folded_halves<F>(of[i]);
+    return joined(fold_tree<F, 1, kLanes / 2>(folded[0]), fold_tree<F, 1, kLanes / 2>(folded[1]));
   } else {
-    Packet p[kLanes / 2];
-    for (int i = 0; i < 8; ++i) p[i] = fold_pair<F, 1, Mask>(of[2 * i], of[2 * i + 1], SixteenPlaces());
-    for (int i = 0; i < 4; ++i) p[i] = fold_pair<F, 2, Mask>(p[2 * i], p[2 * i + 1], SixteenPlaces());
-    for (int i = 0; i < 2; ++i) p[i] = fold_pair<F, 4, Mask>(p[2 * i], p[2 * i + 1], SixteenPlaces());
-    return fold_pair<F, 8, Mask>(p[0], p[1], SixteenPlaces());
+    Packet p[kLanes];
+    for (int i = 0; i < kLanes; ++i) p[i] = of[i];
+    return fold_tree<F, 1, kLanes>(p);
   }
 }
 

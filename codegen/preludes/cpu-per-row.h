@@ -1,12 +1,12 @@
-// The values of a team of 16 rows: what a row knows of itself is a lane of a packet. `V` is Packet, or Mask for what is true or false and for whole numbers.
+// The values of a team of several rows: what a row knows of itself is a lane of a packet. `V` is Packet, or Mask for what is true or false and for whole numbers.
 
 template <class V> struct PerRow { V v; };
-// Sixteen entries of one of the rows. They meet a value per row as the number that it is for theirs.
+// A packet of entries of one of the rows. They meet a value per row as the number that it is for theirs.
 template <class V> struct Entries {
   V v;
   int row;
 };
-// Consecutive tokens, up to 16.
+// Consecutive tokens, one in each lane or fewer.
 struct Tokens {
   index first;
   int count;

@@ -87,22 +87,19 @@ template <class F, class V> LOSSC_FN auto absent(const Kept<F>&, const V& e) { r
 template <class F> LOSSC_FN Keeping<F> derive(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
 template <class F> LOSSC_FN Kept<F> derived(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
 
+// Each lane merged with the one so many away.
+template <class F, int AWAY, class V, int... I> LOSSC_FN V fold_across(V x, Indices<I...>) { return F::merge(x, shuffled(x, x, Indices<(I ^ AWAY)...>())); }
+template <class F, int AWAY, class V> LOSSC_FN V fold_vector(V x) {
+  if constexpr (AWAY == 0) return x;
+  else return fold_vector<F, AWAY / 2>(fold_across<F, AWAY>(x, lanes_of(x)));
+}
 // The lanes of a packet in one number, by halves: sums in float64, and what rounding does not touch as it is.
 template <class F> LOSSC_FN Doubles folded_halves(Packet x) {
   return F::merge(lower_half(x), upper_half(x));
 }
 template <class F> LOSSC_FN double fold_lanes(Packet x) {
-  if constexpr (F::kOrdered) {
-    Doubles d = folded_halves<F>(x);
-    d = F::merge(d, __builtin_shuffle(d, Wholes{4, 5, 6, 7, 0, 1, 2, 3}));
-    d = F::merge(d, __builtin_shuffle(d, Wholes{2, 3, 0, 1, 6, 7, 4, 5}));
-    return F::merge(d, __builtin_shuffle(d, Wholes{1, 0, 3, 2, 5, 4, 7, 6}))[0];
-  } else {
-    x = F::merge(x, __builtin_shuffle(x, Mask{8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7}));
-    x = F::merge(x, __builtin_shuffle(x, Mask{4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11}));
-    x = F::merge(x, __builtin_shuffle(x, Mask{2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13}));
-    return F::merge(x, __builtin_shuffle(x, Mask{1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14}))[0];
-  }
+  if constexpr (F::kOrdered) return fold_vector<F, kLanes / 4>(folded_halves<F>(x))[0];
+  else return fold_vector<F, kLanes / 2>(x)[0];
 }
 
 // What sums take of an entry.

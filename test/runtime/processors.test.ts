@@ -1,0 +1,52 @@
+/** The CPU's text for other compilers and processors than those that are here. */
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "vitest";
+import { compilePlan } from "../../codegen/compile.js";
+import { emitText } from "../../codegen/emit.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import { goldenLosses } from "../codegen/golden-losses.js";
+import { agrees, completeBatch } from "../emulated/batch.js";
+import { clang, OTHERS } from "./processors.js";
+import { openOnly, temporaryFolder, withEnvironment } from "./support.js";
+
+const DTYPES = ["f32", "bf16", "f16"] as const;
+/** Rows that are worked on together and one by one, with an end that fills no packet. */
+const VOCABULARIES = [7, 64, 2501];
+
+describe.each(OTHERS)("$name", ({ environment }) => {
+  test.each([
+    ["ppo", DTYPES],
+    ["gspo", ["bf16"]],
+    ["jsd", ["f32"]],
+  ] as const)("%s agrees with reference", async (name, dtypes) => {
+    withEnvironment(environment);
+    const loss = goldenLosses[name] as LossDefinition;
+    const device = await openOnly("cpu");
+    for (const dtype of dtypes) for (const vocab of VOCABULARIES) await agrees(device, loss, completeBatch(loss, vocab, dtype));
+  });
+});
+
+test.skipIf(!clang)("clang++ makes the emulated device's kernels", async () => {
+  withEnvironment({ CXX: clang as string });
+  const loss = goldenLosses.ppo as LossDefinition;
+  const device = await openOnly("emulated");
+  for (const vocab of [64, 2501]) await agrees(device, loss, completeBatch(loss, vocab, "bf16"));
+});
+
+// No header is included, so a compiler needs nothing of the machine that the text is for.
+test.skipIf(!clang).each(["aarch64-linux-gnu", "arm64-apple-macos", "x86_64-apple-macos"])(
+  "all losses compile for %s",
+  (machine) => {
+    const folder = temporaryFolder();
+    const files = DTYPES.flatMap((logits) =>
+      Object.entries(goldenLosses).map(([name, loss]) => {
+        const file = join(folder, `${name}-${logits}.cpp`);
+        writeFileSync(file, emitText(compilePlan({ loss, logits }).plan, { target: "cpu", architecture: "", vocab: 100 }).text);
+        return file;
+      }),
+    );
+    execFileSync(clang as string, [`--target=${machine}`, "-std=c++17", "-w", "-fsyntax-only", ...files], { stdio: "pipe" });
+  },
+);
