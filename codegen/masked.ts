@@ -1,0 +1,42 @@
+/** What a token of weight 0 makes of a value, whatever its row holds: for rows that are not read. */
+import { constantValue, type Expression } from "../dsl/expression.js";
+import { operandsFirst } from "../dsl/graph.js";
+import { weights } from "../dsl/ops/index.js";
+
+const isZero = (x: Expression): boolean => constantValue(x) === 0;
+const comparesWeights = (x: Expression, op: string): boolean =>
+  x.op === op && x.operands.includes(weights as Expression) && x.operands.some(isZero);
+
+/** Whether a value is known to be 0, and a condition to fail, at a token of weight 0: so it is with every adjoint of its own. */
+export const vanishes = operandsFirst((x): boolean => {
+  const zero = (i: number) => isZero(x.operands[i] as Expression) || vanishes(x.operands[i] as Expression);
+  switch (x.op) {
+    case "input":
+      return x === weights;
+    case "ne":
+      return comparesWeights(x, "ne");
+    case "chain":
+    case "div":
+    case "neg":
+      return zero(0);
+    case "mul":
+    case "absorb":
+    case "and":
+      return zero(0) || zero(1);
+    case "add":
+    case "sub":
+    case "min":
+    case "max":
+    case "or":
+      return zero(0) && zero(1);
+    case "where": {
+      const condition = x.operands[0] as Expression;
+      if (vanishes(condition)) return zero(2);
+      return zero(1) && (comparesWeights(condition, "eq") || zero(2));
+    }
+    case "fold":
+      return x.attribute.kind === "sum" && x.attribute.from === "vocab" && zero(0);
+    default:
+      return false;
+  }
+});

@@ -1,0 +1,37 @@
+/** Rows of weight 0 that are not read tell the rest of the batch what rows of weight 0 tell that are. */
+import { expect, test } from "vitest";
+import { defineLoss, div, gt, type LossDefinition, max, mean, min, mul, neg, softmax, sub, sum, where } from "../../dsl/index.js";
+import { gspo, ppo_entropy } from "../../losses/index.js";
+import { completeBatch, gradientOf, inputsFor } from "../emulated/batch.js";
+import { eachDevice } from "./support.js";
+
+const LOSSES: Record<string, LossDefinition> = {
+  "a hinge about a mean": defineLoss({ name: "hinge", loss: (p) => sum(max(sub(p.logits, mean(p.logsumexp)), 0), "vocab") }),
+  "the larger of an entry and a mean": defineLoss({ name: "larger", loss: (p) => sum(max(p.logits, mean(p.logprobs)), "vocab") }),
+  "a bound on probabilities by an entropy": defineLoss({
+    name: "bound",
+    loss: (p) => neg(sum(min(mul(softmax(p.logits), mean(p.entropy)), 0.2), "vocab")),
+  }),
+  "a branch on a mean": defineLoss({
+    name: "branch",
+    loss: (p) => sum(where(gt(p.logits, mean(p.logprobs)), mul(p.logits, mean(p.entropy)), div(p.logits, 2)), "vocab"),
+  }),
+  gspo: gspo as never,
+  ppo_entropy: ppo_entropy as never,
+};
+
+eachDevice((open) => {
+  test.each(Object.keys(LOSSES))("%s", async (name) => {
+    const device = await open();
+    const loss = LOSSES[name] as LossDefinition;
+    for (const vocab of [5, 70, 1500]) {
+      const batch = completeBatch(loss, vocab, "f32");
+      const given = inputsFor(loss, { ...batch.inputs(), weights: [0, 1, 0.5, 2, 0, 1] });
+      const compiled = await device.compile(loss, { dtype: "f32" });
+      const read = await compiled.forwardBackward(given);
+      const skipped = await compiled.forwardBackward(given, {}, { skipMasked: true });
+      expect(skipped.loss).toBe(read.loss);
+      expect(gradientOf(skipped.gradLogits as never, "f32")).toEqual(gradientOf(read.gradLogits as never, "f32"));
+    }
+  });
+});
