@@ -19,6 +19,8 @@ export interface CompileRequest {
   readonly statics?: Readonly<Record<string, number | string | boolean>>;
   /** Names of the metrics that are wanted; left out: those that the loss gives unasked. */
   readonly metrics?: readonly string[] | undefined;
+  /** Inputs of vocab space that are not given and have a default. */
+  readonly absent?: readonly string[];
   /** Number of the plan's first kernel, 0 unless several plans share a translation unit. */
   readonly firstKernel?: number;
 }
@@ -34,9 +36,9 @@ export interface CompiledPlan {
  *
  * @throws LosscError what tracing finds: `SPACE_MISMATCH`, `OPERATOR_ON_EXPR`, `INPUT_UNKNOWN`, `CONFIG_UNKNOWN`, `UNSUPPORTED_SYNTAX`, `INPUT_MISSING`.
  */
-export function compilePlan({ loss, logits, statics = {}, metrics, firstKernel = 0 }: CompileRequest): CompiledPlan {
+export function compilePlan({ loss, logits, statics = {}, metrics, absent = [], firstKernel = 0 }: CompileRequest): CompiledPlan {
   const from = logits === null ? "policy_logprobs" : "logits";
-  const traced = withFrame(() => trace(loss, { from, statics, metrics }));
+  const traced = withFrame(() => trace(loss, { from, statics, metrics, absent }));
   try {
     const graph = verify(differentiate(verify(expand(loss.name, from, traced), "expand")), "gradient");
     const lowered = verify(lower(graph), "lower");

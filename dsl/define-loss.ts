@@ -85,7 +85,8 @@ export function isLossDefinition(value: unknown): value is LossDefinition {
 }
 
 const KEYS = ["name", "inputs", "config", "loss"];
-const RESERVED = ["logits", "lengths", "groups", "vocab", "policy_logprobs"];
+const RESERVED = ["logits", "lengths", "groups", "vocab", "policy_logprobs", "hidden", "head", "hidden_size"];
+const INPUT_KEYS = ["space", "dtype", "default"];
 const DTYPES = ["f32", "bf16", "f16"];
 
 /**
@@ -109,6 +110,8 @@ export function defineLoss<
 }): LossDefinition<I, C> {
   const position = callerPosition();
   refuseUnrewritten(position);
+  if (typeof declaration !== "object" || declaration === null)
+    fail("CONFIG_INVALID", "defineLoss() wants an object: { name, inputs, config, loss }");
   for (const key of Object.keys(declaration)) {
     if (!KEYS.includes(key)) fail("CONFIG_UNKNOWN", `defineLoss() knows no "${key}"${nearest(key, KEYS)}`);
   }
@@ -148,6 +151,11 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
     dtype = "f32",
     default: otherwise,
   } = typeof spec === "object" && spec !== null ? spec : { space: spec as Space };
+  for (const name of typeof spec === "object" && spec !== null ? Object.keys(spec) : []) {
+    if (INPUT_KEYS.includes(name)) continue;
+    const meant = nearest(name, INPUT_KEYS) || `; it may have ${INPUT_KEYS.join(", ")}`;
+    fail("INPUT_UNKNOWN", `the input "${key}" is declared with "${name}"${meant}`);
+  }
   if (RESERVED.includes(key)) fail("INPUT_UNKNOWN", `an input cannot be called "${key}": that name is lossc's own`);
   if (!SPACES.includes(space))
     fail(
@@ -156,7 +164,12 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
     );
   if (!DTYPES.includes(dtype))
     fail("INPUT_DTYPE", `the input "${key}" is declared as "${String(dtype)}"; the dtypes are ${DTYPES.join(", ")}`);
-  if (key === "weights" && space !== "token") fail("SPACE_MISMATCH", `"weights" lives in token space, not in ${space} space`);
+  if ((key === "weights" || key === "target_tokens") && space !== "token")
+    fail("SPACE_MISMATCH", `"${key}" lives in token space, not in ${space} space`);
+  if (key === "target_tokens" && otherwise !== undefined)
+    fail("CONFIG_INVALID", `"target_tokens" come with every call: leave its default out`);
+  if (key === "weights" && (otherwise ?? 1) !== 1)
+    fail("CONFIG_INVALID", `"weights" are 1 where none are given, not ${otherwise}: leave the default out`);
   if (otherwise !== undefined && !Number.isFinite(otherwise))
     fail("CONFIG_INVALID", `the default of the input "${key}" is no finite number`);
   const standard = otherwise ?? (key === "weights" ? 1 : undefined);
@@ -165,6 +178,14 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
 
 function configDeclaration(key: string, spec: ConfigSpec): ConfigDeclaration {
   const value = typeof spec === "object" ? spec?.value : spec;
+  if (
+    typeof spec === "object" &&
+    (spec?.static !== true || Object.keys(spec).some((name) => name !== "value" && name !== "static"))
+  )
+    fail(
+      "CONFIG_INVALID",
+      `the config "${key}" is a number, or { value, static: true } for a constant that specialises the loss`,
+    );
   if (typeof value === "number" ? !Number.isFinite(value) : typeof value !== "string" && typeof value !== "boolean") {
     fail("CONFIG_INVALID", `the default of the config "${key}" must be a finite number, a string or a boolean`);
   }

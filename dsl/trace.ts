@@ -3,7 +3,7 @@ import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js
 import { definedAt } from "./definitions.js";
 import { LosscError } from "./errors.js";
 import { describe, type Expr, Expression, toExpression } from "./expression.js";
-import { mul, neg } from "./functions.js";
+import { eq, mul, neg, where } from "./functions.js";
 import { nearest } from "./nearest.js";
 import * as folds from "./ops/folds.js";
 import { callerPosition, thrownPosition } from "./position.js";
@@ -23,24 +23,22 @@ export interface TraceOptions {
   readonly statics: Readonly<Record<string, number | string | boolean>>;
   /** Names of the metrics that are wanted; undefined: those that the loss gives unasked. */
   readonly metrics?: readonly string[] | undefined;
+  /** Inputs of vocab space that were not given: their default takes the place of rows. */
+  readonly absent?: readonly string[];
 }
 
 /** Runs the loss on expressions. */
 export function trace(definition: LossDefinition, options: TraceOptions): Traced {
-  const inputs = Object.entries(definition.inputs).map(
-    ([name, { space, default: otherwise }]) => [name, folds.input(name, space, otherwise)] as const,
-  );
   const config = Object.entries(definition.config).map(
     ([name, declared]) => [name, configValue(name, declared, options)] as const,
   );
   const policy = policyOf(definition, options.from) as unknown as Record<string, Expr>;
-  const returned = run(
-    definition,
+  const given = [
     refusing(policy, (key, known) => [
       "INPUT_UNKNOWN",
       `the policy gives no "${key}"${nearest(key, known) || `; it gives ${known.join(", ")}`}`,
     ]),
-    refusing(Object.fromEntries(inputs), (key, known) => [
+    refusing(inputsOf(definition, options), (key, known) => [
       "INPUT_UNKNOWN",
       `the loss "${definition.name}" reads the input "${key}", which it does not declare${INSTEAD[key] ?? (nearest(key, known) || `; declare it: inputs: { ${key}: "token" }, or its other space`)}`,
     ]),
@@ -48,8 +46,30 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
       "CONFIG_UNKNOWN",
       `the loss "${definition.name}" reads the config "${key}", which it does not declare${nearest(key, known) || `; declare it with its default: config: { ${key}: 1 }`}`,
     ]),
-  );
+  ] as const;
+  const returned = run(definition, () => definition.loss(...given));
   return normalised(definition, returned, options.metrics);
+}
+
+function inputsOf(definition: LossDefinition, { from, absent = [] }: TraceOptions): Record<string, unknown> {
+  const inputs: Record<string, unknown> = {};
+  for (const [name, { space, default: otherwise }] of Object.entries(definition.inputs)) {
+    if (space !== "vocab") inputs[name] = folds.input(name, space, otherwise);
+    else if (from === "logits") inputs[name] = absent.includes(name) ? everywhere(otherwise ?? 0) : folds.input(name, space);
+    else Object.defineProperty(inputs, name, { enumerable: true, get: () => untold(definition, `inputs.${name}`) });
+  }
+  return inputs;
+}
+
+/** A number as every entry of a row. */
+const everywhere = (x: number) => where(eq(folds.logits, folds.logits), x, x);
+
+function untold(definition: LossDefinition, what: string): never {
+  throw new LosscError(
+    "INPUT_MISSING",
+    `the loss "${definition.name}" reads ${what}, which policy_logprobs do not tell: give logits and target_tokens`,
+    { position: callerPosition() },
+  );
 }
 
 /** What is meant by names that no loss declares, or need not. */
@@ -61,9 +81,9 @@ const INSTEAD: Readonly<Record<string, string>> = {
 };
 
 /** Calls the author's function. What it throws that is no mistake of ours to explain is told with its place. */
-function run(definition: LossDefinition, ...args: Parameters<LossDefinition["loss"]>): unknown {
+function run(definition: LossDefinition, call: () => unknown): unknown {
   try {
-    return definition.loss(...args);
+    return call();
   } catch (error) {
     if (error instanceof LosscError) throw error;
     const thrown = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -102,23 +122,16 @@ function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Polic
       entropy: neg(sum(mul(folds.softmax(logits), folds.logSoftmax(logits)), "vocab")),
     };
   }
-  const missing = (what: string): never => {
-    throw new LosscError(
-      "INPUT_MISSING",
-      `the loss "${definition.name}" reads policy.${what}, which policy_logprobs do not tell: give logits and target_tokens`,
-      { position: callerPosition() },
-    );
-  };
   return {
     logprobs: folds.policyLogprobs,
     get logsumexp() {
-      return missing("logsumexp");
+      return untold(definition, "policy.logsumexp");
     },
     get logits() {
-      return missing("logits");
+      return untold(definition, "policy.logits");
     },
     get entropy() {
-      return missing("entropy");
+      return untold(definition, "policy.entropy");
     },
   };
 }
@@ -131,11 +144,14 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   const refuse: Refuse = (code, message) => {
     throw new LosscError(code, message, { position: definedAt(definition) });
   };
-  if (isRecord(returned) && typeof returned.then === "function")
+  if (isRecord(returned) && typeof returned.then === "function") {
+    // What it throws later is nobody's any more.
+    returned.then(undefined, () => {});
     refuse(
       "UNSUPPORTED_SYNTAX",
       `the loss "${name}" is async: a loss is traced, and returns at once; wait for data outside of it and declare inputs`,
     );
+  }
   const record = isRecord(returned) ? returned : { loss: returned };
   for (const key of Object.keys(record)) {
     if (["loss", "metrics", "outputs"].includes(key)) continue;
@@ -144,8 +160,8 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   }
   const losses = Array.isArray(record.loss) ? (record.loss as unknown[]) : [record.loss];
   const terms = losses.map((loss) => numeric(name, "loss", loss, refuse));
-  const metrics = named(name, "metrics", chosen(name, record.metrics, wanted, refuse), refuse);
-  const outputs = named(name, "outputs", record.outputs, refuse);
+  const metrics = named(name, "metrics", chosen(definition, record.metrics, wanted, refuse), refuse);
+  const outputs = named(name, "outputs", record.outputs ?? {}, refuse);
   if (losses.length === 0)
     refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned a list of no losses: return what is to be summed`);
   const taken = metrics.has("loss:sum") ? 'metric "loss:sum"' : outputs.has("logprobs") ? 'output "logprobs"' : null;
@@ -173,8 +189,14 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
 }
 
 /** The metrics that are wanted, computed. */
-function chosen(name: string, given: unknown, wanted: readonly string[] | undefined, refuse: Refuse): Record<string, unknown> {
-  const all = Object.entries((given ?? {}) as Record<string, unknown>);
+function chosen(
+  definition: LossDefinition,
+  given: unknown = {},
+  wanted: readonly string[] | undefined,
+  refuse: Refuse,
+): Record<string, unknown> {
+  const { name } = definition;
+  const all = Object.entries(recordOf(name, "metrics", given, refuse));
   const names = all.map(([key]) => key);
   for (const key of wanted ?? []) {
     if (names.includes(key)) continue;
@@ -182,12 +204,20 @@ function chosen(name: string, given: unknown, wanted: readonly string[] | undefi
     refuse("USAGE", `the loss "${name}" has no metric "${key}"${nearest(key, names) || known}`);
   }
   const taken = all.filter(([key, x]) => (wanted ? wanted.includes(key) : typeof x !== "function"));
-  return Object.fromEntries(taken.map(([key, x]) => [key, typeof x === "function" ? x() : x]));
+  return Object.fromEntries(taken.map(([key, x]) => [key, typeof x === "function" ? run(definition, () => x()) : x]));
 }
 
 function named(name: string, what: string, given: unknown, refuse: Refuse): Map<string, Expression> {
-  const all = Object.entries((given ?? {}) as Record<string, unknown>);
+  const all = Object.entries(recordOf(name, what, given, refuse));
   return new Map(all.map(([key, x]) => [key, numeric(name, `${what}.${key}`, x, refuse)]));
+}
+
+function recordOf(name: string, what: string, given: unknown, refuse: Refuse): Record<string, unknown> {
+  if (isRecord(given)) return given;
+  return refuse(
+    "UNSUPPORTED_SYNTAX",
+    `the loss "${name}" returned ${describe(given)} as its ${what}, which are named: { name: value }`,
+  );
 }
 
 function numeric(name: string, what: string, given: unknown, refuse: Refuse): Expression {

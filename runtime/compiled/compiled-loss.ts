@@ -16,11 +16,11 @@ import type {
 } from "../devices/device.js";
 import { isLogitsDtype, makeArray, type TypedArray } from "../dtypes.js";
 import { checkGradHead } from "../head/check.js";
-import { checkHome, checkInputs } from "../inputs/check.js";
+import { type CheckedInputs, checkHome, checkInputs } from "../inputs/check.js";
 import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
 import type { MakeBuffer } from "./bind.js";
-import { type Call, checkInPlace, checkOptions, gradientResult } from "./call.js";
+import { type Call, checkInPlace, checkOptions, gradientResult, refuseUnknown } from "./call.js";
 import { groupSizeOf, planOf } from "./plans.js";
 
 /** What a compiled loss needs of its device. */
@@ -32,6 +32,14 @@ export interface LossHost {
   readonly makeBuffer: MakeBuffer;
 }
 
+const OPTIONS = ["dtype", "vocab", "config"];
+
+/** Inputs of vocab space that were not given: no memory holds their rows, so that a plan of its own has their defaults. */
+function absentRows(loss: LossDefinition, { from, inputs }: CheckedInputs): string[] {
+  if (from === "policy_logprobs") return [];
+  return Object.keys(loss.inputs).filter((name) => loss.inputs[name]?.space === "vocab" && !(name in inputs));
+}
+
 export abstract class BaseCompiledLoss implements CompiledLoss {
   readonly #dtype: LogitsDtype;
   readonly #config: ConfigValues | undefined;
@@ -41,6 +49,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     readonly loss: LossDefinition,
     options: CompileOptions,
   ) {
+    refuseUnknown("compile", options, OPTIONS);
     const { dtype = "f32", vocab, config } = options;
     if (!isLogitsDtype(dtype))
       throw new LosscError("INPUT_DTYPE", `the dtype of logits is "f32", "bf16" or "f16", not ${describe(dtype)}`);
@@ -130,7 +139,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     if (gradHead?.kind === "device") checkHome("gradHead", gradHead, this.device);
     return {
       gradHead,
-      compiled: planOf(this.loss, dtype, config, checkedOptions.metrics),
+      compiled: planOf(this.loss, dtype, config, checkedOptions.metrics, absentRows(this.loss, inputs)),
       shape: inputs.shape,
       inputs,
       config,

@@ -8,23 +8,24 @@ const plans = new WeakMap<LossDefinition, Map<string, CompiledPlan>>();
 
 /**
  * The plan of a loss from logits of a dtype, or (null) from `policy_logprobs`, with the metrics that were asked for (left out: those that the loss gives
- * unasked). Throws what tracing and planning throw.
+ * unasked), and with the defaults of inputs of vocab space that are `absent`. Throws what tracing and planning throw.
  */
 export function planOf(
   loss: LossDefinition,
   logits: LogitsDtype | null,
   { statics, staticsKey }: CheckedConfig,
   metrics?: readonly string[],
+  absent: readonly string[] = [],
 ): CompiledPlan {
   let known = plans.get(loss);
   if (!known) {
     known = new Map();
     plans.set(loss, known);
   }
-  const key = `${logits} ${staticsKey} ${metrics ? JSON.stringify(metrics) : ""}`;
+  const key = `${logits} ${staticsKey} ${metrics ? JSON.stringify(metrics) : ""} ${JSON.stringify(absent)}`;
   let compiled = known.get(key);
   if (!compiled) {
-    compiled = compilePlan({ loss, logits, statics, metrics });
+    compiled = compilePlan({ loss, logits, statics, metrics, absent });
     known.set(key, compiled);
   }
   return compiled;

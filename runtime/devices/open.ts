@@ -4,6 +4,7 @@ import { nearest } from "../../dsl/nearest.js";
 import { loadAddon, requireAddon, wrapNative } from "../addon.js";
 import { shipsFor } from "../ahead/shipped.js";
 import { defaultCache } from "../cache.js";
+import { refuseUnknown } from "../compiled/call.js";
 import { CXX_ADVICE, findCxx, openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { describe } from "../inputs/numbers.js";
 import type { CudaDescription, NativeAddon, NativeDevice } from "../native.js";
@@ -38,7 +39,9 @@ export async function openDevice(name?: string, options: DeviceOptions = {}): Pr
   );
 }
 
-function checkOptions({ threads, order }: DeviceOptions): void {
+function checkOptions(options: DeviceOptions): void {
+  refuseUnknown("openDevice", options, ["threads", "order"]);
+  const { threads, order } = options;
   if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1)) {
     throw new LosscError("USAGE", `the option threads is ${describe(threads)}; it is a whole number ≥ 1`);
   }

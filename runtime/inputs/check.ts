@@ -94,7 +94,10 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
     );
 
   const policyLogprobs = fromRows ? null : floatSource(given.policy_logprobs, "policy_logprobs");
-  if (policyLogprobs) checkCount("policy_logprobs", policyLogprobs.length, shape, "token");
+  if (policyLogprobs) {
+    checkCount("policy_logprobs", policyLogprobs.length, shape, "token");
+    checkDeviceDtype("policy_logprobs", policyLogprobs, "f32", "they are read as f32; make the buffer so");
+  }
   const targets =
     fromRows || given.target_tokens !== undefined || Object.hasOwn(loss.inputs, "target_tokens")
       ? tokenSource(need(loss, given, "target_tokens"), "target_tokens")
@@ -112,6 +115,11 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
     // Every loss has its targets, also one that declares them.
     if (name === "target_tokens") continue;
     const value = given[name];
+    if (value !== undefined && declared.space === "vocab" && !fromRows)
+      throw new LosscError(
+        "INPUT_MISSING",
+        `${name} has rows beside those of logits, and logits are missing: give them and target_tokens`,
+      );
     if (value !== undefined) own[name] = inputSource(name, value, declared, shape);
     else if (declared.default === undefined) need(loss, given, name);
   }
@@ -191,14 +199,15 @@ function inputSource(name: string, value: unknown, declared: InputDeclaration, s
       `${name} is ${source.dtype}, but the loss declares ${declared.dtype}; convert it, or give float32`,
     );
   }
-  // What lies on a device is not converted: its kernels were made for one dtype.
-  if (source.kind === "device" && source.dtype !== declared.dtype) {
-    throw new LosscError(
-      "INPUT_DTYPE",
-      `${name} is a device buffer of ${source.dtype}, but the loss declares ${declared.dtype}; make the buffer so, or declare { space: "${declared.space}", dtype: "${source.dtype}" }`,
-    );
-  }
+  const other = `or declare { space: "${declared.space}", dtype: "${source.dtype}" }`;
+  checkDeviceDtype(name, source, declared.dtype, `the loss declares ${declared.dtype}; make the buffer so, ${other}`);
   return source;
+}
+
+/** What lies on a device is not converted: its kernels were made for one dtype. */
+function checkDeviceDtype(name: string, source: Source, dtype: string, but: string): void {
+  if (source.kind === "host" || source.dtype === dtype) return;
+  throw new LosscError("INPUT_DTYPE", `${name} is a device buffer of ${source.dtype}, but ${but}`);
 }
 
 /** Targets in host memory are checked here, those on a device in the kernel. */

@@ -24,7 +24,7 @@ export function checkConfig(loss: LossDefinition, ...layers: readonly (ConfigVal
   }
   for (const layer of layers) {
     if (layer === undefined) continue;
-    if (typeof layer !== "object" || layer === null || Array.isArray(layer)) {
+    if (typeof layer !== "object" || layer === null || Array.isArray(layer) || layer instanceof Map) {
       throw new LosscError(
         "CONFIG_INVALID",
         `the config of "${loss.name}" is ${describe(layer)}; give an object of names and values`,

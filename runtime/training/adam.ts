@@ -23,8 +23,13 @@ const DEFAULTS: AdamParameters = { learningRate: 1e-4, beta1: 0.9, beta2: 0.95, 
 
 /** Fills in the defaults and refuses what no step could be taken with. */
 export function adamParameters(options: AdamOptions = {}): AdamParameters {
+  if (typeof options !== "object" || options === null)
+    throw new LosscError(
+      "CONFIG_INVALID",
+      `optimStep takes an object with ${Object.keys(DEFAULTS).join(", ")}, not ${String(options)}`,
+    );
   for (const [key, value] of Object.entries(options)) {
-    if (!(key in DEFAULTS)) {
+    if (!Object.hasOwn(DEFAULTS, key)) {
       throw new LosscError("CONFIG_UNKNOWN", `optimStep knows no "${key}": it takes ${Object.keys(DEFAULTS).join(", ")}`);
     }
     if (value === undefined) continue;

@@ -3,11 +3,14 @@ import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import { builtins } from "../../losses/index.js";
 import { Queue, throwIfAborted } from "../abort.js";
-import { refuseUnknown } from "../compiled/call.js";
+import { checkOptions, refuseUnknown } from "../compiled/call.js";
+import { planOf } from "../compiled/plans.js";
 import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
+import { checkConfig } from "../inputs/config.js";
+import { checkGroups } from "../inputs/shape.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
-import { type Datum, type PackedData, packData } from "./data.js";
+import { checkData, type Datum, type PackedData, packData } from "./data.js";
 import type { PolicyLogits, PolicyOutput, TrainingPolicy } from "./policy.js";
 import { readState, writeState } from "./state-file.js";
 
@@ -123,15 +126,16 @@ export class TrainingClient {
     return this.#queue.run(async () => this.policy.load(await readState(path)));
   }
 
-  #submit(
-    loss: LossDefinition,
-    data: readonly Datum[],
-    config: LossConfig = {},
-    options: TrainingOptions = {},
-    backward: boolean,
-  ) {
-    refuseUnknown(backward ? "forwardBackward" : "forward", options, OPTIONS);
-    const packed = packData(data, { inputs: loss.inputs, groups: options.groups, double: this.device.name === "reference" });
+  /** All that can be said without the policy is said here, and nothing of the caller's is read afterwards. */
+  #submit(loss: LossDefinition, data: readonly Datum[], config: LossConfig = {}, given: TrainingOptions = {}, backward: boolean) {
+    refuseUnknown(backward ? "forwardBackward" : "forward", given, OPTIONS);
+    const { groups: sizes, ...others } = given;
+    const { metrics } = checkOptions(others);
+    planOf(loss, "f32", checkConfig(loss, config), metrics);
+    checkData(data);
+    const groups = checkGroups(sizes, data.length) ?? undefined;
+    const options = { ...others, ...(metrics && { metrics }), ...(groups && { groups }) };
+    const packed = packData(data, { inputs: loss.inputs, groups, double: this.device.name === "reference" });
     const request = { loss, packed, ...splitConfig(loss, config), options };
     return this.#queue.run(() => this.#run(request, backward), options.signal, loss.name);
   }

@@ -110,19 +110,37 @@ function packInput(
     throw new LosscError("INPUT_MISSING", `data[${i}].lossFnInputs has no ${key}, which the loss needs`);
   });
   const perToken = input.space === "token" || input.space === "vocab";
+  const width = input.space === "vocab" ? rowWidth(values, lengths, key) : 1;
   filled.forEach((value, i) => {
     if (values[i] === undefined) return;
-    if (perToken) checkArray(value, i, key, lengths[i] as number, input.space === "vocab");
+    if (perToken) checkArray(value, i, key, lengths[i] as number, width);
     else checkNumber(value, i, key);
   });
   if (input.space === "batch") return single(filled as number[], 0, data.length, key);
   const make = (size: number) => (options.double ? new Float64Array(size) : new Float32Array(size));
-  if (perToken) return concatenate(filled, lengths, make);
+  if (perToken)
+    return concatenate(
+      filled,
+      lengths.map((length) => length * width),
+      make,
+    );
   const numbers = filled as number[];
   const packed = input.space === "group" ? perGroup(numbers, key, options.groups) : numbers;
   const result = make(packed.length);
   result.set(packed);
   return result;
+}
+
+/** How many numbers each token has, as the first datum that has tokens says. */
+function rowWidth(values: readonly (Numbers | number | undefined)[], lengths: readonly number[], key: string): number {
+  const first = values.findIndex((value, i) => isNumbers(value) && (lengths[i] as number) > 0);
+  if (first < 0) return 1;
+  const [{ length: numbers }, tokens] = [values[first] as Numbers, lengths[first] as number];
+  if (numbers > 0 && numbers % tokens === 0) return numbers / tokens;
+  throw new LosscError(
+    "INPUT_LENGTH",
+    `${at(first, key)} has ${numbers} numbers, but data[${first}].lossFnInputs.target_tokens has ${tokens}: give as many for each token`,
+  );
 }
 
 function concatenate<A extends Float32Array | Float64Array>(
@@ -172,12 +190,13 @@ function single(values: readonly number[], begin: number, end: number, key: stri
   return first;
 }
 
-function checkArray(value: unknown, datum: number, key: string, length: number, rows: boolean): void {
+function checkArray(value: unknown, datum: number, key: string, length: number, width: number): void {
   if (!isNumbers(value)) throw new LosscError("INPUT_DTYPE", `${at(datum, key)} must be an array of numbers, one per token`);
-  if (rows ? length > 0 && value.length % length !== 0 : value.length !== length) {
+  if (value.length !== length * width) {
+    const each = width > 1 ? `, ${width} numbers each as those before it` : "";
     throw new LosscError(
       "INPUT_LENGTH",
-      `${at(datum, key)} has ${value.length} numbers, but data[${datum}].lossFnInputs.target_tokens has ${length}`,
+      `${at(datum, key)} has ${value.length} numbers, but data[${datum}].lossFnInputs.target_tokens has ${length}${each}`,
     );
   }
   for (let t = 0; t < value.length; t++) {

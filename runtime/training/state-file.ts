@@ -24,6 +24,7 @@ export async function writeState(path: string, state: PolicyState): Promise<void
       "USAGE",
       "state() of the policy must give { step, tensors: { name: { shape, data } } }: a whole number, and Float32Arrays as long as their shapes say",
     );
+  if (typeof path !== "string") throw new LosscError("USAGE", `the path of the state is ${String(path)}; give that of a file`);
   const target = resolve(path);
   const aside = join(dirname(target), `.${basename(target)}.${process.pid}.${randomUUID()}`);
   try {

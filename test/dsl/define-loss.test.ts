@@ -70,6 +70,26 @@ describe("a declaration", () => {
     ],
     ["a name of lossc's own", { name: "x", loss, inputs: { logits: "token" } }, "INPUT_UNKNOWN", /cannot be called "logits"/],
     [
+      "targets per sequence",
+      { name: "x", loss, inputs: { target_tokens: "sequence" } },
+      "SPACE_MISMATCH",
+      /"target_tokens" lives in token space/,
+    ],
+    [
+      "weights that are not 1 where none are given",
+      { name: "x", loss, inputs: { weights: { space: "token", default: 0.5 } } },
+      "CONFIG_INVALID",
+      /"weights" are 1/,
+    ],
+    [
+      "a misspelt key of an input",
+      { name: "x", loss, inputs: { a: { space: "token", defualt: 1 } } },
+      "INPUT_UNKNOWN",
+      /"a" is declared with "defualt"; did you mean "default"\?/,
+    ],
+    ["config that is half a constant", { name: "x", loss, config: { beta: { value: 3 } } }, "CONFIG_INVALID", /static: true/],
+    ["nothing at all", null, "CONFIG_INVALID", /wants an object/],
+    [
       "weights per sequence",
       { name: "x", loss, inputs: { weights: "sequence" } },
       "SPACE_MISMATCH",
@@ -100,6 +120,13 @@ describe("a declaration", () => {
     );
     expect(declare(declaration)).toThrow(LosscError);
   });
+
+  it.each(["hidden", "head", "hidden_size", "lengths", "groups", "vocab", "policy_logprobs"])(
+    "with an input called %s says so",
+    (name) => {
+      expect(declare({ name: "x", loss, inputs: { [name]: "token" } })).toThrow(`cannot be called "${name}"`);
+    },
+  );
 });
 
 describe("tracing", () => {

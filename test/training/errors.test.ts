@@ -1,6 +1,17 @@
 /** Every mistake that a caller of the training client can make: its code, what its message names, and that it changes not one bit. */
 import { describe, expect, test } from "vitest";
-import { type Datum, defineLoss, type ErrorCode, log, mean, mul, neg, TrainingClient, type TrainingResult } from "../../index.js";
+import {
+  type Datum,
+  defineLoss,
+  type ErrorCode,
+  log,
+  mean,
+  mul,
+  neg,
+  sum,
+  TrainingClient,
+  type TrainingResult,
+} from "../../index.js";
 import { type BareLoss, ParameterSet, type TrainingOptions } from "../../runtime/training/index.js";
 import { expectError, openOnly } from "../runtime/support.js";
 import { data, eachTrainingDevice, everyBit, TablePolicy, targetsOnly } from "./support.js";
@@ -58,6 +69,36 @@ const MISTAKES: readonly Mistake[] = [
   bad("an input that the loss does not know", "INPUT_UNKNOWN", ["data[1]", "advantage"], changed({ advantage: [1, 1] })),
   bad("a loss that is not finite", "NON_FINITE", [], changed({ advantages: [1, Number.NaN] })),
   bad("groups that do not sum up", "INPUT_LENGTH", ["groups"], data(), { groups: [3] }),
+  bad("groups that are no list", "INPUT_DTYPE", ["groups"], data(), { groups: 2 as never }),
+  bad("groups below 1", "INPUT_LENGTH", ["groups[0]", "-1"], data(), { groups: [-1, 3] }),
+  bad("a signal that is none", "USAGE", ["signal"], data(), { signal: {} as never }),
+  bad("metrics that are no list", "USAGE", ["metrics"], data(), { metrics: "kl" as never }),
+  bad("a metric that the loss does not have", "USAGE", ["kll"], data(), { metrics: ["kll"] }),
+  mistake("config that is null", "CONFIG_INVALID", ["ppo", "null"], (client) =>
+    client.forwardBackward(data(), "ppo", null as never),
+  ),
+  mistake("config that is a number", "CONFIG_INVALID", ["ppo", "5"], (client) =>
+    client.forwardBackward(data(), "ppo", 5 as never),
+  ),
+  mistake("misspelt config", "CONFIG_UNKNOWN", ["clip"], (client) => client.forwardBackward(data(), "ppo", { clip: 1 })),
+  mistake("Adam that is no object", "CONFIG_INVALID", ["5"], (client) => client.optimStep(5 as never)),
+  mistake("Adam with a name of every object's", "CONFIG_UNKNOWN", ["toString"], (client) =>
+    client.optimStep({ toString: 1 } as never),
+  ),
+  mistake("a state without a path", "USAGE", ["path", "undefined"], (client) => client.saveState(undefined as never)),
+  mistake("rows of another width than those before", "INPUT_LENGTH", ["data[1]", "teacher", "9"], (client) => {
+    const rows = (i: number) => new Float32Array((data()[i] as Datum).modelInput.length * 5 - i);
+    const teacher = defineLoss({
+      name: "teacher",
+      inputs: { teacher: "vocab" },
+      loss: (policy, inputs) => mul(policy.logprobs, sum(inputs.teacher, "vocab")),
+    });
+    const given = data().map(({ modelInput, lossFnInputs: { target_tokens } }, i) => ({
+      modelInput,
+      lossFnInputs: { target_tokens, teacher: rows(i) },
+    }));
+    return client.forwardBackward(given as never, teacher);
+  }),
   mistake("an unknown loss", "LOSS_UNKNOWN", ["pppo", "ppo"], (client) => client.forwardBackward(data(), "pppo")),
   mistake("no loss", "LOSS_UNKNOWN", [], (client) => client.forwardBackward(data(), undefined as never)),
   mistake("an unknown key of config", "CONFIG_UNKNOWN", ["clip"], (client) => client.forwardBackward(data(), "ppo", { clip: 1 })),
