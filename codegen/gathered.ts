@@ -1,6 +1,8 @@
 /**
  * The gradient of an entry, written with as little done per entry as can be: factors of the row's are multiplied once per row, and what several terms take of
  * one exponential is taken once. What is not a sum or a product is left as it is: elsewhere it must come out with the same bits.
+ *
+ * Of an exponential e of an exponent x and numbers a, b and d of the row's, a · (b · e) + d · (x · e) becomes e · (k + d · x), with k = a · b computed once per row.
  */
 import type { Expression } from "../dsl/expression.js";
 import { operandsFirst, topological, withOperands } from "../dsl/graph.js";
@@ -83,7 +85,7 @@ const affineOf = operandsFirst((x): Affine | null => {
       if (a.space === b.space) return null;
       const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
       const of = affineOf(rest);
-      // By the same op: they differ in what a 0 does beside what is no number.
+      // By the same op: they differ in what a 0 does beside NaN.
       return of && times(of, factor, (y) => withOperands(x, rest === a ? [y, b] : [a, y]));
     }
     default:
@@ -96,7 +98,7 @@ const LEAST = -2000;
 /** The exponent of an e = 2^x, without the -inf of one that is 0. */
 const finite = (e: Expression) => max(e.operands[0] as Expression, LEAST) as Expression;
 
-/** An exponential's terms as one product: where a number's 0 absorbs what is no number, only if one of them is not 0. */
+/** An exponential's terms as one product: where a number's 0 absorbs NaN, only if one of them is not 0. */
 function asOne(e: Expression, { constant, slopes }: Affine): Expression {
   const [own] = e.operands as [Expression];
   const isOwn = [...slopes.keys()].every((x) => x === own);
@@ -223,7 +225,7 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     };
     split(x, false, ONE as Expression);
     // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are. An exponential is 1 somewhere in its row: where a
-    // number is none, the row has an entry that is none, whatever another is.
+    // number is NaN, the row has an entry that is NaN, whatever another is.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
     for (const [entry, { at, terms: list, care }] of taken)
       terms[at] = positive((whole || care === NONE ? asOne : apart)(entry, list.reduce(plus)));

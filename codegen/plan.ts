@@ -19,7 +19,11 @@ export type Between = readonly [from: ElementSpace, to: ElementSpace];
 
 /** How many elements a buffer has. `row` is token × vocabulary. */
 export type Extent =
-  | { readonly per: ElementSpace | "row" /** Added to the count: offsets have one element more. */; readonly plus?: number }
+  | {
+      readonly per: ElementSpace | "row";
+      /** Added to the count: offsets have one element more. */
+      readonly plus?: number;
+    }
   /** One per chunk of every segment; with `segments`, followed by one per segment. */
   | { readonly chunksOf: Between; readonly segments?: boolean };
 
@@ -57,7 +61,8 @@ export interface Structure {
 export type PlanArgument =
   | {
       readonly kind: "buffer";
-      readonly buffer: number /** Set where the kernel stores through the pointer. */;
+      readonly buffer: number;
+      /** Set where the kernel stores through the pointer. */
       readonly writes?: true;
     }
   | { readonly kind: "config"; readonly name: string }

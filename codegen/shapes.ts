@@ -14,7 +14,7 @@ function isBelowMaximum({ operands: [x, m] }: Expression): boolean {
   return m !== undefined && isMaximum(m) && m.attribute.from === "vocab" && m.operands[0] === x;
 }
 
-/** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and what is no number in one is none in the other. */
+/** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and where the one is NaN, so is the other. */
 export function holdsOwn(exponential: Expression, x: Expression): boolean {
   const [exponent] = exponential.operands as [Expression];
   const isOwn = (y: Expression) => y === exponent || (y.op === "sub" && y.operands.every((z, i) => z === exponent.operands[i]));
@@ -26,7 +26,7 @@ export function scaledRow(x: Expression): { readonly row: Expression; readonly f
   const isRow = ({ op, space }: Expression) => op === "logits" || op === "atTarget" || (op === "input" && space === "vocab");
   if (isRow(x)) return { row: x, factor: ONE as Expression };
   const [a, b] = x.operands as [Expression, Expression];
-  // A factor of 0 absorbs what is no number.
+  // A factor of 0 absorbs NaN.
   if (x.op !== "mul" && !(x.op === "absorb" && (constantValue(a) ?? 0) > 0)) return null;
   const [row, factor] = isRow(a) ? [a, b] : [b, a];
   return isRow(row) && factor.space !== "vocab" ? { row, factor } : null;

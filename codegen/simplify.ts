@@ -164,7 +164,7 @@ const vanishes = operandsFirst((x): boolean => {
     case "exp":
       return a.op === "sub" && a.operands[0] === logits && (a.operands[1] as Expression).space !== "vocab";
     case "exp2":
-      // Where the row's factor is not above 0, its maximum is no number, nor are these.
+      // Where the row's factor is not above 0, its maximum is +∞ or NaN, and these are NaN.
       return isExponential(x) && scaledRow(a.operands[0] as Expression)?.row === logits;
     case "neg":
       return vanishes(a);

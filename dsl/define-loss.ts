@@ -7,6 +7,7 @@ import { callerPosition } from "./position.js";
 import { isUnrewritten } from "./rewritten.js";
 import { SPACES, type Space } from "./spaces.js";
 
+/** How the numbers of an input lie in memory; `"f32"` where nothing is said. */
 export type InputDtype = "f32" | "bf16" | "f16";
 
 /** An input as its author declares it: its space, or its space with more. */
@@ -14,13 +15,16 @@ export type InputSpec =
   | Space
   | {
       readonly space: Space;
-      readonly dtype?: InputDtype /** What every element is where the caller gives none. */;
+      readonly dtype?: InputDtype;
+      /** What every element is where the caller gives none. */
       readonly default?: number;
     };
+/** The inputs of a loss as `defineLoss` takes them, by their names. */
 export type Inputs = Readonly<Record<string, InputSpec>>;
 
 /** A number is a runtime scalar; a string, a boolean or `{ value, static: true }` specialises the loss when it is compiled. */
 export type ConfigSpec = number | string | boolean | { readonly value: number | string | boolean; readonly static: true };
+/** The config of a loss as `defineLoss` takes it: defaults by their names. */
 export type Config = Readonly<Record<string, ConfigSpec>>;
 
 type ConfigValue<S> = S extends { readonly value: infer V; readonly static: true }
@@ -55,17 +59,20 @@ export type LossReturn =
       readonly outputs?: Readonly<Record<string, Num>>;
     };
 
+/** The mathematics of a loss: from what the policy gives, the inputs and the config to what the loss returns. It is run once, when the loss is traced. */
 export type LossFunction<I extends Inputs = Inputs, C extends Config = Config> = (
   policy: Policy,
   inputs: { readonly [K in keyof I]: Expr },
   config: { readonly [K in keyof C]: ConfigValue<C[K]> },
 ) => LossReturn;
 
+/** An input of a {@link LossDefinition}: an {@link InputSpec} with everything filled in. */
 export interface InputDeclaration {
   readonly space: Space;
   readonly dtype: InputDtype;
   readonly default?: number;
 }
+/** A config entry of a {@link LossDefinition}: a scalar that may change from call to call, or a constant of the compilation. */
 export type ConfigDeclaration =
   | { readonly kind: "scalar"; readonly value: number }
   | { readonly kind: "static"; readonly value: number | string | boolean };

@@ -1,5 +1,6 @@
 /** The one error class of lossc, and its codes. */
 
+/** Every code that a {@link LosscError} can have; docs/errors.md says what each means. */
 export const ERROR_CODES = [
   "USAGE",
   "LOSS_UNKNOWN",
@@ -23,6 +24,7 @@ export const ERROR_CODES = [
   "ABORTED",
 ] as const;
 
+/** One of {@link ERROR_CODES}. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Where in the user's source a mistake lies; lines and columns count from 1. */
@@ -32,6 +34,7 @@ export interface SourcePosition {
   readonly column: number;
 }
 
+/** What a {@link LosscError} carries besides its code and message. */
 export interface ErrorDetails {
   readonly cause?: unknown;
   readonly position?: SourcePosition | undefined;
@@ -43,7 +46,7 @@ export interface ErrorDetails {
   readonly text?: string | undefined;
 }
 
-/** Everything lossc throws. `code` is stable; the message names the offending thing and the way out. */
+/** What lossc throws where it finds a mistake. `code` is stable; the message names the offending thing and the way out. */
 export class LosscError extends Error {
   override readonly name = "LosscError";
   readonly position: SourcePosition | undefined;

@@ -124,6 +124,7 @@ export function toExpression(value: unknown, where: string): Expression {
   });
 }
 
+/** Whether a value is an expression of a loss; false for a plain number. */
 export function isExpression(value: unknown): value is Expression {
   return value instanceof Expression;
 }

@@ -10,21 +10,35 @@ type Unary = (x: Num) => Expr;
 type Binary = (a: Num, b: Num) => Expr;
 type Ternary = (a: Num, b: Num, c: Num) => Expr;
 
+/** a + b. */
 export const add: Binary = arithmetic.add;
+/** a − b. */
 export const sub: Binary = arithmetic.sub;
+/** a · b. */
 export const mul: Binary = arithmetic.mul;
+/** a / b. */
 export const div: Binary = arithmetic.div;
 /** x to the power y. A constant exponent has no gradient; a constant whole one is exact for negative x, and `pow(0, 0)` is 1. */
 export const pow: Binary = arithmetic.pow;
+/** −x. */
 export const neg: Unary = arithmetic.neg;
+/** A mask: a equals b; no gradient passes. */
 export const eq: Binary = arithmetic.eq;
+/** A mask: a differs from b; no gradient passes. */
 export const ne: Binary = arithmetic.ne;
+/** A mask: a < b; no gradient passes. */
 export const lt: Binary = arithmetic.lt;
+/** A mask: a ≤ b; no gradient passes. */
 export const le: Binary = arithmetic.le;
+/** A mask: a > b; no gradient passes. */
 export const gt: Binary = arithmetic.gt;
+/** A mask: a ≥ b; no gradient passes. */
 export const ge: Binary = arithmetic.ge;
+/** A mask: both masks hold; no gradient passes. */
 export const and: Binary = arithmetic.and;
+/** A mask: one mask holds, or both; no gradient passes. */
 export const or: Binary = arithmetic.or;
+/** A mask: the given one does not hold; no gradient passes. */
 export const not: Unary = arithmetic.not;
 /** `condition ? a : b`, element by element; both branches are computed, and the one not taken gets no gradient at all. */
 export const where: Ternary = arithmetic.where;
@@ -36,12 +50,19 @@ export const max: Binary = arithmetic.max;
 export const clamp: Ternary = arithmetic.clamp;
 /** Natural logarithm. */
 export const log: Unary = arithmetic.log;
+/** e to the power x. */
 export const exp: Unary = functions.exp;
+/** log(1 + x), accurate near 0. */
 export const log1p: Unary = functions.log1p;
+/** exp(x) − 1, accurate near 0. */
 export const expm1: Unary = functions.expm1;
+/** The square root: NaN below 0; the gradient at 0 is infinite. */
 export const sqrt: Unary = functions.sqrt;
+/** x · x. */
 export const square: Unary = functions.square;
+/** The hyperbolic tangent. */
 export const tanh: Unary = functions.tanh;
+/** 1 / (1 + exp(−x)). */
 export const sigmoid: Unary = functions.sigmoid;
 /** log(1 + exp x). */
 export const softplus: Unary = functions.softplus;
@@ -55,6 +76,7 @@ export const abs: Unary = functions.abs;
 export const sign: Unary = functions.sign;
 /** No gradient passes. */
 export const floor: Unary = functions.floor;
+/** A mask: x is neither infinite nor NaN; no gradient passes. */
 export const isFinite: Unary = functions.isFinite;
 /** The value of x, as a constant to the gradient. */
 export const stopGradient: Unary = functions.stopGradient;

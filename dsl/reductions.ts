@@ -12,7 +12,9 @@ import { weights } from "./ops/folds.js";
 import { callerPosition } from "./position.js";
 import { AXES, type Axis, isFiner, nextCoarser } from "./spaces.js";
 
+/** The reductions, by the names that authors call. */
 export const REDUCTIONS = ["sum", "mean", "variance", "std", "amax", "amin", "logsumexp", "count"] as const;
+/** One of {@link REDUCTIONS}. */
 export type Reduction = (typeof REDUCTIONS)[number];
 
 interface Deviation {

@@ -3,6 +3,7 @@
  */
 export const SPACES = ["vocab", "token", "sequence", "group", "batch"] as const;
 
+/** The name of a space, from `"vocab"`, the finest, to `"batch"`. */
 export type Space = (typeof SPACES)[number];
 
 /** What a reduction folds away, and so the space that it folds. */
@@ -11,6 +12,7 @@ export const AXES = { vocab: "vocab", tokens: "token", sequences: "sequence", gr
   Space
 >;
 
+/** What a reduction may be told to fold away; without one it folds everything to a scalar. */
 export type Axis = keyof typeof AXES;
 
 /** Whether `a` is finer than `b`. */

@@ -1,3 +1,4 @@
+/** `--config`: the config of a loss on the command line. */
 import type { ConfigValues } from "../devices/device.js";
 import { usage } from "./usage.js";
 

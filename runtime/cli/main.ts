@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+/** The program `lossc`. */
 import { Console } from "node:console";
 import { run } from "./program.js";
 

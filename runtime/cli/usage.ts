@@ -1,3 +1,4 @@
+/** Mistakes in how the command line was used. */
 import { LosscError } from "../../dsl/errors.js";
 
 /** A mistake in how the command line was used. */

@@ -22,6 +22,7 @@ export interface HalfSource {
 /** Whole numbers: token ids. Plain arrays and `BigInt64Array` are converted to int32. */
 export type TokenSource = Int32Array | Uint32Array | BigInt64Array | readonly number[] | DeviceBuffer;
 
+/** Whole numbers that lie in host memory: lengths and sizes of groups. */
 export type WholeSource = readonly number[] | Int32Array | Uint32Array;
 
 /** What `forwardBackward` takes: one batch of data, packed. */
@@ -50,6 +51,7 @@ export interface LossInputs {
   readonly [input: string]: unknown;
 }
 
+/** How a call of {@link CompiledLoss.forwardBackward} is run; everything may be left out. */
 export interface ForwardBackwardOptions {
   /** The gradient overwrites `logits` (or `policy_logprobs`, or `hidden`): the caller's typed array or device buffer. */
   readonly inPlace?: boolean;
@@ -66,7 +68,7 @@ export interface ForwardBackwardOptions {
    * fails; a call that could still fail after the first chunk (the default for `nonFinite`) gathers it in memory of the same size first.
    */
   readonly gradHead?: FloatSource | undefined;
-  /** With `hidden` and `head`: bytes that logits, and what else is needed of a chunk of tokens, may take. By default less than 1/8 of what all logits would (or 4 MiB); one token is the least. */
+  /** With `hidden` and `head`: bytes that logits, and what else is needed of a chunk of tokens, may take. By default a tenth of what all logits would (or 4 MiB, where that is more); one token is the least. */
   readonly maxBytes?: number | undefined;
 }
 
@@ -94,6 +96,7 @@ export interface LossResult {
   readonly launches: number;
 }
 
+/** What {@link Device.compile} is told beside the loss; everything may be left out. */
 export interface CompileOptions<C = ConfigValues> {
   /** dtype of the logits that will come (default `"f32"`); others are compiled when they come. */
   readonly dtype?: LogitsDtype | undefined;
@@ -191,7 +194,11 @@ export interface DeviceBuffer extends Disposable {
 export type UnitArgument =
   | Memory
   | null
-  | { readonly memory: Memory /** In bytes. */; readonly offset: number }
+  | {
+      readonly memory: Memory;
+      /** In bytes. */
+      readonly offset: number;
+    }
   | { readonly index: number }
   | { readonly scalar: number };
 
@@ -206,7 +213,22 @@ export interface LoadedUnit {
   launch(kernel: string, elements: number, args: readonly UnitArgument[]): Command;
 }
 
-/** A step kernel written by hand: a struct of the same number as its id, see `stepUnit` in codegen. */
+/**
+ * A step kernel written by hand in the prelude's primitives: a struct with the number of its id, whose function is called for each element.
+ *
+ * ```ts
+ * const scale: StepKernel = {
+ *   id: "k0",
+ *   body: `
+ * struct K0 {
+ *   struct Args { index n; float* x; double factor; };
+ *   LOSSC_FN static void element(const Args& a, index i) { store(a.x, i, float(a.factor) * load(a.x, i)); }
+ * };`,
+ * };
+ * ```
+ *
+ * The fields of `Args` are what {@link LoadedUnit.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the number of elements.
+ */
 export interface StepKernel {
   readonly id: string;
   readonly body: string;
@@ -219,6 +241,7 @@ export interface UnitSource {
   readonly kernels: readonly StepKernel[];
 }
 
+/** A place where losses run, opened by {@link openDevice}; dispose of it when done. */
 export interface Device extends AsyncDisposable {
   /** As resolved: `"cuda:0"`, `"cpu"`, `"emulated"`, `"reference"` (also where `cpu` fell back to it). */
   readonly name: string;
@@ -242,6 +265,7 @@ export interface Device extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
+/** What {@link openDevice} is told beside the name; each option matters to one device alone. */
 export interface DeviceOptions {
   /** Threads of `cpu`; one per core where left out. Results have the same bits for every number. */
   readonly threads?: number | undefined;

@@ -1,3 +1,4 @@
+/** Adam: its options and their defaults, and the factors that a step has. */
 import { LosscError } from "../../dsl/errors.js";
 
 /** How {@link TrainingClient.optimStep} moves the weights. What is left out takes its default. */

@@ -1,3 +1,4 @@
+/** The training client: calls in the order of their submission, from data to the policy's gradient. */
 import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
@@ -17,6 +18,7 @@ import { readState, writeState } from "./state-file.js";
 /** Values of a loss's config that differ from their defaults. */
 export type LossConfig = Readonly<Record<string, number | string | boolean>>;
 
+/** How one call of the client is run; everything may be left out. */
 export interface TrainingOptions {
   /** Sizes of the groups that the data fall into, in order. */
   readonly groups?: readonly number[];
@@ -36,6 +38,7 @@ export interface LossFnOutput {
   readonly [output: string]: Float32Array | number;
 }
 
+/** What a loss over data comes to. */
 export interface TrainingResult {
   /** Summed over all data, as the loss sums. */
   readonly loss: number;
@@ -70,7 +73,11 @@ export class TrainingClient {
     this.device = options.device;
   }
 
-  /** The loss, its metrics and the logprobs of the data; no gradient gathers. Without a loss it is `cross_entropy`. */
+  /**
+   * The loss, its metrics and the logprobs of the data; no gradient gathers. Without a loss it is `cross_entropy`.
+   *
+   * @throws LosscError `LOSS_UNKNOWN` for a name that no built-in loss has; `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `USAGE`, `ABORTED`, `DISPOSED`, `COMPILER_NOT_FOUND`, `COMPILE_FAILED`, `DEVICE_…`; what tracing the loss finds, such as `SPACE_MISMATCH`; and whatever the policy throws.
+   */
   async forward(
     data: readonly Datum[],
     lossFn: string | LossDefinition = "cross_entropy",
@@ -80,7 +87,11 @@ export class TrainingClient {
     return this.#submit(namedLoss(lossFn), data, config, options, false);
   }
 
-  /** The loss of the data, and its gradient added to what has gathered. `lossFn` is the name of a built-in loss, or what `defineLoss` made. */
+  /**
+   * The loss of the data, and its gradient added to what has gathered. `lossFn` is the name of a built-in loss, or what `defineLoss` made.
+   *
+   * @throws LosscError As {@link TrainingClient.forward}.
+   */
   async forwardBackward(
     data: readonly Datum[],
     lossFn: string | LossDefinition,
@@ -93,6 +104,9 @@ export class TrainingClient {
   /**
    * As {@link TrainingClient.forwardBackward}, with a loss of one's own: what `defineLoss` made, or a bare function `(policy, inputs)`, for which every key of the
    * data's `lossFnInputs` is an input. Both are compiled as the built-in losses are. Keep the function: one that is made anew for each call is traced anew.
+   *
+   * @throws LosscError As {@link TrainingClient.forward}; `LOSS_UNKNOWN` for what is neither; `INPUT_MISSING` or `INPUT_DTYPE` where, for a bare function, the data
+   *   have different keys, or arrays here and numbers there.
    */
   async forwardBackwardCustom(
     data: readonly Datum[],
@@ -110,18 +124,31 @@ export class TrainingClient {
     return this.#submit(bareDefinition(loss, data), data, config, options, true);
   }
 
-  /** One step of Adam with the gathered gradients, which are zero afterwards. */
+  /**
+   * One step of Adam with the gathered gradients, which are zero afterwards.
+   *
+   * @throws LosscError `CONFIG_UNKNOWN` or `CONFIG_INVALID` for an option, and whatever the policy throws.
+   */
   async optimStep(adam?: AdamOptions): Promise<void> {
     const parameters = adamParameters(adam);
     return this.#queue.run(() => this.policy.optimStep(parameters));
   }
 
-  /** Writes weights, moments and step to a file: aside first, then renamed, so that a file that was there stays whole until the new one is. */
+  /**
+   * Writes weights, moments and step to a file: aside first, then renamed, so that a file that was there stays whole until the new one is.
+   *
+   * @throws LosscError `USAGE` where the file cannot be written or `state()` of the policy gives something else, and whatever the policy throws.
+   */
   async saveState(path: string): Promise<void> {
     return this.#queue.run(async () => writeState(path, await this.policy.state()));
   }
 
-  /** Takes over what {@link TrainingClient.saveState} wrote, and drops the gathered gradients. A file that is damaged changes nothing. */
+  /**
+   * Takes over what {@link TrainingClient.saveState} wrote, and drops the gathered gradients. A file that is damaged changes nothing.
+   *
+   * @throws LosscError `USAGE` where the file cannot be read or is damaged, and whatever the policy throws (of a {@link ParameterSet}, `INPUT_…` for a state of
+   *   another policy).
+   */
   async loadState(path: string): Promise<void> {
     return this.#queue.run(async () => this.policy.load(await readState(path)));
   }

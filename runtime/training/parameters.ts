@@ -1,3 +1,4 @@
+/** The weights of a policy on its device, with the moments that Adam keeps. */
 import { LosscError } from "../../dsl/errors.js";
 import type { Device, DeviceBuffer } from "../devices/device.js";
 import type { Command, NativeBuffer } from "../native.js";

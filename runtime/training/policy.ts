@@ -1,3 +1,4 @@
+/** What the client asks of the model being trained. */
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
 import type { TypedArray } from "../dtypes.js";
 import type { AdamParameters } from "./adam.js";
@@ -13,6 +14,7 @@ export interface PolicyBatch {
 /** What {@link TrainingPolicy.forward} yields: logits, or hidden states with the head that makes logits of them. */
 export type PolicyOutput = PolicyLogits | PolicyHidden;
 
+/** What a policy gives that makes all logits itself. */
 export interface PolicyLogits {
   /**
    * One row for every token of the batch, row-major: token × vocabulary. The row of token t predicts `target_tokens[t]`. The memory is lent until the

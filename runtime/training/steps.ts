@@ -1,3 +1,4 @@
+/** The small kernels and matrix products that policies are made of, as commands of a device. */
 import { LosscError } from "../../dsl/errors.js";
 import { abortedError } from "../abort.js";
 import { native } from "../addon.js";

@@ -80,9 +80,9 @@ function section(name: string, loss: LossDefinition): string {
   ].join("\n\n");
 }
 
-/** A line is broken at its last space before column 160. */
+/** A line is broken at its last space before column 130. */
 function wrapped(text: string): string {
-  return text.replace(/^(?![|#]).{161,}$/gm, (line) => line.replace(/(.{1,160})(?: +|$)/g, "$1\n").trimEnd());
+  return text.replace(/^(?![|#]).{131,}$/gm, (line) => line.replace(/(.{1,130})(?: +|$)/g, "$1\n").trimEnd());
 }
 
 export function lossesPage(): string {
