@@ -30,10 +30,12 @@ LOSSC_FN Packet fma_(Packet a, Packet b, Packet c) { return a * b + c; }
 LOSSC_FN Doubles fma_(Doubles a, Doubles b, Doubles c) { return a * b + c; }
 #endif
 
-// x · 2^n.
+// x · 2^n, and whether there is an instruction for it.
 #ifdef LOSSC_AVX512
+constexpr bool kScales = true;
 LOSSC_FN Packet scale_(Packet x, Packet n) { return (Packet)__builtin_ia32_scalefps512_mask(x, n, Packet{}, -1, 4); }
 #else
+constexpr bool kScales = false;
 LOSSC_FN Packet scale_(Packet x, Packet n) {
   // In two steps, each of which is a normal number: so what is too small ends at 0, and what is too large at infinity.
   const Mask whole = __builtin_convertvector(n, Mask), half = whole >> 1, rest = whole - half;

@@ -126,7 +126,7 @@ LOSSC_FN void store_gradient(const Team<kLanes>&, T* out, const Places& place, c
       fill_row(Team<1>{}, out, at, vocab, 0.0f);
       continue;
     }
-    const bool finite = store_packets<true>(out + at * vocab, index(in_row(r, target)), in_row(r, mended),
+    const bool finite = store_packets(out + at * vocab, index(in_row(r, target)), in_row(r, mended),
                                             [&](auto... z) LOSSC_INLINE { return map(entries_of(r, z)...).v; }, logits.row(r), others.row(r)...);
     if (!finite) flag(status, 1, t.first + r);
   }

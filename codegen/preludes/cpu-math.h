@@ -10,30 +10,36 @@ LOSSC_FN Packet reduced(Packet x, Packet n) {
 }
 [[maybe_unused]] constexpr float kMagic = 12582912.0f;  // adding it rounds to a whole number
 
-// 2^n · 2^f, |f| <= 1/2.
-LOSSC_FN Packet power_(Packet n, Packet f) {
+// 2^f, |f| <= 1/2.
+LOSSC_FN Packet power_(Packet f) {
   Packet p = broadcast(1.5353362e-4f);
   p = fma_(p, f, broadcast(0.00133988739f));
   p = fma_(p, f, broadcast(0.00961843692f));
   p = fma_(p, f, broadcast(0.0555033237f));
   p = fma_(p, f, broadcast(0.240226477f));
   p = fma_(p, f, broadcast(0.693147182f));
-  p = fma_(p, f, broadcast(1.0f));
-  return scale_(p, n);
+  return fma_(p, f, broadcast(1.0f));
 }
 
 // To 1.5 ulp.
 LOSSC_FN Packet exp_(Packet x) {
   x = at_most(at_least(x, -150.0f), 150.0f);
   const Packet n = fma_(x, broadcast(kLog2e), broadcast(kMagic)) - kMagic;
-  return power_(n, reduced(x, n));
+  return scale_(power_(reduced(x, n)), n);
 }
 LOSSC_FN Packet fast_exp_(Packet x) { return exp_(x); }
 // Of what is not above 200, or what nobody looks at: lanes beyond a row's end. exp2_(0) is exactly 1, exp2_(-inf) exactly 0.
 LOSSC_FN Packet exp2_(Packet x) {
-  x = at_least(x, -200.0f);
-  const Packet n = (x + kMagic) - kMagic;
-  return power_(n, x - n);
+  if constexpr (kScales) {
+    x = at_least(x, -200.0f);
+    const Packet n = (x + kMagic) - kMagic;
+    return scale_(power_(x - n), n);
+  }
+  // The whole number stands in the last bits of the sum, and is added to the exponent. What would be no normal number is 0.
+  const Mask nothing = x < -126.0f;
+  x = at_most(at_least(x, -126.0f), 128.0f);
+  const Packet sum = x + kMagic, p = power_(x - (sum - kMagic));
+  return nothing ? Packet{} : (Packet)((Bits)p + ((Bits)sum << 23));
 }
 template <class C, class A, class B> LOSSC_FN Packet plus_product(Packet sum, C holds, A a, B b) {
   return select(holds, fma_(broadcast(a), broadcast(b), sum), sum);

@@ -156,40 +156,38 @@ LOSSC_FN Values<N + K, V> meet(const Team&, const Values<N, V>& maxima, const Va
   return r;
 }
 
-// Stores map(entry, …) for every entry of the rows and `mended` for the target's; where the first row's, the logits', is absent, 0. Writes over
-// the row that it reads, if asked to. False where something stored is not finite. SHORT: no branch depends on where the target is, which cannot be foretold.
-template <bool SHORT, class T, class Map, class Logits, class... Others>
+template <class T> LOSSC_FN bool all_finite(const T* p, index count) {
+  bool finite = true;
+  for (index i = 0; i < count; ++i) finite &= is_finite_(widen(p[i]));
+  return finite;
+}
+
+// Stores map(entry, …) for every entry of the rows, 0 where the first row's, the logits', is absent, and then `mended` over the target's: no branch depends on
+// where that is. Writes over the row that it reads, if asked to. False where something stored is not finite.
+template <class T, class Map, class Logits, class... Others>
 LOSSC_FN bool store_packets(T* to, index target, float mended, const Map& map, const Logits& logits, const Others&... others) {
   Packet poison{};  // 0 · finite is 0
-  const auto gradient = [&](index i, Packet z, Packet g) { return select(kPlaces == int(target - i), mended, select(absent(logits, z), 0.0f, g)); };
-  const auto pass = [&](index begin, index end, auto mends) LOSSC_INLINE {
-    for (index i = begin; i < end; i += kLanes) {
-      (logits.expect(i), ..., others.expect(i));
-      const Packet z = packet_at(logits, i), g = map(z, packet_at(others, i)...);
-      const Packet stored = mends.value ? gradient(i, z, g) : select(absent(logits, z), 0.0f, g);
-      poison = fma_(narrow_packet(stored, to + i), Packet{}, poison);
-    }
-  };
-  const index whole = logits.count / kLanes * kLanes, hot = SHORT || target >= whole ? whole : target / kLanes * kLanes;
-  pass(0, hot, Known<SHORT>());
-  if (hot < whole) {
-    pass(hot, hot + kLanes, Known<true>());
-    pass(hot + kLanes, whole, Known<false>());
+  index i = 0;
+  for (; i + kLanes <= logits.count; i += kLanes) {
+    (logits.expect(i), ..., others.expect(i));
+    const Packet z = packet_at(logits, i), g = map(z, packet_at(others, i)...);
+    poison = fma_(narrow_packet(select(absent(logits, z), 0.0f, g), to + i), Packet{}, poison);
   }
-  if (const index left = logits.count - whole; left > 0) {
-    const Packet z = edge_at(logits, whole, left);
-    const Packet g = gradient(whole, z, map(z, edge_at(others, whole, left)...));
-    const Packet stored = narrow_edge(g, to + whole, left);
+  if (const index left = logits.count - i; left > 0) {
+    const Packet z = edge_at(logits, i, left), g = map(z, edge_at(others, i, left)...);
+    const Packet stored = narrow_edge(select(absent(logits, z), 0.0f, g), to + i, left);
     poison = fma_(select(kPlaces < int(left), stored, 0.0f), Packet{}, poison);
   }
-  return !any(poison != poison);
+  narrow(mended, to[target]);
+  // What stood in the target's place is seldom all that was not finite.
+  return any(poison != poison) ? all_finite(to, logits.count) : is_finite_(widen(to[target]));
 }
 
 template <class T, class Map, class Mend, class Logits, class... Others>
 LOSSC_FN bool store_row(const Team<1>&, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Logits& logits,
                         const Others&... others) {
   const float z = at(logits, target), mended = absent(logits, z) ? 0.0f : mend(z, at(others, target)...);
-  return store_packets<false>(out + place * vocab, target, mended, map, logits, others...);
+  return store_packets(out + place * vocab, target, mended, map, logits, others...);
 }
 
 template <class T, class Map, class Mend, class F>

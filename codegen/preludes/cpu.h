@@ -26,7 +26,6 @@ template <int... I> constexpr Mask counted(Indices<I...>) { return Mask{I...}; }
 [[maybe_unused]] constexpr Mask kPlaces = counted(IndicesTo<kLanes>::Type());
 
 #define LOSSC_INLINE __attribute__((always_inline))
-template <bool B> struct Known { static constexpr bool value = B; };
 
 template <> LOSSC_FN Packet splat<Packet>(float x) { return x - Packet{}; }
 LOSSC_FN Packet broadcast(float x) { return splat<Packet>(x); }
