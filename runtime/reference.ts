@@ -70,14 +70,16 @@ function firstNonFinite(
   const bad = (values: Float64Array) => values.findIndex((v) => !Number.isFinite(v));
   const entry = bad(gradient);
   let token = entry < 0 ? Number.POSITIVE_INFINITY : graph.from === "logits" ? Math.floor(entry / vocab) : entry;
+  let coarser: ReferenceResult["nonFinite"] = null;
   for (const { space, x } of graph.summands) {
     const element = bad(evaluation.spread(x, space));
     if (element < 0) continue;
-    if (space !== "token") return { space: space as "sequence", element };
-    token = Math.min(token, element);
+    if (space === "token") token = Math.min(token, element);
+    else coarser ??= { space: space as "sequence", element };
   }
+  // A token says more than the sequence that it is in.
   if (token !== Number.POSITIVE_INFINITY) return { space: "token", element: token };
-  return Number.isFinite(loss) ? null : { space: "batch", element: 0 };
+  return coarser ?? (Number.isFinite(loss) ? null : { space: "batch", element: 0 });
 }
 
 /** Values of nodes, each an array over the elements of its space. */

@@ -12,7 +12,7 @@ import { checkGroups } from "../inputs/shape.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
 import { checkData, type Datum, type PackedData, packData } from "./data.js";
-import type { PolicyLogits, PolicyOutput, TrainingPolicy } from "./policy.js";
+import type { PolicyBatch, PolicyLogits, PolicyOutput, TrainingPolicy } from "./policy.js";
 import { readState, writeState } from "./state-file.js";
 
 /** Values of a loss's config that differ from their defaults. */
@@ -174,8 +174,7 @@ export class TrainingClient {
     const groups = options.groups ?? (batch.lengths.length === 0 ? [] : undefined);
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
-    const rows = empty ? NO_LOGITS : rowsOf(await this.policy.forward(batch, signal ? { signal } : {}));
-    throwIfAborted(signal, loss.name);
+    const rows = empty ? NO_LOGITS : rowsOf(await this.#forward(batch, signal, loss.name));
     const result = await compiled.forwardBackward(
       { ...inputs, ...rows, target_tokens: targets, lengths: batch.lengths, ...(groups && { groups }) },
       scalars,
@@ -198,6 +197,15 @@ export class TrainingClient {
       return { loss: result.loss, metrics: result.metrics, lossFnOutputs };
     } finally {
       for (const made of [result.gradHidden, result.gradHead]) if (made && "dispose" in made) made.dispose();
+    }
+  }
+
+  /** What the policy gives. Where it ends itself by the signal, with an error of its own kind, the call was ended none the less. */
+  async #forward(batch: PolicyBatch, signal: AbortSignal | undefined, what: string): Promise<PolicyOutput> {
+    try {
+      return await this.policy.forward(batch, signal ? { signal } : {});
+    } finally {
+      throwIfAborted(signal, what);
     }
   }
 

@@ -63,8 +63,13 @@ export async function readState(path: string): Promise<PolicyState> {
   if (version !== "1") throw new LosscError("USAGE", `${path} holds a state of format ${version}, this lossc reads format 1`);
   const body = bytes.subarray(end);
   if (createHash("sha256").update(body).digest("hex") !== digest) throw damaged(path, "its content does not match its digest");
-  const header = JSON.parse(body.toString("utf8", 0, Number(headerLength))) as Header;
-  return decode(path, header, body.subarray(Number(headerLength)));
+  const length = Number(headerLength);
+  try {
+    return decode(path, JSON.parse(body.toString("utf8", 0, length)) as Header, body.subarray(length));
+  } catch (cause) {
+    if (cause instanceof LosscError) throw cause;
+    throw damaged(path, `its header does not read as one (${reason(cause)})`);
+  }
 }
 
 function encode(state: PolicyState): Buffer[] {

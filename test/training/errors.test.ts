@@ -207,6 +207,37 @@ eachTrainingDevice((open) => {
 });
 
 describe("reference", () => {
+  test("a policy that ends itself by the signal is ABORTED, one that fails says how", async () => {
+    const device = await openOnly("reference");
+    const ended = new AbortController();
+    const forward = async (_: unknown, { signal }: { signal?: AbortSignal }): Promise<never> => {
+      ended.abort();
+      signal?.throwIfAborted();
+      throw new Error("out of cheese");
+    };
+    const client = new TrainingClient({ policy: { forward } as never, device });
+    await expectError("ABORTED", () => client.forward(data(), "ppo", {}, { signal: ended.signal }));
+    await expect(client.forward(data(), "ppo")).rejects.toThrow("out of cheese");
+  });
+
+  test("names the first token that is not finite, whatever else is not", async () => {
+    const device = await openOnly("reference");
+    const loss = defineLoss({
+      name: "both",
+      inputs: { a: "token", s: "sequence" },
+      loss: (policy, { a, s }) => [mul(policy.logprobs, a), mul(sum(policy.logprobs, "tokens"), s)] as never,
+    });
+    const inputs = {
+      lengths: [2, 1],
+      logits: new Float32Array(6),
+      target_tokens: [0, 1, 0],
+      a: [1, Number.NaN, 1],
+      s: [1, Number.NaN],
+    };
+    const compiled = await device.compile(loss);
+    await expectError("NON_FINITE", () => compiled.forwardBackward(inputs), "datum 0, token 1");
+  });
+
   test("offers no building blocks for policies, and says what is missing", async () => {
     const device = await openOnly("reference");
     const initial = { table: { shape: [1], data: new Float32Array(1) } };

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -5,6 +6,11 @@ import { TrainingClient, type TrainingPolicy } from "../../index.js";
 import type { Device } from "../../runtime/devices/device.js";
 import { expectError, temporaryFolder } from "../runtime/support.js";
 import { data, eachTrainingDevice, everyBit, TablePolicy, targetsOnly } from "./support.js";
+
+/** A file as one would be that was saved so. */
+function digested(body: string, header: number): Buffer {
+  return Buffer.from(`lossc-state 1 ${header} ${createHash("sha256").update(body).digest("hex")}\n${body}`);
+}
 
 async function trained(device: Device, steps: number) {
   const policy = await TablePolicy.create(device);
@@ -67,6 +73,8 @@ eachTrainingDevice((open) => {
       "differs in a weight": flipped(good.length - 30),
       "differs in its header": flipped(100),
       "differs in its digest": flipped(40),
+      "has no header though a digest": digested("no JSON", 7),
+      "has a header of something else": digested('{"step":1}', 10),
     };
     for (const [name, bytes] of Object.entries(damaged)) {
       writeFileSync(path, bytes);
