@@ -55,7 +55,8 @@ export abstract class Body {
     return folds.length > 0 ? [`folds ${folds.length} ${folds.length === 1 ? "value" : "values"} per ${space}`] : [];
   }
 
-  protected abstract traffic(bytes: ReturnType<typeof trafficOf>): string;
+  /** What moves for each token; null where nothing does. */
+  protected abstract traffic(bytes: ReturnType<typeof trafficOf>): string | null;
 
   comment(): string[] {
     const does = this.does();
@@ -63,7 +64,7 @@ export abstract class Body {
     return [
       `// ${this.options.id}: ${this.what()}`,
       ...(does.length > 0 ? [`// It ${does.join(", ")}.`] : []),
-      `// Traffic per token: ${bytes}.`,
+      ...(bytes === null ? [] : [`// Traffic per token: ${bytes}.`]),
     ];
   }
 
@@ -193,7 +194,7 @@ export class StepBody extends Body {
     return `a step of "${commentText(graph.name)}", one ${slot.space} at a time.`;
   }
 
-  protected traffic({ perToken }: ReturnType<typeof trafficOf>): string {
-    return `${perToken} bytes`;
+  protected traffic({ perToken }: ReturnType<typeof trafficOf>): string | null {
+    return perToken > 0 ? `${perToken} bytes` : null;
   }
 }

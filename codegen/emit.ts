@@ -51,7 +51,7 @@ function unitKernel(
 
 function headerOf(plan: Plan, target: Target): string[] {
   const { bytes } = plan;
-  const rows = plan.logits === null ? "" : `${bytes.perEntry} bytes per vocabulary entry, `;
+  const rows = plan.logits === null ? "" : `${bytes.perEntry} bytes per vocabulary entry and `;
   const makes =
     plan.logits === null
       ? "policy_logprobs in; loss and their gradient out"
@@ -60,6 +60,6 @@ function headerOf(plan: Plan, target: Target): string[] {
   return [
     `lossc, ${target}: the loss "${commentText(plan.loss)}" and its gradient.`,
     `${makes}, in ${count(plan.sweeps, "sweep")} and ${count(plan.steps, "step")}.`,
-    `A token moves ${rows}${bytes.perToken} bytes beside.`,
+    `A token moves ${rows}${bytes.perToken}${rows ? " more" : " bytes"}.`,
   ];
 }

@@ -79,7 +79,7 @@ export class SweepBody extends Body {
   }
 
   protected traffic({ perEntry, perToken }: ReturnType<typeof trafficOf>): string {
-    return `${perEntry} bytes per vocabulary entry, ${perToken} beside`;
+    return `${perEntry} bytes per vocabulary entry and ${perToken} more`;
   }
 
   private open(x: Expression): void {

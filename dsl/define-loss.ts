@@ -4,7 +4,7 @@ import { LosscError, type SourcePosition } from "./errors.js";
 import type { Expr, Num } from "./expression.js";
 import { nearest } from "./nearest.js";
 import { callerPosition } from "./position.js";
-import { isUnrewritten } from "./rewritten.js";
+import { isLossFile, isUnrewritten } from "./rewritten.js";
 import { SPACES, type Space } from "./spaces.js";
 
 /** How the numbers of an input lie in memory; `"f32"` where nothing is said. */
@@ -145,6 +145,12 @@ export function defineLoss<
 /** JavaScript cannot see a truth test of an expression: a file that relies on operators, and was run without the front end, would be quietly wrong. */
 function refuseUnrewritten(position: SourcePosition | undefined): void {
   if (position === undefined || !isUnrewritten(position.file)) return;
+  if (!isLossFile(position.file))
+    throw new LosscError(
+      "UNSUPPORTED_SYNTAX",
+      "this file is named as one with native operators, but only *.loss.ts, .mts, .js and .mjs are rewritten: give it one of these names, or one without .loss",
+      { position },
+    );
   throw new LosscError(
     "UNSUPPORTED_SYNTAX",
     "this file is named as one with native operators, but they were not rewritten: run it with node --import lossc/register, through the plugin lossc/vite or with the command line, or build it with lossc build; a file that calls the functions by name needs no .loss in its own",

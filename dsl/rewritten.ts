@@ -3,8 +3,13 @@ import { callerPosition } from "./position.js";
 
 const files = new Set<string>();
 
-/** Files of such a name are written with native operators. */
+/** Files of such a name say that they are written with native operators. */
 const LOSS_FILE = /\.loss\.[cm]?[jt]sx?$/;
+
+/** Whether a file is one whose operators are rewritten, by its name. */
+export function isLossFile(path: string): boolean {
+  return /\.loss\.m?[jt]s$/.test(path);
+}
 
 /** A rewritten file calls this before anything else of it runs. */
 export function rewritten(): void {

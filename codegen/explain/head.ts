@@ -16,8 +16,8 @@ export function headExplanation({ head }: Plan): HeadExplanation {
 function why({ waitsFor, products, productsCut }: PlanHead): string {
   const number = (n: number) => NUMBERS[n] ?? String(n);
   if (waitsFor === "token")
-    return `${number(products)}: no token waits for another, so every chunk of tokens is carried to its end`;
-  const again = `${number(productsCut)} where it does not, since the logits of a chunk are then made anew for every further sweep`;
+    return `${number(products)}, for no token waits for another, and each chunk of tokens is finished before the next begins`;
+  const again = `${number(productsCut)} where it does not, for the logits of a chunk are then made again for the second sweep`;
   if (waitsFor === "batch") return `${number(products)} where the whole batch fits into one chunk (maxBytes), ${again}`;
   return `${number(products)} where each ${waitsFor} fits into a chunk, which then holds whole ${waitsFor}s, ${again}`;
 }

@@ -11,6 +11,7 @@ import { type Schedule, type Slot, SWEEP, schedule } from "../schedule.js";
 import { simplifier } from "../simplify.js";
 import { type Traffic, trafficOf } from "../traffic.js";
 import type { Tidied } from "./formula.js";
+import { subscript } from "./names.js";
 import { mean } from "./nodes.js";
 import { Notation } from "./notation.js";
 import { productOf } from "./products.js";
@@ -97,7 +98,7 @@ class Scribe {
     this.nameRows();
   }
 
-  /** The folds over rows in the order of phases: m, m′, … for extrema, S, S′, … for sums. */
+  /** The folds over rows in the order of phases: m, m₂, … for extrema, S, S₂, … for sums. */
   private nameRows(): void {
     const folds = this.order.filter(isRowFold).sort((a, b) => this.ranks.phase(a) - this.ranks.phase(b));
     const numbers = { m: 0, S: 0 };
@@ -107,7 +108,7 @@ class Scribe {
       if (this.rowNames.has(tidy)) continue;
       const letter = x.attribute.kind === "sum" ? "S" : "m";
       let name: string;
-      do name = letter + "′".repeat(numbers[letter]++);
+      do name = letter + subscript(++numbers[letter]);
       while (this.taken.has(name) || [...this.tidied.names.values()].includes(name));
       this.rowNames.set(tidy, name);
     }

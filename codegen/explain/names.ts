@@ -36,7 +36,10 @@ const LETTERS: Readonly<Record<string, readonly string[]>> = {
   div: ["a", "h"],
 };
 const ANY = ["a", "b", "c", "d", "e", "g", "h", "k", "m", "q", "r", "s", "t", "x"];
-const SUBSCRIPTS = ["₂", "₃", "₄", "₅", "₆", "₇", "₈", "₉"];
+
+/** What tells the n-th thing of a letter from the others; the first has none. */
+export const subscript = (n: number): string =>
+  n === 1 ? "" : String(n).replaceAll(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)] as string);
 
 /** Names for shared parts of the formulas, inner ones first. `taken`: names of inputs and config. */
 export function namesOf(roots: readonly Expression[], taken: ReadonlySet<string>): Map<Expression, string> {
@@ -64,7 +67,8 @@ export function namesOf(roots: readonly Expression[], taken: ReadonlySet<string>
 /** A letter that nothing has yet. */
 export function free(notation: Notation, preferred: readonly string[]): string {
   const candidates = [...preferred, ...ANY];
-  for (const suffix of ["", ...SUBSCRIPTS]) {
+  for (let n = 1; n < 10; n++) {
+    const suffix = subscript(n);
     const found = candidates.find((letter) => notation.isFree(letter + suffix));
     if (found) return found + suffix;
   }

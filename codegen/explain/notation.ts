@@ -251,6 +251,11 @@ export class Notation {
         const parts = [base, exponent].map(({ text, level }) => (level === ATOM ? text : `(${text})`));
         return atom(parts.join("^"));
       }
+      // How far an entry lies below its row's maximum is kept as a power of two.
+      case "exponent":
+        return atom(`(${this.distance(x, index)})·log₂ e`);
+      case "exp2":
+        return a.op === "exponent" ? atom(`exp(${this.distance(a, index)})`) : atom(`2^(${inside(a)})`);
       case "abs":
         return atom(`|${inside(a)}|`);
       case "floor":
@@ -261,6 +266,11 @@ export class Notation {
         if (CONNECTIVES.has(x.op) || COMPARISONS[x.op]) return { text: this.condition(x, index), level: SUM };
         return atom(`${FUNCTIONS[x.op] ?? x.op}(${list.map((y) => inside(y)).join(", ")})`);
     }
+  }
+
+  private distance({ operands: [x, from] }: Expression, index: string): string {
+    const { text, level } = this.write(from as Expression, index);
+    return `${this.write(x as Expression, index).text} − ${level === ATOM ? text : `(${text})`}`;
   }
 
   private condition(x: Expression, index: string): string {

@@ -36,7 +36,7 @@ export function explanationText(explanation: Explanation): string {
     ...execution.why.flatMap((reason) => wrap(reason, "  ")),
     "",
     ...heading("From hidden states and a head", "─"),
-    ...wrap(`Matrix products, of logits and of the gradients of hidden states and head: ${explanation.head.why}.`, "  "),
+    ...wrap(`The matrix products of logits and of both gradients: ${explanation.head.why}.`, "  "),
     "",
   ].join("\n");
 }
@@ -69,17 +69,12 @@ function kernelText({ id, kind, sweep, space, phases, gradient, folds, bytes }: 
   const perEntry = bytes.perEntry > 0 ? `${bytes.perEntry} B per vocabulary entry, ` : "";
   const cost = bytes.perToken + bytes.perEntry > 0 ? `: ${perEntry}${bytes.perToken} B per token` : "";
   const lines = phases.flatMap((list, i) =>
-    list.map(({ name, text, needs }, j) => {
-      const needed = needs.length > 0 ? `   needs ${needs.join(", ")}` : "";
-      return `     ${j === 0 ? `phase ${i + 1}` : "       "}  ${name} = ${text}${needed}`;
+    list.flatMap(({ name, text, needs }, j) => {
+      const needed = needs.length > 0 ? `   (needs ${needs.join(", ")})` : "";
+      return wrap(`${text}${needed}`, `     ${j === 0 ? `phase ${i + 1}` : "       "}  ${name} = `);
     }),
   );
-  if (gradient)
-    lines.push(
-      phases.length > 0
-        ? `     phase ${phases.length + 1}  the gradient`
-        : "     one pass  the gradient; the folds of earlier sweeps were kept",
-    );
+  if (gradient) lines.push(`     gradient  in one pass${phases.length > 0 ? "" : "; the folds of earlier sweeps were kept"}`);
   return [`  ${id} ${what}${cost}`, ...lines, ...folds.flatMap((text) => wrap(text, "     folds    "))];
 }
 

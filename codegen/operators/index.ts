@@ -5,6 +5,7 @@
 import { REWRITTEN, rewriter } from "./rewrite.js";
 import { type SourceMap, translate } from "./translate.js";
 
+export { isLossFile } from "../../dsl/rewritten.js";
 export type { SourceMap } from "./translate.js";
 
 export interface RewriteOptions {
@@ -17,11 +18,6 @@ export interface RewrittenLoss {
   readonly code: string;
   /** From `code` back to the file; null where there was nothing to rewrite, since it was rewritten before. */
   readonly map: SourceMap | null;
-}
-
-/** Whether a file is one whose operators are rewritten, by its name. */
-export function isLossFile(path: string): boolean {
-  return /\.loss\.m?[jt]s$/.test(path);
 }
 
 /**

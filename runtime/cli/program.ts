@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { describeFailure, exitCodeOf, inWords } from "./failure.js";
 import { usage } from "./usage.js";
 
-const LOSS_HELP = `a loss that ships with lossc (cross_entropy, importance_sampling, ppo, cispo, dro)
+const LOSS_HELP = `a loss that ships with lossc, such as cross_entropy, ppo or dpo (all of them: docs/losses.md),
 or one of yours: path/to/file.ts#export`;
 
 const EVAL_HELP = `
@@ -156,9 +156,10 @@ function build(): Command {
     )
     .addOption(new Option("--seed <number>", "seed of the random inputs (default: a fresh one)").argParser(whole(0, 2 ** 32 - 1)))
     .addOption(
-      new Option("--range <ranges>", "where inputs lie that are not to be normal numbers: prob=0.1:0.9,length=1:100").argParser(
-        ranges,
-      ),
+      new Option(
+        "--range <ranges>",
+        "where random inputs lie, for those that take no other numbers: prob=0.1:0.9,length=1:100",
+      ).argParser(ranges),
     )
     .option("--json", "print JSON")
     .addHelpText("after", CHECK_HELP)
@@ -239,5 +240,5 @@ function asUsage(error: CommanderError): unknown {
   if (error.code === "commander.help")
     return usage("a command is needed, one of devices, emit, eval, explain, check, bench and build; see lossc --help");
   const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
-  return usage(`${message}; see lossc --help`);
+  return usage(`${message.replace(/\.$/, "")}; see lossc --help, or the --help of a command`);
 }

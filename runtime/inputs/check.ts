@@ -224,8 +224,8 @@ function checkTargets(targets: Source, shape: BatchShape, vocab: number | null):
 /** The error of a bad target, wherever it was found. */
 export function targetOutOfRange(shape: BatchShape, token: number, vocab: number | null, target?: number): LosscError {
   const place = locate(shape, token);
-  const what = target === undefined ? "is" : `${target} is`;
-  const range = vocab === null ? "no token id" : `outside the vocabulary of ${vocab} entries; targets are 0 … ${vocab - 1}`;
+  const what = target === undefined ? "is" : `is ${target},`;
+  const range = vocab === null ? "no token id" : `outside the vocabulary of ${vocab} entries: targets are 0 … ${vocab - 1}`;
   return new LosscError(
     "TARGET_OUT_OF_RANGE",
     `target_tokens[${token}] (datum ${place.datum}, token ${place.token}) ${what} ${range}, also where the weight is 0`,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Explanation } from "../../codegen/explain/index.js";
+import { builtins } from "../../losses/index.js";
 import { failure, folder, lossc, result } from "./lossc.js";
 
 const MINE = `
@@ -27,6 +28,13 @@ describe("lossc explain", () => {
       "the gradient uses mean(ℓ) and mean(w·d), known only when sweep 1 has seen every token of the batch",
     );
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
+  });
+
+  test.each(Object.keys(builtins))("%s in the words of formulas, on lines that can be read", async (name) => {
+    const { code, stdout } = await lossc(["explain", name]);
+    expect(code).toBe(0);
+    expect(stdout).not.toMatch(/exp2|exponent|absorb|chain|where\(|fma/);
+    for (const line of stdout.split("\n")) expect([...line].length).toBeLessThanOrEqual(130);
   });
 
   test("gives the same to programs, for the dtype and vocabulary asked for", async () => {

@@ -15,7 +15,7 @@ describe("a unit", () => {
       const [head, prelude, kernels] = text.split(new RegExp(`${PRELUDE_MARK}\n|${KERNELS_MARK}\n`)) as [string, string, string];
       expect(head).toMatch(
         new RegExp(
-          `^// lossc, ${target}: the loss "ppo" and its gradient.\n// bf16 logits in; .* in 1 sweep and 0 steps.\n// A token moves 4 bytes per vocabulary entry, 24 bytes beside.\n`,
+          `^// lossc, ${target}: the loss "ppo" and its gradient.\n// bf16 logits in; .* in 1 sweep and 0 steps.\n// A token moves 4 bytes per vocabulary entry and 24 more.\n`,
         ),
       );
       expect(prelude).toBe(`${preludeText(target)}\n`);

@@ -57,3 +57,8 @@ describe("a mistake in a *.loss.ts", () => {
     expect(caught?.frame).toMatch(new RegExp(`^> +${where.line} \\|`, "m"));
   });
 });
+
+test("a file that is named so that nothing rewrites it", async () => {
+  const path = fileURLToPath(new URL("./fixtures/named.loss.tsx", import.meta.url));
+  await expect(import(path)).rejects.toThrow(/only \*\.loss\.ts, \.mts, \.js and \.mjs are rewritten/);
+});

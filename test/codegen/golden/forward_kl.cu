@@ -1,6 +1,6 @@
 // lossc, cuda: the loss "forward_kl" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
-// A token moves 8 bytes per vocabulary entry, 16 bytes beside.
+// A token moves 8 bytes per vocabulary entry and 16 more.
 // ---- prelude ----
 
 // ---- kernels ----
@@ -8,7 +8,7 @@ using logit = bf16;
 
 // k0: sweep 1 of 1 of "forward_kl", one row of logits per token.
 // It folds the row in 2 phases, writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 8 bytes per vocabulary entry, 16 beside.
+// Traffic per token: 8 bytes per vocabulary entry and 16 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on

@@ -1,6 +1,6 @@
 // lossc, cuda: the loss "gmpo" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
-// A token moves 6 bytes per vocabulary entry, 76 bytes beside.
+// A token moves 6 bytes per vocabulary entry and 76 more.
 // ---- prelude ----
 
 // ---- kernels ----
@@ -8,7 +8,7 @@ using logit = bf16;
 
 // k0: sweep 1 of 2 of "gmpo", one row of logits per token.
 // It folds the row in 2 phases, folds 3 values per token.
-// Traffic per token: 2 bytes per vocabulary entry, 44 beside.
+// Traffic per token: 2 bytes per vocabulary entry and 44 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
@@ -84,7 +84,6 @@ struct K0 {
 
 // k1: a step of "gmpo", one sequence at a time.
 // It folds 1 value per sequence.
-// Traffic per token: 0 bytes.
 struct K1 {
   struct Args {
     index first;        // sequences from here on
@@ -114,7 +113,7 @@ struct K1 {
 
 // k2: sweep 2 of 2 of "gmpo", one row of logits per token.
 // It writes the gradient of the logits.
-// Traffic per token: 4 bytes per vocabulary entry, 32 beside.
+// Traffic per token: 4 bytes per vocabulary entry and 32 more.
 struct K2 {
   struct Args {
     index first;        // tokens from here on

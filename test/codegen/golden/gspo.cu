@@ -1,6 +1,6 @@
 // lossc, cuda: the loss "gspo" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 0 steps.
-// A token moves 6 bytes per vocabulary entry, 68 bytes beside.
+// A token moves 6 bytes per vocabulary entry and 68 more.
 // ---- prelude ----
 
 // ---- kernels ----
@@ -8,7 +8,7 @@ using logit = bf16;
 
 // k0: sweep 1 of 2 of "gspo", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry, 36 beside.
+// Traffic per token: 2 bytes per vocabulary entry and 36 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
@@ -70,7 +70,7 @@ struct K0 {
 
 // k1: sweep 2 of 2 of "gspo", one row of logits per token.
 // It writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 4 bytes per vocabulary entry, 32 beside.
+// Traffic per token: 4 bytes per vocabulary entry and 32 more.
 struct K1 {
   struct Args {
     index first;        // tokens from here on

@@ -1,6 +1,6 @@
 // lossc, cuda: the loss "ppo" and its gradient.
 // policy_logprobs in; loss and their gradient out, in 0 sweeps and 1 step.
-// A token moves 24 bytes beside.
+// A token moves 24 bytes.
 // ---- prelude ----
 
 // ---- kernels ----

@@ -1,6 +1,6 @@
 // lossc, cuda: the loss "ppo_dual_clip" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
-// A token moves 4 bytes per vocabulary entry, 24 bytes beside.
+// A token moves 4 bytes per vocabulary entry and 24 more.
 // ---- prelude ----
 
 // ---- kernels ----
@@ -8,7 +8,7 @@ using logit = bf16;
 
 // k0: sweep 1 of 1 of "ppo_dual_clip", one row of logits per token.
 // It folds the row in 2 phases, writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 4 bytes per vocabulary entry, 24 beside.
+// Traffic per token: 4 bytes per vocabulary entry and 24 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on

@@ -1,6 +1,6 @@
 // lossc, cuda: the loss "simpo" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
-// A token moves 6 bytes per vocabulary entry, 52 bytes beside.
+// A token moves 6 bytes per vocabulary entry and 52 more.
 // ---- prelude ----
 
 // ---- kernels ----
@@ -8,7 +8,7 @@ using logit = bf16;
 
 // k0: sweep 1 of 2 of "simpo", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry, 32 beside.
+// Traffic per token: 2 bytes per vocabulary entry and 32 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
@@ -68,7 +68,6 @@ struct K0 {
 
 // k1: a step of "simpo", one sequence at a time.
 // It folds 4 values per sequence.
-// Traffic per token: 0 bytes.
 struct K1 {
   struct Args {
     index first;        // sequences from here on
@@ -120,7 +119,6 @@ struct K1 {
 
 // k2: a step of "simpo", one group at a time.
 // It folds 1 value per group.
-// Traffic per token: 0 bytes.
 struct K2 {
   struct Args {
     index first;        // groups from here on
@@ -156,7 +154,7 @@ struct K2 {
 
 // k3: sweep 2 of 2 of "simpo", one row of logits per token.
 // It writes the gradient of the logits.
-// Traffic per token: 4 bytes per vocabulary entry, 20 beside.
+// Traffic per token: 4 bytes per vocabulary entry and 20 more.
 struct K3 {
   struct Args {
     index first;        // tokens from here on

@@ -1,6 +1,6 @@
 // lossc, cuda: the loss "variance of logprobs" and its gradient.
 // bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
-// A token moves 6 bytes per vocabulary entry, 52 bytes beside.
+// A token moves 6 bytes per vocabulary entry and 52 more.
 // ---- prelude ----
 
 // ---- kernels ----
@@ -8,7 +8,7 @@ using logit = bf16;
 
 // k0: sweep 1 of 2 of "variance of logprobs", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry, 28 beside.
+// Traffic per token: 2 bytes per vocabulary entry and 28 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
@@ -65,7 +65,7 @@ struct K0 {
 
 // k1: sweep 2 of 2 of "variance of logprobs", one row of logits per token.
 // It writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 4 bytes per vocabulary entry, 24 beside.
+// Traffic per token: 4 bytes per vocabulary entry and 24 more.
 struct K1 {
   struct Args {
     index first;        // tokens from here on
@@ -117,7 +117,6 @@ struct K1 {
 };
 
 // k2: a step of "variance of logprobs", one batch at a time.
-// Traffic per token: 0 bytes.
 struct K2 {
   struct Args {
     index first;        // batches from here on
