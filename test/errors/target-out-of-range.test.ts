@@ -6,7 +6,7 @@ mistakes("TARGET_OUT_OF_RANGE", [
   {
     name: "beyond the vocabulary",
     call: ({ ppo }) => ppo.forwardBackward({ ...ppoInputs(), target_tokens: [0, 1, 4] }),
-    says: ["target_tokens[2]", "datum 1, token 0", "4 is outside"],
+    says: ["target_tokens[2]", "datum 1, token 0", "is 4, outside"],
   },
   {
     name: "below 0, where the weight is 0 too",

@@ -147,7 +147,7 @@ const MISTAKES: Record<string, Record<string, Mistake>> = {
     "a target that is no number": [{ target_tokens: [0, null, 2] }, "target_tokens[1] is null"],
   },
   TARGET_OUT_OF_RANGE: {
-    "above the vocabulary": [{ target_tokens: [0, 1, 4] }, "target_tokens[2] (datum 1, token 0)", "4 is outside", "0 … 3"],
+    "above the vocabulary": [{ target_tokens: [0, 1, 4] }, "target_tokens[2] (datum 1, token 0)", "is 4, outside", "0 … 3"],
     "below 0": [{ target_tokens: Int32Array.of(0, -1, 2) }, "target_tokens[1] (datum 0, token 1)", "-1"],
     "beyond int32": [{ target_tokens: [2 ** 32 + 1, 0, 0] }, "4294967297"],
     "where the weight is 0": [{ target_tokens: [0, -100, 2], weights: [1, 0, 1] }, "-100", "also where the weight is 0"],
