@@ -29,7 +29,7 @@ Napi::Object Device::make(Napi::Env env, std::shared_ptr<Backend> backend) {
 Device::Device(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (!info[0].IsExternal()) throw toError(info.Env(), Fault(Code::usage, "a device is made by openCpu, openEmulated or openCuda"));
   backend_ = std::move(*info[0].As<Napi::External<std::shared_ptr<Backend>>>().Data());
-  belongings_ = std::make_shared<Belongings>(std::make_shared<Worker>(info.Env()));
+  belongings_ = throwing(info.Env(), [&] { return std::make_shared<Belongings>(std::make_shared<Worker>(info.Env())); });
 }
 
 Device::~Device() {

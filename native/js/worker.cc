@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <new>
+#include <string>
+#include <system_error>
 
 #include "core/host.h"
 #include "core/relax.h"
@@ -46,8 +48,14 @@ Worker::Worker(Napi::Env env) : env_(env), outbox_(std::make_shared<Outbox>()) {
     throw Napi::Error::New(env);
   }
   napi_unref_threadsafe_function(env, outbox_->wake);
+  try {
+    thread_ = std::thread([this] { loop(); });
+  } catch (const std::system_error& error) {
+    napi_release_threadsafe_function(outbox_->wake, napi_tsfn_release);
+    throw Fault(Code::deviceFault, std::string("a thread cannot be started (") + error.what() +
+                                       "): the process is at the limit of its threads or its memory (ulimit -u, ulimit -v, or the container's)");
+  }
   napi_add_env_cleanup_hook(env, teardown, this);
-  thread_ = std::thread([this] { loop(); });
 }
 
 Worker::~Worker() {
