@@ -32,11 +32,14 @@ void Task::perform(const std::atomic<bool>& stopping) noexcept {
 }
 
 void Task::settle(Napi::Env env) {
-  if (fault_) {
-    deferred_.Reject(toError(env, *fault_).Value());
-  } else {
-    deferred_.Resolve(result(env));
+  Napi::Value value;
+  try {
+    value = throwing(env, [&] { return fault_ ? throw Fault(*fault_) : result(env); });
+  } catch (const Napi::Error& error) {
+    deferred_.Reject(error.Value());
+    return;
   }
+  deferred_.Resolve(value);
 }
 
 Worker::Worker(Napi::Env env) : env_(env), outbox_(std::make_shared<Outbox>()) {
@@ -171,14 +174,16 @@ void Worker::deliver(napi_env env, napi_value, void* context, void*) {
   if (tasks.empty()) return;
   outbox->pending -= tasks.size();
   if (outbox->pending == 0 && outbox->wake != nullptr) napi_unref_threadsafe_function(env, outbox->wake);
+  // One that cannot be settled does not keep the others from it.
+  Napi::Error last;
   for (auto& task : tasks) {
     try {
       task->settle(env);
     } catch (const Napi::Error& error) {
-      error.ThrowAsJavaScriptException();
-      return;
+      last = error;
     }
   }
+  if (!last.IsEmpty()) last.ThrowAsJavaScriptException();
 }
 
 }  // namespace lossc
