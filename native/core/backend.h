@@ -38,7 +38,8 @@ class Backend {
   /// The last call: every allocation and module is gone.
   virtual void close() {}
 
-  const Description description;
+  /// Settled once the device is made.
+  Description description;
   std::atomic<std::int64_t> launches{0};
   /// Distinct bytes of memory that launches have read and written; only a device that watches its kernels counts them.
   std::atomic<std::int64_t> bytesRead{0};

@@ -12,7 +12,9 @@ constexpr std::int64_t copyGrain = 256 * 1024;
 
 }  // namespace
 
-HostBackend::HostBackend(Description description, int threads) : Backend(std::move(description)), pool_(threads), products_(threads) {}
+HostBackend::HostBackend(Description about, int threads) : Backend(std::move(about)), pool_(threads), products_(pool_.threads()) {
+  description.threads = pool_.threads();
+}
 
 std::shared_ptr<Allocation> HostBackend::allocate(std::size_t bytes) { return HostMemory::make(bytes); }
 

@@ -46,10 +46,25 @@ struct Pool::Job {
 };
 
 Pool::Pool(int threads) {
-  for (int thread = 1; thread < threads; ++thread) helpers_.emplace_back([this, thread] { help(thread); });
+  // Where the system does not start so many, half of what it did: the rest of the process has threads to start too.
+  for (int helpers = threads - 1; !start(helpers);) {
+    helpers = static_cast<int>(helpers_.size()) / 2;
+    stop();
+  }
 }
 
 Pool::~Pool() { stop(); }
+
+bool Pool::start(int helpers) {
+  quitting_ = false;
+  helpers_.reserve(static_cast<std::size_t>(helpers));
+  try {
+    for (int thread = 1; thread <= helpers; ++thread) helpers_.emplace_back([this, thread] { help(thread); });
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
 
 void Pool::stop() {
   {

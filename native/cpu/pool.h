@@ -15,7 +15,7 @@ namespace lossc {
 
 class Pool {
  public:
-  /// The calling thread is one of them: a pool of one starts none.
+  /// The calling thread is one of them: a pool of one starts none. It has fewer where the system starts no more.
   explicit Pool(int threads);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -43,6 +43,8 @@ class Pool {
   struct Job;
 
   void visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context, Wake wake);
+  /// Whether all were started; those that were are there all the same.
+  bool start(int helpers);
   void help(int thread);
 
   std::vector<std::thread> helpers_;

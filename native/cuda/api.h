@@ -28,6 +28,7 @@ enum : Result {
   invalidDevice = 101,
   eccUncorrectable = 214,
   nvlinkUncorrectable = 220,
+  contained = 226,
   notFound = 500,
   illegalAddress = 700,
   launchTimeout = 702,
@@ -39,8 +40,10 @@ enum : Result {
   invalidAddressSpace = 717,
   invalidPc = 718,
   launchFailed = 719,
+  tensorMemoryLeak = 721,
   systemDriverMismatch = 803,
   compatNotSupported = 804,
+  mpsClientTerminated = 810,
   unknownError = 999,
 };
 

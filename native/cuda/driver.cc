@@ -88,7 +88,6 @@ Driver::Driver(const Library& library) {
   bind(primaryCtxReset, "cuDevicePrimaryCtxReset_v2");
   bind(ctxPushCurrent, "cuCtxPushCurrent_v2");
   bind(ctxPopCurrent, "cuCtxPopCurrent_v2");
-  bind(ctxSynchronize, "cuCtxSynchronize");
   bind(streamCreate, "cuStreamCreate");
   bind(streamDestroy, "cuStreamDestroy_v2");
   bind(streamSynchronize, "cuStreamSynchronize");
@@ -144,6 +143,7 @@ bool Driver::sticky(Result result) {
     case deinitialized:
     case eccUncorrectable:
     case nvlinkUncorrectable:
+    case contained:
     case illegalAddress:
     case launchTimeout:
     case contextIsDestroyed:
@@ -154,6 +154,8 @@ bool Driver::sticky(Result result) {
     case invalidAddressSpace:
     case invalidPc:
     case launchFailed:
+    case tensorMemoryLeak:
+    case mpsClientTerminated:
     case unknownError:
       return true;
     default:

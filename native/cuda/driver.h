@@ -42,7 +42,6 @@ class Driver {
   Result (*primaryCtxReset)(DeviceOrdinal device) = nullptr;
   Result (*ctxPushCurrent)(Context context) = nullptr;
   Result (*ctxPopCurrent)(Context* context) = nullptr;
-  Result (*ctxSynchronize)() = nullptr;
   Result (*streamCreate)(Stream* stream, unsigned flags) = nullptr;
   Result (*streamDestroy)(Stream stream) = nullptr;
   Result (*streamSynchronize)(Stream stream) = nullptr;

@@ -48,33 +48,40 @@ std::vector<GpuDescription> listGpus() {
 Gpu::Gpu(int ordinal) : driver(Driver::instance()), description(describe(driver, ordinal)) {
   const auto operation = "opening GPU " + std::to_string(ordinal);
   driver.check(driver.deviceGet(&device_, ordinal), operation);
-  driver.check(driver.primaryCtxRetain(&context_, device_), operation);
-  try {
-    restart(operation);
-    const Current current(driver, context_, operation);
-    driver.check(driver.streamCreate(&stream, streamNonBlocking), operation);
-    const std::lock_guard lock(open().mutex);
-    open().gpus.insert(this);
-  } catch (...) {
-    driver.primaryCtxRelease(device_);
-    throw;
+  auto result = begin();
+  if (Driver::sticky(result)) {
+    startAnew();
+    result = begin();
+    if (Driver::sticky(result))
+      throw Fault(Code::deviceFault, std::string(driver.fault(result, operation).what()) + "; the GPU's context cannot be started anew: restart the process");
   }
+  driver.check(result, operation);
+  const std::lock_guard lock(open().mutex);
+  open().gpus.insert(this);
 }
 
 Gpu::~Gpu() { close(); }
 
-/// A context that an earlier device lost is still there as long as anything holds it. Starts it anew, and tells those who hold it.
-void Gpu::restart(const std::string& operation) {
-  Result state = success;
-  {
-    const Current current(driver, context_, operation);
-    state = driver.ctxSynchronize();
+/// Takes hold of the primary context and makes the stream in it; what fails leaves nothing held. A context that an earlier device lost is still there as long
+/// as anything holds it, and says so to any of these calls: waiting for the GPU to hear of it would take as long as what runs there.
+Result Gpu::begin() {
+  if (const auto result = driver.primaryCtxRetain(&context_, device_); result != success) return result;
+  auto result = driver.ctxPushCurrent(context_);
+  if (result == success) {
+    result = driver.streamCreate(&stream, streamNonBlocking);
+    Context context = nullptr;
+    driver.ctxPopCurrent(&context);
   }
-  if (!Driver::sticky(state)) return;
+  if (result != success) driver.primaryCtxRelease(device_);
+  return result;
+}
+
+/// Tells those who hold the context that it is gone. Whoever retains it next has a new one, and hears then whether the reset was of use.
+void Gpu::startAnew() {
   const std::lock_guard lock(open().mutex);
   for (const auto* other : open().gpus)
     if (other->device_ == device_) other->lose("another device on it failed and it was started anew");
-  driver.check(driver.primaryCtxReset(device_), operation);
+  driver.primaryCtxReset(device_);
 }
 
 void Gpu::lose(const std::string& reason) const {

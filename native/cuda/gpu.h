@@ -43,7 +43,8 @@ class Gpu {
   Graphs graphs{*this};
 
  private:
-  void restart(const std::string& operation);
+  Result begin();
+  void startAnew();
   void lose(const std::string& reason) const;
   bool lost() const;
 

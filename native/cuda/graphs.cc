@@ -50,13 +50,18 @@ std::set<const lossc::Module*> modulesOf(const Graphs::Commands& commands) {
 
 bool Graphs::replay(const Commands& commands, const Submit& submit) {
   const std::lock_guard lock(mutex_);
-  if (off_ || !gpu_.driver.hasGraphs()) return false;
+  if (!gpu_.driver.hasGraphs()) return false;
+  if (pause_ > 0) {
+    --pause_;
+    return false;
+  }
   auto content = contentOf(commands);
   auto known = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.content == content; });
   if (known == entries_.end()) {
     if (!seenBefore(std::hash<std::string>{}(content))) return false;
     auto* exec = record(submit);
     if (exec == nullptr) return false;
+    nextPause_ = firstPause;
     if (entries_.size() == kept) {
       gpu_.driver.graphExecDestroy(entries_.back().exec);
       entries_.pop_back();
@@ -88,23 +93,25 @@ GraphExec Graphs::record(const Submit& submit) {
   bool submitted = true;
   try {
     submit(stream_);
-  } catch (const Fault&) {
+  } catch (...) {
     // What is wrong with the commands will be told when they are submitted one by one. A capture must be ended all the same.
     submitted = false;
   }
   Graph graph = nullptr;
   const auto ended = driver.streamEndCapture(stream_, &graph);
   GraphExec exec = nullptr;
-  const bool made = submitted && !refused(ended, "ending a graph") && !refused(driver.graphInstantiate(&exec, graph, 0), "making a graph");
+  const auto made = submitted && ended == success ? driver.graphInstantiate(&exec, graph, 0) : success;
   if (graph != nullptr) driver.graphDestroy(graph);
-  return made ? exec : nullptr;
+  return !submitted || refused(ended, "ending a graph") || refused(made, "making a graph") ? nullptr : exec;
 }
 
-/// A driver that makes no graph is no reason to fail, unless the context is lost.
+/// A driver that makes no graph is no reason to fail, unless the context is lost. It may be short of memory, so it is asked again later, and ever more seldom.
 bool Graphs::refused(Result result, const char* operation) {
   if (Driver::sticky(result)) gpu_.check(result, operation);
-  if (result != success) off_ = true;
-  return result != success;
+  if (result == success) return false;
+  pause_ = nextPause_;
+  nextPause_ = std::min(2 * nextPause_, longestPause);
+  return true;
 }
 
 void Graphs::forget(const lossc::Module* module) {

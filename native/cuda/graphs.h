@@ -44,6 +44,9 @@ class Graphs {
     GraphExec exec;
   };
 
+  static constexpr int firstPause = 100;
+  static constexpr int longestPause = 1 << 20;
+
   bool seenBefore(std::size_t hash);
   GraphExec record(const Submit& submit);
   bool refused(Result result, const char* operation);
@@ -57,8 +60,9 @@ class Graphs {
   std::deque<std::size_t> seen_;
   /// Kernels are recorded in a stream of their own: in that of the GPU, what other threads submit meanwhile would become a part of the graph.
   Stream stream_ = nullptr;
-  /// The driver could not make a graph; it is not asked again.
-  bool off_ = false;
+  /// Replays that are not tried any more, since the driver could not make a graph; and how many after the next time that it cannot.
+  int pause_ = 0;
+  int nextPause_ = firstPause;
 };
 
 }  // namespace lossc::cuda

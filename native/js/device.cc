@@ -29,7 +29,7 @@ Napi::Object Device::make(Napi::Env env, std::shared_ptr<Backend> backend) {
 Device::Device(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (!info[0].IsExternal()) throw toError(info.Env(), Fault(Code::usage, "a device is made by openCpu, openEmulated or openCuda"));
   backend_ = std::move(*info[0].As<Napi::External<std::shared_ptr<Backend>>>().Data());
-  belongings_ = std::make_shared<Belongings>(std::make_shared<Worker>(info.Env()));
+  belongings_ = throwing(info.Env(), [&] { return std::make_shared<Belongings>(std::make_shared<Worker>(info.Env())); });
 }
 
 Device::~Device() {
@@ -38,7 +38,7 @@ Device::~Device() {
 }
 
 void Device::checkOpen() const {
-  if (!disposal_.IsEmpty()) throw Fault(Code::disposed, "the device has been disposed of");
+  if (belongings_->disposed) throw Fault(Code::disposed, "the device has been disposed of");
 }
 
 Napi::Value Device::kind(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), backend_->description.kind); }
@@ -117,6 +117,7 @@ Napi::Value Device::dispose(const Napi::CallbackInfo& info) {
     for (const auto& [handle, resource] : resources) resource->release();
     const auto promise = belongings_->worker->submit(std::make_unique<CloseTask>(info.This().As<Napi::Object>(), backend_));
     disposal_ = Napi::Persistent(promise);
+    belongings_->disposed = true;
     return promise;
   });
 }

@@ -9,15 +9,19 @@ namespace lossc {
 
 Napi::Error toError(Napi::Env env, const Fault& fault);
 
-/// Runs the body; a Fault that it throws is thrown as a JavaScript error.
+/// Runs the body; a Fault, or whatever else of C++ it throws, is thrown as a JavaScript error: past the boundary it would end the process.
 template <typename Body>
 auto throwing(Napi::Env env, Body&& body) -> decltype(body()) {
   try {
     return body();
   } catch (const Fault& fault) {
     throw toError(env, fault);
+  } catch (const Napi::Error&) {
+    throw;
   } catch (const std::bad_alloc&) {
     throw toError(env, Fault(Code::deviceOutOfMemory, "out of host memory"));
+  } catch (const std::exception& error) {
+    throw toError(env, Fault(Code::deviceFault, error.what()));
   }
 }
 

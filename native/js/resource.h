@@ -23,6 +23,8 @@ struct Belongings {
   explicit Belongings(std::shared_ptr<Worker> worker) : worker(std::move(worker)) {}
 
   const std::shared_ptr<Worker> worker;
+  /// The device has been disposed of: nothing may be added.
+  bool disposed = false;
   /// Handles that have not been released, by the pointer that Node-API keeps for the object: found here, a pointer is of the right kind, of this
   /// device and alive, which is checked faster than any tag of the object.
   std::unordered_map<const void*, Resource*> resources;

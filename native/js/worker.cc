@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <new>
+#include <string>
+#include <system_error>
 
 #include "core/host.h"
 #include "core/relax.h"
@@ -30,11 +32,14 @@ void Task::perform(const std::atomic<bool>& stopping) noexcept {
 }
 
 void Task::settle(Napi::Env env) {
-  if (fault_) {
-    deferred_.Reject(toError(env, *fault_).Value());
-  } else {
-    deferred_.Resolve(result(env));
+  Napi::Value value;
+  try {
+    value = throwing(env, [&] { return fault_ ? throw Fault(*fault_) : result(env); });
+  } catch (const Napi::Error& error) {
+    deferred_.Reject(error.Value());
+    return;
   }
+  deferred_.Resolve(value);
 }
 
 Worker::Worker(Napi::Env env) : env_(env), outbox_(std::make_shared<Outbox>()) {
@@ -46,8 +51,14 @@ Worker::Worker(Napi::Env env) : env_(env), outbox_(std::make_shared<Outbox>()) {
     throw Napi::Error::New(env);
   }
   napi_unref_threadsafe_function(env, outbox_->wake);
+  try {
+    thread_ = std::thread([this] { loop(); });
+  } catch (const std::system_error& error) {
+    napi_release_threadsafe_function(outbox_->wake, napi_tsfn_release);
+    throw Fault(Code::deviceFault, std::string("a thread cannot be started (") + error.what() +
+                                       "): the process is at the limit of its threads or its memory (ulimit -u, ulimit -v, or the container's)");
+  }
   napi_add_env_cleanup_hook(env, teardown, this);
-  thread_ = std::thread([this] { loop(); });
 }
 
 Worker::~Worker() {
@@ -163,14 +174,16 @@ void Worker::deliver(napi_env env, napi_value, void* context, void*) {
   if (tasks.empty()) return;
   outbox->pending -= tasks.size();
   if (outbox->pending == 0 && outbox->wake != nullptr) napi_unref_threadsafe_function(env, outbox->wake);
+  // One that cannot be settled does not keep the others from it.
+  Napi::Error last;
   for (auto& task : tasks) {
     try {
       task->settle(env);
     } catch (const Napi::Error& error) {
-      error.ThrowAsJavaScriptException();
-      return;
+      last = error;
     }
   }
+  if (!last.IsEmpty()) last.ThrowAsJavaScriptException();
 }
 
 }  // namespace lossc

@@ -31,7 +31,7 @@ class Task {
 
  protected:
   virtual void execute(const std::atomic<bool>& stopping) = 0;
-  /// What the promise resolves to.
+  /// What the promise resolves to; it rejects with what this throws.
   virtual Napi::Value result(Napi::Env env) { return env.Undefined(); }
 
  private:

@@ -83,6 +83,9 @@ function architectureOf(name: string): string {
   return name.slice(0, name.lastIndexOf("-"));
 }
 
+/** Those of Jetson boards, whose binaries no other GPU is promised to run. */
+const BOARDS = ["sm_53", "sm_62", "sm_72", "sm_87", "sm_101"];
+
 /**
  * The architecture among `built` whose binaries a GPU of `wanted` runs best: its own, else the newest older one of the same major version. A letter behind
  * the number (`sm_90a`) means that nothing else runs them.
@@ -92,6 +95,7 @@ export function fitting(wanted: string, built: readonly string[]): string | unde
   const [major, minor] = version(wanted) ?? [];
   if (major === undefined || minor === undefined) return undefined;
   const fits = built.flatMap((name) => {
+    if (BOARDS.includes(name)) return [];
     const [otherMajor, otherMinor] = version(name) ?? [];
     return otherMajor === major && otherMinor !== undefined && otherMinor < minor ? [{ name, otherMinor }] : [];
   });

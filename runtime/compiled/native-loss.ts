@@ -9,7 +9,7 @@ import { wrapNative } from "../addon.js";
 import type { CompileOptions, LossResult } from "../devices/device.js";
 import { headStageOf } from "../head/prepare.js";
 import { HEAD } from "../head/stage.js";
-import { targetOutOfRange } from "../inputs/check.js";
+import { checkStill, targetOutOfRange } from "../inputs/check.js";
 import { Lookout } from "../lookout.js";
 import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import type { Arenas } from "./arena.js";
@@ -59,6 +59,8 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const variant = await this.variant(call.compiled, call.shape.vocab, signal);
     const head = await headStageOf(call, variant.plan, this.host.device, this.host.native);
     return this.host.arenas.use(async (arena) => {
+      // From here to the addon, which takes addresses, nothing waits.
+      checkStill(call.inputs, call.gradHead);
       const binding = bind(call, variant, arena, this.host.makeBuffer, head);
       try {
         await this.run(binding.program, signal);

@@ -5,7 +5,7 @@ import type { OwnedBuffer } from "../devices/buffer.js";
 import type { LossResult } from "../devices/device.js";
 import { inMemory, narrowInto, type TypedArray, widen } from "../dtypes.js";
 import { gradientsOf, logitsOf } from "../head/reference.js";
-import { targetOutOfRange } from "../inputs/check.js";
+import { checkStill, targetOutOfRange } from "../inputs/check.js";
 import type { Source } from "../inputs/numbers.js";
 import { evaluateReference } from "../reference.js";
 import { type Call, gradientResult, nonFiniteError } from "./call.js";
@@ -19,6 +19,7 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
   protected async execute(call: Call): Promise<LossResult> {
     const { inputs, shape, config, options, compiled } = call;
     const { head, source } = inputs;
+    checkStill(inputs, call.gradHead);
     const fail = (error: LosscError) => {
       if (options.inPlace) memoryOf(source).fill(0);
       return error;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { KernelText } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { wrapNative } from "../addon.js";
+import { fitting } from "../ahead/shipped.js";
 import { type CacheEntry, cacheKey, type KernelCache } from "../cache.js";
 import type { NativeAddon, NvrtcReport } from "../native.js";
 import { type Probe, probe } from "./probe.js";
@@ -69,31 +70,33 @@ const OLDEST = 12;
 
 const major = (version: string) => Number.parseInt(version, 10);
 
-/** Why NVRTC cannot compile for `architecture`; null where it can. */
-function misfitOfNvrtc(nvrtc: NvrtcReport | undefined, architecture: string): string | null {
-  if (nvrtc === undefined) return "needs the addon";
+/** What NVRTC is to compile for where its binaries are for `wanted`, or why it cannot. */
+function targetOfNvrtc(
+  nvrtc: NvrtcReport | undefined,
+  wanted: string,
+): { readonly target: string } | { readonly misfit: string } {
+  if (nvrtc === undefined) return { misfit: "needs the addon" };
   const { path, version, problem = "libnvrtc is missing", architectures = [] } = nvrtc;
-  if (path === undefined) return problem;
+  if (path === undefined) return { misfit: problem };
   // The letter of `sm_90a` names what the same GPU has besides.
-  return architectures.includes(architecture.replace(/[a-z]$/, ""))
-    ? null
-    : `${path} is NVRTC ${version}, which does not know ${architecture}`;
+  const target = architectures.includes(wanted.replace(/[a-z]$/, "")) ? wanted : fitting(wanted, architectures);
+  return target ? { target } : { misfit: `${path} is NVRTC ${version}, which does not know ${wanted}` };
 }
 
-/** A compiler for `architecture` (`sm_90`): NVRTC where it knows the architecture, else nvcc. `COMPILER_NOT_FOUND` where neither is there and fits. */
+/** A compiler for `architecture` (`sm_90`): NVRTC where it knows the architecture or an older one of its generation, else nvcc. `COMPILER_NOT_FOUND` where neither is there and fits. */
 export async function openCuda(cache: KernelCache, addon: NativeAddon | null, architecture: string): Promise<Toolchain> {
   const libraries = addon?.libraries();
   const nvrtc = libraries?.nvrtc;
-  const misfit = misfitOfNvrtc(nvrtc, architecture);
-  if (addon && nvrtc && misfit === null)
-    return new Nvrtc(cache, architecture, addon, `NVRTC ${nvrtc.version ?? "of unknown version"} (${nvrtc.path})`);
+  const found = targetOfNvrtc(nvrtc, architecture);
+  if (addon && nvrtc && "target" in found)
+    return new Nvrtc(cache, found.target, addon, `NVRTC ${nvrtc.version ?? "of unknown version"} (${nvrtc.path})`);
   const nvcc = await findFittingNvcc(cache, addon);
   if (nvcc.path !== null) return new Nvcc(cache, architecture, nvcc.path);
   const driver = libraries?.cuda.version;
   const most = driver === undefined ? "" : ` and is of CUDA ${major(driver)} at most, or a newer driver`;
   throw new LosscError(
     "COMPILER_NOT_FOUND",
-    `there is no compiler for CUDA (NVRTC: ${misfit}; nvcc: ${nvcc.problem}): ${CUDA_ADVICE}, one that knows ${architecture}${most}.`,
+    `there is no compiler for CUDA (NVRTC: ${"misfit" in found ? found.misfit : "fits"}; nvcc: ${nvcc.problem}): ${CUDA_ADVICE}, one that knows ${architecture}${most}.`,
   );
 }
 

@@ -4,6 +4,7 @@ import { native as fromNative } from "../addon.js";
 import type { Call } from "../compiled/call.js";
 import type { Device } from "../devices/device.js";
 import { convert, makeArray, type TypedArray, widen } from "../dtypes.js";
+import { checkStill } from "../inputs/check.js";
 import type { DeviceSource, Source } from "../inputs/numbers.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
 import { headUnit } from "./kernels.js";
@@ -40,9 +41,15 @@ function memoryOf(source: Source): unknown {
 }
 
 /** The weights as the kernels see them; null where there are none. */
-async function weightsOf({ inputs, compiled: { plan } }: Call, native: NativeDevice): Promise<ArrayLike<number> | null> {
+async function weightsOf(call: Call, native: NativeDevice): Promise<ArrayLike<number> | null> {
+  const {
+    inputs,
+    gradHead,
+    compiled: { plan },
+  } = call;
   const { weights } = inputs.inputs;
   if (!weights) return null;
+  checkStill(inputs, gradHead);
   const dtype = plan.buffers.find(({ role, name }) => role === "input" && name === "weights")?.dtype ?? "f32";
   const given = weights.kind === "device" ? await read(weights, native) : weights.array;
   return widen(convert(given, weights.dtype, dtype), dtype);

@@ -133,17 +133,36 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
     targets,
     inputs: own,
   };
-  for (const [name, source] of [
+  for (const [name, source] of sourcesOf(result)) {
+    if (source?.kind === "device") checkHome(name, source, device);
+  }
+  return result;
+}
+
+/** All that were given, with their names. */
+function sourcesOf({ logits, policyLogprobs, head, targets, inputs }: CheckedInputs): (readonly [string, Source | null])[] {
+  return [
     ["logits", logits],
     ["policy_logprobs", policyLogprobs],
     ["hidden", head?.hidden ?? null],
     ["head", head?.head ?? null],
     ["target_tokens", targets],
-    ...Object.entries(own),
-  ] as const) {
-    if (source?.kind === "device") checkHome(name, source, device);
+    ...Object.entries(inputs),
+  ];
+}
+
+/**
+ * Checks, when a call begins, that arrays are as long as they were when it was made: one whose memory has gone elsewhere since is empty, which kernels would
+ * take for an input that was left out. `INPUT_LENGTH`.
+ */
+export function checkStill(inputs: CheckedInputs, gradHead: Source | null): void {
+  for (const [name, source] of [...sourcesOf(inputs), ["gradHead", gradHead] as const]) {
+    if (source?.kind === "host" && source.array.length !== source.length)
+      throw new LosscError(
+        "INPUT_LENGTH",
+        `${name} had ${source.length} numbers and has ${source.array.length}: its buffer was transferred or resized after the call was made; leave it as it is until the call has settled`,
+      );
   }
-  return result;
 }
 
 function checkNames(loss: LossDefinition, given: LossInputs): void {

@@ -18,6 +18,7 @@ test.each([
   ["sm_80", ["sm_86"], undefined],
   ["sm_100", ["sm_90"], undefined],
   ["sm_121", ["sm_120", "sm_12"], "sm_120"],
+  ["sm_103", ["sm_100", "sm_101"], "sm_100"],
   ["sm_92", ["sm_90a"], undefined],
   ["sm_90a", ["sm_90", "sm_90a"], "sm_90a"],
 ])("a GPU of %s takes, of %j, %s", (wanted, built, chosen) => {

@@ -195,11 +195,12 @@ describe("the end of a device", () => {
     module.dispose();
   });
 
-  test("a module that is still being loaded is let go", async () => {
+  test("a module that is still being loaded is let go, not handed out; whatever else is under way settles", async () => {
     const device = addon.openCpu({ threads: 1 });
-    const loading = device.load(kernels);
-    await device.dispose();
-    (await loading).dispose();
+    const calls = [device.load(kernels), device.run([]), device.load(kernels), device.run([]), device.dispose()];
+    const settled = await Promise.allSettled(calls);
+    const codes = settled.map((it) => (it.status === "rejected" ? it.reason.code : "settled"));
+    expect(codes).toEqual(["DISPOSED", "settled", "DISPOSED", "settled", "settled"]);
   });
 
   const script = (body: string) =>

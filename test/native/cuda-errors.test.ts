@@ -125,6 +125,37 @@ describe("errors", () => {
     expect(machine.take().entries.filter((entry) => entry.call === "staleHandle")).toEqual([]);
   });
 
+  const surfacing = [
+    "cuDevicePrimaryCtxRetain:700",
+    "cuCtxPushCurrent_v2:719",
+    "cuStreamCreate:226",
+    "cuStreamCreate:721",
+    "cuStreamCreate:810",
+  ];
+  test.each(surfacing)("a context whose loss comes out as %s is started anew by opening", async (failing) => {
+    await using neighbour = await open();
+    machine.failWith(`${failing}:1`);
+    await using it = await open();
+    machine.failNoMore();
+    expect(machine.take().entries.map(({ call }) => call)).toContain("cuDevicePrimaryCtxReset_v2");
+    await it.device.run([launch(it.module, "slow", [], { elements: 1, block: 32 })]);
+    await expectCode("DEVICE_FAULT", () => neighbour.device.run([]), /another device on it failed.*open the device again/);
+  });
+
+  test.each(surfacing)("a context that cannot be started anew, %s coming again, wants the process restarted", async (failing) => {
+    machine.failWith(`${failing}:1,${failing}:2`);
+    await expectCode("DEVICE_FAULT", () => addon.openCuda({ ordinal: 0 }), /opening GPU 0 failed: .*restart the process/);
+    machine.failNoMore();
+    machine.take();
+    await addon.openCuda({ ordinal: 0 }).dispose();
+    // Nothing is held by the attempts that failed.
+    expect(machine.take().entries.map(({ call, retained }) => [call, retained])).toEqual([
+      ["cuDevicePrimaryCtxRetain", 1],
+      ["cuStreamSynchronize", undefined],
+      ["contextEnds", undefined],
+    ]);
+  });
+
   test("a kernel that hangs together wrongly is a fault", async () => {
     const it = await open();
     await expectCode(

@@ -197,6 +197,34 @@ describe("failures", () => {
     expect(it.device.launches).toBe(8);
   });
 
+  test("a driver that could make none is asked again after a hundred programs, then after twice as many", async () => {
+    await using it = await open();
+    const replayed = async (programs: number) => {
+      machine.take();
+      for (let i = 0; i < programs; i++) await it.device.run(program(it, 2, new Float32Array(16), new Float32Array(16)));
+      return calls().filter((call) => call === "cuGraphLaunch").length;
+    };
+    machine.failWith("cuStreamBeginCapture_v2:900:1,cuStreamBeginCapture_v2:900:2");
+    // Each time the program has to be seen once before it is recorded.
+    expect(await replayed(2)).toBe(0);
+    expect(await replayed(100 + 2)).toBe(0);
+    machine.failNoMore();
+    expect(await replayed(200 + 1)).toBe(0);
+    expect(await replayed(2)).toBe(2);
+    expect(await result(it, 2)).toEqual(expected(2));
+  });
+
+  test.each(["cuGraphInstantiateWithFlags:719:1", "cuGraphInstantiateWithFlags:2:1"])(
+    "%s leaves no recording behind",
+    async (failing) => {
+      await using it = await open();
+      await result(it, 2);
+      machine.failWith(failing);
+      await result(it, 2).catch(() => {});
+      expect(calls()).toContain("cuGraphDestroy");
+    },
+  );
+
   test("a recording that is not destroyed is no failure of the program", async () => {
     await using it = await open();
     await result(it, 2);

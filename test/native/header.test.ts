@@ -36,6 +36,7 @@ const numbers: Readonly<Record<string, string>> = {
   launchFailed: "CUDA_ERROR_LAUNCH_FAILED",
   systemDriverMismatch: "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
   compatNotSupported: "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE",
+  mpsClientTerminated: "CUDA_ERROR_MPS_CLIENT_TERMINATED",
   unknownError: "CUDA_ERROR_UNKNOWN",
   multiprocessorCount: "CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT",
   computeCapabilityMajor: "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR",
@@ -46,6 +47,12 @@ const numbers: Readonly<Record<string, string>> = {
   blasFloat16: "CUDA_R_16F",
   blasBfloat16: "CUDA_R_16BF",
   captureThreadLocal: "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL",
+};
+
+/** Those that headers of CUDA 12 may not have yet. */
+const newer: typeof numbers = {
+  contained: "CUDA_ERROR_CONTAINED",
+  tensorMemoryLeak: "CUDA_ERROR_TENSOR_MEMORY_LEAK",
 };
 
 /** Members of the Driver class, and the functions that they are bound to. cuda.h maps the plain names to the versions that lossc binds. */
@@ -62,7 +69,6 @@ const functions: Readonly<Record<string, string>> = {
   primaryCtxReset: "cuDevicePrimaryCtxReset",
   ctxPushCurrent: "cuCtxPushCurrent",
   ctxPopCurrent: "cuCtxPopCurrent",
-  ctxSynchronize: "cuCtxSynchronize",
   streamCreate: "cuStreamCreate",
   streamDestroy: "cuStreamDestroy",
   streamSynchronize: "cuStreamSynchronize",
@@ -86,6 +92,11 @@ const functions: Readonly<Record<string, string>> = {
   getErrorName: "cuGetErrorName",
   getErrorString: "cuGetErrorString",
 };
+
+const agreeing = (some: typeof numbers) =>
+  Object.entries(some)
+    .map(([ours, theirs]) => `static_assert(static_cast<int>(lossc::cuda::${ours}) == static_cast<int>(${theirs}), "${ours}");`)
+    .join("\n");
 
 test.skipIf(include === undefined)(
   `the declarations agree with NVIDIA's header${include === undefined ? " (skipped: there is no cuda.h)" : ""}`,
@@ -111,9 +122,10 @@ template <class R, class... A> struct Shape<R(A...)> {
 };
 #define NAME(x) #x
 #define BOUND(x) NAME(x)
-${Object.entries(numbers)
-  .map(([ours, theirs]) => `static_assert(static_cast<int>(lossc::cuda::${ours}) == static_cast<int>(${theirs}), "${ours}");`)
-  .join("\n")}
+${agreeing(numbers)}
+#if CUDA_VERSION >= 13000
+${agreeing(newer)}
+#endif
 static_assert(Shape<int(int, void*)>::Same<int (*)(unsigned, char*)>::value && !Shape<int(int)>::Same<int (*)(long long)>::value);
 ${Object.entries(functions)
   .map(

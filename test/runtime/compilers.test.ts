@@ -201,6 +201,9 @@ describe("the CUDA compiler", () => {
     expect([...(await toolchain.compile(KERNEL)).bytes]).toEqual([1, 2, 3]);
     expect((await toolchain.compile(KERNEL)).built).toBe(false);
     expect(calls).toEqual([[KERNEL.text, ["--gpu-architecture=sm_90", "-std=c++17", "-fmad=false", "-default-device"]]]);
+    // A newer GPU of a generation that it knows runs binaries of the older.
+    await (await open(addon, "sm_89")).compile(KERNEL);
+    expect(calls[1]).toMatchObject([KERNEL.text, { 0: "--gpu-architecture=sm_80" }]);
   });
 
   test("that is NVRTC and fails gives its log and the text", async () => {
@@ -229,7 +232,8 @@ describe("the CUDA compiler", () => {
     withEnvironment({ PATH: path, CUDA_HOME: undefined });
     for (const architecture of ["sm_90", "sm_90a", "sm_80"])
       expect((await open(without(NVRTC), architecture)).description).toContain("NVRTC 12.4");
-    expect((await open(without(NVRTC), "sm_120")).description).toBe(`nvcc (${path}/nvcc)`);
+    for (const architecture of ["sm_120", "sm_89a"])
+      expect((await open(without(NVRTC), architecture)).description).toBe(`nvcc (${path}/nvcc)`);
   });
 
   test("that does not know the GPU is named, with what would", async () => {

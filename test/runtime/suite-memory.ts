@@ -33,6 +33,31 @@ export function memorySuite(open: (options?: DeviceOptions) => Promise<Device>, 
       expect(inputs).toEqual(ppoInputs());
     });
 
+    test("an array that goes elsewhere after the call was made is missed when the call begins", async () => {
+      const compiled = await (await open()).compile(cross_entropy);
+      const given = () => ({
+        ...crossEntropyInputs(),
+        logits: Float32Array.from(LOGITS),
+        target_tokens: Int32Array.from(TARGETS),
+        weights: Float32Array.of(1, 0.5, 2),
+      });
+      const rest = { lengths: LENGTHS, target_tokens: TARGETS };
+      const states = () => ({ hidden: Float32Array.of(1, 2, 3, 4, 5, 6), head: Float32Array.of(1, 2, 3, 4), ...rest });
+      const right = await compiled.forwardBackward(given());
+      const gone = async (name: string, inputs: LossInputs, options: object = {}) => {
+        // The first waits for nothing, the second for the first.
+        const calls = [inputs, inputs].map((it) => compiled.forwardBackward(it, {}, options));
+        const { buffer } = { ...inputs, ...options }[name] as Float32Array<ArrayBuffer>;
+        structuredClone(buffer, { transfer: [buffer] });
+        for (const call of calls)
+          await expectError("INPUT_LENGTH", () => call, name, "was transferred or resized after the call was made");
+      };
+      for (const name of ["logits", "target_tokens", "weights"]) await gone(name, given());
+      for (const name of ["hidden", "head"]) await gone(name, { ...states(), hidden_size: 2, target_tokens: [0, 1, 1] });
+      await gone("weights", { ...states(), weights: Float32Array.of(1, 0, 1), target_tokens: [0, 1, 1] }, { skipMasked: true });
+      expect(await compiled.forwardBackward(given())).toEqual(right);
+    });
+
     test("inPlace over policy_logprobs", async () => {
       const device = await open();
       const compiled = await device.compile(spread);

@@ -67,6 +67,8 @@ using Storage = std::unique_ptr<unsigned char, Release>;
 struct Context {
   int device = 0;
   int retained = 0;
+  /// Whoever retained it must let go: it is no good before it is retained again.
+  bool reset = false;
   Result lost = success;
   std::set<Stream*> streams;
   std::set<Graph*> graphs;

@@ -54,6 +54,7 @@ API Result cuDevicePrimaryCtxRetain(Context** context, int device) {
   auto& slot = contexts[device];
   if (slot == nullptr || slot->retained == 0) slot = std::make_unique<Context>();
   slot->device = device;
+  slot->reset = false;
   ++slot->retained;
   *context = slot.get();
   journal("cuDevicePrimaryCtxRetain", "\"retained\":" + std::to_string(slot->retained));
@@ -78,6 +79,7 @@ API Result cuDevicePrimaryCtxReset_v2(int device) {
   if (context == nullptr) return invalidContext;
   journal("cuDevicePrimaryCtxReset_v2");
   context->lost = success;
+  context->reset = true;
   context->memory.clear();
   context->streams.clear();
   context->graphs.clear();
@@ -88,6 +90,7 @@ API Result cuDevicePrimaryCtxReset_v2(int device) {
 API Result cuCtxPushCurrent_v2(Context* context) {
   INJECT("cuCtxPushCurrent_v2")
   if (!alive(context)) return invalidContext;
+  if (context->reset) return contextIsDestroyed;
   stack.push_back(context);
   return success;
 }
@@ -97,13 +100,5 @@ API Result cuCtxPopCurrent_v2(Context** context) {
   if (stack.empty()) return invalidContext;
   *context = stack.back();
   stack.pop_back();
-  return success;
-}
-
-API Result cuCtxSynchronize() {
-  INJECT("cuCtxSynchronize")
-  CURRENT(context);
-  for (auto* stream : context->streams)
-    if (const auto result = context->flush(stream); result != success) return result;
   return success;
 }

@@ -49,6 +49,7 @@ API Result cuGraphDestroy(Graph* graph) {
   INJECT("cuGraphDestroy")
   CURRENT(context);
   if (context->graphs.erase(graph) == 0) return stale("cuGraphDestroy");
+  journal("cuGraphDestroy");
   delete graph;
   return success;
 }

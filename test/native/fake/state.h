@@ -31,7 +31,7 @@ inline bool alive(const Context* context) {
 
 /// The current context, or why there is none.
 inline Context* current(Result& result) {
-  result = !initialised ? notInitialized : stack.empty() ? invalidContext : !alive(stack.back()) ? contextIsDestroyed : stack.back()->lost;
+  result = !initialised ? notInitialized : stack.empty() ? invalidContext : !alive(stack.back()) || stack.back()->reset ? contextIsDestroyed : stack.back()->lost;
   return result == success ? stack.back() : nullptr;
 }
 
