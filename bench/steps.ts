@@ -1,4 +1,5 @@
 /** The bench's own kernels: the data, made where it is needed, and the yardstick beside the device's own copy. */
+import { TYPES } from "../codegen/dtypes.js";
 import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { Device, DeviceBuffer, LoadedUnit, UnitArgument } from "../runtime/devices/device.js";
@@ -41,8 +42,6 @@ struct K2 {
   struct Args { index n; const ${type}* logits; const int* targets; float* to; index vocab; };
   LOSSC_FN static void element(const Args& a, index t) { store(a.to, t, load(a.logits, t * a.vocab + load(a.targets, t))); }
 };`;
-
-const TYPES = { f32: "float", bf16: "bf16", f16: "f16" } as const satisfies Record<LogitsDtype, string>;
 
 export class BenchSteps {
   private constructor(

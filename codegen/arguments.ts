@@ -1,8 +1,8 @@
 /** The argument struct of a kernel while its body is written: a field is declared when it is first used. */
-import type { BufferDtype, ElementSpace, PlanArgument, PlanBuffer } from "./plan.js";
+import { TYPES } from "./dtypes.js";
+import type { ElementSpace, PlanArgument, PlanBuffer } from "./plan.js";
 import { commentText } from "./text.js";
 
-const TYPES: Record<BufferDtype, string> = { f32: "float", f64: "double", i32: "int", u32: "unsigned", bf16: "bf16", f16: "f16" };
 const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", batch: "batches" };
 
 export class Arguments {

@@ -1,14 +1,13 @@
 /** A plan as the text of its kernels for one target. */
+import { TYPES } from "./dtypes.js";
 import { type RowShape, rowsAtOnce, type Spread, spreadOf } from "./geometry.js";
-import type { KernelText, LogitsDtype, Plan, PlanKernel, Target } from "./plan.js";
+import type { KernelText, Plan, PlanKernel, Target } from "./plan.js";
 import { commentText } from "./text.js";
 import { rowBytesOf } from "./traffic.js";
 import { unitText } from "./unit.js";
 
 export { preludeText } from "./preludes.js";
 export { ENTRIES_MARK, KERNELS_MARK, PRELUDE_MARK, stepUnit } from "./unit.js";
-
-const LOGIT: Record<LogitsDtype, string> = { f32: "float", bf16: "bf16", f16: "f16" };
 
 export interface EmitOptions {
   readonly target: Target;
@@ -31,7 +30,7 @@ export function emitTogether(plans: readonly Plan[], options: EmitOptions): Kern
   return unitText({
     target,
     header: plans.flatMap((plan) => headerOf(plan, target)),
-    logit: LOGIT[plans[0]?.logits ?? "f32"],
+    logit: TYPES[plans[0]?.logits ?? "f32"],
     kernels: plans.flatMap((plan) => plan.kernels.map((kernel) => unitKernel(plan, kernel, options))),
   });
 }

@@ -2,6 +2,7 @@
  * A loss from hidden states: what becomes of its plan where logits are the product of hidden states with a head and are never all in memory. The same
  * kernels run in the same order; chunk by chunk the head makes the rows that they visit, and takes their gradient on to hidden states and head.
  */
+import { isFiner } from "../dsl/spaces.js";
 import type { ElementSpace, Plan, PlanArgument, PlanHead, PlanKernel } from "./plan.js";
 
 export interface HeadPlan {
@@ -17,8 +18,6 @@ export interface HeadPlan {
    */
   readonly coupling: ElementSpace;
 }
-
-const ORDER: readonly ElementSpace[] = ["token", "sequence", "group", "batch"];
 
 /** Cuts a plan from logits where a head has to come in. */
 export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): HeadPlan {
@@ -45,14 +44,14 @@ export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): 
   });
   const spaces = handed.flatMap((id) => {
     const extent = buffers[id]?.extent;
-    return extent && "per" in extent && extent.per !== "row" ? [ORDER.indexOf(extent.per)] : [];
+    return extent && "per" in extent && extent.per !== "row" ? [extent.per] : [];
   });
   return {
     sweeps: plan.sweeps,
     before: kernels.slice(0, begin),
     during,
     after: [...late, ...kernels.slice(end)],
-    coupling: ORDER[Math.max(0, ...spaces)] as ElementSpace,
+    coupling: spaces.reduce<ElementSpace>((most, space) => (isFiner(most, space) ? space : most), "token"),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import type { Space } from "../dsl/spaces.js";
+import { SPACES } from "../dsl/spaces.js";
 import { type LossGraph, neededOf, type Placed } from "./expand.js";
 import type { ElementSpace } from "./plan.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
@@ -108,7 +108,7 @@ export function schedule(graph: LossGraph): Schedule {
   };
 }
 
-const spaceOrder = (space: Space) => ["token", "sequence", "group", "batch"].indexOf(space);
+const spaceOrder = (space: ElementSpace) => SPACES.indexOf(space);
 
 const isKept = (x: Expression) => isCoarseFold(x) || isRowValue(x);
 

@@ -1,7 +1,6 @@
 /** Bytes that kernels move: memory traffic is the cost of a loss. */
-import type { BufferDtype, PlanArgument, PlanBuffer } from "./plan.js";
-
-export const BYTES: Record<BufferDtype, number> = { f32: 4, f64: 8, i32: 4, u32: 4, bf16: 2, f16: 2 };
+import { BYTES } from "./dtypes.js";
+import type { PlanArgument, PlanBuffer } from "./plan.js";
 
 export interface Traffic {
   /** Per vocabulary entry: rows read and written. */

@@ -81,7 +81,6 @@ function launchOf(target: Target, { id, spread, rows }: UnitKernel): Launch {
 /** Hand-written kernels over elements, in the primitives of the preludes; for optimisers and policies. */
 export function stepUnit(options: {
   readonly target: Target;
-  readonly architecture: string;
   readonly comment: string;
   readonly kernels: readonly { readonly id: string; readonly body: string }[];
 }): KernelText {

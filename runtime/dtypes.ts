@@ -1,21 +1,13 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
+import { BYTES } from "../codegen/dtypes.js";
 import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 
 /** An array of a buffer's elements; float16 and bfloat16 are bits in a `Uint16Array`. */
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;
 
-const SIZES = {
-  f32: 4,
-  bf16: 2,
-  f16: 2,
-  f64: 8,
-  i32: 4,
-  u32: 4,
-} as const satisfies Record<BufferDtype, number>;
-
 /** The dtypes that a caller may name. */
-export const BUFFER_DTYPES = Object.keys(SIZES) as readonly BufferDtype[];
+export const BUFFER_DTYPES = Object.keys(BYTES) as readonly BufferDtype[];
 export const FLOAT_DTYPES: readonly BufferDtype[] = ["f32", "bf16", "f16", "f64"];
 
 export function isLogitsDtype(value: unknown): value is LogitsDtype {
@@ -23,11 +15,11 @@ export function isLogitsDtype(value: unknown): value is LogitsDtype {
 }
 
 export function isBufferDtype(value: unknown): value is BufferDtype {
-  return typeof value === "string" && Object.hasOwn(SIZES, value);
+  return typeof value === "string" && Object.hasOwn(BYTES, value);
 }
 
 export function bytesOf(dtype: BufferDtype): number {
-  return SIZES[dtype];
+  return BYTES[dtype];
 }
 
 /** A zeroed array of the dtype's bits: f16 and bf16 lie in a `Uint16Array`. `DEVICE_OUT_OF_MEMORY` where V8 has no memory for it. */

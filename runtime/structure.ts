@@ -1,5 +1,6 @@
 /** How a batch is cut: counts of every space, the index arrays that kernels walk it by, and the extents of a plan's buffers. */
 import { type Between, CHUNK, type ElementSpace, type Extent, type Structure } from "../codegen/plan.js";
+import { isFiner } from "../dsl/spaces.js";
 
 /** The shape of one batch, checked. */
 export interface BatchShape {
@@ -11,8 +12,6 @@ export interface BatchShape {
   readonly vocab: number;
   readonly tokens: number;
 }
-
-const ORDER: readonly ElementSpace[] = ["token", "sequence", "group", "batch"];
 
 /** Elements of a space. */
 export function countOf(shape: BatchShape, space: ElementSpace): number {
@@ -31,7 +30,7 @@ export function countOf(shape: BatchShape, space: ElementSpace): number {
 /** For each segment of `to` its number of elements of `from`. To `batch` there is one segment, the whole. */
 export function segmentLengths(shape: BatchShape, [from, to]: Between): readonly number[] {
   if (from === to) return new Array<number>(countOf(shape, from)).fill(1);
-  if (ORDER.indexOf(from) > ORDER.indexOf(to)) throw new RangeError(`no segments from ${from} to ${to}`);
+  if (isFiner(to, from)) throw new RangeError(`no segments from ${from} to ${to}`);
   if (to === "batch") return [countOf(shape, from)];
   if (from === "token" && to === "sequence") return shape.lengths;
   if (from === "sequence" && to === "group") return shape.groups ?? [];

@@ -30,7 +30,7 @@ function buildTypeScript() {
 }
 
 /** Where losses with native operators lie. */
-const LOSSES = ["losses", "examples", "bench"];
+const LOSSES = ["losses", "bench"];
 
 /** Operators of `*.loss.ts` are rewritten: what tsc, which has checked them, wrote of such a file is replaced. */
 async function buildLosses() {

@@ -1,5 +1,5 @@
 /** Functions of one number. */
-import { add, chain, div, mul, neg, sub, where } from "./arithmetic.js";
+import { add, chain, div, mul, neg, sub } from "./arithmetic.js";
 import { type Builder, defineOp, type OpRow } from "./registry.js";
 
 type Derivative = NonNullable<OpRow["gradient"]>;
@@ -124,6 +124,3 @@ export const stopGradient: Builder<1> = unary(
   null,
   (x) => x,
 );
-
-/** Its operand where the condition holds, else 0. */
-export const masked = (condition: Parameters<Builder<1>>[0], x: Parameters<Builder<1>>[0]) => where(condition, x, 0);

@@ -53,7 +53,7 @@ export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOpt
       }
       // The training client's own kernels: whoever runs a built loss may well train with it.
       const unit = { comment: TRAINING_UNIT, kernels: [...TRAINING_KERNELS] };
-      add("the training client", architecture, stepUnit({ target, architecture, ...unit }));
+      add("the training client", architecture, stepUnit({ target, ...unit }));
     }
   }
   return [...jobs.values()];

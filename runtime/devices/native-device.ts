@@ -82,7 +82,6 @@ export class AddonDevice extends BaseDevice {
     const { comment, kernels } = unit;
     const text = stepUnit({
       target: this.target,
-      architecture: this.architecture,
       comment,
       kernels: [...kernels],
     });

@@ -1,8 +1,7 @@
 /** What a head needs beside matrix products and rows, written once in the prelude's primitives for every target. */
+import { TYPES } from "../../codegen/dtypes.js";
 import { type LogitsDtype, STATUS } from "../../codegen/plan.js";
 import type { UnitSource } from "../devices/device.js";
-
-const TYPES: Readonly<Record<LogitsDtype, string>> = { f32: "float", bf16: "bf16", f16: "f16" };
 
 /** Entry points by what they do. */
 export const HEAD_KERNELS = { checkHidden: "k0", checkHead: "k1", add: "k2", finite: "k3" } as const;

@@ -47,5 +47,5 @@ export function alone(loss: LossDefinition, logits: LogitsDtype, vocab: number, 
 
 /** Steps that are no loss. */
 export function training(): KernelText {
-  return stepUnit({ target: "cuda", architecture: "sm_90", comment: "training", kernels: TRAINING_KERNELS });
+  return stepUnit({ target: "cuda", comment: "training", kernels: TRAINING_KERNELS });
 }

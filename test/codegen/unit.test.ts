@@ -34,7 +34,6 @@ describe("a unit", () => {
       "struct K0 {\n  struct Args { float* x; index n; };\n  LOSSC_FN static void element(const Args& a, index i) { store(a.x, i, 1.0f); }\n};";
     const { text, launches } = stepUnit({
       target: "emulated",
-      architecture: "sm_90",
       comment: "ones */ \\",
       kernels: [{ id: "k0", body }],
     });

@@ -40,7 +40,6 @@ const kernels = await device.load(
   compileKernels(
     stepUnit({
       target: "cpu",
-      architecture: "",
       comment: "Conversions.",
       kernels: [copy(0, "bf16", "float"), copy(1, "f16", "float"), copy(2, "float", "bf16"), copy(3, "float", "f16")],
     }).text,

@@ -60,7 +60,7 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "nvcc", () => 
     async (architecture) => {
       const folder = temporaryFolder();
       const file = join(folder, "training.cu");
-      const { text } = stepUnit({ target: "cuda", architecture, comment: TRAINING_UNIT, kernels: TRAINING_KERNELS });
+      const { text } = stepUnit({ target: "cuda", comment: TRAINING_UNIT, kernels: TRAINING_KERNELS });
       expect(text).not.toContain("#include");
       writeFileSync(file, text);
       const out = join(folder, "training.cubin");
