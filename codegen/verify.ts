@@ -22,19 +22,20 @@ const ROWS: Readonly<Record<string, Space>> = {
   atTarget: "token",
 };
 /** Ops that a pass has removed for good. */
-const GONE: Readonly<Record<string, readonly string[]>> = {
+const GONE = {
   expand: ["reduce"],
   gradient: ["reduce"],
   lower: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "logSoftmax"],
   simplify: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "logSoftmax"],
-};
+} as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /** Checks the graph that the pass left behind, and hands it on. */
 export function verify(graph: LossGraph, pass: keyof typeof GONE): LossGraph {
   const fault = (x: Expression, what: string) =>
     new Error(`lossc is at fault: after ${pass} of "${graph.name}", node ${x.id} (${x.op}, ${x.space}) ${what}`);
+  const gone: readonly string[] = GONE[pass];
   for (const x of topological(rootsOf(graph))) {
-    const problem = GONE[pass]?.includes(x.op) ? "should be gone" : problemOf(x);
+    const problem = gone.includes(x.op) ? "should be gone" : problemOf(x);
     if (problem) throw fault(x, problem);
   }
   for (const x of [...graph.seeds, graph.loss, ...graph.metrics.values()])

@@ -13,6 +13,12 @@ it("passes what the passes leave behind", () => {
 });
 
 const graph = simplified(loss);
+
+it("knows the passes by their names", () => {
+  // @ts-expect-error: there is no such pass.
+  expect(() => verify(graph, "simplfy")).toThrow();
+});
+
 const token = graph.logprobs;
 const scalar = graph.loss;
 const made = (...parts: Parameters<typeof Expression.intern>) => Expression.intern(...parts);
