@@ -16,7 +16,7 @@ export interface HeadPlan {
   /**
    * What a sweep waits for of other tokens: `token` is nothing, `sequence` and `group` close where these lie in one chunk, `batch` only where all tokens do.
    */
-  readonly coupling: ElementSpace;
+  readonly waitsFor: ElementSpace;
 }
 
 /** Cuts a plan from logits where a head has to come in. */
@@ -51,7 +51,7 @@ export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): 
     before: kernels.slice(0, begin),
     during,
     after: [...late, ...kernels.slice(end)],
-    coupling: spaces.reduce<ElementSpace>((most, space) => (isFiner(most, space) ? space : most), "token"),
+    waitsFor: spaces.reduce<ElementSpace>((most, space) => (isFiner(most, space) ? space : most), "token"),
   };
 }
 
@@ -63,7 +63,7 @@ export function productsOf({ sweeps }: HeadPlan, closed: boolean): number {
 /** What of it the plan tells. */
 export function planHeadOf(plan: Parameters<typeof headPlanOf>[0]): PlanHead {
   const head = headPlanOf(plan);
-  return { waitsFor: head.coupling, products: productsOf(head, true), productsCut: productsOf(head, false) };
+  return { waitsFor: head.waitsFor, products: productsOf(head, true), productsCut: productsOf(head, false) };
 }
 
 /** Buffers that a kernel stores to, or such as it only reads. */

@@ -4,7 +4,7 @@ import { nearest } from "../../dsl/nearest.js";
 import { usage } from "./usage.js";
 
 /** What `forwardBackward` takes. It checks lengths, targets and elements itself, before it converts anything. */
-export type Case = Readonly<Record<string, unknown>>;
+export type EvalCase = Readonly<Record<string, unknown>>;
 
 const KEYS = [
   "lengths",
@@ -30,7 +30,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** Reads one case. Its arrays are the ones of the JSON, with the words replaced in place. */
-export function readCase(value: unknown): Case {
+export function readCase(value: unknown): EvalCase {
   if (!isRecord(value))
     throw usage(`a case is an object with lengths, vocab, logits, target_tokens and inputs; this is ${kindOf(value)}`);
   for (const key of Object.keys(value)) {

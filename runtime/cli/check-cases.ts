@@ -3,7 +3,7 @@ import type { LossDefinition } from "../../dsl/define-loss.js";
 import { type Batch, f32, generator, isLogprobs, logprobsOf, type Ranges, randomBatch, shapeOf } from "./check-inputs.js";
 
 /** One batch to check with, and what is special about it. */
-export interface Case {
+export interface CheckCase {
   readonly name: string;
   readonly batch: Batch;
   /** Where a gradient of nothing is left of parts of about this size, what float32 loses of the parts is no mistake. */
@@ -22,11 +22,11 @@ export interface CaseOptions {
 const INFINITE = Number.NEGATIVE_INFINITY;
 
 /** Every case that the loss's inputs allow, the random one first. */
-export function casesOf(loss: LossDefinition, options: CaseOptions): Case[] {
+export function casesOf(loss: LossDefinition, options: CaseOptions): CheckCase[] {
   const { seed, groupSize, ranges } = options;
   const batch = (i: number, lengths?: readonly number[]) =>
     randomBatch(loss, seed + i, shapeOf(groupSize, lengths ?? [3, 4, 2, 1], 7), ranges);
-  const cases: (Case | null)[] = [
+  const cases: (CheckCase | null)[] = [
     { name: "random inputs", batch: randomBatch(loss, seed, shapeOf(groupSize), ranges) },
     atBounds(loss, batch(1), options),
     { name: "zero, fractional and negative weights", batch: weighted(loss, batch(2)) },
@@ -45,7 +45,7 @@ function counted(batch: Batch): Batch {
 }
 
 /** Ratios of 1, and ratios and log ratios as large as each number of the config; and one that is none, for of ratios that are all the same a deviation is nothing but rounding. */
-function atBounds(loss: LossDefinition, given: Batch, { scalars, ranges }: CaseOptions): Case | null {
+function atBounds(loss: LossDefinition, given: Batch, { scalars, ranges }: CaseOptions): CheckCase | null {
   const names = Object.entries(loss.inputs).flatMap(([name, { space }]) => (isLogprobs(name, space, ranges) ? [name] : []));
   if (names.length === 0) return null;
   const batch = counted(given);
@@ -84,7 +84,7 @@ function thinned({ vocab, target_tokens }: Batch, rows: readonly number[], seed:
 }
 
 /** The same for the rows that the caller brings. */
-function teachers(loss: LossDefinition, batch: Batch, seed: number): Case | null {
+function teachers(loss: LossDefinition, batch: Batch, seed: number): CheckCase | null {
   const names = Object.entries(loss.inputs).flatMap(([name, { space }]) => (space === "vocab" ? [name] : []));
   if (names.length === 0) return null;
   const rows = names.map((name) => [name, thinned(batch, batch.inputs[name] as readonly number[], seed + 1)] as const);

@@ -4,14 +4,14 @@ import type { Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter, topological } from "../../dsl/graph.js";
 import { abs, add, and, le, mul, not, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
-import type { Case } from "./check-cases.js";
+import type { CheckCase } from "./check-cases.js";
 import type { Batch } from "./check-inputs.js";
 
 /** How far float32 may have moved a logprob, or one of two numbers that meet. */
 const NEAR = 4e-6;
 
 /** A case with what `reference` makes of it. */
-export interface Expected extends Case {
+export interface Expected extends CheckCase {
   readonly wanted: ReferenceResult;
   /** The gradient, and those just beside the case: at a kink each is as right as the other. */
   readonly gradients: readonly Float64Array[];
@@ -41,7 +41,7 @@ export function referenceInput(
   };
 }
 
-export function expectedOf(graph: LossGraph, given: Case, scalars: Readonly<Record<string, number>>): Expected {
+export function expectedOf(graph: LossGraph, given: CheckCase, scalars: Readonly<Record<string, number>>): Expected {
   const { batch } = given;
   const input = referenceInput(batch, scalars);
   const outputs = new Map(graph.summands.map((summand, i) => [`summand ${i}`, summand]));

@@ -3,7 +3,7 @@ import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { CompiledLoss, ConfigValues, Device, LossInputs } from "../devices/device.js";
 import { openDevice } from "../devices/index.js";
 import { findLoss } from "../modules/find.js";
-import { type Case, isRecord, readCase } from "./case.js";
+import { type EvalCase, isRecord, readCase } from "./case.js";
 import { parseConfig } from "./config.js";
 import { describeFailure } from "./failure.js";
 import { readJson, write, writeJson } from "./stream.js";
@@ -66,7 +66,7 @@ class Evaluator {
     private readonly metrics: readonly string[] | undefined,
   ) {}
 
-  async run(loss: LossDefinition, config: ConfigValues | undefined, values: Case): Promise<object> {
+  async run(loss: LossDefinition, config: ConfigValues | undefined, values: EvalCase): Promise<object> {
     const compiled = this.#compiled.get(loss) ?? this.device.compile(loss);
     this.#compiled.set(loss, compiled);
     const result = await (await compiled).forwardBackward(values as unknown as LossInputs, config, { metrics: this.metrics });

@@ -24,10 +24,10 @@ export interface Chunks {
  * Chunks of at most `most` rows (and of one token at least). Whole sequences or groups are kept together where that is what the loss waits for and the longest
  * of them fits. `rowsBefore[t]` counts the rows of the tokens before t, up to that of all: every token has one, or only some do.
  */
-export function cutChunks(shape: BatchShape, coupling: ElementSpace, most: number, rowsBefore: Int32Array): Chunks {
+export function cutChunks(shape: BatchShape, waitsFor: ElementSpace, most: number, rowsBefore: Int32Array): Chunks {
   const cut = (space: ElementSpace) => pack(shape, space, space === "token" ? tiled(most) : most, rowsBefore);
   const fits = (chunks: readonly Chunk[]) => chunks.every(({ rows }) => rows <= most);
-  for (const space of ["batch", coupling] as const) {
+  for (const space of ["batch", waitsFor] as const) {
     const list = cut(space);
     if (space === "token" || fits(list)) return { list, closed: true };
   }

@@ -89,7 +89,7 @@ export class HeadStage {
     const states = rows.present ? 2 : 1;
     const budget = options.maxBytes ?? Math.max(LEAST_BYTES, (shape.tokens * logits) / SHARE);
     const most = Math.max(1, Math.floor(budget / (logits + states * this.bytes(this.#head.width))));
-    this.chunks = cutChunks(shape, this.plan.coupling, most, rows.before);
+    this.chunks = cutChunks(shape, this.plan.waitsFor, most, rows.before);
     this.most = this.chunks.list.reduce((greatest, { rows }) => Math.max(greatest, rows), 0);
   }
 

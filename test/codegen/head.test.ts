@@ -15,7 +15,7 @@ const BATCH = ["kto", "variance"];
 
 describe.each(Object.entries({ ...builtins, ...coreLosses }))("%s", (name, loss) => {
   const head = headOf(loss);
-  const coupling = SEQUENCE.includes(name)
+  const waitsFor = SEQUENCE.includes(name)
     ? "sequence"
     : GROUP.includes(name)
       ? "group"
@@ -23,13 +23,13 @@ describe.each(Object.entries({ ...builtins, ...coreLosses }))("%s", (name, loss)
         ? "batch"
         : "token";
 
-  it(`waits for its ${coupling}`, () => {
-    expect(head.coupling).toBe(coupling);
+  it(`waits for its ${waitsFor}`, () => {
+    expect(head.waitsFor).toBe(waitsFor);
   });
 
-  it("takes three products where its coupling closes, and one more for every further sweep where it does not", () => {
+  it("takes three products where what it waits for lies in one chunk, and one more for every further sweep where it does not", () => {
     expect(productsOf(head, true)).toBe(3);
-    expect(productsOf(head, false)).toBe(coupling === "token" ? 3 : 4);
+    expect(productsOf(head, false)).toBe(waitsFor === "token" ? 3 : 4);
   });
 
   it("runs every kernel once, sweeps in their order", () => {
@@ -41,7 +41,7 @@ describe.each(Object.entries({ ...builtins, ...coreLosses }))("%s", (name, loss)
   });
 });
 
-test("a metric of the whole batch does not widen the coupling, unless a sweep computes it", () => {
+test("a metric of the whole batch does not widen what it waits for, unless a sweep computes it", () => {
   const loss = defineLoss({
     name: "coupled, with metrics",
     loss: (policy) => ({
@@ -49,8 +49,8 @@ test("a metric of the whole batch does not widen the coupling, unless a sweep co
       metrics: { late: () => mean(policy.logprobs), wide: () => variance(policy.logprobs) },
     }),
   });
-  expect(headOf(loss).coupling).toBe("sequence");
-  expect(headOf(loss, ["late"]).coupling).toBe("sequence");
+  expect(headOf(loss).waitsFor).toBe("sequence");
+  expect(headOf(loss, ["late"]).waitsFor).toBe("sequence");
   // The squares of the distances from the batch's mean ride on the second sweep.
-  expect(headOf(loss, ["wide"]).coupling).toBe("batch");
+  expect(headOf(loss, ["wide"]).waitsFor).toBe("batch");
 });

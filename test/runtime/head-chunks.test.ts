@@ -14,8 +14,8 @@ const shapeOf = (lengths: readonly number[], groups: readonly number[] | null = 
 });
 const everyToken = ({ tokens }: BatchShape) => running(new Array(tokens).fill(1));
 
-const tokensOf = (shape: BatchShape, coupling: ElementSpace, most: number, rows = everyToken(shape)) => {
-  const { list, closed } = cutChunks(shape, coupling, most, rows);
+const tokensOf = (shape: BatchShape, waitsFor: ElementSpace, most: number, rows = everyToken(shape)) => {
+  const { list, closed } = cutChunks(shape, waitsFor, most, rows);
   return { closed, tokens: list.map((chunk) => chunk.range("token")), rows: list.map((chunk) => chunk.rows) };
 };
 
@@ -86,9 +86,9 @@ describe("cutChunks", () => {
         lengths.map((group) => group.length),
       );
       const rows = running(Array.from({ length: shape.tokens }, (_, t) => (seed >> (t % 30)) & 1));
-      for (const coupling of ["token", "sequence", "group", "batch"] as const) {
-        const { list, closed } = cutChunks(shape, coupling, most, rows);
-        const spaces = closed && coupling !== "token" ? (["token", coupling] as const) : (["token"] as const);
+      for (const waitsFor of ["token", "sequence", "group", "batch"] as const) {
+        const { list, closed } = cutChunks(shape, waitsFor, most, rows);
+        const spaces = closed && waitsFor !== "token" ? (["token", waitsFor] as const) : (["token"] as const);
         for (const space of spaces) {
           let next = 0;
           for (const chunk of list) {

@@ -94,8 +94,8 @@ it("cuts a batch into more chunks than a function takes arguments", { timeout: 6
 it("keeps together what fits, though no tile of a matrix product ends there", () => {
   const shape = { lengths: [100, 70], groups: null, tokens: 170, vocab: 1 };
   const rows = running(new Uint8Array(170).fill(1));
-  const { coupling } = headPlanOf(compilePlan({ loss: builtins.gspo as LossDefinition, logits: "f32" }).plan);
-  expect(cutChunks(shape, coupling, 100, rows)).toMatchObject({ closed: true, list: [{ rows: 100 }, { rows: 70 }] });
+  const { waitsFor } = headPlanOf(compilePlan({ loss: builtins.gspo as LossDefinition, logits: "f32" }).plan);
+  expect(cutChunks(shape, waitsFor, 100, rows)).toMatchObject({ closed: true, list: [{ rows: 100 }, { rows: 70 }] });
   expect(cutChunks(shape, "batch", 170, rows)).toMatchObject({ closed: true, list: [{ rows: 170 }] });
   expect(cutChunks(shape, "token", 100, rows).list.map((chunk) => chunk.rows)).toEqual([64, 64, 42]);
 });
