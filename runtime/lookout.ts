@@ -15,12 +15,15 @@ export class Lookout {
   /** Of the last answer. */
   #taken = 0;
 
-  /** With one core the thread that is waited for could not run meanwhile. */
-  constructor(private readonly alone = availableParallelism() === 1) {}
+  /** `alone`: with one core the thread that is waited for could not run meanwhile. `now`: a clock, in milliseconds. */
+  constructor(
+    private readonly alone = availableParallelism() === 1,
+    private readonly now = () => performance.now(),
+  ) {}
 
   /** Settles as the work does. */
   async wait<T>(work: Promise<T>): Promise<T> {
-    const start = performance.now();
+    const start = this.now();
     if (!this.alone && this.#taken < SHORT) {
       this.#until = start + LOOKOUT;
       this.#waiting = true;
@@ -30,11 +33,11 @@ export class Lookout {
       return await work;
     } finally {
       this.#waiting = false;
-      this.#taken = performance.now() - start;
+      this.#taken = this.now() - start;
     }
   }
 
   readonly #look = (): void => {
-    if (this.#waiting && performance.now() < this.#until) setImmediate(this.#look);
+    if (this.#waiting && this.now() < this.#until) setImmediate(this.#look);
   };
 }

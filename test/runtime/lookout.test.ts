@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
 import { Lookout } from "../../runtime/lookout.js";
 
@@ -13,29 +14,37 @@ test("settles as the work does", async () => {
 });
 
 test("keeps the loop awake for short work, and not for what was long the last time", async () => {
-  const lookout = new Lookout(false);
-  await lookout.wait(Promise.resolve());
-  expect(looks).toHaveBeenCalledTimes(1);
-  expect(await lookout.wait(later(20))).toBe("done");
-  looks.mockClear();
-  expect(await lookout.wait(later(20))).toBe("done");
-  expect(looks).not.toHaveBeenCalled();
-  await lookout.wait(Promise.resolve());
-  looks.mockClear();
-  await lookout.wait(Promise.resolve());
-  expect(looks).toHaveBeenCalledTimes(1);
+  let now = 0;
+  const lookout = new Lookout(false, () => now);
+  const work = async (milliseconds: number) => {
+    looks.mockClear();
+    await lookout.wait(
+      Promise.resolve().then(() => {
+        now += milliseconds;
+      }),
+    );
+    return looks.mock.calls.length;
+  };
+  expect(await work(0.25)).toBe(1);
+  expect(await work(0.24)).toBe(0);
+  expect(await work(0.25)).toBe(1);
+  expect(await work(0)).toBe(0);
+  expect(await work(0)).toBe(1);
 });
 
 test("looks out for a moment only, and lets others have their turn", async () => {
-  const lookout = new Lookout(false);
-  let turns = 0;
-  const timer = setInterval(() => turns++, 1);
-  await lookout.wait(later(30));
-  clearInterval(timer);
-  expect(turns).toBeGreaterThan(0);
+  let now = 0;
+  const work = new EventEmitter();
+  const waited = new Lookout(false, () => now).wait(once(work, "done"));
+  await later(1);
+  expect(looks.mock.calls.length).toBeGreaterThan(1);
+  now = 0.1;
+  await later(1);
   looks.mockClear();
   await later(5);
   expect(looks).not.toHaveBeenCalled();
+  work.emit("done");
+  await waited;
 });
 
 test("a process with one core does not look out", async () => {
