@@ -160,7 +160,7 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   }
   const losses = Array.isArray(record.loss) ? (record.loss as unknown[]) : [record.loss];
   const terms = losses.map((loss) => numeric(name, "loss", loss, refuse));
-  const metrics = named(name, "metrics", chosen(definition, record.metrics, wanted, refuse), refuse);
+  const metrics = named(name, "metrics", chosen(definition, record.metrics ?? {}, wanted, refuse), refuse);
   const outputs = named(name, "outputs", record.outputs ?? {}, refuse);
   if (losses.length === 0)
     refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned a list of no losses: return what is to be summed`);
@@ -191,7 +191,7 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
 /** The metrics that are wanted, computed. */
 function chosen(
   definition: LossDefinition,
-  given: unknown = {},
+  given: unknown,
   wanted: readonly string[] | undefined,
   refuse: Refuse,
 ): Record<string, unknown> {
