@@ -76,7 +76,7 @@ LOSSC_FN Packet joined(Doubles lower, Doubles upper) {
 }
 #endif
 
-// A bit per lane.
+// A bit per lane, each of which is 0 or -1.
 LOSSC_FN unsigned bits_of(Mask m) {
 #if defined(LOSSC_AVX512)
   return __builtin_ia32_cmpd512_mask(m, Mask{}, 4, -1);

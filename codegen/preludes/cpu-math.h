@@ -35,11 +35,10 @@ LOSSC_FN Packet exp2_(Packet x) {
     const Packet n = (x + kMagic) - kMagic;
     return scale_(power_(x - n), n);
   }
-  // The whole number stands in the last bits of the sum, and is added to the exponent. What would be no normal number is 0.
-  const Mask nothing = x < -126.0f;
-  x = at_most(at_least(x, -126.0f), 128.0f);
-  const Packet sum = x + kMagic, p = power_(x - (sum - kMagic));
-  return nothing ? Packet{} : (Packet)((Bits)p + ((Bits)sum << 23));
+  // The whole number stands in the last bits of the sum, and is added to the exponent; NaN has other things there. What would be no normal number is 0.
+  const Packet known = at_most(at_least(x, -126.0f), 128.0f), sum = known + kMagic, p = power_(known - (sum - kMagic));
+  const Packet power = (Packet)((Bits)p + ((Bits)sum << 23));
+  return x >= -126.0f ? power : x < -126.0f ? Packet{} : x;
 }
 template <class C, class A, class B> LOSSC_FN Packet plus_product(Packet sum, C holds, A a, B b) {
   return select(holds, fma_(broadcast(a), broadcast(b), sum), sum);

@@ -30,7 +30,7 @@ template <int... I> constexpr Mask counted(Indices<I...>) { return Mask{I...}; }
 template <> LOSSC_FN Packet splat<Packet>(float x) { return x - Packet{}; }
 LOSSC_FN Packet broadcast(float x) { return splat<Packet>(x); }
 LOSSC_FN Packet broadcast(Packet x) { return x; }
-LOSSC_FN Mask broadcast(bool x) { return int(x) - Mask{}; }
+LOSSC_FN Mask broadcast(bool x) { return Mask{} - int(x); }  // a lane that holds is -1, as comparisons give it
 LOSSC_FN Mask broadcast(Mask x) { return x; }
 LOSSC_FN Mask either(Mask a, Mask b) { return a | b; }
 LOSSC_FN Mask either(bool a, Mask b) { return broadcast(a) | b; }

@@ -21,13 +21,16 @@ const unitOf = (name: Name) => ({
   ],
 });
 
+/** NaN as GPUs write it, negative, and with something in its last bits. */
+const NANS = new Float32Array(Uint32Array.of(0x7fffffff, 0xffffffff, 0x7fc00001, 0x7fc00000).buffer);
+
 /** The distance between neighbours at a number of float32. */
 function ulp(x: number): number {
   return 2 ** (Math.max(Math.floor(Math.log2(Math.abs(x))), -126) - 23);
 }
 
 describe.each([HERE, ...OTHERS])("$name", ({ environment }) => {
-  async function apply(name: Name, values: readonly number[]): Promise<Float32Array> {
+  async function apply(name: Name, values: readonly number[] | Float32Array): Promise<Float32Array> {
     withEnvironment(environment);
     await using device = await openDevice("cpu");
     const from = new Float32Array(Math.ceil(values.length / 16) * 16);
@@ -68,6 +71,10 @@ describe.each([HERE, ...OTHERS])("$name", ({ environment }) => {
   test("exp2 is exact at whole numbers and where nothing is left, and keeps NaN", async () => {
     const { NaN: nan, NEGATIVE_INFINITY: none } = Number;
     expect([...(await apply("exp2_", [0, -0, -3, 5, none, nan, -1000, -151]))]).toEqual([1, 1, 0.125, 32, 0, nan, 0, 0]);
+  });
+
+  test("exp and exp2 keep every NaN, whatever its bits", async () => {
+    for (const name of ["exp_", "exp2_"] as const) expect([...(await apply(name, NANS))].every(Number.isNaN), name).toBe(true);
   });
 
   test("exp falls to 0 without a step upwards", async () => {

@@ -7,7 +7,7 @@ import { compilePlan } from "../../codegen/compile.js";
 import { emitText } from "../../codegen/emit.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
-import { agrees, completeBatch } from "../emulated/batch.js";
+import { agrees, completeBatch, expectNear, inputsFor } from "../emulated/batch.js";
 import { clang, OTHERS } from "./processors.js";
 import { openOnly, temporaryFolder, withEnvironment } from "./support.js";
 
@@ -25,6 +25,21 @@ describe.each(OTHERS)("$name", ({ environment }) => {
     const loss = goldenLosses[name] as LossDefinition;
     const device = await openOnly("cpu");
     for (const dtype of dtypes) for (const vocab of VOCABULARIES) await agrees(device, loss, completeBatch(loss, vocab, dtype));
+  });
+});
+
+describe.each(OTHERS)("$name", ({ environment }) => {
+  test("a token of weight 0 has its logprob all the same", async () => {
+    withEnvironment(environment);
+    const loss = goldenLosses.ppo as LossDefinition;
+    const [device, reference] = [await openOnly("cpu"), await openOnly("reference")];
+    for (const vocab of VOCABULARIES) {
+      const given = () => inputsFor(loss, { ...completeBatch(loss, vocab, "f32").inputs(), weights: [0, 1, 0.5, 2, 0, 1] });
+      const [found, wanted] = await Promise.all(
+        [device, reference].map(async (on) => (await on.compile(loss, { dtype: "f32" })).forwardBackward(given())),
+      );
+      expectNear(found?.logprobs as Float32Array, wanted?.logprobs as Float64Array, 0, `V ${vocab}, logprobs`);
+    }
   });
 });
 
