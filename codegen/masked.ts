@@ -7,9 +7,12 @@ const isZero = (x: Expression): boolean => constantValue(x) === 0;
 const comparesWeights = (x: Expression, op: string): boolean =>
   x.op === op && x.operands.includes(weights as Expression) && x.operands.some(isZero);
 
-/** Whether a value is known to be 0, and a condition to fail, at a token of weight 0: so it is with every adjoint of its own. */
-export const vanishes = operandsFirst((x): boolean => {
-  const zero = (i: number) => isZero(x.operands[i] as Expression) || vanishes(x.operands[i] as Expression);
+/**
+ * Whether a value stands for 0, and a condition for one that fails, at a token of weight 0, by its form: so it is with every adjoint of the token's own. What a
+ * factor of 0 stands beside does not matter, NaN neither, for nobody reads it.
+ */
+export const isZeroWhereMasked = operandsFirst((x): boolean => {
+  const zero = (i: number) => isZero(x.operands[i] as Expression) || isZeroWhereMasked(x.operands[i] as Expression);
   switch (x.op) {
     case "input":
       return x === weights;
@@ -31,7 +34,7 @@ export const vanishes = operandsFirst((x): boolean => {
       return zero(0) && zero(1);
     case "where": {
       const condition = x.operands[0] as Expression;
-      if (vanishes(condition)) return zero(2);
+      if (isZeroWhereMasked(condition)) return zero(2);
       return zero(1) && (comparesWeights(condition, "eq") || zero(2));
     }
     case "fold":

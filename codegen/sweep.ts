@@ -5,7 +5,7 @@ import { logits, neg, ONE, weights } from "../dsl/ops/index.js";
 import { Body, type BodyOptions, FOLDS } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { gathered } from "./gathered.js";
-import { vanishes } from "./masked.js";
+import { isZeroWhereMasked } from "./masked.js";
 import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
@@ -140,8 +140,8 @@ export class SweepBody extends Body {
   /** Defines folds by what the lines return, in their order: lines that only a team whose row is read runs. */
   private folded(folds: readonly Expression[], lines: readonly string[]): void {
     const name = this.fresh("f");
-    // A row that is not read has the adjoints of a token of weight 0; its other sums have a logarithm, which makes its logprob 0.
-    const otherwise = folds.map((x) => (x.attribute.kind === "sum" && !vanishes(x) ? "1.0f" : "0.0f")).join(", ");
+    // A row that is not read has the adjoints of a token of weight 0; 1 stands for a sum of exponentials, whose logarithm is then 0.
+    const otherwise = folds.map((x) => (x.attribute.kind === "sum" && !isZeroWhereMasked(x) ? "1.0f" : "0.0f")).join(", ");
     this.lines.push(`    const auto ${name} = when(reads, values(${otherwise}), [&] {`, ...lines, "    });");
     folds.forEach((x, i) => {
       this.define(x, `${name}.v[${i}]`, `${x.attribute.kind as string} over the row`);

@@ -93,11 +93,6 @@ LOSSC_FN unsigned bits_of(Mask m) {
 LOSSC_FN bool any(Mask m) { return bits_of(m) != 0; }
 
 // The first lanes of a packet in memory; zeros are read behind them, and nothing is written there.
-template <class V, class T> LOSSC_FN V first_at(const T* p, index count) {
-  V r{};
-  for (index i = 0; i < count; ++i) r[i] = p[i];
-  return r;
-}
 #ifdef LOSSC_AVX512
 #ifdef __clang__
 typedef short EdgeOfHalves __attribute__((vector_size(32)));
@@ -112,6 +107,11 @@ LOSSC_FN Halves load_first(const unsigned short* p, index count) {
 }
 LOSSC_FN void store_first(Packet x, float* p, index count) { __builtin_ia32_storeups512_mask(p, x, first_of(count)); }
 #else
+template <class V, class T> LOSSC_FN V first_at(const T* p, index count) {
+  V r{};
+  for (index i = 0; i < count; ++i) r[i] = p[i];
+  return r;
+}
 #ifdef LOSSC_AVX2
 LOSSC_FN Packet load_first(const float* p, index count) { return __builtin_ia32_maskloadps256((const Packet*)p, kPlaces < int(count)); }
 LOSSC_FN void store_first(Packet x, float* p, index count) { __builtin_ia32_maskstoreps256((Packet*)p, kPlaces < int(count), x); }

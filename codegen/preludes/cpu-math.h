@@ -8,7 +8,7 @@ LOSSC_FN Packet reduced(Packet x, Packet n) {
   return fma_(x, broadcast(1.92596299e-8f), fma_(x, broadcast(kLog2e), -n));
 #endif
 }
-[[maybe_unused]] constexpr float kMagic = 12582912.0f;  // adding it rounds to a whole number
+constexpr float kMagic = 12582912.0f;  // adding it rounds to a whole number
 
 // 2^f, |f| <= 1/2.
 LOSSC_FN Packet power_(Packet f) {
@@ -34,11 +34,12 @@ LOSSC_FN Packet exp2_(Packet x) {
     x = at_least(x, -200.0f);
     const Packet n = (x + kMagic) - kMagic;
     return scale_(power_(x - n), n);
+  } else {
+    // The whole number stands in the last bits of the sum, and is added to the exponent; NaN has other things there. What would be no normal number is 0.
+    const Packet known = at_most(at_least(x, -126.0f), 128.0f), sum = known + kMagic, p = power_(known - (sum - kMagic));
+    const Packet power = (Packet)((Bits)p + ((Bits)sum << 23));
+    return x >= -126.0f ? power : x < -126.0f ? Packet{} : x;
   }
-  // The whole number stands in the last bits of the sum, and is added to the exponent; NaN has other things there. What would be no normal number is 0.
-  const Packet known = at_most(at_least(x, -126.0f), 128.0f), sum = known + kMagic, p = power_(known - (sum - kMagic));
-  const Packet power = (Packet)((Bits)p + ((Bits)sum << 23));
-  return x >= -126.0f ? power : x < -126.0f ? Packet{} : x;
 }
 template <class C, class A, class B> LOSSC_FN Packet plus_product(Packet sum, C holds, A a, B b) {
   return select(holds, fma_(broadcast(a), broadcast(b), sum), sum);

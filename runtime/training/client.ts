@@ -8,10 +8,9 @@ import { checkOptions, refuseUnknown } from "../compiled/call.js";
 import { planOf } from "../compiled/plans.js";
 import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
 import { checkConfig } from "../inputs/config.js";
-import { checkGroups } from "../inputs/shape.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
-import { checkData, type Datum, type PackedData, packData } from "./data.js";
+import { type Datum, type PackedData, packData } from "./data.js";
 import type { PolicyBatch, PolicyLogits, PolicyOutput, TrainingPolicy } from "./policy.js";
 import { readState, writeState } from "./state-file.js";
 
@@ -159,10 +158,8 @@ export class TrainingClient {
     const { groups: sizes, ...others } = given;
     const { metrics } = checkOptions(others);
     planOf(loss, "f32", checkConfig(loss, config), metrics);
-    checkData(data);
-    const groups = checkGroups(sizes, data.length) ?? undefined;
-    const options = { ...others, ...(metrics && { metrics }), ...(groups && { groups }) };
-    const packed = packData(data, { inputs: loss.inputs, groups, double: this.device.name === "reference" });
+    const packed = packData(data, { inputs: loss.inputs, groups: sizes, double: this.device.name === "reference" });
+    const options = { ...others, ...(metrics && { metrics }) };
     const request = { loss, packed, ...splitConfig(loss, config), options };
     return this.#queue.run(() => this.#run(request, backward), options.signal, loss.name);
   }
@@ -171,7 +168,7 @@ export class TrainingClient {
     const { signal, nonFinite, skipMasked, metrics } = options;
     const { batch, targets, inputs } = packed;
     // Of no data there are no groups, named or not.
-    const groups = options.groups ?? (batch.lengths.length === 0 ? [] : undefined);
+    const groups = packed.groups ?? (batch.lengths.length === 0 ? [] : undefined);
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
     const rows = empty ? NO_LOGITS : rowsOf(await this.#forward(batch, signal, loss.name));

@@ -2,6 +2,7 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration } from "../../dsl/index.js";
+import { checkGroups } from "../inputs/shape.js";
 import type { PolicyBatch } from "./policy.js";
 
 /** Numbers one after the other: a plain array or a typed one. */
@@ -18,6 +19,8 @@ export interface Datum {
 export interface PackedData {
   readonly batch: PolicyBatch;
   readonly targets: Int32Array;
+  /** Sizes of the groups; undefined where none are named. */
+  readonly groups: readonly number[] | undefined;
   /** Inputs of the loss under their names, `weights` too where given. */
   readonly inputs: Readonly<Record<string, Float32Array | Float64Array | number>>;
 }
@@ -32,8 +35,10 @@ export interface PackOptions {
 const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
 
 /** Checks the data against what the loss declares and copies them into packed arrays. Nothing of the caller's is read afterwards. */
-export function packData(data: readonly Datum[], options: PackOptions): PackedData {
+export function packData(data: readonly Datum[], given: PackOptions): PackedData {
   checkData(data);
+  const groups = checkGroups(given.groups, data.length) ?? undefined;
+  const options = { ...given, groups };
   // Every loss has its targets, also one that declares them.
   const { target_tokens: _, ...others } = options.inputs;
   const declared: Record<string, InputDeclaration> = { weights: WEIGHTS, ...others };
@@ -66,6 +71,7 @@ export function packData(data: readonly Datum[], options: PackOptions): PackedDa
       data.map((datum) => datum.lossFnInputs.target_tokens),
       (i) => at(i, "target_tokens"),
     ),
+    groups,
     inputs,
   };
 }

@@ -26,9 +26,7 @@ describe.each(OTHERS)("$name", ({ environment }) => {
     const device = await openOnly("cpu");
     for (const dtype of dtypes) for (const vocab of VOCABULARIES) await agrees(device, loss, completeBatch(loss, vocab, dtype));
   });
-});
 
-describe.each(OTHERS)("$name", ({ environment }) => {
   test("a token of weight 0 has its logprob all the same", async () => {
     withEnvironment(environment);
     const loss = goldenLosses.ppo as LossDefinition;
