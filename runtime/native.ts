@@ -104,8 +104,8 @@ export interface NativeDevice {
   readonly bytesWritten: number;
   /** Zeroed memory, aligned to 256 bytes. `DEVICE_OUT_OF_MEMORY` where there is none. */
   allocate(bytes: number): NativeBuffer;
-  /** Loads a binary: a path for cpu and emulated (a shared object), the bytes of a cubin for cuda. */
-  load(binary: string | Uint8Array): Promise<NativeModule>;
+  /** Loads the bytes of a binary: of a shared object for cpu and emulated, of a cubin for cuda. */
+  load(binary: Uint8Array): Promise<NativeModule>;
   /**
    * Runs the commands in order, off the event loop; programs of one device run in the order of their submission. `abort[0]`, once not 0,
    * stops the program at the next chance and rejects with `ABORTED`. All memory that the program names is kept alive until it settles.

@@ -5,15 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "core/program.h"
 
 namespace lossc {
 
-/// A path, or the bytes themselves.
-using Binary = std::variant<std::string, std::vector<unsigned char>>;
+/// The bytes of a shared object or a cubin.
+using Binary = std::vector<unsigned char>;
 
 struct Description {
   std::string kind;

@@ -19,9 +19,7 @@ HostBackend::HostBackend(Description about, int threads) : Backend(std::move(abo
 std::shared_ptr<Allocation> HostBackend::allocate(std::size_t bytes) { return HostMemory::make(bytes); }
 
 std::shared_ptr<Module> HostBackend::load(const Binary& binary) {
-  const auto* path = std::get_if<std::string>(&binary);
-  if (path == nullptr) throw Fault(Code::usage, "a " + description.kind + " device loads a shared object by its path, not from bytes");
-  return std::make_shared<SharedObject>(*path);
+  return std::make_shared<SharedObject>(binary);
 }
 
 void HostBackend::run(Program& program, const Interrupt& interrupt) {

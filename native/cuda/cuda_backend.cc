@@ -50,10 +50,7 @@ CudaBackend::~CudaBackend() { closeBlas(); }
 std::shared_ptr<Allocation> CudaBackend::allocate(std::size_t bytes) { return GpuMemory::make(gpu_, bytes); }
 
 std::shared_ptr<lossc::Module> CudaBackend::load(const Binary& binary) {
-  const auto* bytes = std::get_if<std::vector<unsigned char>>(&binary);
-  if (bytes == nullptr) throw Fault(Code::usage, "a cuda device loads the bytes of a cubin, not a path");
-  if (bytes->empty()) throw Fault(Code::usage, "the cubin is empty");
-  return std::make_shared<GpuModule>(gpu_, *bytes);
+  return std::make_shared<GpuModule>(gpu_, binary);
 }
 
 void CudaBackend::run(Program& program, const Interrupt& interrupt) {

@@ -79,15 +79,9 @@ Napi::Value Device::allocate(const Napi::CallbackInfo& info) {
 Napi::Value Device::load(const Napi::CallbackInfo& info) {
   return rejecting(info.Env(), [&]() -> Napi::Value {
     checkOpen();
-    Binary binary;
-    if (info[0].IsString()) {
-      binary = info[0].As<Napi::String>().Utf8Value();
-    } else if (isView(info[0])) {
-      const auto bytes = toBytes(info[0], "binary");
-      binary = std::vector<unsigned char>(bytes.data, bytes.data + bytes.size);
-    } else {
-      throw Fault(Code::usage, "binary must be a path or a Uint8Array");
-    }
+    const auto bytes = toBytes(info[0], "binary");
+    if (bytes.size == 0) throw Fault(Code::usage, "the binary is empty");
+    Binary binary(bytes.data, bytes.data + bytes.size);
     return belongings_->worker->submit(std::make_unique<LoadTask>(info.This().As<Napi::Object>(), backend_, belongings_, std::move(binary)));
   });
 }

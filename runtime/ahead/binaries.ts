@@ -7,7 +7,7 @@ import type { KernelText, LogitsDtype } from "../../codegen/plan.js";
 import { stepUnit } from "../../codegen/unit.js";
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import { loadAddon, requireAddon } from "../addon.js";
-import { type CacheEntry, defaultCache, digest } from "../cache.js";
+import { type CacheEntry, defaultCache, entryFile } from "../cache/index.js";
 import { planOf } from "../compiled/plans.js";
 import { openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { checkConfig } from "../inputs/config.js";
@@ -113,21 +113,14 @@ async function writeEntry(folder: string, job: Job, compiled: CacheEntry, versio
   const target = job.text.target as ShippedTarget;
   const { source, binary } = FILES[target];
   const { features, made: _made, ...about } = compiled.about;
-  const entry = {
-    ...about,
-    key: job.key,
-    binary,
-    sha256: digest(compiled.bytes),
-    bytes: compiled.bytes.length,
-    lossc: version,
-    ...(typeof features === "string" && { needs: neededFeatures(features) }),
-  };
+  const needs = typeof features === "string" && { needs: neededFeatures(features) };
+  const entry = entryFile({ key: job.key, binary }, compiled.bytes, { ...about, lossc: version, ...needs });
   const temporary = await mkdtemp(join(folder, "tmp-"));
   try {
     await chmod(temporary, 0o755);
     await writeFile(join(temporary, source), job.text.text);
     await writeFile(join(temporary, binary), compiled.bytes);
-    await writeFile(join(temporary, "entry.json"), `${JSON.stringify(entry, null, 2)}\n`);
+    await writeFile(join(temporary, entry.name), entry.text);
     await rm(join(folder, job.key), { recursive: true, force: true });
     await rename(temporary, join(folder, job.key));
   } finally {

@@ -6,11 +6,11 @@
  * binary is made from but the compiler, which need not exist where the binary is used.
  */
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { KernelText, Target } from "../../codegen/plan.js";
-import { type CacheEntry, type CacheRequest, readEntry } from "../cache.js";
+import { type CacheEntry, type EntryNames, readEntry } from "../cache/index.js";
 
 /** The processor that this process runs on, as keys name it. */
 export const HOST = `${process.platform}-${process.arch}`;
@@ -64,8 +64,13 @@ export function findShipped(text: KernelText, architecture: string, features: ()
       problem = absent(folder, names, target === "cpu" ? HOST : architecture, built);
       continue;
     }
-    const entry = readEntry(folder, request(target, shippedKey(chosen, text.text)), { anyOwner: true });
-    if (!entry) problem = `the entry ${join(folder, shippedKey(chosen, text.text))} is damaged; build it again`;
+    const path = join(folder, shippedKey(chosen, text.text));
+    // They may be somebody else's, as the program itself may be.
+    const entry = readEntry(
+      { path, read: (name) => readFileSync(join(path, name)) },
+      namesOf(target, shippedKey(chosen, text.text)),
+    );
+    if (!entry) problem = `the entry ${path} is damaged; build it again`;
     else {
       const lacking = target === "cpu" ? lacks(entry, features()) : [];
       if (lacking.length === 0) return { entry, problem: null };
@@ -75,8 +80,8 @@ export function findShipped(text: KernelText, architecture: string, features: ()
   return { entry: null, problem };
 }
 
-function request(target: "cuda" | "cpu", key: string): Pick<CacheRequest, "key" | "source" | "binary"> {
-  return { key, source: { file: FILES[target].source, text: "" }, binary: FILES[target].binary };
+function namesOf(target: "cuda" | "cpu", key: string): EntryNames {
+  return { key, source: { file: FILES[target].source }, binary: FILES[target].binary };
 }
 
 function architectureOf(name: string): string {

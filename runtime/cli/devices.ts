@@ -1,7 +1,7 @@
 /** `lossc devices`: every device, what was found of what it needs, and how to mend what was not. */
 import { cpus } from "node:os";
 import { loadAddon } from "../addon.js";
-import { defaultCache } from "../cache.js";
+import { defaultCache, type KernelCache } from "../cache/index.js";
 import { CUDA_ADVICE, CXX_ADVICE, findCxx, findFittingNvcc, openCuda } from "../compilers/index.js";
 import type { CudaDescription, LibraryReport, NativeAddon } from "../native.js";
 import { table, write, writeJson } from "./stream.js";
@@ -53,7 +53,7 @@ export async function findDevices(): Promise<DevicesReport> {
       libraries?.openblas,
       "only needed to train on the CPU (Debian, Ubuntu: `apt-get install libopenblas0-pthread`)",
     ),
-    part("cache folder", await defaultCache().folder(), "", ""),
+    cachePart(defaultCache().describe()),
   ];
   const host = `${cpus()[0]?.model ?? process.arch}, ${cpus().length} threads`;
   const missing = [addon ? "" : "the addon", cxx ? "" : "a C++ compiler"].filter((name) => name !== "").join(" and ");
@@ -102,6 +102,11 @@ function part(name: string, path: string | null, problem: string, advice: string
   return path === null
     ? { part: name, found: false, description: problem, advice }
     : { part: name, found: true, description: path };
+}
+
+function cachePart(found: ReturnType<KernelCache["describe"]>): PartRow {
+  const advice = "kernels are compiled anew in every process: set LOSSC_CACHE_DIR to a folder of yours";
+  return "path" in found ? part("cache folder", found.path, "", "") : part("cache folder", null, found.problem, advice);
 }
 
 function library(name: string, report: LibraryReport | undefined, advice: string): PartRow {

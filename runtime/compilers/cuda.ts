@@ -5,11 +5,11 @@ import type { KernelText } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { wrapNative } from "../addon.js";
 import { fitting } from "../ahead/shipped.js";
-import { type CacheEntry, cacheKey, type KernelCache } from "../cache.js";
+import { type CacheEntry, cacheKey, type KernelCache } from "../cache/index.js";
 import type { NativeAddon, NvrtcReport } from "../native.js";
 import { type Probe, probe } from "./probe.js";
 import { findProgram, runProgram } from "./process.js";
-import { firstErrors, type Toolchain } from "./toolchain.js";
+import { firstErrors, runCompiler, type Toolchain } from "./toolchain.js";
 
 /** Contraction is off in every compiler: a fused multiply-add is written where it is meant. Division, roots and subnormals stay exact. */
 const FLAGS = ["-std=c++17", "-fmad=false"] as const;
@@ -190,17 +190,7 @@ class Nvcc extends CudaToolchain {
   }
 
   protected async build(folder: string, _text: string, signal: AbortSignal): Promise<void> {
-    const env = { ...process.env, TMPDIR: folder, LC_ALL: "C" };
-    const args = [...this.flags(), "-o", join(folder, "kernel.cubin"), join(folder, "kernel.cu")];
-    const { status, output } = await runProgram(this.program, args, {
-      cwd: folder,
-      env,
-      signal,
-    });
-    if (status !== 0) {
-      const how = status === null ? "was killed" : `ended with status ${status}`;
-      throw new LosscError("COMPILE_FAILED", `nvcc ${how}: ${firstErrors(output)}.`, { log: output });
-    }
+    await runCompiler(this.program, [...this.flags(), "-o", "kernel.cubin", "kernel.cu"], folder, signal);
   }
 }
 

@@ -1,11 +1,10 @@
 /** The machine's C++ compiler: text for `cpu` and `emulated` becomes a shared object. */
-import { basename, join } from "node:path";
 import type { KernelText } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
-import { type CacheEntry, cacheKey, type KernelCache } from "../cache.js";
+import { type CacheEntry, cacheKey, type KernelCache } from "../cache/index.js";
 import { type Probe, probe } from "./probe.js";
 import { findProgram, runProgram } from "./process.js";
-import { firstErrors, type Toolchain } from "./toolchain.js";
+import { runCompiler, type Toolchain } from "./toolchain.js";
 
 /** Names that are tried after `$CXX`. */
 const NAMES = ["c++", "g++", "clang++"] as const;
@@ -88,18 +87,7 @@ class CxxToolchain implements Toolchain {
   }
 
   private async build(folder: string, flags: readonly string[], signal: AbortSignal): Promise<void> {
-    const source = join(folder, "kernel.cpp");
-    // The compiler's own temporary files go where the sweep of the cache finds them.
-    const env = { ...process.env, TMPDIR: folder, LC_ALL: "C" };
-    const { status, output } = await runProgram(this.program, [...flags, "-o", join(folder, "kernel.so"), source], {
-      cwd: folder,
-      env,
-      signal,
-    });
-    if (status !== 0) {
-      const how = status === null ? "was killed" : `ended with status ${status}`;
-      throw new LosscError("COMPILE_FAILED", `${basename(this.program)} ${how}: ${firstErrors(output)}.`, { log: output });
-    }
+    await runCompiler(this.program, [...flags, "-o", "kernel.so", "kernel.cpp"], folder, signal);
   }
 }
 

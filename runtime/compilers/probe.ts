@@ -2,11 +2,8 @@
  * What a compiler says of itself, asked once per compiler and machine: the answer is kept in the cache folder under the compiler's path, time
  * and size, so that a process that finds all its kernels in the cache starts no compiler at all.
  */
-import { randomUUID } from "node:crypto";
 import { realpathSync, statSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { cacheKey, type KernelCache } from "../cache.js";
+import { cacheKey, type KernelCache } from "../cache/index.js";
 
 export interface Probe {
   /** The whole of what the compiler prints for `--version`. */
@@ -33,23 +30,14 @@ export async function probe(cache: KernelCache, program: string, salt: string, a
 }
 
 async function load(cache: KernelCache, key: string, program: string, ask: () => Promise<Probe>): Promise<Probe> {
-  const folder = join(await cache.folder(), "compilers");
-  const file = join(folder, `${key}.json`);
   try {
-    const kept = JSON.parse(await readFile(file, "utf8")) as Probe;
+    const kept = JSON.parse(cache.recall(key) ?? "null") as Probe;
     if (typeof kept.version === "string" && Array.isArray(kept.native) && kept.native.every((flag) => typeof flag === "string"))
       return kept;
   } catch {
     // Not asked yet, or damaged: ask.
   }
   const answer = await ask();
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const temporary = join(folder, `tmp-${randomUUID()}`);
-    await writeFile(temporary, JSON.stringify({ program, ...answer }));
-    await rename(temporary, file);
-  } catch {
-    // Asking again next time is no harm.
-  }
+  cache.remember(key, JSON.stringify({ program, ...answer }));
   return answer;
 }

@@ -6,7 +6,7 @@ import type { LossDefinition } from "../../dsl/index.js";
 import { Shared } from "../abort.js";
 import { native as fromNative, requireAddon, wrapNative } from "../addon.js";
 import { findShipped } from "../ahead/shipped.js";
-import type { CacheEntry } from "../cache.js";
+import type { CacheEntry } from "../cache/index.js";
 import { Arenas } from "../compiled/arena.js";
 import { NativeCompiledLoss } from "../compiled/native-loss.js";
 import type { Toolchain } from "../compilers/index.js";
@@ -137,8 +137,8 @@ export class AddonDevice extends BaseDevice {
     }
   }
 
-  private loadBinary({ bytes, path }: CacheEntry): Promise<NativeModule> {
-    return fromNative(() => this.native.load(this.target === "cuda" ? bytes : path));
+  private loadBinary({ bytes }: CacheEntry): Promise<NativeModule> {
+    return fromNative(() => this.native.load(bytes));
   }
 }
 

@@ -3,7 +3,7 @@ import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 import { loadAddon, requireAddon, wrapNative } from "../addon.js";
 import { shipsFor } from "../ahead/shipped.js";
-import { defaultCache } from "../cache.js";
+import { defaultCache } from "../cache/index.js";
 import { refuseUnknown } from "../compiled/call.js";
 import { CXX_ADVICE, findCxx, openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { describe } from "../inputs/numbers.js";

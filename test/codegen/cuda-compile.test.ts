@@ -7,7 +7,7 @@ import { KERNELS_MARK } from "../../codegen/emit.js";
 import type { KernelText } from "../../codegen/plan.js";
 import { jsd } from "../../losses/index.js";
 import { requireAddon } from "../../runtime/addon.js";
-import { KernelCache } from "../../runtime/cache.js";
+import { KernelCache } from "../../runtime/cache/index.js";
 import { findNvcc, openCuda } from "../../runtime/compilers/index.js";
 import type { NativeAddon } from "../../runtime/native.js";
 import { ARCHITECTURES, alone, catalogue, core, DTYPES, training, VOCABS } from "./cuda-units.js";

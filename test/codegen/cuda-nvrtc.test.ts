@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { KernelText } from "../../codegen/plan.js";
 import { forward_kl } from "../../losses/index.js";
 import { loadAddon } from "../../runtime/addon.js";
-import { KernelCache } from "../../runtime/cache.js";
+import { KernelCache } from "../../runtime/cache/index.js";
 import { openCuda } from "../../runtime/compilers/index.js";
 import type { NativeAddon } from "../../runtime/native.js";
 import { temporaryFolder } from "../runtime/support.js";

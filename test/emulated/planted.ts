@@ -1,7 +1,7 @@
 /** Emulated devices whose kernels are not quite the ones that were written: mistakes planted in the text on its way to the compiler. */
 import { expect, onTestFinished } from "vitest";
 import { requireAddon } from "../../runtime/addon.js";
-import { defaultCache } from "../../runtime/cache.js";
+import { defaultCache } from "../../runtime/cache/index.js";
 import { openCxx, type Toolchain } from "../../runtime/compilers/index.js";
 import type { Device } from "../../runtime/devices/device.js";
 import { AddonDevice } from "../../runtime/devices/native-device.js";

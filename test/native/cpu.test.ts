@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, test } from "vitest";
-import type { NativeDevice } from "../../runtime/native.js";
-import { addon, addonPath, compileKernels, expectCode, launch } from "./support.js";
+import type { NativeDevice, NativeModule } from "../../runtime/native.js";
+import { addon, addonPath, compileKernels, compileShared, expectCode, launch, scratchFile } from "./support.js";
 
 const kernels = compileKernels(`
 #include <atomic>
@@ -114,6 +115,67 @@ describe.each([
   });
 });
 
+describe("loading", () => {
+  const device = addon.openCpu({ threads: 1 });
+  afterAll(() => device.dispose());
+  const setting = (value: number) =>
+    compileKernels(`extern "C" void set(const void* p, long long, long long) { **static_cast<int* const*>(p) = ${value}; }`);
+
+  test("two modules with a kernel of one name each keep their own", async () => {
+    const run = async (module: NativeModule) => {
+      const to = new Int32Array(1);
+      await device.run([launch(module, "set", [{ pointer: to }], { elements: 1 })]);
+      return to[0];
+    };
+    const [one, two] = [await device.load(setting(1)), await device.load(setting(2))];
+    expect([await run(one), await run(two), await run(one)]).toEqual([1, 2, 1]);
+    one.dispose();
+    const three = await device.load(setting(3));
+    expect([await run(two), await run(three)]).toEqual([2, 3]);
+  });
+
+  // As under a seccomp filter, or an older kernel.
+  const noMemoryFiles = compileShared(`
+#define _GNU_SOURCE 1
+#include <cerrno>
+#include <cstdarg>
+#include <dlfcn.h>
+#include <sys/syscall.h>
+extern "C" long syscall(long number, ...) {
+  if (number == SYS_memfd_create) { errno = EPERM; return -1; }
+  va_list list;
+  va_start(list, number);
+  long a[6];
+  for (long& each : a) each = va_arg(list, long);
+  va_end(list);
+  using Call = long (*)(long, ...);
+  static const auto real = reinterpret_cast<Call>(dlsym(RTLD_NEXT, "syscall"));
+  return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}`);
+  test("goes by a file of $TMPDIR where the system makes none in memory, and leaves none behind", () => {
+    const folder = scratchFile("temporary");
+    mkdirSync(folder);
+    const script = `const device = require(${JSON.stringify(addonPath)}).openCpu({ threads: 1 });
+      (async () => {
+        const during = [];
+        for (const bytes of process.argv.slice(1)) during.push(await device.load(Buffer.from(bytes, "base64")));
+        const files = () => require("fs").readdirSync(process.env.TMPDIR).length;
+        const loaded = files();
+        for (const module of during) module.dispose();
+        await device.dispose();
+        console.log(loaded, files());
+      })().catch((error) => console.log(error.code, error.message));`;
+    const load = (TMPDIR: string) => {
+      const binaries = [1, 2].map((value) => Buffer.from(setting(value)).toString("base64"));
+      const preload = [process.env.LD_PRELOAD, noMemoryFiles].filter(Boolean).join(":");
+      const env = { ...process.env, TMPDIR, LD_PRELOAD: preload };
+      return spawnSync(process.execPath, ["-e", script, ...binaries], { env, encoding: "utf8" }).stdout.trim();
+    };
+    expect(load(folder)).toBe("0 0");
+    expect(load("/nowhere")).toMatch(/^DEVICE_FAULT cannot load the kernels: .*\/nowhere.*\$TMPDIR/);
+  });
+});
+
 describe("mistakes", () => {
   const device = addon.openCpu({ threads: 2 });
   afterAll(() => device.dispose());
@@ -125,10 +187,13 @@ describe("mistakes", () => {
   });
 
   test("in loading", async () => {
-    await expectCode("DEVICE_FAULT", () => device.load("/no/such/file.so"), /no\/such\/file/);
-    await expectCode("DEVICE_FAULT", () => device.load(import.meta.filename), /cannot load/);
-    await expectCode("USAGE", () => device.load(new Uint8Array(8)), /path/);
-    await expectCode("USAGE", () => device.load(3 as unknown as string));
+    await expectCode(
+      "DEVICE_FAULT",
+      () => device.load(new Uint8Array(8)),
+      /cannot load the kernels: .*(file too short|invalid ELF header)/,
+    );
+    await expectCode("USAGE", () => device.load(new Uint8Array(0)), /empty/);
+    for (const odd of [3, "/a/path.so", undefined]) await expectCode("USAGE", () => device.load(odd as unknown as Uint8Array));
   });
 
   test("in launching", async () => {
@@ -204,7 +269,7 @@ describe("the end of a device", () => {
   });
 
   const script = (body: string) =>
-    `const addon = require(${JSON.stringify(addonPath)}); const kernels = ${JSON.stringify(kernels)}; ${body}`;
+    `const addon = require(${JSON.stringify(addonPath)}); const kernels = Buffer.from("${Buffer.from(kernels).toString("base64")}", "base64"); ${body}`;
   const slow = `const module = await device.load(kernels);
     const args = new ArrayBuffer(8), count = new Int32Array(1);
     const program = [{ kind: "launch", module, kernel: "slow", elements: 20000, block: 1, perBlock: 1, cluster: 1, shared: 0, arguments: args, pointers: [[0, count, 0]] }];`;

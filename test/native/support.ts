@@ -1,6 +1,6 @@
 /** What the tests of the addon share: the addon itself, kernels compiled on the spot, programs in few words. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,8 +21,13 @@ export function scratchFile(name: string): string {
 
 let made = 0;
 
-/** A shared object of kernels; gives its path. */
-export function compileKernels(source: string, standard = "c++17"): string {
+/** The bytes of a shared object of kernels. */
+export function compileKernels(source: string, standard = "c++17"): Uint8Array {
+  return readFileSync(compileShared(source, standard));
+}
+
+/** A shared object; gives its path. */
+export function compileShared(source: string, standard = "c++17"): string {
   const stem = scratchFile(`kernels${made++}`);
   writeFileSync(`${stem}.cc`, source);
   const flags = [`-std=${standard}`, "-O2", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-psabi"];

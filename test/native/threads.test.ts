@@ -1,10 +1,10 @@
 /** What is left where the system starts no more threads. */
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { addonPath, compileKernels } from "./support.js";
+import { addonPath, compileShared } from "./support.js";
 
 /** Stands before libc's own: no more than $LOSSC_TEST_THREADS threads, where that is set, run at a time. */
-const shim = compileKernels(`
+const shim = compileShared(`
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>

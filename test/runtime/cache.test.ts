@@ -1,35 +1,25 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { LosscError } from "../../dsl/errors.js";
-import { type CacheRequest, cacheKey, cacheRoot, KernelCache } from "../../runtime/cache.js";
+import { type CacheRequest, cacheKey, cacheRoot, KernelCache } from "../../runtime/cache/index.js";
+import { kernels, leftovers, names, request, text } from "./cache-support.js";
 import { expectError, temporaryFolder, withEnvironment } from "./support.js";
-
-/** A request that "compiles" by copying; `builds` counts how often. */
-function request(key: string, text = "source"): CacheRequest & { builds: number } {
-  const made = {
-    key,
-    source: { file: "kernel.txt", text },
-    binary: "kernel.bin",
-    about: { compiler: "copy" },
-    builds: 0,
-    async build(folder: string) {
-      made.builds++;
-      await sleep(20);
-      await writeFile(join(folder, "kernel.bin"), `binary of ${readFileSync(join(folder, "kernel.txt"), "utf8")}`);
-    },
-  };
-  return made;
-}
-
-const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
-
-/** Names in the cache folder that are neither entries nor what belongs there. */
-const leftovers = (root: string) => readdirSync(root).filter((name) => name.startsWith("tmp-"));
 
 describe("where it is", () => {
   test("$LOSSC_CACHE_DIR, else $XDG_CACHE_HOME/lossc, else ~/.cache/lossc", () => {
@@ -41,14 +31,17 @@ describe("where it is", () => {
     expect(cacheRoot()).toBe("/home/somebody/.cache/lossc");
     delete process.env.XDG_CACHE_HOME;
     expect(cacheRoot()).toBe("/home/somebody/.cache/lossc");
+    process.env.HOME = "";
+    expect(cacheRoot()).toBe(join(userInfo().homedir, ".cache", "lossc"));
   });
 
   test("nobody else may look into it", async () => {
     const root = join(temporaryFolder(), "deep", "cache");
     const entry = await new KernelCache(root).get(request("k"));
-    expect(statSync(root).mode & 0o777).toBe(0o700);
-    expect(statSync(join(root, "k")).mode & 0o777).toBe(0o700);
-    expect(entry.path).toBe(join(root, "k", "kernel.bin"));
+    const mode = (...path: string[]) => statSync(join(root, ...path)).mode & 0o777;
+    expect([mode(), mode("lossc-kernels"), mode("lossc-kernels", "k")]).toEqual([0o700, 0o700, 0o700]);
+    for (const name of ["entry.json", "kernel.bin", "kernel.txt"]) expect(mode("lossc-kernels", "k", name)).toBe(0o600);
+    expect(entry.path).toBe(join(kernels(root), "k", "kernel.bin"));
   });
 
   test("a folder that cannot be written is replaced by a temporary one", async () => {
@@ -58,7 +51,8 @@ describe("where it is", () => {
     const entry = await cache.get(request("k"));
     expect(text(entry.bytes)).toBe("binary of source");
     expect(entry.path.startsWith(file)).toBe(false);
-    rmSync(await cache.folder(), { recursive: true });
+    expect((await cache.get(request("k"))).built).toBe(false);
+    expect(cache.describe()).toMatchObject({ problem: expect.stringContaining(file) });
   });
 });
 
@@ -71,7 +65,10 @@ describe("entries", () => {
     expect([first.built, second.built, wanted.builds]).toEqual([true, false, 1]);
     expect(text(second.bytes)).toBe("binary of int x;");
     expect(readFileSync(second.source, "utf8")).toBe("int x;");
-    expect(JSON.parse(readFileSync(join(root, "k", "entry.json"), "utf8"))).toMatchObject({ key: "k", compiler: "copy" });
+    expect(JSON.parse(readFileSync(join(kernels(root), "k", "entry.json"), "utf8"))).toMatchObject({
+      key: "k",
+      compiler: "copy",
+    });
     expect(leftovers(root)).toEqual([]);
   });
 
@@ -89,7 +86,7 @@ describe("entries", () => {
     const entries = await Promise.all([1, 2, 3, 4].map(() => new KernelCache(root).get(wanted)));
     expect(wanted.builds).toBe(4);
     for (const entry of entries) expect(text(entry.bytes)).toBe("binary of source");
-    expect(readdirSync(root)).toEqual(["k"]);
+    expect(names(root)).toEqual(["k"]);
   });
 
   const damages: Record<string, (folder: string) => void> = {
@@ -111,11 +108,19 @@ describe("entries", () => {
     const root = temporaryFolder();
     const wanted = request("k");
     await new KernelCache(root).get(wanted);
-    damage(join(root, "k"));
+    damage(join(kernels(root), "k"));
     const mended = await new KernelCache(root).get(wanted);
     expect([mended.built, text(mended.bytes), wanted.builds]).toEqual([true, "binary of source", 2]);
     expect((await new KernelCache(root).get(wanted)).built).toBe(false);
-    expect(readdirSync(root)).toEqual(["k"]);
+    expect(names(root)).toEqual(["k"]);
+  });
+
+  test("that were copied to the place of another are not taken for it", async () => {
+    const root = temporaryFolder();
+    await new KernelCache(root).get(request("k", "of k"));
+    cpSync(join(kernels(root), "k"), join(kernels(root), "other"), { recursive: true });
+    const other = await new KernelCache(root).get(request("other", "of other"));
+    expect([other.built, text(other.bytes)]).toEqual([true, "binary of of other"]);
   });
 
   test("that do not load can be taken away", async () => {
@@ -180,21 +185,53 @@ describe("failures", () => {
   });
 });
 
-test("what killed processes left is swept away when it is old, and not before", async () => {
-  const root = temporaryFolder();
-  const hours = (count: number) => (Date.now() - count * 3_600_000) / 1000;
-  for (const [name, age] of [
-    ["tmp-old", 2],
-    ["tmp-young", 0.5],
-    ["failed-old", 200],
-    ["failed-young", 20],
-  ] as const) {
-    mkdirSync(join(root, name));
-    writeFileSync(join(root, name, "kernel.txt"), "half");
-    utimesSync(join(root, name), hours(age), hours(age));
+describe("the sweep", () => {
+  /** Makes a folder that was last changed so many hours ago. */
+  function makeOld(path: string, age: number, files: readonly string[]): void {
+    mkdirSync(path, { recursive: true });
+    for (const file of files) writeFileSync(join(path, file), "text");
+    const then = Date.now() / 1000 - age * 3600;
+    utimesSync(path, then, then);
   }
-  await new KernelCache(root).get(request("k"));
-  expect(readdirSync(root).sort()).toEqual(["failed-young", "k", "tmp-young"]);
+
+  test("removes what killed processes left when it is old, and not before", async () => {
+    const root = temporaryFolder();
+    await new KernelCache(root).get(request("k"));
+    for (const [name, age] of [
+      ["building-old", 2],
+      ["building-young", 0.5],
+      ["failed-old", 200],
+      ["failed-young", 20],
+    ] as const)
+      makeOld(join(kernels(root), name), age, [".lossc", "kernel.txt"]);
+    await new KernelCache(root).get(request("l"));
+    expect(names(root)).toEqual(["building-young", "failed-young", "k", "l"]);
+  });
+
+  test("leaves whatever lossc did not make, in the user's folder and in its own", async () => {
+    const root = temporaryFolder();
+    for (const name of ["tmp-work", "failed-exam", "building-site"]) makeOld(join(root, name), 1000, ["thesis.tex"]);
+    await new KernelCache(root).get(request("k"));
+    for (const name of ["tmp-work", "failed-exam", "building-site"]) makeOld(join(kernels(root), name), 1000, ["thesis.tex"]);
+    writeFileSync(join(kernels(root), "building-plan"), "a file");
+    utimesSync(join(kernels(root), "building-plan"), 0, 0);
+    symlinkSync(root, join(kernels(root), "failed-link"));
+    await new KernelCache(root).get(request("l"));
+    expect(readdirSync(root).sort()).toEqual(["building-site", "failed-exam", "lossc-kernels", "tmp-work"]);
+    expect(names(root)).toEqual(["building-plan", "building-site", "failed-exam", "failed-link", "k", "l", "tmp-work"]);
+    for (const folder of [root, kernels(root)])
+      for (const name of ["tmp-work", "failed-exam", "building-site"])
+        expect(readdirSync(join(folder, name))).toEqual(["thesis.tex"]);
+  });
+
+  test("a folder of lossc's name that lossc did not make is not used", async () => {
+    const root = temporaryFolder();
+    makeOld(kernels(root), 0, ["thesis.tex"]);
+    const cache = new KernelCache(root);
+    expect(cache.describe()).toMatchObject({ problem: expect.stringContaining("was not made by lossc") });
+    expect((await cache.get(request("k"))).built).toBe(true);
+    expect(readdirSync(kernels(root))).toEqual(["thesis.tex"]);
+  });
 });
 
 test("keys tell lists of parts apart, however they are cut", () => {
@@ -230,7 +267,7 @@ describe("processes", () => {
     expect(results[0]?.output).toBe(results[1]?.output);
     expect(JSON.parse(results[0]?.output as string)).toMatchObject({ device: "cpu", launches: 1 });
     expect(leftovers(root)).toEqual([]);
-    expect(readdirSync(root).filter((name) => /^[0-9a-f]{64}$/.test(name)).length).toBe(1);
+    expect(names(root).filter((name) => /^[0-9a-f]{64}$/.test(name)).length).toBe(1);
   });
 
   test("one that is killed while it compiles leaves a cache that works", async () => {
@@ -259,8 +296,8 @@ describe("processes", () => {
   test("a damaged binary of a loss is made anew", async () => {
     const root = temporaryFolder();
     const first = await worker("loss", { LOSSC_CACHE_DIR: root }).ended;
-    const key = readdirSync(root).find((name) => /^[0-9a-f]{64}$/.test(name)) as string;
-    const binary = join(root, key, "kernel.so");
+    const key = names(root).find((name) => /^[0-9a-f]{64}$/.test(name)) as string;
+    const binary = join(kernels(root), key, "kernel.so");
     const whole = readFileSync(binary);
     writeFileSync(binary, whole.subarray(0, whole.length / 2));
     const second = await worker("loss", { LOSSC_CACHE_DIR: root }).ended;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { KernelText } from "../../codegen/plan.js";
 import { requireAddon } from "../../runtime/addon.js";
-import { KernelCache } from "../../runtime/cache.js";
+import { KernelCache } from "../../runtime/cache/index.js";
 import { findCxx, findNvcc, openCuda, openCxx } from "../../runtime/compilers/index.js";
 import { findProgram, runProgram } from "../../runtime/compilers/process.js";
 import type { NativeAddon } from "../../runtime/native.js";
@@ -111,7 +111,10 @@ describe("the C++ compiler", () => {
     withEnvironment({ LOSSC_CXXFLAGS: " -g  -DX=1 " });
     const flagged = await toolchain.compile(GOOD);
     expect(flagged.key).not.toBe(plain.key);
-    expect(JSON.parse(readFileSync(join(root, flagged.key, "entry.json"), "utf8")).flags.slice(-2)).toEqual(["-g", "-DX=1"]);
+    expect(JSON.parse(readFileSync(join(root, "lossc-kernels", flagged.key, "entry.json"), "utf8")).flags.slice(-2)).toEqual([
+      "-g",
+      "-DX=1",
+    ]);
   });
 
   test("that fails says why, keeps the text, and the next compilation works", async () => {

@@ -1,0 +1,161 @@
+/**
+ * Entries in one folder of lossc's, one folder per key. An entry is made under a temporary name and renamed into place, so that it is whole or not there: processes
+ * need no lock between them, and one that is killed leaves nothing but a `building-…` folder, which is swept away later.
+ */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { LosscError } from "../../dsl/errors.js";
+import { Slots } from "../slots.js";
+import { type CacheEntry, type EntryNames, entryFile, readEntry } from "./entry.js";
+import type { OwnFolder } from "./own-folder.js";
+import { StorageError, storageProblem } from "./problems.js";
+
+/** What a binary is made from. */
+export interface CacheRequest extends EntryNames {
+  /** The readable text, kept beside the binary. */
+  readonly source: { readonly file: string; readonly text: string };
+  /** For people who look into the folder: compiler, flags, architecture. */
+  readonly about: Readonly<Record<string, unknown>>;
+  /** Compiles `source.file` in `folder` to `binary` there. The folder is good as the working folder of a program, and means nothing to the program itself. */
+  build(folder: string, signal: AbortSignal): Promise<void>;
+}
+
+/** A leftover is older than any compiler runs. */
+const LEFTOVER_AGE_MS = 60 * 60 * 1000;
+/** Texts of failed compilations are kept for reading this long. */
+const FAILED_AGE_MS = 7 * 24 * 60 * 60 * 1000;
+
+const BUILDING = "building-";
+const FAILED = "failed-";
+
+/** Every folder that lossc makes in its own holds a file of this name. One that does not was put there by somebody else, and stays. */
+const MARK = ".lossc";
+
+/** Compilers of this process: one per core, however many losses are compiled at once. */
+const compilers = new Slots(availableParallelism());
+
+/** The entry of a key, if it is there and whole. */
+export function findEntry(folder: OwnFolder, request: EntryNames): CacheEntry | null {
+  let entry: OwnFolder;
+  try {
+    entry = folder.inner(request.key);
+  } catch {
+    return null;
+  }
+  try {
+    return readEntry(entry, request);
+  } finally {
+    entry.close();
+  }
+}
+
+/** Makes the entry. What was being made goes away where it fails; the text of one that does not compile is kept for reading. */
+export async function buildEntry(folder: OwnFolder, request: CacheRequest, signal: AbortSignal): Promise<CacheEntry> {
+  const making = makeMarked(folder, BUILDING);
+  const { key, source, binary, about } = request;
+  try {
+    folder.write(join(making, source.file), source.text);
+    await compilers.run(() => request.build(folder.at(making), signal), signal, "The compilation");
+    const bytes = adopt(folder, making, binary);
+    const entry = entryFile(request, bytes, { made: new Date().toISOString(), ...about });
+    folder.write(join(making, entry.name), entry.text);
+    install(folder, making, request);
+    const path = join(folder.path, key);
+    return { key, path: join(path, binary), bytes, source: join(path, source.file), built: true, about: entry.about };
+  } catch (error) {
+    // Whoever removed the folder under the compiler made it say something else.
+    if (!folder.has(making) && !signal.aborted)
+      throw new StorageError(`${folder.path} was removed while a compiler worked in it`);
+    throw storageProblem(error) === null ? keepFailed(folder, making, request, error) : error;
+  } finally {
+    folder.remove(making);
+  }
+}
+
+/** Writes a file in one step: readers find the old, the new or none. */
+export function writeWhole(folder: OwnFolder, name: string, text: string): void {
+  const making = makeMarked(folder, BUILDING);
+  try {
+    folder.write(join(making, "text"), text);
+    folder.rename(join(making, "text"), name);
+  } finally {
+    folder.remove(making);
+  }
+}
+
+function makeMarked(folder: OwnFolder, prefix: string): string {
+  const name = folder.make(prefix);
+  try {
+    folder.write(join(name, MARK), "");
+  } catch (error) {
+    folder.remove(name);
+    throw error;
+  }
+  return name;
+}
+
+/** What the compiler made, with its own idea of who may read and write it. */
+function adopt(folder: OwnFolder, making: string, binary: string): Buffer {
+  const file = join(making, binary);
+  if (!folder.has(file)) throw new LosscError("COMPILE_FAILED", `the compiler says that all is well and made no ${binary}.`);
+  folder.adopt(file);
+  return folder.read(file);
+}
+
+/** Renames the finished folder into place. The loser of a race leaves the winner's; a damaged entry is replaced. */
+function install(folder: OwnFolder, making: string, request: CacheRequest): void {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      folder.rename(making, request.key);
+      return;
+    } catch (error) {
+      if (findEntry(folder, request)) return;
+      if (attempt === 3) throw error;
+      moveAside(folder, request.key);
+    }
+  }
+}
+
+/** Takes an entry out of its place in one step and then deletes it, so that nobody meets half of it. */
+export function moveAside(folder: OwnFolder, key: string): void {
+  if (!folder.has(key)) return;
+  const grave = makeMarked(folder, BUILDING);
+  try {
+    folder.rename(key, join(grave, "entry"));
+  } finally {
+    folder.remove(grave);
+  }
+}
+
+/** Keeps the text of a failed compilation where the error can point to it. */
+function keepFailed(folder: OwnFolder, making: string, request: CacheRequest, error: unknown): unknown {
+  if (!(error instanceof LosscError) || error.code !== "COMPILE_FAILED") return error;
+  const kept = `${FAILED}${request.key}`;
+  try {
+    if (error.log) folder.write(join(making, "log.txt"), error.log);
+    if (isMarked(folder, kept)) folder.remove(kept);
+    folder.rename(making, kept);
+  } catch {
+    // Another process that failed the same way was faster: its copy is as good.
+  }
+  const text = join(folder.path, kept, request.source.file);
+  return new LosscError(error.code, `${error.message} The text is in ${text}`, { cause: error.cause, log: error.log, text });
+}
+
+/** Removes what killed processes left. */
+export function sweep(folder: OwnFolder): void {
+  for (const name of folder.names()) {
+    const age = name.startsWith(BUILDING) ? LEFTOVER_AGE_MS : name.startsWith(FAILED) ? FAILED_AGE_MS : null;
+    if (age === null || !isMarked(folder, name)) continue;
+    try {
+      if (Date.now() - folder.changedAt(name) > age) folder.remove(name);
+    } catch {
+      // Another process swept it.
+    }
+  }
+}
+
+/** Whether lossc made it. */
+function isMarked(folder: OwnFolder, name: string): boolean {
+  return folder.has(join(name, MARK));
+}

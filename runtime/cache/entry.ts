@@ -1,0 +1,63 @@
+/** The format of one compiled kernel on disk: a folder with the readable source, the binary, and `entry.json`, which says what the binary is and holds its digest. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+
+/** The file with what is known of a binary. */
+const ENTRY = "entry.json";
+
+/** What an entry is asked by. */
+export interface EntryNames {
+  readonly key: string;
+  readonly source: { readonly file: string };
+  /** Name of the binary's file. */
+  readonly binary: string;
+}
+
+export interface CacheEntry {
+  readonly key: string;
+  /** Path of the binary, for people: it may be another's by now. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** Path of the readable text. */
+  readonly source: string;
+  /** Whether this call made it. */
+  readonly built: boolean;
+  /** What `entry.json` says of it. */
+  readonly about: Readonly<Record<string, unknown>>;
+}
+
+/** Where an entry lies: whoever reads it decides whom to trust. */
+interface EntryFolder {
+  readonly path: string;
+  read(name: string): Buffer;
+}
+
+/**
+ * The entry of a key, if it is whole. It is read at once, which is the one place where the event loop waits for a disk: the files are small, tracing holds the
+ * loop longer, and each of the dozen ways to the thread pool and back can cost more than all of the reading.
+ */
+export function readEntry(folder: EntryFolder, { key, source, binary }: EntryNames): CacheEntry | null {
+  try {
+    const about = JSON.parse(folder.read(ENTRY).toString()) as Record<string, unknown>;
+    const bytes = folder.read(binary);
+    // An entry that was copied to the place of another is whole, and is not what was asked for.
+    if (about.key !== key || about.sha256 !== digest(bytes)) return null;
+    return { key, path: join(folder.path, binary), bytes, source: join(folder.path, source.file), built: false, about };
+  } catch {
+    return null;
+  }
+}
+
+/** The file that makes a folder an entry; it is written last. */
+export function entryFile(
+  { key, binary }: Omit<EntryNames, "source">,
+  bytes: Uint8Array,
+  about: Readonly<Record<string, unknown>>,
+): { readonly name: string; readonly text: string; readonly about: Readonly<Record<string, unknown>> } {
+  const entry = { ...about, key, binary, sha256: digest(bytes), bytes: bytes.length };
+  return { name: ENTRY, text: `${JSON.stringify(entry, null, 2)}\n`, about: entry };
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

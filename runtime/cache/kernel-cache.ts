@@ -1,0 +1,192 @@
+/** The binaries of kernels, kept on disk: which folder they are looked for and built in, also where a folder is not to be had, full or taken away. */
+import { createHash } from "node:crypto";
+import { LosscError } from "../../dsl/errors.js";
+import { Shared } from "../abort.js";
+import { warnOnce } from "../warnings.js";
+import { buildEntry, type CacheRequest, findEntry, moveAside, sweep, writeWhole } from "./entries.js";
+import type { CacheEntry } from "./entry.js";
+import type { OwnFolder } from "./own-folder.js";
+import { cacheRoot, openKernels, openTemporary } from "./place.js";
+import { storageProblem } from "./problems.js";
+
+/** A folder that could not be written is tried again after this long. */
+const RETRY_MS = 60 * 1000;
+
+/** SHA-256 over the parts; no two lists of parts share a key by running into each other. */
+export function cacheKey(parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+const caches = new Map<string | null, KernelCache>();
+
+/** The cache of {@link cacheRoot}, one object per folder and process. */
+export function defaultCache(): KernelCache {
+  const root = cacheRoot();
+  let cache = caches.get(root);
+  if (!cache) {
+    cache = new KernelCache(root);
+    caches.set(root, cache);
+  }
+  return cache;
+}
+
+export class KernelCache {
+  readonly #inFlight = new Map<string, Shared<CacheEntry>>();
+  /** Shared with other processes of this user. */
+  #kept: OwnFolder | null = null;
+  /** For this process alone, while the other cannot be had or takes no files. */
+  #temporary: OwnFolder | null = null;
+  /** Why nothing is built in the folder that is kept, and until when. */
+  #refusal: { readonly problem: string; readonly until: number } | null = null;
+  /** Keys of kept entries that are of no use here and that could not be taken away. */
+  readonly #useless = new Set<string>();
+  #swept = false;
+
+  /** `root` is the folder that the user names; see {@link cacheRoot}. */
+  constructor(readonly root: string | null) {}
+
+  /** Where kernels are kept, or why they are not. */
+  describe(): { readonly path: string } | { readonly problem: string } {
+    try {
+      return { path: this.#keep().path };
+    } catch (error) {
+      return { problem: storageProblem(error) ?? String(error) };
+    }
+  }
+
+  /**
+   * The binary of a key: found, or built. Callers of one process that ask for the same key share one compiler run, which is ended when all of
+   * them have been aborted.
+   *
+   * @throws LosscError `COMPILE_FAILED` for a text that does not compile, and where no folder takes the compiler's files; `ABORTED`; what `build` throws.
+   */
+  async get(request: CacheRequest, signal?: AbortSignal): Promise<CacheEntry> {
+    let shared = this.#inFlight.get(request.key);
+    if (!shared || shared.abandoned) {
+      const made: Shared<CacheEntry> = new Shared((abort) => this.#findOrBuild(request, abort));
+      const forget = () => {
+        if (this.#inFlight.get(request.key) === made) this.#inFlight.delete(request.key);
+      };
+      made.promise.then(forget, forget);
+      this.#inFlight.set(request.key, made);
+      shared = made;
+    }
+    return shared.wait(signal, "The compilation");
+  }
+
+  /** Takes an entry away, say one that is whole but does not load on this machine. */
+  async discard(key: string): Promise<void> {
+    for (const folder of this.#readable()) {
+      try {
+        moveAside(folder, key);
+      } catch (error) {
+        if (storageProblem(error) === null) throw error;
+        this.#useless.add(key);
+      }
+    }
+  }
+
+  /** The text that was remembered under a key, by this process or another; null where there is none. */
+  recall(key: string): string | null {
+    for (const folder of this.#readable()) {
+      try {
+        return folder.read(noteOf(key)).toString();
+      } catch {
+        // Not there, or not to be trusted.
+      }
+    }
+    return null;
+  }
+
+  /** Keeps a short text if it can. What is not kept is found out again. */
+  remember(key: string, text: string): void {
+    try {
+      const folder = this.#keep();
+      writeWhole(folder, noteOf(key), text);
+    } catch (error) {
+      if (storageProblem(error) === null) throw error;
+    }
+  }
+
+  async #findOrBuild(request: CacheRequest, signal: AbortSignal): Promise<CacheEntry> {
+    for (const folder of this.#readable()) {
+      const found = folder === this.#kept && this.#useless.has(request.key) ? null : findEntry(folder, request);
+      if (found) return found;
+    }
+    for (;;) {
+      const folder = this.#forBuilding();
+      try {
+        if (folder === this.#kept) this.#sweepOnce(folder);
+        return await buildEntry(folder, request, signal);
+      } catch (error) {
+        const problem = storageProblem(error);
+        if (problem === null) throw error;
+        this.#refuse(folder, problem);
+      }
+    }
+  }
+
+  /** The folders that may hold entries. */
+  #readable(): OwnFolder[] {
+    try {
+      this.#keep();
+    } catch (error) {
+      if (storageProblem(error) === null) throw error;
+    }
+    return [this.#temporary, this.#kept].filter((folder) => folder !== null);
+  }
+
+  #keep(): OwnFolder {
+    // It may have been removed, or moved, while the process runs. Whoever works in it still holds its descriptor, so it is not closed.
+    if (this.#kept?.isInPlace() === false) this.#kept = null;
+    this.#kept ??= openKernels(this.root);
+    return this.#kept;
+  }
+
+  #forBuilding(): OwnFolder {
+    if (this.#refusal === null || Date.now() > this.#refusal.until) {
+      try {
+        return this.#keep();
+      } catch (error) {
+        const problem = storageProblem(error);
+        if (problem === null) throw error;
+        this.#refuseKept(problem);
+      }
+    }
+    if (this.#temporary?.isInPlace() === false) this.#temporary = null;
+    try {
+      this.#temporary ??= openTemporary();
+      return this.#temporary;
+    } catch (error) {
+      throw this.#nowhere(storageProblem(error) ?? String(error));
+    }
+  }
+
+  /** A folder took no files: the next turn is another's. Throws where there is no other. */
+  #refuse(folder: OwnFolder, problem: string): void {
+    if (!folder.isInPlace()) return;
+    if (folder !== this.#kept) throw this.#nowhere(`${folder.path}: ${problem}`);
+    this.#refuseKept(`${folder.path}: ${problem}`);
+  }
+
+  #refuseKept(problem: string): void {
+    this.#refusal = { problem, until: Date.now() + RETRY_MS };
+    warnOnce(
+      `lossc cannot keep compiled kernels (${problem}), so they are compiled anew in every process; set LOSSC_CACHE_DIR to a folder of yours.`,
+    );
+  }
+
+  #nowhere(problem: string): LosscError {
+    return new LosscError(
+      "COMPILE_FAILED",
+      `no folder takes the compiler's files (${[this.#refusal?.problem, problem].filter(Boolean).join("; ")}): make room, or name folders of yours in LOSSC_CACHE_DIR and TMPDIR.`,
+    );
+  }
+
+  #sweepOnce(folder: OwnFolder): void {
+    if (!this.#swept) sweep(folder);
+    this.#swept = true;
+  }
+}
+
+const noteOf = (key: string) => `note-${key}.json`;

@@ -1,0 +1,174 @@
+/** Folders that one user alone can change. */
+import { randomUUID } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { StorageError } from "./problems.js";
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
+
+/** Bits of a mode by which others than the owner may write. */
+const OTHERS_WRITE = 0o022;
+/** Bit of a folder in which only the owner of a thing may rename or remove it, as in `/tmp`. */
+const STICKY = 0o1000;
+
+/**
+ * A folder that belongs to the user whose process this is, and that nobody else may write to. What lies in it was put there by this user, so it may be
+ * run as code.
+ *
+ * The folder is opened first and checked then, and everything in it is reached through the open descriptor: whoever may rename the folders above it can put
+ * something else in its place, and changes nothing for a process that holds it. Where the system has no path through a descriptor (`/proc/self/fd`), the folders
+ * above must be such that nobody else can rename anything in them.
+ */
+export class OwnFolder {
+  private constructor(
+    /** For people. */
+    readonly path: string,
+    private readonly reach: string,
+    private readonly descriptor: number,
+  ) {}
+
+  /**
+   * The folder of that name, which may not be a link. Throws {@link StorageError} where others own it or may write to it, and the system's errors.
+   * `throughDescriptors` is for tests.
+   */
+  static open(path: string, { throughDescriptors = true } = {}, shown = path): OwnFolder {
+    const descriptor = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      const stats = fstatSync(descriptor);
+      refuseOthers(shown, stats);
+      const held = `/proc/self/fd/${descriptor}`;
+      if (throughDescriptors && existsSync(held)) return new OwnFolder(shown, held, descriptor);
+      const real = realpathSync(path);
+      if (!isSame(lstatSync(real), stats)) throw new StorageError(`${path} was exchanged while it was opened`);
+      for (let above = dirname(real); ; above = dirname(above)) {
+        refuseRenamers(above);
+        if (above === dirname(above)) return new OwnFolder(shown, real, descriptor);
+      }
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  /** A path that functions of `node:fs` take, and programs that are started by this process as their working folder; no other program understands it. */
+  at(...names: readonly string[]): string {
+    return join(this.reach, ...names);
+  }
+
+  /** A folder in this one. */
+  inner(name: string): OwnFolder {
+    return OwnFolder.open(this.at(name), {}, join(this.path, name));
+  }
+
+  /** Makes an empty folder for this user alone, with a name that begins so and that nothing has yet; gives its name. */
+  make(prefix: string): string {
+    const name = `${prefix}${randomUUID()}`;
+    mkdirSync(this.at(name), { mode: 0o700 });
+    return name;
+  }
+
+  /** Whether the folder's path still leads to it. */
+  isInPlace(): boolean {
+    try {
+      return isSame(lstatSync(this.path), fstatSync(this.descriptor));
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether there is anything of that name. */
+  has(name: string): boolean {
+    try {
+      lstatSync(this.at(name));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** When what has that name was changed last, in milliseconds since 1970. */
+  changedAt(name: string): number {
+    return lstatSync(this.at(name)).mtimeMs;
+  }
+
+  names(): string[] {
+    return readdirSync(this.reach);
+  }
+
+  /** The content of a plain file, by a descriptor of its own. */
+  read(name: string): Buffer {
+    const descriptor = openSync(this.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      const stats = fstatSync(descriptor);
+      if (!stats.isFile()) throw new StorageError(`${join(this.path, name)} is no plain file`);
+      refuseOthers(join(this.path, name), stats);
+      return readFileSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** Writes a file that was not there, for this user's eyes only. */
+  write(name: string, content: string | Uint8Array): void {
+    writeFileSync(this.at(name), content, { flag: "wx", mode: 0o600 });
+  }
+
+  /** Takes a file that another program made here for one of this folder's own: nobody else may write to it. */
+  adopt(name: string): void {
+    const descriptor = openSync(this.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      fchmodSync(descriptor, 0o600);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** In one step: readers find the old or the new. */
+  rename(from: string, to: string): void {
+    renameSync(this.at(from), this.at(to));
+  }
+
+  /** Removes what is in it; links are removed, not followed. */
+  remove(name: string): void {
+    rmSync(this.at(name), { recursive: true, force: true });
+  }
+
+  /** Lets go of the folder. What was got from `at` means nothing afterwards. */
+  close(): void {
+    closeSync(this.descriptor);
+  }
+}
+
+function isSame(a: Stats, b: Stats): boolean {
+  return a.ino === b.ino && a.dev === b.dev;
+}
+
+function refuseOthers(path: string, { uid, mode }: Stats): void {
+  const me = process.geteuid?.();
+  if (me === undefined) return;
+  if (uid !== me) throw new StorageError(`${path} belongs to the user ${uid}, and this process runs as ${me}`);
+  if ((mode & OTHERS_WRITE) !== 0) throw new StorageError(`others may write to ${path}`);
+}
+
+/** What stands in a folder can be exchanged by who may write to the folder. */
+function refuseRenamers(folder: string): void {
+  const { uid, mode } = lstatSync(folder);
+  if (uid !== 0 && uid !== process.geteuid?.()) throw new StorageError(`${folder}, above it, belongs to the user ${uid}`);
+  if ((mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) throw new StorageError(`others may write to ${folder}, above it`);
+}
