@@ -1,5 +1,5 @@
 /** Where compiled kernels are kept: a folder of lossc's own within the one that the user names, or a temporary one. */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { OwnFolder } from "./own-folder.js";
@@ -57,9 +57,27 @@ export function openKernels(root: string | null): OwnFolder {
 
 /** A folder for this process alone, gone when it ends. */
 export function openTemporary(): OwnFolder {
-  const path = makeTagged(join(tmpdir(), "lossc-"));
+  removeLeft(tmpdir());
+  const path = makeTagged(join(tmpdir(), `lossc-${process.pid}-`));
   process.once("exit", () => empty(path));
   return OwnFolder.open(path);
+}
+
+/** Temporary folders of processes that were killed. One whose process only seems to be gone, since it runs in another container, is made again by it. */
+function removeLeft(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const [, pid] = /^lossc-(\d+)-/.exec(name) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid))) empty(join(folder, name));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 function openTagged(path: string): OwnFolder {

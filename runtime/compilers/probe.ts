@@ -3,6 +3,7 @@
  * and size, so that a process that finds all its kernels in the cache starts no compiler at all.
  */
 import { realpathSync, statSync } from "node:fs";
+import { LosscError } from "../../dsl/errors.js";
 import { cacheKey, type KernelCache } from "../cache/index.js";
 
 export interface Probe {
@@ -14,11 +15,9 @@ export interface Probe {
 
 const probes = new Map<string, Promise<Probe>>();
 
-/** The kept answer, else what `ask` finds out. `salt` separates questions. */
+/** The kept answer, else what `ask` finds out. `salt` separates questions. `COMPILER_NOT_FOUND` where the program is gone, and what `ask` throws. */
 export async function probe(cache: KernelCache, program: string, salt: string, ask: () => Promise<Probe>): Promise<Probe> {
-  const path = realpathSync(program);
-  const { mtimeMs, size } = statSync(path);
-  const key = cacheKey(["probe", salt, program, path, String(mtimeMs), String(size)]);
+  const key = cacheKey(["probe", salt, ...identityOf(program)]);
   let found = probes.get(key);
   if (!found) {
     found = load(cache, key, program, ask);
@@ -27,6 +26,18 @@ export async function probe(cache: KernelCache, program: string, salt: string, a
     found.catch(() => probes.delete(key));
   }
   return found;
+}
+
+/** What tells a program from the one that stood in its place before. */
+function identityOf(program: string): string[] {
+  try {
+    const path = realpathSync(program);
+    const { mtimeMs, size } = statSync(path);
+    return [program, path, String(mtimeMs), String(size)];
+  } catch (cause) {
+    const problem = `the compiler ${program} is no longer there: install it again, or open the device anew to have another looked for`;
+    throw new LosscError("COMPILER_NOT_FOUND", problem, { cause });
+  }
 }
 
 async function load(cache: KernelCache, key: string, program: string, ask: () => Promise<Probe>): Promise<Probe> {

@@ -1,6 +1,6 @@
 /** The cache on disks that are full, read-only, forbidden to programs or taken away. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -124,6 +124,31 @@ test("without any home folder kernels are kept for the process", async () => {
   expect(cache.describe()).toMatchObject({ problem: expect.stringContaining("no home folder") });
 });
 
+test("temporary folders go with their process, and the next removes what a killed one left", async () => {
+  const temporary = temporaryFolder();
+  withEnvironment({ TMPDIR: temporary });
+  const left = (pid: number, ...files: string[]) => {
+    const folder = join(temporary, `lossc-${pid}-left`);
+    mkdirSync(folder, { mode: 0o700 });
+    for (const file of files) writeFileSync(join(folder, file), "text");
+    return folder;
+  };
+  const dead = spawnSync("true").pid;
+  await new KernelCache(null).get(request("k"));
+  const [own] = readdirSync(temporary) as [string];
+  const killed = join(temporary, `lossc-${dead}-left`);
+  renameSync(join(temporary, own), killed);
+  const untagged = left(dead + 100_000_000, "thesis.tex");
+  await new KernelCache(null).get(request("k"));
+  expect([existsSync(killed), readdirSync(untagged)]).toEqual([false, ["thesis.tex"]]);
+  expect(lossElsewhere({ HOME: "/dev/null", LOSSC_CACHE_DIR: undefined, XDG_CACHE_HOME: undefined })).toMatchObject({
+    launches: 1,
+  });
+  expect(readdirSync(temporary).filter((name) => !name.startsWith(`lossc-${process.pid}-`))).toEqual([
+    `lossc-${dead + 100_000_000}-left`,
+  ]);
+});
+
 describe("a folder that is taken away under a running process", () => {
   test("is made again", async () => {
     const root = temporaryFolder();
@@ -170,6 +195,8 @@ test("a compiler that is gone is named", async () => {
   await toolchain.compile(GOOD);
   writeFileSync(compiler, "#!/nowhere/sh\n");
   await expectError("COMPILER_NOT_FOUND", () => toolchain.compile({ ...GOOD, text: `${GOOD.text}\n` }), compiler, "$CXX");
+  rmSync(compiler);
+  await expectError("COMPILER_NOT_FOUND", () => toolchain.compile(GOOD), compiler, "open the device anew");
 });
 
 test("a compiler that makes nothing and says that all is well is told of", async () => {
