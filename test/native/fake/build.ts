@@ -1,8 +1,7 @@
-/** Compiles the fake CUDA libraries and says where they are. They are kept under the system's temporary folder by a digest of all that goes into them. */
+/** Compiles the fake CUDA libraries and says where they are. They are kept in the checkout, where nobody else puts libraries, by a digest of all that goes into them. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,6 +18,7 @@ export interface Fakes {
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const native = fileURLToPath(new URL("../../../native", import.meta.url));
+const kept = fileURLToPath(new URL("../../../build/fakes", import.meta.url));
 /** `scripts/sanitize.sh` names one here that adds its sanitizers. */
 const compiler = process.env.CXX ?? "c++";
 
@@ -76,8 +76,7 @@ function install(folder: string): void {
 }
 
 export function buildFakes(): Fakes {
-  const user = typeof process.getuid === "function" ? process.getuid() : 0;
-  const folder = join(tmpdir(), `lossc-fakes-${user}`, digest());
+  const folder = join(kept, digest());
   if (!existsSync(folder)) install(folder);
   return {
     cuda: join(folder, "libcuda.so.1"),
