@@ -105,6 +105,7 @@ describe("options", () => {
       eps: 1e-12,
       weightDecay: 0,
       gradClipNorm: 0,
+      nonFinite: "error",
     });
     expect(adamParameters({ learningRate: undefined as never, eps: 1 })).toMatchObject({ learningRate: 1e-4, eps: 1 });
   });
