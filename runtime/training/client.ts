@@ -12,7 +12,7 @@ import { describe } from "../inputs/numbers.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
 import { type Datum, type PackedData, packData } from "./data.js";
-import type { PolicyBatch, PolicyHidden, PolicyLogits, PolicyOutput, TrainingPolicy } from "./policy.js";
+import { type PolicyBatch, rowsOf, type TrainingPolicy } from "./policy.js";
 import { readState, writeState } from "./state-file.js";
 
 /** Values of a loss's config that differ from their defaults. */
@@ -218,7 +218,7 @@ export class TrainingClient {
   }
 
   /** What the policy gives. Where it ends itself by the signal, with an error of its own kind, the call was ended none the less. */
-  async #forward(batch: PolicyBatch, signal: AbortSignal | undefined, what: string): Promise<PolicyOutput> {
+  async #forward(batch: PolicyBatch, signal: AbortSignal | undefined, what: string): Promise<unknown> {
     try {
       return await this.policy.forward(batch, signal ? { signal } : {});
     } finally {
@@ -245,19 +245,6 @@ const OPTIONS = ["groups", "metrics", "signal", "nonFinite", "skipMasked"];
 
 /** What an empty batch is computed from: no policy is asked. */
 const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
-
-/** What the loss takes of a policy's output, which may hold more that is the policy's own. */
-function rowsOf(output: unknown): PolicyOutput {
-  const { logits, hidden, head } = (output ?? {}) as Partial<PolicyLogits & PolicyHidden>;
-  if (hidden !== undefined && head !== undefined) return { hidden, head };
-  if (hidden === undefined && logits !== undefined) return { logits };
-  const what = hidden === undefined ? "without logits or hidden" : "with hidden but no head";
-  const given = typeof output === "object" && output !== null ? `${describe(output)} ${what}` : describe(output);
-  throw new LosscError(
-    "INPUT_MISSING",
-    `forward() of the policy gave ${given}; it must give { logits }, or { hidden, head }, of every token of the batch`,
-  );
-}
 
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
   if (isLossDefinition(lossFn)) return lossFn;

@@ -180,12 +180,10 @@ const MAX_SQUARED = 1.8e19;
 function checkNorm(norm: number, scale: number, squares: Squares): void {
   if (norm * scale <= MAX_SQUARED) return;
   const [name] = squares.find(([, sum]) => !Number.isFinite(sum)) ?? squares.reduce((a, b) => (b[1] > a[1] ? b : a));
-  const why = Number.isFinite(norm)
-    ? "of which Adam's float32 cannot hold the square, so clip it with gradClipNorm"
-    : "so look at what was given";
+  const why = Number.isFinite(norm) ? ", and Adam's float32 cannot hold its square; clip it with gradClipNorm" : "";
   throw new LosscError(
     "NON_FINITE",
-    `the norm of the gathered gradients is ${norm} (see that of "${name}"), ${why}. No step was taken, and what has gathered stays: loading a state drops it, nonFinite: "propagate" takes the step`,
+    `the norm of the gathered gradients is ${norm}, above all that of "${name}"${why}. No step was taken, and what has gathered stays: loading a state drops it, nonFinite: "propagate" takes the step all the same`,
   );
 }
 

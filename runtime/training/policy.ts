@@ -1,6 +1,8 @@
 /** What the client asks of the model being trained. */
+import { LosscError } from "../../dsl/errors.js";
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
 import type { TypedArray } from "../dtypes.js";
+import { describe } from "../inputs/numbers.js";
 import type { AdamParameters } from "./adam.js";
 
 /** What a policy is asked to look at: sequences packed one after the other. */
@@ -29,6 +31,19 @@ export interface PolicyHidden {
   readonly hidden: FloatSource;
   /** Vocabulary × hidden size, row-major, of the dtype of `hidden`. */
   readonly head: FloatSource;
+}
+
+/** What the loss takes of a policy's output, which may hold more that is the policy's own. `INPUT_MISSING` where it holds neither. */
+export function rowsOf(output: unknown): PolicyOutput {
+  const { logits, hidden, head } = (output ?? {}) as Partial<PolicyLogits & PolicyHidden>;
+  if (hidden !== undefined && head !== undefined) return { hidden, head };
+  if (hidden === undefined && logits !== undefined) return { logits };
+  const what = hidden === undefined ? "without logits or hidden" : "with hidden but no head";
+  const given = typeof output === "object" && output !== null ? `${describe(output)} ${what}` : describe(output);
+  throw new LosscError(
+    "INPUT_MISSING",
+    `forward() of the policy gave ${given}; it must give { logits }, or { hidden, head }, of every token of the batch`,
+  );
 }
 
 /** A named array of float32 numbers with its shape, row-major. */
