@@ -63,7 +63,7 @@ export function headerOf({ step, tensors }: PolicyState): WrittenHeader {
   if (hashed.length > MAX_HEADER)
     throw new LosscError(
       "USAGE",
-      `names and shapes of the state's ${entries.length} tensors take ${hashed.length} bytes, more than ${MAX_HEADER}`,
+      `names and shapes of the state's ${entries.length} tensors take ${hashed.length} bytes, more than ${MAX_HEADER}; give fewer tensors, or shorter names`,
     );
   hashed.writeBigUInt64LE(BigInt(hashed.length - LENGTH_BYTES));
   hashed.write(text, LENGTH_BYTES);
