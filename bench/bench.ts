@@ -2,9 +2,10 @@
  * `lossc bench`: what losses take from logits in memory to loss and gradient in the same memory, beside a copy of the same bytes on the same
  * device, and beside what other people's tools take. Nothing is timed before it was found right.
  */
-import { rename, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
 import { openDevice } from "../runtime/devices/index.js";
+import { writeAside } from "../runtime/files.js";
 import { compileTimes } from "./compiling.js";
 import { type GeometryTimings, geometriesTableOf, measureGeometries } from "./geometries.js";
 import { type HeadMeasured, measureHead } from "./head.js";
@@ -48,15 +49,6 @@ function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[
   return failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem }));
 }
 
-async function keep(file: string, report: Report): Promise<void> {
-  try {
-    await writeFile(`${file}.part`, `${JSON.stringify(report)}\n`);
-    await rename(`${file}.part`, file);
-  } catch (cause) {
-    throw new LosscError("USAGE", `--save ${file}: ${(cause as Error).message}`, { cause });
-  }
-}
-
 export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<void> {
   const unknown = rows?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
@@ -77,7 +69,8 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   const report: Report = { device: device.name, description, date, rounds, shapes, head: null, geometries, figures, failed };
   /** Tells of what was measured; what is kept is written anew, so that a run that is ended early leaves what it has. */
   const tell = async (text: string) => {
-    if (save !== undefined) await keep(save, report);
+    if (save !== undefined)
+      await writeAside(save, "the report (--save)", (file) => file.writeFile(`${JSON.stringify(report)}\n`));
     print(text);
   };
   await tell(`${description}; medians of ${rounds} rounds\n`);

@@ -1,5 +1,5 @@
 /** What a run has come to so far, kept in a folder so that the next one can go on from it. */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrainingClient } from "lossc";
 import type { Settings } from "./settings.js";
@@ -64,30 +64,35 @@ export function newRecord(settings: Settings, vocabulary: number): Record {
 }
 
 const RECORD = "run.json";
-const STATE = /^state-\d+\.lossc$/;
+/** The states take turns. */
+const STATES: readonly string[] = ["state-1.safetensors", "state-2.safetensors"];
 
 /**
- * Writes the state of the policy under a new name, then the record that names it, then drops what is no longer named: whenever the run is cut off, the folder
- * holds one record and the state that belongs to it.
+ * Writes the state of the policy under the name that the record in the folder does not name, then the record that names it, then drops the other: whenever the run is cut
+ * off, the folder holds one record and the state that belongs to it. Nothing else in the folder is removed.
  */
 export async function saveRecord(folder: string, record: Record, client: TrainingClient): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const old = (await readdir(folder)).filter((name) => STATE.test(name));
-  const number = Math.max(0, ...old.map((name) => Number.parseInt(name.slice("state-".length), 10))) + 1;
-  const state = `state-${number}.lossc`;
+  const before = (await readRecord(folder))?.state;
+  const old = STATES.find((name) => name === before);
+  const state = STATES.find((name) => name !== before) as string;
   await client.saveState(join(folder, state));
   const aside = join(folder, `.${RECORD}`);
   await writeFile(aside, JSON.stringify({ ...record, state }));
   await rename(aside, join(folder, RECORD));
-  await Promise.all(old.map((name) => rm(join(folder, name))));
+  if (old) await rm(join(folder, old), { force: true });
 }
 
 /** The record of the folder and the path of its state; null where there is none that this version and these settings could go on from. */
 export async function loadRecord(folder: string, settings: Settings): Promise<{ record: Record; state: string } | null> {
+  const record = await readRecord(folder);
+  if (record?.format !== 1 || JSON.stringify(record.settings) !== JSON.stringify(settings)) return null;
+  return { record, state: join(folder, record.state) };
+}
+
+async function readRecord(folder: string): Promise<(Record & { readonly state: string }) | null> {
   try {
-    const record = JSON.parse(await readFile(join(folder, RECORD), "utf8")) as Record & { state: string };
-    if (record.format !== 1 || JSON.stringify(record.settings) !== JSON.stringify(settings)) return null;
-    return { record, state: join(folder, record.state) };
+    return JSON.parse(await readFile(join(folder, RECORD), "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof SyntaxError) return null;
     throw error;

@@ -48,6 +48,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const { device: name, out, fresh, settings } = given;
+  // Before the training: a folder that cannot be written is not found out after it.
+  await mkdir(out, { recursive: true });
   const stop = { asked: false };
   onInterrupt(() => {
     stop.asked = true;
@@ -61,7 +63,6 @@ async function main(): Promise<number> {
     say(`stopped; the state is saved in ${out}, and the next run goes on from it`);
     return INTERRUPTED;
   }
-  await mkdir(out, { recursive: true });
   const path = join(out, "report.html");
   await writeFile(
     path,
@@ -150,7 +151,9 @@ function say(line: string): void {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof LosscError) && (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS") !== true) throw error;
+  // Of the command line, of lossc, or of the system: a folder that may not be written, a disk that is full.
+  const { code, errno } = error as NodeJS.ErrnoException;
+  if (!(error instanceof LosscError) && code?.startsWith("ERR_PARSE_ARGS") !== true && errno === undefined) throw error;
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 2;
 }

@@ -57,8 +57,12 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
   }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new LosscError("USAGE", `the option signal is ${describe(signal)}; give an AbortSignal`);
-  if (metrics !== undefined && !(Array.isArray(metrics) && metrics.every((name) => typeof name === "string")))
+  if (metrics !== undefined && !Array.isArray(metrics))
     throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
+  // Unlike every(), findIndex() looks into holes.
+  const odd = metrics?.findIndex((name) => typeof name !== "string") ?? -1;
+  if (odd >= 0)
+    throw new LosscError("USAGE", `the option metrics has ${describe(metrics?.[odd])} at [${odd}]; give a list of names`);
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
     throw new LosscError("USAGE", `the option maxBytes is ${describe(maxBytes)}; it is a whole number ≥ 1 of bytes`);
   // "loss:sum" always comes back.

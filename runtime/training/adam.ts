@@ -1,5 +1,6 @@
 /** Adam: its options and their defaults, and the factors that a step has. */
 import { LosscError } from "../../dsl/errors.js";
+import { describe } from "../inputs/numbers.js";
 
 /** How {@link TrainingClient.optimStep} moves the weights. What is left out takes its default. */
 export interface AdamOptions {
@@ -15,30 +16,47 @@ export interface AdamOptions {
   readonly weightDecay?: number;
   /** Greatest norm of all gradients taken together; longer ones are scaled down to it. Default 0: no limit. */
   readonly gradClipNorm?: number;
+  /**
+   * What to do where the norm of the gathered gradients is infinite or NaN, or its square (after clipping) more than float32 holds: an error before anything changes (the
+   * default), or the step that the numbers make.
+   */
+  readonly nonFinite?: "error" | "propagate";
 }
 
 /** {@link AdamOptions}, checked and complete. */
 export type AdamParameters = Required<AdamOptions>;
 
-const DEFAULTS: AdamParameters = { learningRate: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-12, weightDecay: 0, gradClipNorm: 0 };
+const DEFAULTS: AdamParameters = {
+  learningRate: 1e-4,
+  beta1: 0.9,
+  beta2: 0.95,
+  eps: 1e-12,
+  weightDecay: 0,
+  gradClipNorm: 0,
+  nonFinite: "error",
+};
 
 /** Fills in the defaults and refuses what no step could be taken with. */
 export function adamParameters(options: AdamOptions = {}): AdamParameters {
   if (typeof options !== "object" || options === null)
     throw new LosscError(
       "CONFIG_INVALID",
-      `optimStep takes an object with ${Object.keys(DEFAULTS).join(", ")}, not ${String(options)}`,
+      `optimStep takes an object with ${Object.keys(DEFAULTS).join(", ")}, not ${describe(options)}`,
     );
   for (const [key, value] of Object.entries(options)) {
     if (!Object.hasOwn(DEFAULTS, key)) {
       throw new LosscError("CONFIG_UNKNOWN", `optimStep knows no "${key}": it takes ${Object.keys(DEFAULTS).join(", ")}`);
     }
     if (value === undefined) continue;
+    if (key === "nonFinite") {
+      if (value === "error" || value === "propagate") continue;
+      throw new LosscError("CONFIG_INVALID", `optimStep: nonFinite is ${describe(value)}, but must be "error" or "propagate"`);
+    }
     const decays = key === "beta1" || key === "beta2";
     if (typeof value !== "number" || !Number.isFinite(value) || value < 0 || (decays && value >= 1)) {
       throw new LosscError(
         "CONFIG_INVALID",
-        `optimStep: ${key} is ${String(value)}, but must be a number ≥ 0${decays ? " and < 1" : ""}`,
+        `optimStep: ${key} is ${describe(value)}, but must be a number ≥ 0${decays ? " and < 1" : ""}`,
       );
     }
   }

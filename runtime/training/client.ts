@@ -8,10 +8,11 @@ import { checkOptions, refuseUnknown } from "../compiled/call.js";
 import { planOf } from "../compiled/plans.js";
 import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
 import { checkConfig } from "../inputs/config.js";
+import { describe } from "../inputs/numbers.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
 import { type Datum, type PackedData, packData } from "./data.js";
-import type { PolicyBatch, PolicyLogits, PolicyOutput, TrainingPolicy } from "./policy.js";
+import { type PolicyBatch, rowsOf, type TrainingPolicy } from "./policy.js";
 import { readState, writeState } from "./state-file.js";
 
 /** Values of a loss's config that differ from their defaults. */
@@ -67,9 +68,14 @@ export class TrainingClient {
   readonly #queue = new Queue();
   readonly #compiled = new WeakMap<LossDefinition, Map<string, Promise<CompiledLoss>>>();
 
+  /** @throws LosscError `USAGE` where policy or device is left out. */
   constructor(options: { readonly policy: TrainingPolicy; readonly device: Device }) {
-    this.policy = options.policy;
-    this.device = options.device;
+    const { policy, device }: Partial<typeof options> = options ?? {};
+    for (const [name, value] of Object.entries({ policy, device }))
+      if (typeof value !== "object" || value === null)
+        throw new LosscError("USAGE", `the ${name} of the client is ${describe(value)}; a client takes { policy, device }`);
+    this.policy = policy as TrainingPolicy;
+    this.device = device as Device;
   }
 
   /**
@@ -126,19 +132,24 @@ export class TrainingClient {
   /**
    * One step of Adam with the gathered gradients, which are zero afterwards.
    *
-   * @throws LosscError `CONFIG_UNKNOWN` or `CONFIG_INVALID` for an option, and whatever the policy throws.
+   * @throws LosscError `CONFIG_UNKNOWN` or `CONFIG_INVALID` for an option, and whatever the policy throws: of a {@link ParameterSet}, `NON_FINITE` where the gradients'
+   *   norm is infinite or NaN.
    */
   async optimStep(adam?: AdamOptions): Promise<void> {
     const parameters = adamParameters(adam);
+    this.#checkPolicy("optimStep");
     return this.#queue.run(() => this.policy.optimStep(parameters));
   }
 
   /**
-   * Writes weights, moments and step to a file: aside first, then renamed, so that a file that was there stays whole until the new one is.
+   * Writes weights, moments and step to a file in the format safetensors: aside first, then renamed, so that a file that was there stays whole until the new one is. A symbolic
+   * link at `path` is followed, and the mode of a file that is replaced is kept. Beside what `state()` gives it takes some 10 MB of memory, whatever the size.
    *
-   * @throws LosscError `USAGE` where the file cannot be written or `state()` of the policy gives something else, and whatever the policy throws.
+   * @throws LosscError `USAGE` where the file cannot be written, `path` is of something else than a file, or `state()` of the policy gives something else, and whatever the
+   *   policy throws.
    */
   async saveState(path: string): Promise<void> {
+    this.#checkPolicy("state");
     return this.#queue.run(async () => writeState(path, await this.policy.state()));
   }
 
@@ -149,11 +160,14 @@ export class TrainingClient {
    *   another policy).
    */
   async loadState(path: string): Promise<void> {
+    this.#checkPolicy("load");
     return this.#queue.run(async () => this.policy.load(await readState(path)));
   }
 
   /** All that can be said without the policy is said here, and nothing of the caller's is read afterwards. */
   #submit(loss: LossDefinition, data: readonly Datum[], config: LossConfig = {}, given: TrainingOptions = {}, backward: boolean) {
+    this.#checkPolicy("forward");
+    if (backward) this.#checkPolicy("backward");
     refuseUnknown(backward ? "forwardBackward" : "forward", given, OPTIONS);
     const { groups: sizes, ...others } = given;
     const { metrics } = checkOptions(others);
@@ -197,8 +211,14 @@ export class TrainingClient {
     }
   }
 
+  /** A policy may do without what it is never asked for. */
+  #checkPolicy(method: keyof TrainingPolicy): void {
+    if (typeof this.policy[method] !== "function")
+      throw new LosscError("USAGE", `the policy has no ${method}(), which this call needs; see TrainingPolicy for what it does`);
+  }
+
   /** What the policy gives. Where it ends itself by the signal, with an error of its own kind, the call was ended none the less. */
-  async #forward(batch: PolicyBatch, signal: AbortSignal | undefined, what: string): Promise<PolicyOutput> {
+  async #forward(batch: PolicyBatch, signal: AbortSignal | undefined, what: string): Promise<unknown> {
     try {
       return await this.policy.forward(batch, signal ? { signal } : {});
     } finally {
@@ -225,12 +245,6 @@ const OPTIONS = ["groups", "metrics", "signal", "nonFinite", "skipMasked"];
 
 /** What an empty batch is computed from: no policy is asked. */
 const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
-
-/** What the loss takes of a policy's output, which may hold more that is the policy's own. */
-function rowsOf(output: PolicyOutput): PolicyOutput {
-  if ("hidden" in output && output.hidden !== undefined) return { hidden: output.hidden, head: output.head };
-  return { logits: (output as PolicyLogits).logits };
-}
 
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
   if (isLossDefinition(lossFn)) return lossFn;

@@ -2,6 +2,7 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration } from "../../dsl/index.js";
+import { describe } from "../inputs/numbers.js";
 import { checkGroups } from "../inputs/shape.js";
 import type { PolicyBatch } from "./policy.js";
 
@@ -54,7 +55,7 @@ export function packData(data: readonly Datum[], given: PackOptions): PackedData
     }
   });
   const lengths = data.map((datum) => datum.modelInput.length);
-  const inputs: Record<string, Float32Array | Float64Array | number> = {};
+  const inputs: Record<string, Float32Array | Float64Array | number> = Object.create(null);
   for (const [key, declaration] of Object.entries(declared)) {
     const packed = packInput(data, lengths, key, declaration, options);
     if (packed !== null) inputs[key] = packed;
@@ -76,6 +77,11 @@ export function packData(data: readonly Datum[], given: PackOptions): PackedData
   };
 }
 
+/** What a datum gives itself: an input may be called as what every object has, `constructor` say. */
+export function own(lossFnInputs: Datum["lossFnInputs"], key: string): Numbers | number | undefined {
+  return Object.hasOwn(lossFnInputs, key) ? lossFnInputs[key] : undefined;
+}
+
 /** Whether a value of the caller's is taken as one number per token rather than one per sequence. */
 export function isNumbers(value: unknown): value is Numbers {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
@@ -84,20 +90,26 @@ export function isNumbers(value: unknown): value is Numbers {
 /** Refuses what has not the shape of data at all, and targets of another length than what the policy reads. */
 export function checkData(data: readonly Datum[]): void {
   if (!Array.isArray(data)) throw new LosscError("INPUT_DTYPE", "data must be an array of { modelInput, lossFnInputs }");
-  data.forEach((datum: Partial<Datum> | null | undefined, i) => {
-    const { modelInput, lossFnInputs } = datum ?? {};
+  // forEach() would pass over a hole.
+  for (const [i, datum] of data.entries()) {
+    if (typeof datum !== "object" || datum === null)
+      throw new LosscError(
+        "INPUT_MISSING",
+        `data[${i}] is ${describe(datum)}, no datum; give { modelInput, lossFnInputs }, or leave it out`,
+      );
+    const { modelInput, lossFnInputs }: Partial<Datum> = datum;
     if (modelInput === undefined) throw new LosscError("INPUT_MISSING", `data[${i}] has no modelInput`);
     if (!isNumbers(modelInput)) throw new LosscError("INPUT_DTYPE", `data[${i}].modelInput must be an array of tokens`);
     if (lossFnInputs === undefined || lossFnInputs === null)
       throw new LosscError("INPUT_MISSING", `data[${i}] has no lossFnInputs`);
-    const targets: unknown = lossFnInputs.target_tokens;
+    const targets: unknown = own(lossFnInputs, "target_tokens");
     if (targets === undefined) throw new LosscError("INPUT_MISSING", `data[${i}].lossFnInputs has no target_tokens`);
     if (!isNumbers(targets)) throw new LosscError("INPUT_DTYPE", `${at(i, "target_tokens")} must be an array of tokens`);
     if (targets.length !== modelInput.length) {
       const message = `${at(i, "target_tokens")} has ${targets.length} tokens, but data[${i}].modelInput has ${modelInput.length}`;
       throw new LosscError("INPUT_LENGTH", `${message}: there must be one target for each token that the policy reads`);
     }
-  });
+  }
 }
 
 /** One input of the loss over all data; null where nobody gives it and the loss has a default. */
@@ -108,7 +120,7 @@ function packInput(
   input: InputDeclaration,
   options: PackOptions,
 ) {
-  const values = data.map((datum) => datum.lossFnInputs[key]);
+  const values = data.map(({ lossFnInputs }) => own(lossFnInputs, key));
   if (values.every((value) => value === undefined) && input.default !== undefined) return null;
   const filled = values.map((value, i) => {
     if (value !== undefined) return value;
@@ -237,11 +249,6 @@ function packTokens(sequences: readonly Numbers[], name: (datum: number) => stri
     }
   });
   return result;
-}
-
-function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  return isNumbers(value) ? "an array" : String(value);
 }
 
 function at(datum: number, key: string): string {

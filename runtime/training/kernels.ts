@@ -13,6 +13,9 @@ const RUN = 64;
 /** Squares that one element of the norm adds up. */
 export const NORM_CHUNK = 256;
 
+/** Sums of its own that it adds them up in, so that no addition waits for the one before it. */
+const SUMS = 16;
+
 const gather = `
 // out[slot] = table[tokens[slot]], a vector of \`width\` numbers.
 struct K0 {
@@ -94,7 +97,8 @@ struct K6 {
     double beta1; double beta2; double eps; double decay; double stepSize; double squareScale; double gradientScale;
   };
   LOSSC_FN static void element(const Args& a, index i) {
-    const float g = load(a.gradient, i) * float(a.gradientScale);
+    // The scale of a very long gradient is below what float32 holds to all its digits.
+    const float g = float(double(load(a.gradient, i)) * a.gradientScale);
     const float mean = load(a.mean, i) * float(a.beta1) + g * float(1.0 - a.beta1);
     const float square = load(a.square, i) * float(a.beta2) + g * g * float(1.0 - a.beta2);
     const float step = float(a.stepSize) * mean / (sqrt_(square) * float(a.squareScale) + float(a.eps));
@@ -105,22 +109,42 @@ struct K6 {
   }
 };`;
 
-const squares = `
+const squares = (id: number, T: "float" | "double") => `
 // out[i] = the sum of the squares of chunk i.
-struct K7 {
-  struct Args { index n; const float* x; float* out; index length; };
+struct K${id} {
+  struct Args { index n; const float* x; ${T}* out; index length; };
   LOSSC_FN static void element(const Args& a, index i) {
-    const index last = (i + 1) * ${NORM_CHUNK} < a.length ? (i + 1) * ${NORM_CHUNK} : a.length;
-    float total = 0.0f;
-    for (index j = i * ${NORM_CHUNK}; j < last; ++j) total = total + load(a.x, j) * load(a.x, j);
+    const index first = i * ${NORM_CHUNK}, last = first + ${NORM_CHUNK} < a.length ? first + ${NORM_CHUNK} : a.length;
+    ${T} totals[${SUMS}] = {};
+    index j = first;
+    for (; j + ${SUMS} <= last; j += ${SUMS})
+      for (int s = 0; s < ${SUMS}; ++s) totals[s] = totals[s] + square(a, j + s);
+    ${T} total = 0;
+    for (; j < last; ++j) total = total + square(a, j);
+    for (int s = 0; s < ${SUMS}; ++s) total = total + totals[s];
     store(a.out, i, total);
+  }
+  LOSSC_FN static ${T} square(const Args& a, index j) {
+    const ${T} x = ${T}(load(a.x, j));
+    return x * x;
   }
 };`;
 
 const add = addition(8, "float");
 
 /** In the order of the ids that their structs carry. */
-const BODIES = { gather, gatherTransposed, addBias, biasTanh, tanhBackward, biasGradient, adam, squares, add };
+const BODIES = {
+  gather,
+  gatherTransposed,
+  addBias,
+  biasTanh,
+  tanhBackward,
+  biasGradient,
+  adam,
+  squares: squares(7, "float"),
+  add,
+  squares64: squares(9, "double"),
+};
 
 export type TrainingKernel = keyof typeof BODIES;
 

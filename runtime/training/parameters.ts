@@ -38,7 +38,7 @@ export class ParameterSet<Name extends string = string> {
     this.device = steps.device;
     this.steps = steps;
     this.#parameters = parameters;
-    this.#partials = steps.native.allocate(Math.max(4, 4 * this.#all().reduce((total, { length }) => total + chunks(length), 0)));
+    this.#partials = steps.native.allocate(Math.max(8, 8 * this.#all().reduce((total, { length }) => total + chunks(length), 0)));
   }
 
   /** Puts the weights that training begins with on the device. Throws `DEVICE_NOT_FOUND` on `reference`, which has no addon to run on. */
@@ -65,25 +65,44 @@ export class ParameterSet<Name extends string = string> {
     return this.#step;
   }
 
+  /**
+   * One step of Adam with the gathered gradients, which are zero afterwards.
+   *
+   * @throws LosscError `NON_FINITE`, with nothing changed, where {@link checkNorm} finds that no step can be taken; with `nonFinite: "propagate"` it is taken all the same.
+   */
   async optimStep(adam: AdamParameters): Promise<void> {
     const factors = adamFactors(adam, this.#step + 1);
-    const gradientScale = adam.gradClipNorm > 0 ? Math.min(1, adam.gradClipNorm / (await this.gradientNorm())) : 1;
+    const { gradClipNorm, nonFinite } = adam;
+    let gradientScale = 1;
+    if (gradClipNorm > 0 || nonFinite !== "propagate") {
+      const squares = await this.#squares();
+      const norm = normOf(squares);
+      if (gradClipNorm > 0) gradientScale = Math.min(1, gradClipNorm / norm);
+      if (nonFinite !== "propagate") checkNorm(norm, gradientScale, squares);
+    }
     await this.steps.run(this.#all().flatMap((parameter) => this.steps.adam(parameter, { ...adam, ...factors, gradientScale })));
     this.#step++;
   }
 
   /** Norm of all gathered gradients taken together. */
   async gradientNorm(): Promise<number> {
+    return normOf(await this.#squares());
+  }
+
+  /** The sum of the squares of the gathered gradient of each parameter. */
+  async #squares(): Promise<Squares> {
     const program: Command[] = [];
-    let offset = 0;
-    for (const { gradient, length } of this.#all()) {
-      program.push(...this.steps.squares({ x: gradient, length, out: this.#partials, offset: 4 * offset }));
-      offset += chunks(length);
+    const sums: { name: string; begin: number; end: number }[] = [];
+    let end = 0;
+    for (const { name, gradient, length } of this.#all()) {
+      program.push(...this.steps.squares({ x: gradient, length, out: this.#partials, offset: 8 * end, dtype: "f64" }));
+      sums.push({ name, begin: end, end: end + chunks(length) });
+      end += chunks(length);
     }
-    const partials = new Float32Array(offset);
-    if (offset > 0) program.push({ kind: "read", from: this.#partials, offset: 0, to: partials });
+    const partials = new Float64Array(end);
+    if (end > 0) program.push({ kind: "read", from: this.#partials, offset: 0, to: partials });
     await this.steps.run(program);
-    return Math.sqrt(partials.reduce((total, square) => total + square, 0));
+    return sums.map(({ name, begin, end }) => [name, partials.subarray(begin, end).reduce((a, b) => a + b, 0)]);
   }
 
   /** The gathered gradients, by name. */
@@ -133,18 +152,39 @@ export class ParameterSet<Name extends string = string> {
   }
 
   async #read(choose: (parameter: Parameter) => [key: string, buffer: NativeBuffer][]): Promise<Record<string, Tensor>> {
-    const tensors: Record<string, Tensor> = {};
+    const tensors: [key: string, Tensor][] = [];
     const program: Command[] = [];
     for (const parameter of this.#all()) {
       for (const [key, from] of choose(parameter)) {
         const data = new Float32Array(parameter.length);
-        tensors[key] = { shape: parameter.shape, data };
+        tensors.push([key, { shape: parameter.shape, data }]);
         if (data.length > 0) program.push({ kind: "read", from, offset: 0, to: data });
       }
     }
     await this.steps.run(program);
-    return tensors;
+    return Object.fromEntries(tensors);
   }
+}
+
+/** Sums of squares, by the name of the parameter. */
+type Squares = readonly (readonly [name: string, sum: number])[];
+
+function normOf(squares: Squares): number {
+  return Math.sqrt(squares.reduce((total, [, sum]) => total + sum, 0));
+}
+
+/** Float32 holds the square of every number up to here; of 1.85e19 no longer. */
+const MAX_SQUARED = 1.8e19;
+
+/** Adam squares what it is given. Of a gradient with an infinite square it makes a step of 0, then and for ever after; of NaN it makes NaN. */
+function checkNorm(norm: number, scale: number, squares: Squares): void {
+  if (norm * scale <= MAX_SQUARED) return;
+  const [name] = squares.find(([, sum]) => !Number.isFinite(sum)) ?? squares.reduce((a, b) => (b[1] > a[1] ? b : a));
+  const why = Number.isFinite(norm) ? ", and Adam's float32 cannot hold its square; clip it with gradClipNorm" : "";
+  throw new LosscError(
+    "NON_FINITE",
+    `the norm of the gathered gradients is ${norm}, above all that of "${name}"${why}. No step was taken, and what has gathered stays: loading a state drops it, nonFinite: "propagate" takes the step all the same`,
+  );
 }
 
 function parts(parameter: Parameter): { key: string; buffer: NativeBuffer }[] {

@@ -1,6 +1,8 @@
 /** What the client asks of the model being trained. */
+import { LosscError } from "../../dsl/errors.js";
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
 import type { TypedArray } from "../dtypes.js";
+import { describe } from "../inputs/numbers.js";
 import type { AdamParameters } from "./adam.js";
 
 /** What a policy is asked to look at: sequences packed one after the other. */
@@ -31,6 +33,19 @@ export interface PolicyHidden {
   readonly head: FloatSource;
 }
 
+/** What the loss takes of a policy's output, which may hold more that is the policy's own. `INPUT_MISSING` where it holds neither. */
+export function rowsOf(output: unknown): PolicyOutput {
+  const { logits, hidden, head } = (output ?? {}) as Partial<PolicyLogits & PolicyHidden>;
+  if (hidden !== undefined && head !== undefined) return { hidden, head };
+  if (hidden === undefined && logits !== undefined) return { logits };
+  const what = hidden === undefined ? "without logits or hidden" : "with hidden but no head";
+  const given = typeof output === "object" && output !== null ? `${describe(output)} ${what}` : describe(output);
+  throw new LosscError(
+    "INPUT_MISSING",
+    `forward() of the policy gave ${given}; it must give { logits }, or { hidden, head }, of every token of the batch`,
+  );
+}
+
 /** A named array of float32 numbers with its shape, row-major. */
 export interface Tensor {
   readonly shape: readonly number[];
@@ -46,6 +61,22 @@ export interface PolicyState {
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
+/** Whether a value is a list of whole numbers ≥ 0, with a product that can be counted. */
+export function isShape(value: unknown): value is readonly number[] {
+  if (!Array.isArray(value)) return false;
+  // From, as every() does not see holes.
+  return Array.from(value).every((size) => Number.isSafeInteger(size) && size >= 0) && Number.isSafeInteger(numbersOf(value));
+}
+
+/** Whether a value has the form of a state, as a policy of somebody else's may not give it. */
+export function isState(value: unknown): value is PolicyState {
+  const { step, tensors } = (value ?? {}) as Partial<PolicyState>;
+  const isTensor = (tensor: Partial<Tensor> | null | undefined) =>
+    tensor?.data instanceof Float32Array && isShape(tensor.shape) && numbersOf(tensor.shape) === tensor.data.length;
+  const isCount = Number.isSafeInteger(step) && (step as number) >= 0;
+  return isCount && typeof tensors === "object" && tensors !== null && Object.values(tensors).every(isTensor);
+}
+
 /** The model being trained. A {@link TrainingClient} calls it from one place at a time. */
 export interface TrainingPolicy {
   /** Logits or hidden states of every token. Must leave the policy as it was where it fails. */
@@ -55,7 +86,10 @@ export interface TrainingPolicy {
    * `gradHead`, of the head. All of it or nothing. Both are lent until it has settled.
    */
   backward(gradient: TypedArray | DeviceBuffer, gradHead?: TypedArray | DeviceBuffer): Promise<void>;
-  /** One step of Adam with the gathered gradients, which are zero afterwards. */
+  /**
+   * One step of Adam with the gathered gradients, which are zero afterwards. Where their norm is not finite it must throw `NON_FINITE` and change nothing, unless
+   * `nonFinite` is `"propagate"`.
+   */
   optimStep(adam: AdamParameters): Promise<void>;
   state(): Promise<PolicyState>;
   /** Takes over a state and drops the gathered gradients. Must check it whole before it changes anything. */

@@ -117,9 +117,12 @@ export class TrainingSteps {
     return this.#launch("adam", of.length, [of.weight, of.gradient, of.mean, of.square, ...scalars]);
   }
 
-  /** Sums of squares of x, one for every {@link NORM_CHUNK} numbers, to be added up. `offset` into `out` is in bytes. */
-  squares(of: { x: Memory; length: number; out: Memory; offset: number }): Command[] {
-    return this.#launch("squares", Math.ceil(of.length / NORM_CHUNK), [
+  /**
+   * Sums of squares of x, one for every {@link NORM_CHUNK} numbers, to be added up. `offset` into `out` is in bytes. With `dtype` f64, which holds the square of every
+   * float32, they are added and stored so; the default is f32.
+   */
+  squares(of: { x: Memory; length: number; out: Memory; offset: number; dtype?: "f32" | "f64" }): Command[] {
+    return this.#launch(of.dtype === "f64" ? "squares64" : "squares", Math.ceil(of.length / NORM_CHUNK), [
       of.x,
       { memory: of.out, offset: of.offset },
       { index: of.length },

@@ -1,6 +1,6 @@
 /** The trainer as a person runs it: a process, from the built files. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
@@ -94,6 +94,20 @@ test("a quick run learns, reports, and a run that Ctrl-C cut off goes on to the 
   expect(readdirSync(cut).filter((name) => name.startsWith("state"))).toHaveLength(1);
 });
 
+test("states in the folder that are not the run's stay", async () => {
+  const out = temporaryFolder();
+  for (const name of ["state-7.lossc", "state-1.lossc", ".lossc-aside"]) writeFileSync(join(out, name), "precious");
+  expect((await train(out, [], interruptAt("cross_entropy"))).code).toBe(130);
+  expect((await train(out, [], interruptAt("going on"))).code).toBe(130);
+  expect(readdirSync(out).sort()).toEqual([
+    ".lossc-aside",
+    "run.json",
+    "state-1.lossc",
+    expect.stringMatching(/^state-[12].safetensors$/),
+    "state-7.lossc",
+  ]);
+});
+
 test("--fresh begins anew; a run that is over is not gone on with", async () => {
   const out = temporaryFolder();
   expect((await train(out, [], interruptAt("cross_entropy", "SIGTERM"))).code).toBe(130);
@@ -105,7 +119,13 @@ test("--fresh begins anew; a run that is over is not gone on with", async () => 
 
 test("mistakes are one line and exit status 2", async () => {
   const out = temporaryFolder();
-  for (const args of [["--device", "abacus"], ["--device", "reference"], ["--nonsense"]]) {
+  writeFileSync(join(out, "file"), "");
+  for (const args of [
+    ["--out", join(out, "file", "folder")],
+    ["--device", "abacus"],
+    ["--device", "reference"],
+    ["--nonsense"],
+  ]) {
     const { code, stderr, stdout } = await train(out, args);
     expect({ code, stdout, lines: stderr.trim().split("\n").length }, stderr).toEqual({ code: 2, stdout: "", lines: 1 });
   }

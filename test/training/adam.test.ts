@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type AdamOptions, ParameterSet } from "../../index.js";
+import { type AdamOptions, type AdamParameters, ParameterSet, TrainingClient } from "../../index.js";
 import { adamParameters } from "../../runtime/training/adam.js";
-import { expectClose } from "../runtime/support.js";
-import { eachTrainingDevice, noise } from "./support.js";
+import { expectClose, expectError } from "../runtime/support.js";
+import { eachTrainingDevice, everyBit, noise } from "./support.js";
 
 const SHAPES = { matrix: [7, 93], vector: [1300], scalar: [1], none: [0] } as const;
 type Name = keyof typeof SHAPES;
@@ -89,6 +89,53 @@ eachTrainingDevice((open) => {
     for (const { data } of Object.values(await parameters.gradients())) expect(data.every((g) => g === 0)).toBe(true);
   });
 
+  /** Two parameters with these gradients, after one step of Adam that gave them moments. */
+  async function gathered(a: readonly number[], b: readonly number[]) {
+    const device = await open();
+    const tensor = (length: number) => ({ shape: [length], data: new Float32Array(length).fill(0.5) });
+    const parameters = await ParameterSet.create(device, { a: tensor(a.length), b: tensor(b.length) });
+    const put = async (name: "a" | "b", from: ArrayLike<number>) =>
+      parameters.steps.run([{ kind: "write", to: parameters.get(name).gradient, offset: 0, from: Float32Array.from(from) }]);
+    await put("a", new Float32Array(a.length).fill(0.25));
+    await parameters.optimStep(adamParameters());
+    await Promise.all([put("a", a), put("b", b)]);
+    const { device: on } = parameters;
+    const optimStep = (adam: AdamParameters) => parameters.optimStep(adam);
+    const policy = { optimStep, forward: null, backward: null, load: null, state: null } as never;
+    return { parameters, client: new TrainingClient({ policy, device: on }), bits: () => everyBit({ parameters }) };
+  }
+
+  test.each([
+    ["Infinity", [0, 1], [2, Number.POSITIVE_INFINITY], {}, "Infinity"],
+    ["NaN", [0, 1], [Number.NaN, 2], {}, "NaN"],
+    ["Infinity, clipped", [0, 1], [2, Number.NEGATIVE_INFINITY], { gradClipNorm: 1 }, "Infinity"],
+    ["NaN, clipped", [0, 1], [2, Number.NaN], { gradClipNorm: 1 }, "NaN"],
+    ["too long for a square in float32", [0, 1], [1, 1e30], {}, "gradClipNorm"],
+  ])("a gradient that is %s: NON_FINITE, no step, and what has gathered stays", async (_, a, b, options, said) => {
+    const { client, bits, parameters } = await gathered(a, b);
+    const before = await bits();
+    const error = await expectError("NON_FINITE", () => client.optimStep(options), '"b"', said, "propagate", "stays");
+    expect(await bits()).toBe(before);
+    expect(parameters.step, error.message).toBe(1);
+    await client.optimStep({ ...options, nonFinite: "propagate" });
+    expect(parameters.step).toBe(2);
+    expect(await bits()).not.toBe(before);
+  });
+
+  test.each([
+    ["sums of squares beyond float32", 1e19, 700, 1],
+    ["squares beyond float32", 3e38, 700, 1],
+    ["squares below float32", 1e-30, 300, 1e-30],
+  ])("clips by a norm of %s", async (_, g, length, gradClipNorm) => {
+    const { parameters } = await gathered(new Array(length).fill(g), [-g]);
+    const norm = Math.sqrt(length + 1) * Math.fround(g);
+    expect(Math.abs((await parameters.gradientNorm()) / norm - 1)).toBeLessThan(1e-12);
+    await parameters.optimStep(adamParameters({ beta1: 0.5, gradClipNorm }));
+    const { tensors } = await parameters.state();
+    const clipped = (-gradClipNorm / Math.sqrt(length + 1)) * 0.5;
+    expect(Math.abs((tensors["means/b"]?.data[0] as number) / clipped - 1)).toBeLessThan(1e-6);
+  });
+
   test("a weight that never had a gradient stays where it is", async () => {
     const parameters = await ParameterSet.create(await open(), { w: { shape: [3], data: Float32Array.of(1, -2, 0.1) } });
     await parameters.optimStep(adamParameters());
@@ -105,6 +152,7 @@ describe("options", () => {
       eps: 1e-12,
       weightDecay: 0,
       gradClipNorm: 0,
+      nonFinite: "error",
     });
     expect(adamParameters({ learningRate: undefined as never, eps: 1 })).toMatchObject({ learningRate: 1e-4, eps: 1 });
   });

@@ -33,6 +33,12 @@ function mistake(name: string, code: ErrorCode, said: readonly string[], call: M
   return { name, code, said, call };
 }
 
+/** The list with a hole in place of its second entry. */
+function holed<T>(list: T[]): T[] {
+  delete list[1];
+  return list;
+}
+
 /** `ppo` on bad data. */
 function bad(
   name: string,
@@ -51,6 +57,16 @@ const custom =
 
 const MISTAKES: readonly Mistake[] = [
   mistake("no data", "INPUT_DTYPE", ["data"], (client) => client.forwardBackward(undefined as never, "ppo")),
+  bad("a hole in the data", "INPUT_MISSING", ["data[1]", "undefined", "modelInput"], holed(data())),
+  bad("null in the data", "INPUT_MISSING", ["data[2]", "null"], [...data(), null as never]),
+  bad("a number in the data", "INPUT_MISSING", ["data[0]", "5"], [5 as never, ...data()]),
+  mistake("a hole in the data of a bare function", "INPUT_MISSING", ["data[1]", "undefined"], (client) =>
+    client.forwardBackwardCustom(holed(data()), (policy) => neg(policy.logprobs)),
+  ),
+  bad("a hole in modelInput", "INPUT_DTYPE", ["data[1].modelInput[1]", "undefined"], changed({}, { modelInput: holed([0, 1]) })),
+  bad("a hole in the targets", "INPUT_DTYPE", ["target_tokens[1]", "undefined"], changed({ target_tokens: holed([0, 1]) })),
+  bad("a hole in an input", "INPUT_DTYPE", ["advantages[1]", "undefined"], changed({ advantages: holed([1, 1]) })),
+  bad("null for an input", "INPUT_DTYPE", ["advantages"], changed({ advantages: null })),
   bad("no modelInput", "INPUT_MISSING", ["data[1]", "modelInput"], changed({}, { modelInput: undefined })),
   bad("modelInput is no array", "INPUT_DTYPE", ["data[1].modelInput"], changed({}, { modelInput: "ab" })),
   bad("modelInput holds a fraction", "INPUT_DTYPE", ["data[1].modelInput[0]", "0.5"], changed({}, { modelInput: [0.5, 1] })),
@@ -72,6 +88,9 @@ const MISTAKES: readonly Mistake[] = [
   bad("groups that are no list", "INPUT_DTYPE", ["groups"], data(), { groups: 2 as never }),
   bad("groups below 1", "INPUT_LENGTH", ["groups[0]", "-1"], data(), { groups: [-1, 3] }),
   bad("a signal that is none", "USAGE", ["signal"], data(), { signal: {} as never }),
+  bad("groups with a hole", "INPUT_LENGTH", ["groups[1]", "undefined"], data(), { groups: holed([1, 1]) }),
+  bad("metrics with a hole", "USAGE", ["metrics", "[1]", "undefined"], data(), { metrics: holed(["kl", "kl"]) }),
+  bad("metrics with null", "USAGE", ["metrics", "[0]", "null"], data(), { metrics: [null as never, "kl"] }),
   bad("metrics that are no list", "USAGE", ["metrics"], data(), { metrics: "kl" as never }),
   bad("a metric that the loss does not have", "USAGE", ["kll"], data(), { metrics: ["kll"] }),
   mistake("config that is null", "CONFIG_INVALID", ["ppo", "null"], (client) =>
@@ -159,6 +178,12 @@ const MISTAKES: readonly Mistake[] = [
   ),
   mistake("a step with a rate that is no number", "CONFIG_INVALID", ["learningRate"], (client) =>
     client.optimStep({ learningRate: Number.NaN }),
+  ),
+  mistake(
+    "a step with another way for what is not finite",
+    "CONFIG_INVALID",
+    ["nonFinite", '"ignore"', '"propagate"'],
+    (client) => client.optimStep({ nonFinite: "ignore" as never }),
   ),
   mistake("a step with a decay of 1", "CONFIG_INVALID", ["beta2"], (client) => client.optimStep({ beta2: 1 })),
 ];

@@ -9,7 +9,7 @@ import { eachTrainingDevice, noise } from "./support.js";
 /** Memory with a content, and a way to read it. */
 async function workbench(device: Device) {
   const steps = await TrainingSteps.load(device);
-  const put = async (content: Float32Array | Int32Array): Promise<NativeBuffer> => {
+  const put = async (content: Float32Array | Float64Array | Int32Array): Promise<NativeBuffer> => {
     const to = steps.native.allocate(Math.max(4, content.byteLength));
     if (content.length > 0) await steps.run([{ kind: "write", to, offset: 0, from: content }]);
     return to;
@@ -87,7 +87,15 @@ eachTrainingDevice((open) => {
       const out = await put(new Float32Array(chunks + 1));
       const sums = await result(steps.squares({ x: await put(x), length, out, offset: 4 }), out, chunks + 1);
       expect(sums[0]).toBe(0);
-      expectClose([sums.reduce((a, b) => a + b)], [x.reduce((a, b) => a + b * b, 0)]);
+      const total = x.reduce((a, b) => a + b * b, 0);
+      expectClose([sums.reduce((a, b) => a + b)], [total]);
+      const wide = await put(new Float64Array(chunks + 1));
+      const of = { x: await put(x), length, out: wide, offset: 8, dtype: "f64" as const };
+      await steps.run([...steps.squares(of)]);
+      const read = new Float64Array(chunks + 1);
+      await steps.run([{ kind: "read", from: wide, offset: 0, to: read }]);
+      expect(read[0]).toBe(0);
+      expect(Math.abs(read.reduce((a, b) => a + b) / total - 1)).toBeLessThan(1e-14);
     });
 
     test("matrix products", async () => {
