@@ -3,10 +3,13 @@
  * do. Every one of them is `USAGE`.
  */
 import { constants, type Stats } from "node:fs";
-import { type FileHandle, lstat, open, readlink, rename, rm, stat } from "node:fs/promises";
-import { dirname, isAbsolute, sep } from "node:path";
+import { type FileHandle, lstat, open, opendir, readlink, rename, rm, stat, unlink } from "node:fs/promises";
+import { dirname, isAbsolute, join, sep } from "node:path";
 import { LosscError } from "../dsl/errors.js";
-import { asidePath, removeAbandoned } from "./asides.js";
+import { isAbandoned, temporaryPath } from "./temporaries.js";
+
+/** How names of files begin that are not yet in place. */
+const ASIDE = ".lossc-aside-";
 
 /** As many as Linux follows. */
 const MAX_LINKS = 40;
@@ -26,7 +29,7 @@ export async function writeAside(path: string, what: string, write: (file: FileH
   try {
     const target = await targetOf(path);
     folder = dirname(target.path);
-    const aside = asidePath(folder);
+    const aside = temporaryPath(folder, ASIDE);
     // Until it has the mode of the file that it replaces, nobody else may read it.
     const file = await open(aside, "wx", target.before ? 0o600 : 0o666);
     try {
@@ -68,6 +71,25 @@ export async function readWith<T>(path: string, what: string, read: (file: FileH
     }
   } catch (cause) {
     throw refused(`could not read ${what} ${path}`, cause, { ...READING, ...COMMON }, path);
+  }
+}
+
+/** Removes what killed processes have left aside in the folder; everything else stays. */
+async function removeAbandoned(folder: string, now: number): Promise<void> {
+  try {
+    for await (const { name } of await opendir(folder)) if (name.startsWith(ASIDE)) await removeIfAbandoned(folder, name, now);
+  } catch {
+    // A folder that can be written but not listed.
+  }
+}
+
+async function removeIfAbandoned(folder: string, name: string, now: number): Promise<void> {
+  const path = join(folder, name);
+  try {
+    const stats = await lstat(path);
+    if (stats.isFile() && isAbandoned(ASIDE, name, stats, now)) await unlink(path);
+  } catch {
+    // Another process has removed it, or renamed it into place.
   }
 }
 

@@ -1,12 +1,16 @@
 /** Where compiled kernels are kept: a folder of lossc's own within the one that the user names, or a temporary one. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { isAbandoned, temporaryPath } from "../temporaries.js";
 import { OwnFolder } from "./own-folder.js";
 import { StorageError } from "./problems.js";
 
 /** lossc's folder: in the user's there may be anything. */
 const NAME = "lossc-kernels";
+
+/** How the names of those begin that are there for a while. */
+const MAKING = `${NAME}-`;
 
 /** By this file lossc knows its folder, and programs that save or search files know that it can be made anew (the Cache Directory Tagging Specification). */
 const TAG = "CACHEDIR.TAG";
@@ -44,7 +48,7 @@ export function openKernels(root: string | null): OwnFolder {
   }
   mkdirSync(root, { recursive: true, mode: 0o700 });
   // It is there with its tag or not at all.
-  const made = makeTagged(`${path}-`);
+  const made = makeTagged(root);
   try {
     renameSync(made, path);
   } catch (error) {
@@ -57,27 +61,9 @@ export function openKernels(root: string | null): OwnFolder {
 
 /** A folder for this process alone, gone when it ends. */
 export function openTemporary(): OwnFolder {
-  removeLeft(tmpdir());
-  const path = makeTagged(join(tmpdir(), `lossc-${process.pid}-`));
+  const path = makeTagged(tmpdir());
   process.once("exit", () => empty(path));
   return OwnFolder.open(path);
-}
-
-/** Temporary folders of processes that were killed. One whose process only seems to be gone, since it runs in another container, is made again by it. */
-function removeLeft(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    const [, pid] = /^lossc-(\d+)-/.exec(name) ?? [];
-    if (pid !== undefined && !isAlive(Number(pid))) empty(join(folder, name));
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
 }
 
 function openTagged(path: string): OwnFolder {
@@ -91,8 +77,11 @@ function openTagged(path: string): OwnFolder {
   throw new StorageError(`${path} was not made by lossc: it has no ${TAG} of lossc's`);
 }
 
-function makeTagged(prefix: string): string {
-  const path = mkdtempSync(prefix);
+/** A new folder of lossc's; those that killed processes left go. */
+function makeTagged(within: string): string {
+  for (const name of readdirSync(within)) removeIfAbandoned(within, name);
+  const path = temporaryPath(within, MAKING);
+  mkdirSync(path, { mode: 0o700 });
   const folder = OwnFolder.open(path);
   try {
     // In a folder where others may rename things, it may be another by now; an empty one of this user's is as good.
@@ -102,6 +91,12 @@ function makeTagged(prefix: string): string {
     folder.close();
   }
   return path;
+}
+
+function removeIfAbandoned(within: string, name: string): void {
+  if (!name.startsWith(MAKING)) return;
+  const stats = lstatSync(join(within, name), { throwIfNoEntry: false });
+  if (stats && isAbandoned(MAKING, name, stats, Date.now())) empty(join(within, name));
 }
 
 /** Removes a folder of lossc's. Its content is reached as {@link OwnFolder} does: another that stands in its place by now keeps what it has. */

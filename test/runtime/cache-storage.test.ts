@@ -1,6 +1,6 @@
 /** The cache on disks that are full, read-only, forbidden to programs or taken away. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -126,27 +126,22 @@ test("without any home folder kernels are kept for the process", async () => {
 
 test("temporary folders go with their process, and the next removes what a killed one left", async () => {
   const temporary = temporaryFolder();
-  withEnvironment({ TMPDIR: temporary });
-  const left = (pid: number, ...files: string[]) => {
-    const folder = join(temporary, `lossc-${pid}-left`);
-    mkdirSync(folder, { mode: 0o700 });
-    for (const file of files) writeFileSync(join(folder, file), "text");
-    return folder;
-  };
-  const dead = spawnSync("true").pid;
+  const env = { HOME: "/dev/null", LOSSC_CACHE_DIR: undefined, XDG_CACHE_HOME: undefined, TMPDIR: temporary };
+  expect(lossElsewhere(env)).toMatchObject({ launches: 1 });
+  expect(readdirSync(temporary)).toEqual([]);
+  withEnvironment(env);
+  const mine = () => readdirSync(temporary).sort();
   await new KernelCache(null).get(request("k"));
-  const [own] = readdirSync(temporary) as [string];
-  const killed = join(temporary, `lossc-${dead}-left`);
-  renameSync(join(temporary, own), killed);
-  const untagged = left(dead + 100_000_000, "thesis.tex");
+  const [own] = mine() as [string];
+  // As a process of that number would have named it that has ended since.
+  const killed = own.replace(`-${process.pid}-`, `-${spawnSync("true").pid}-`);
+  renameSync(join(temporary, own), join(temporary, killed));
+  const untagged = killed.replace(/-\w+$/, "-0123456789ab");
+  mkdirSync(join(temporary, untagged), { mode: 0o700 });
+  writeFileSync(join(temporary, untagged, "thesis.tex"), "text");
   await new KernelCache(null).get(request("k"));
-  expect([existsSync(killed), readdirSync(untagged)]).toEqual([false, ["thesis.tex"]]);
-  expect(lossElsewhere({ HOME: "/dev/null", LOSSC_CACHE_DIR: undefined, XDG_CACHE_HOME: undefined })).toMatchObject({
-    launches: 1,
-  });
-  expect(readdirSync(temporary).filter((name) => !name.startsWith(`lossc-${process.pid}-`))).toEqual([
-    `lossc-${dead + 100_000_000}-left`,
-  ]);
+  expect(mine()).not.toContain(killed);
+  expect([mine().length, readdirSync(join(temporary, untagged))]).toEqual([2, ["thesis.tex"]]);
 });
 
 describe("a folder that is taken away under a running process", () => {

@@ -1,0 +1,93 @@
+/**
+ * Files and folders that are there for a while, and what becomes of those whose process was killed.
+ *
+ * The name of such a thing is lossc's mark: a prefix and `PLACE-PID-START-RANDOM`. PLACE is a hash of the host's name, of the time since which it runs, and of the namespace
+ * of its process numbers, for a folder may be shared by hosts and by containers, each with a process of that number. START is when the process began, for numbers are used
+ * again. Only there can it be known that the process has ended. Of a thing from elsewhere that is known by its age alone.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync, readlinkSync, type Stats } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+
+const MARK = /^([0-9a-f]{12})-(\d+)-(\d+)-[0-9a-f]{12}$/;
+
+/** Milliseconds after its last change when a thing of an unknown process is taken for abandoned: what is being written changes all the time. */
+const ABANDONED = 24 * 60 * 60 * 1000;
+
+interface Writer {
+  readonly place: string;
+  readonly start: string;
+}
+
+let ourselves: Writer | undefined;
+
+/** A path in the folder that nothing has; its name is 48 bytes longer than the prefix, or a little more. */
+export function temporaryPath(folder: string, prefix: string): string {
+  const { place, start } = whoWeAre();
+  return join(folder, `${prefix}${place}-${process.pid}-${start}-${randomBytes(6).toString("hex")}`);
+}
+
+/**
+ * Whether the thing of that name bears the mark, belongs to this user and has lost its process. Where that cannot be found out it has not.
+ *
+ * @param now The file system's time in ms, which need not be that of this host.
+ */
+export function isAbandoned(prefix: string, name: string, { uid, mtimeMs }: Stats, now: number): boolean {
+  const [, place, pid, start] = (name.startsWith(prefix) && MARK.exec(name.slice(prefix.length))) || [];
+  if (place === undefined || pid === undefined || uid !== (process.geteuid?.() ?? uid)) return false;
+  if (place === UNKNOWN || place !== whoWeAre().place) return now - mtimeMs > ABANDONED;
+  try {
+    return startOf(pid) !== start;
+  } catch {
+    return false;
+  }
+}
+
+function whoWeAre(): Writer {
+  ourselves ??= findOurselves();
+  return ourselves;
+}
+
+const UNKNOWN = "0".repeat(12);
+
+/** Of a system without Linux's /proc, or with another's, nothing is known. */
+function findOurselves(): Writer {
+  try {
+    const start = startOf("self");
+    if (start === null || readlinkSync("/proc/self") !== String(process.pid)) return { place: UNKNOWN, start: "0" };
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1");
+    const place = createHash("sha256")
+      .update(`${hostname()}\n${boot}\n${readlinkSync("/proc/self/ns/pid")}`)
+      .digest("hex");
+    return { place: place.slice(0, UNKNOWN.length), start };
+  } catch {
+    return { place: UNKNOWN, start: "0" };
+  }
+}
+
+/** When a process began, in ticks since the host did; null where it has ended. */
+function startOf(pid: string): string | null {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch (error) {
+    // /proc can hide processes.
+    if (isGone(Number(pid))) return null;
+    throw error;
+  }
+  // The second field is the program's name in parentheses, which may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, start] = [fields[0], fields[19]];
+  if (start === undefined) throw new Error(`/proc/${pid}/stat has no time of the start`);
+  return state === "Z" || state === "X" ? null : start;
+}
+
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
+  }
+}
