@@ -19,6 +19,7 @@ import { checkGradHead } from "../head/check.js";
 import { type CheckedInputs, checkHome, checkInputs } from "../inputs/check.js";
 import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
+import { checkOverlap } from "../inputs/overlap.js";
 import type { MakeBuffer } from "./bind.js";
 import { type Call, checkInPlace, checkOptions, gradientResult, refuseUnknown } from "./call.js";
 import { groupSizeOf, planOf } from "./plans.js";
@@ -137,6 +138,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     const hostMemory = this.device.native?.hostMemory ?? true;
     const gradHead = checkGradHead(options.gradHead, head, this.accumulates(dtype ?? "f32"), hostMemory);
     if (gradHead?.kind === "device") checkHome("gradHead", gradHead, this.device);
+    checkOverlap(this.loss, inputs, checkedOptions.inPlace, gradHead);
     return {
       gradHead,
       compiled: planOf(this.loss, dtype, config, checkedOptions.metrics, absentRows(this.loss, inputs)),

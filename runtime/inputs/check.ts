@@ -1,4 +1,5 @@
 /** Everything that is checked of a call's inputs before anything is launched. */
+import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
@@ -140,7 +141,13 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
 }
 
 /** All that were given, with their names. */
-function sourcesOf({ logits, policyLogprobs, head, targets, inputs }: CheckedInputs): (readonly [string, Source | null])[] {
+export function sourcesOf({
+  logits,
+  policyLogprobs,
+  head,
+  targets,
+  inputs,
+}: CheckedInputs): (readonly [string, Source | null])[] {
   return [
     ["logits", logits],
     ["policy_logprobs", policyLogprobs],
@@ -149,6 +156,14 @@ function sourcesOf({ logits, policyLogprobs, head, targets, inputs }: CheckedInp
     ["target_tokens", targets],
     ...Object.entries(inputs),
   ];
+}
+
+/** The dtype that kernels read an input in, where rows are read in that of `rows`. What comes in another is converted. */
+export function readAs(loss: LossDefinition, name: string, rows: BufferDtype): BufferDtype {
+  if (name === "policy_logprobs") return "f32";
+  if (name === "target_tokens") return "i32";
+  if (name === "logits" || name === "hidden" || name === "head") return rows;
+  return Object.hasOwn(loss.inputs, name) ? (loss.inputs[name] as InputDeclaration).dtype : WEIGHTS.dtype;
 }
 
 /**
