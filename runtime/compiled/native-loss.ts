@@ -4,7 +4,7 @@ import { emitText } from "../../codegen/emit.js";
 import { type LogitsDtype, type Plan, STATUS, type Target } from "../../codegen/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { abortedError } from "../abort.js";
+import { abortedError, whenAborted } from "../abort.js";
 import { wrapNative } from "../addon.js";
 import type { CompileOptions, LossResult } from "../devices/device.js";
 import { headStageOf } from "../head/prepare.js";
@@ -76,16 +76,14 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
 
   private async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
     const abort = signal && new Int32Array(1);
-    const onAbort = () => abort && Atomics.store(abort, 0, 1);
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
+    const leave = whenAborted(signal, () => abort && Atomics.store(abort, 0, 1));
     try {
       if (program.length > 0) await this.#lookout.wait(this.host.native.run(program, abort));
     } catch (error) {
       const wrapped = wrapNative(error);
       throw wrapped.code === "ABORTED" ? abortedError(signal, this.what) : wrapped;
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      leave();
     }
   }
 

@@ -1,6 +1,6 @@
 /** The small kernels and matrix products that policies are made of, as commands of a device. */
 import { LosscError } from "../../dsl/errors.js";
-import { abortedError } from "../abort.js";
+import { throwIfAborted, whenAborted } from "../abort.js";
 import { native } from "../addon.js";
 import type { Device, LoadedUnit, UnitArgument } from "../devices/device.js";
 import type { Command, Matrix, Memory, NativeDevice } from "../native.js";
@@ -52,14 +52,13 @@ export class TrainingSteps {
   async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
     if (program.length === 0) return;
     if (!signal) return native(() => this.native.run(program));
-    if (signal.aborted) throw abortedError(signal, "The policy");
+    throwIfAborted(signal, "The policy");
     const flag = new Int32Array(1);
-    const abort = () => Atomics.store(flag, 0, 1);
-    signal.addEventListener("abort", abort, { once: true });
+    const leave = whenAborted(signal, () => Atomics.store(flag, 0, 1));
     try {
       await native(() => this.native.run(program, flag));
     } finally {
-      signal.removeEventListener("abort", abort);
+      leave();
     }
   }
 
