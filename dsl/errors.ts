@@ -60,10 +60,15 @@ export class LosscError extends Error {
     message: string,
     details: ErrorDetails = {},
   ) {
-    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    super(printable(message), "cause" in details ? { cause: details.cause } : undefined);
     this.position = details.position;
     this.frame = details.frame;
     this.log = details.log;
     this.text = details.text;
   }
+}
+
+/** Names are the user's, and a message repeats them: what a terminal would obey rather than show becomes an escape. */
+function printable(text: string): string {
+  return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

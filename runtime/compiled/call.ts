@@ -57,13 +57,22 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
   }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new LosscError("USAGE", `the option signal is ${describe(signal)}; give an AbortSignal`);
-  if (metrics !== undefined && !(Array.isArray(metrics) && metrics.every((name) => typeof name === "string")))
-    throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
+  if (metrics !== undefined) checkNames(metrics);
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
     throw new LosscError("USAGE", `the option maxBytes is ${describe(maxBytes)}; it is a whole number ≥ 1 of bytes`);
   // "loss:sum" always comes back.
   const wanted = metrics && [...new Set(metrics)].filter((name) => name !== "loss:sum");
   return { inPlace, propagate: nonFinite === "propagate", skipMasked, signal, metrics: wanted, maxBytes };
+}
+
+/** `metrics`: a list of names, without holes. */
+function checkNames(metrics: unknown): void {
+  if (!Array.isArray(metrics))
+    throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
+  // Not every(): that passes over holes.
+  for (const [i, name] of metrics.entries()) {
+    if (typeof name !== "string") throw new LosscError("USAGE", `metrics[${i}] is ${describe(name)}; give a list of names`);
+  }
 }
 
 /** In place needs memory of the caller's that can hold the gradient. */

@@ -54,7 +54,7 @@ export function packData(data: readonly Datum[], given: PackOptions): PackedData
     }
   });
   const lengths = data.map((datum) => datum.modelInput.length);
-  const inputs: Record<string, Float32Array | Float64Array | number> = {};
+  const inputs: Record<string, Float32Array | Float64Array | number> = Object.create(null);
   for (const [key, declaration] of Object.entries(declared)) {
     const packed = packInput(data, lengths, key, declaration, options);
     if (packed !== null) inputs[key] = packed;
@@ -74,6 +74,11 @@ export function packData(data: readonly Datum[], given: PackOptions): PackedData
     groups,
     inputs,
   };
+}
+
+/** What a datum gives under a name: "constructor" is one like any other, and not what every object inherits. */
+export function givenAs({ lossFnInputs }: Datum, key: string): Numbers | number | undefined {
+  return Object.hasOwn(lossFnInputs, key) ? lossFnInputs[key] : undefined;
 }
 
 /** Whether a value of the caller's is taken as one number per token rather than one per sequence. */
@@ -108,7 +113,7 @@ function packInput(
   input: InputDeclaration,
   options: PackOptions,
 ) {
-  const values = data.map((datum) => datum.lossFnInputs[key]);
+  const values = data.map((datum) => givenAs(datum, key));
   if (values.every((value) => value === undefined) && input.default !== undefined) return null;
   const filled = values.map((value, i) => {
     if (value !== undefined) return value;

@@ -133,7 +133,7 @@ export class ParameterSet<Name extends string = string> {
   }
 
   async #read(choose: (parameter: Parameter) => [key: string, buffer: NativeBuffer][]): Promise<Record<string, Tensor>> {
-    const tensors: Record<string, Tensor> = {};
+    const tensors: Record<string, Tensor> = Object.create(null);
     const program: Command[] = [];
     for (const parameter of this.#all()) {
       for (const [key, from] of choose(parameter)) {
