@@ -1,4 +1,5 @@
 /** The one error class of lossc, and its codes. */
+import { printable } from "./printable.js";
 
 /** Every code that a {@link LosscError} can have; docs/errors.md says what each means. */
 export const ERROR_CODES = [
@@ -66,9 +67,4 @@ export class LosscError extends Error {
     this.log = details.log;
     this.text = details.text;
   }
-}
-
-/** Names are the user's, and a message repeats them: what a terminal would obey rather than show becomes an escape. */
-function printable(text: string): string {
-  return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -40,7 +40,7 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
     ]),
     refusing(inputsOf(definition, options), (key, known) => [
       "INPUT_UNKNOWN",
-      `the loss "${definition.name}" reads the input "${key}", which it does not declare${(Object.hasOwn(INSTEAD, key) && INSTEAD[key]) || (nearest(key, known) || `; declare it: inputs: { ${key}: "token" }, or its other space`)}`,
+      `the loss "${definition.name}" reads the input "${key}", which it does not declare${(Object.hasOwn(INSTEAD, key) && INSTEAD[key]) || nearest(key, known) || `; declare it: inputs: { ${key}: "token" }, or its other space`}`,
     ]),
     refusing(Object.fromEntries(config), (key, known) => [
       "CONFIG_UNKNOWN",
