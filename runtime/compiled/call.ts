@@ -67,8 +67,7 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
 
 /** `metrics`: a list of names, without holes. */
 function checkNames(metrics: unknown): void {
-  if (!Array.isArray(metrics))
-    throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
+  if (!Array.isArray(metrics)) throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
   // Not every(): that passes over holes.
   for (const [i, name] of metrics.entries()) {
     if (typeof name !== "string") throw new LosscError("USAGE", `metrics[${i}] is ${describe(name)}; give a list of names`);
