@@ -4,7 +4,7 @@ import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { ForwardBackwardOptions, LossResult } from "../devices/device.js";
-import type { TypedArray } from "../dtypes.js";
+import { asFloat16, type Float16Numbers, type TypedArray } from "../dtypes.js";
 import type { CheckedInputs } from "../inputs/check.js";
 import type { CheckedConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
@@ -77,7 +77,8 @@ function checkNames(metrics: unknown): void {
 /** In place needs memory of the caller's that can hold the gradient. */
 export function checkInPlace(source: Source, name: string, dtype: string): void {
   if (source.kind === "host" ? source.own && source.dtype === dtype : source.dtype === dtype) return;
-  const wanted = dtype === "f32" ? "a Float32Array or a device buffer of f32" : `{ data, dtype: "${dtype}" } or a device buffer`;
+  const half = `${dtype === "f16" ? "a Float16Array, " : ""}{ data, dtype: "${dtype}" } or a device buffer`;
+  const wanted = `${dtype === "f32" ? "a Float32Array or a device buffer of f32" : half}, in memory that cannot be resized`;
   throw new LosscError(
     "INPUT_DTYPE",
     `with inPlace the gradient overwrites ${name}, which must be ${wanted}; leave inPlace out to get a new array`,
@@ -88,10 +89,16 @@ const GRADIENTS = { logits: "gradLogits", policy_logprobs: "gradLogprobs", hidde
 
 /** The gradient of what the policy gives, under its name in the result. */
 export function gradientResult(
-  { from }: CheckedInputs,
+  { from, source }: CheckedInputs,
   gradient: TypedArray | OwnedBuffer,
 ): Pick<LossResult, "gradLogits" | "gradLogprobs" | "gradHidden"> {
-  return { [GRADIENTS[from]]: gradient };
+  return { [GRADIENTS[from]]: likeGiven(source, gradient) };
+}
+
+/** A gradient as the caller gave what it is the gradient of: of a `Float16Array` one too, and that itself where it was overwritten. */
+export function likeGiven(of: Source, gradient: TypedArray | OwnedBuffer): TypedArray | Float16Numbers | OwnedBuffer {
+  if (of.kind === "device" || !of.float16 || !(gradient instanceof Uint16Array)) return gradient;
+  return gradient === of.array ? of.float16 : asFloat16(gradient);
 }
 
 /** The error of a non-finite loss or gradient, naming the first datum and token that show it. */

@@ -21,7 +21,7 @@ import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
 import { checkOverlap } from "../inputs/overlap.js";
 import type { MakeBuffer } from "./bind.js";
-import { type Call, checkInPlace, checkOptions, gradientResult, refuseUnknown } from "./call.js";
+import { type Call, checkInPlace, checkOptions, gradientResult, likeGiven, refuseUnknown } from "./call.js";
 import { groupSizeOf, planOf } from "./plans.js";
 
 /** What a compiled loss needs of its device. */
@@ -113,6 +113,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
         ? makeArray(plan.logits, of.length)
         : this.zeros(of.length);
     };
+    const gradHead = (of: Source) => likeGiven(of, nothing(of, of === call.gradHead));
     const outputs = plan.results.outputs.map(
       ({ key, space }) => [key, this.zeros(space === "token" ? 0 : shape.lengths.length)] as const,
     );
@@ -120,7 +121,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
       loss: 0,
       logprobs: plan.logits ? this.zeros(0) : null,
       ...gradientResult(inputs, nothing(source, options.inPlace)),
-      ...(head && { gradHead: nothing(call.gradHead ?? head.head, call.gradHead !== null) }),
+      ...(head && { gradHead: gradHead(call.gradHead ?? head.head) }),
       metrics: { "loss:sum": 0, ...Object.fromEntries(plan.results.metrics.map(({ key }) => [key, 0])) },
       outputs: Object.fromEntries(outputs),
       sweeps: plan.sweeps,

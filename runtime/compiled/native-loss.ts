@@ -14,7 +14,7 @@ import { Lookout } from "../lookout.js";
 import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import type { Arenas } from "./arena.js";
 import { type Binding, bind } from "./bind.js";
-import { type Call, gradientResult, nonFiniteError } from "./call.js";
+import { type Call, gradientResult, likeGiven, nonFiniteError } from "./call.js";
 import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
 import { Variant } from "./variant.js";
 
@@ -91,7 +91,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const { plan } = call.compiled;
     const number = (id: number) => binding.view(id)[0] as number;
     const loss = number(plan.results.loss);
-    const problem = judge(plan, call, binding.view(plan.results.status) as Uint32Array, loss);
+    const problem = gone(call) ?? judge(plan, call, binding.view(plan.results.status) as Uint32Array, loss);
     if (problem) {
       await this.wipe(call);
       throw problem;
@@ -116,7 +116,10 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     if (head) {
       const { gradHead } = call;
       const given = gradHead && (gradHead.kind === "device" ? gradHead.buffer : gradHead.array);
-      return { gradHidden: binding.gradient(HEAD.gradHidden), gradHead: given ?? binding.gradient(HEAD.gradHead) };
+      return {
+        ...gradientResult(call.inputs, binding.gradient(HEAD.gradHidden)),
+        gradHead: likeGiven(gradHead ?? head.head, given ?? binding.gradient(HEAD.gradHead)),
+      };
     }
     const computed = binding.gradient(call.compiled.plan.results.gradient);
     if (!call.options.inPlace || !policyLogprobs) return gradientResult(call.inputs, computed);
@@ -148,7 +151,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
       // Gigabytes take a while: not on the event loop.
       const { array } = source;
       await this.run([{ kind: "fill", to: array, offset: 0, bytes: array.byteLength, value: 0 }]);
-    } else source.array.fill(0);
+    } else if (source.array.length > 0) source.array.fill(0);
   }
 
   private variantsOf(plan: Plan): Map<number, Variant> {
@@ -173,6 +176,16 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
       perVocab.set(vocab, variant);
     }
     return variant;
+  }
+}
+
+/** Memory of the caller's that went elsewhere while the kernels ran: what they made of it is worth nothing, and what is still to be written has no place. */
+function gone({ inputs, gradHead }: Call): LosscError | null {
+  try {
+    checkStill(inputs, gradHead);
+    return null;
+  } catch (error) {
+    return error as LosscError;
   }
 }
 

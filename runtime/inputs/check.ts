@@ -6,7 +6,7 @@ import { nearest } from "../../dsl/nearest.js";
 import type { Device, LossInputs } from "../devices/device.js";
 import { type CheckedHead, checkHead } from "../head/check.js";
 import { type BatchShape, locate } from "../structure.js";
-import { describe, floatSource, type Source, tokenSource } from "./numbers.js";
+import { checkThere, describe, floatSource, type Source, tokenSource } from "./numbers.js";
 import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
 
 /** Inputs that are known to fit together; nothing is converted yet. */
@@ -166,17 +166,10 @@ export function readAs(loss: LossDefinition, name: string, rows: BufferDtype): B
   return Object.hasOwn(loss.inputs, name) ? (loss.inputs[name] as InputDeclaration).dtype : WEIGHTS.dtype;
 }
 
-/**
- * Checks, when a call begins, that arrays are as long as they were when it was made: one whose memory has gone elsewhere since is empty, which kernels would
- * take for an input that was left out. `INPUT_LENGTH`.
- */
+/** Checks, when a call begins and when its kernels have run, that arrays are as long as they were when it was made. `INPUT_LENGTH`. */
 export function checkStill(inputs: CheckedInputs, gradHead: Source | null): void {
   for (const [name, source] of [...sourcesOf(inputs), ["gradHead", gradHead] as const]) {
-    if (source?.kind === "host" && source.array.length !== source.length)
-      throw new LosscError(
-        "INPUT_LENGTH",
-        `${name} had ${source.length} numbers and has ${source.array.length}: its buffer was transferred or resized after the call was made; leave it as it is until the call has settled`,
-      );
+    if (source?.kind === "host") checkThere(name, source.array, source.length);
   }
 }
 

@@ -2,11 +2,20 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration } from "../../dsl/index.js";
+import type { Float16Numbers } from "../dtypes.js";
 import { checkGroups } from "../inputs/shape.js";
 import type { PolicyBatch } from "./policy.js";
 
 /** Numbers one after the other: a plain array or a typed one. */
-export type Numbers = readonly number[] | Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
+export type Numbers =
+  | readonly number[]
+  | Float32Array
+  | Float64Array
+  | Float16Numbers
+  | Int32Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array;
 
 /** One sequence and what the loss is told about it: arrays per token, numbers per sequence. */
 export interface Datum {

@@ -1,6 +1,6 @@
 /** What the client asks of the model being trained. */
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
-import type { TypedArray } from "../dtypes.js";
+import type { Float16Numbers, TypedArray } from "../dtypes.js";
 import type { AdamParameters } from "./adam.js";
 
 /** What a policy is asked to look at: sequences packed one after the other. */
@@ -54,7 +54,10 @@ export interface TrainingPolicy {
    * Adds the gradient of the weights, given that of what the last {@link TrainingPolicy.forward} yielded, to what has gathered: of logits, or of hidden states and, as
    * `gradHead`, of the head. All of it or nothing. Both are lent until it has settled.
    */
-  backward(gradient: TypedArray | DeviceBuffer, gradHead?: TypedArray | DeviceBuffer): Promise<void>;
+  backward(
+    gradient: TypedArray | Float16Numbers | DeviceBuffer,
+    gradHead?: TypedArray | Float16Numbers | DeviceBuffer,
+  ): Promise<void>;
   /** One step of Adam with the gathered gradients, which are zero afterwards. */
   optimStep(adam: AdamParameters): Promise<void>;
   state(): Promise<PolicyState>;
