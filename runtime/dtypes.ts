@@ -117,7 +117,7 @@ export function steady(array: TypedArray): TypedArray {
 }
 
 /** Whether the memory of an array can shrink. Shared memory only grows. */
-function isResizable({ buffer }: ArrayBufferView): boolean {
+export function isResizable({ buffer }: ArrayBufferView): boolean {
   return (buffer as { readonly resizable?: boolean }).resizable === true;
 }
 

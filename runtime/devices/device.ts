@@ -59,7 +59,7 @@ export interface ForwardBackwardOptions {
    * no `gradHead`, may overlap `logits` or `hidden` then: `INPUT_OVERLAP`.
    */
   readonly inPlace?: boolean;
-  /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. */
+  /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. One signal may end any number of calls. */
   readonly signal?: AbortSignal | undefined;
   /** What a non-finite loss or gradient is: `"error"` (`NON_FINITE`, the default) or numbers like all others. */
   readonly nonFinite?: "error" | "propagate" | undefined;
