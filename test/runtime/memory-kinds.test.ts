@@ -1,5 +1,6 @@
 /** Memory that changes under a call, and what only looks like an array. */
 import { describe, expect, test } from "vitest";
+import { TrainingClient, type TrainingPolicy } from "../../index.js";
 import { cross_entropy } from "../../losses/index.js";
 import type { CompiledLoss, LossResult } from "../../runtime/devices/device.js";
 import type { NativeDevice } from "../../runtime/native.js";
@@ -108,6 +109,24 @@ eachDevice((open) => {
     expect(result.gradLogits).toBe(logits);
     expectClose(logits, numbers(expected.gradLogits), 1e-7);
   });
+});
+
+test("a policy may give logits in memory that could shrink; their gradient comes in memory of its own", async () => {
+  const device = await openOnly("cpu");
+  const { array } = inResizable(LOGITS);
+  const gradients: unknown[] = [];
+  const policy = {
+    forward: async () => ({ logits: array }),
+    backward: async (gradient: unknown) => void gradients.push(gradient),
+  };
+  const client = new TrainingClient({ policy: policy as unknown as TrainingPolicy, device });
+  const { loss } = await client.forwardBackward(
+    [{ modelInput: TARGETS, lossFnInputs: { target_tokens: TARGETS } }],
+    "cross_entropy",
+  );
+  const expected = await (await device.compile(cross_entropy)).forwardBackward({ ...crossEntropyInputs(), lengths: [3] });
+  expect([loss, gradients]).toEqual([expected.loss, [expected.gradLogits]]);
+  expect(numbers(array)).toEqual(LOGITS.map(Math.fround));
 });
 
 describe("memory that goes elsewhere while the kernels run", () => {
