@@ -1,4 +1,5 @@
 /** The one error class of lossc, and its codes. */
+import { printable } from "./printable.js";
 
 /** Every code that a {@link LosscError} can have; docs/errors.md says what each means. */
 export const ERROR_CODES = [
@@ -10,6 +11,7 @@ export const ERROR_CODES = [
   "INPUT_UNKNOWN",
   "INPUT_LENGTH",
   "INPUT_DTYPE",
+  "INPUT_OVERLAP",
   "TARGET_OUT_OF_RANGE",
   "NON_FINITE",
   "SPACE_MISMATCH",
@@ -59,7 +61,7 @@ export class LosscError extends Error {
     message: string,
     details: ErrorDetails = {},
   ) {
-    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    super(printable(message), "cause" in details ? { cause: details.cause } : undefined);
     this.position = details.position;
     this.frame = details.frame;
     this.log = details.log;

@@ -40,7 +40,7 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
     ]),
     refusing(inputsOf(definition, options), (key, known) => [
       "INPUT_UNKNOWN",
-      `the loss "${definition.name}" reads the input "${key}", which it does not declare${INSTEAD[key] ?? (nearest(key, known) || `; declare it: inputs: { ${key}: "token" }, or its other space`)}`,
+      `the loss "${definition.name}" reads the input "${key}", which it does not declare${(Object.hasOwn(INSTEAD, key) && INSTEAD[key]) || nearest(key, known) || `; declare it: inputs: { ${key}: "token" }, or its other space`}`,
     ]),
     refusing(Object.fromEntries(config), (key, known) => [
       "CONFIG_UNKNOWN",
@@ -52,7 +52,8 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
 }
 
 function inputsOf(definition: LossDefinition, { from, absent = [] }: TraceOptions): Record<string, unknown> {
-  const inputs: Record<string, unknown> = {};
+  // Names are the author's: "__proto__" is one like any other.
+  const inputs: Record<string, unknown> = Object.create(null);
   for (const [name, { space, default: otherwise }] of Object.entries(definition.inputs)) {
     if (space !== "vocab") inputs[name] = folds.input(name, space, otherwise);
     else if (from === "logits") inputs[name] = absent.includes(name) ? everywhere(otherwise ?? 0) : folds.input(name, space);
@@ -109,7 +110,8 @@ function refusing(
 }
 
 function configValue(name: string, declared: ConfigDeclaration, options: TraceOptions): unknown {
-  return declared.kind === "scalar" ? folds.config(name) : (options.statics[name] ?? declared.value);
+  if (declared.kind === "scalar") return folds.config(name);
+  return Object.hasOwn(options.statics, name) ? options.statics[name] : declared.value;
 }
 
 function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Policy {
@@ -158,11 +160,13 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
     const meant = nearest(key, ["loss", "metrics", "outputs"]) || "; it may return loss, metrics and outputs";
     refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned "${key}"${meant}`);
   }
-  const losses = Array.isArray(record.loss) ? (record.loss as unknown[]) : [record.loss];
-  const terms = losses.map((loss) => numeric(name, "loss", loss, refuse));
+  // Array.from makes undefined of holes, which map would leave out.
+  const terms = Array.isArray(record.loss)
+    ? Array.from(record.loss as unknown[], (loss, i) => numeric(name, `loss[${i}]`, loss, refuse))
+    : [numeric(name, "loss", record.loss, refuse)];
   const metrics = named(name, "metrics", chosen(definition, record.metrics ?? {}, wanted, refuse), refuse);
   const outputs = named(name, "outputs", record.outputs ?? {}, refuse);
-  if (losses.length === 0)
+  if (terms.length === 0)
     refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned a list of no losses: return what is to be summed`);
   const taken = metrics.has("loss:sum") ? 'metric "loss:sum"' : outputs.has("logprobs") ? 'output "logprobs"' : null;
   if (taken) refuse("USAGE", `the loss "${name}" has the ${taken}, which comes back with every loss: give it another name`);
@@ -213,7 +217,7 @@ function named(name: string, what: string, given: unknown, refuse: Refuse): Map<
 }
 
 function recordOf(name: string, what: string, given: unknown, refuse: Refuse): Record<string, unknown> {
-  if (isRecord(given)) return given;
+  if (isRecord(given) && !(given instanceof Map)) return given;
   return refuse(
     "UNSUPPORTED_SYNTAX",
     `the loss "${name}" returned ${describe(given)} as its ${what}, which are named: { name: value }`,
@@ -222,7 +226,12 @@ function recordOf(name: string, what: string, given: unknown, refuse: Refuse): R
 
 function numeric(name: string, what: string, given: unknown, refuse: Refuse): Expression {
   if (given === undefined || given === null)
-    return refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned no ${what}: is a return missing?`);
+    return refuse(
+      "UNSUPPORTED_SYNTAX",
+      what === "loss"
+        ? `the loss "${name}" returned no loss: is a return missing?`
+        : `the loss "${name}" returned ${given} as its ${what}: give it a value, or leave it out`,
+    );
   if (!(given instanceof Expression) && typeof given !== "number" && typeof given !== "boolean")
     return refuse(
       "UNSUPPORTED_SYNTAX",

@@ -54,6 +54,14 @@ Napi::Value openCuda(const Napi::CallbackInfo& info) {
 
 Napi::Value cpuFeatures(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), host::features()); }
 
+Napi::Value overlap(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value {
+    const auto a = toBytes(info[0], "a"), b = toBytes(info[1], "b");
+    const bool common = a.size > 0 && b.size > 0 && a.data < b.data + b.size && b.data < a.data + a.size;
+    return Napi::Boolean::New(info.Env(), common);
+  });
+}
+
 void define(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData{};
   env.SetInstanceData(data);
@@ -67,6 +75,7 @@ void define(Napi::Env env, Napi::Object exports) {
   exports.Set("libraries", Napi::Function::New<libraries>(env, "libraries"));
   exports.Set("compileCuda", Napi::Function::New<compileCuda>(env, "compileCuda"));
   exports.Set("cpuFeatures", Napi::Function::New<cpuFeatures>(env, "cpuFeatures"));
+  exports.Set("overlap", Napi::Function::New<overlap>(env, "overlap"));
 }
 
 }  // namespace

@@ -12,14 +12,59 @@ export function abortedError(signal: AbortSignal | undefined, what: string): Los
   });
 }
 
+/** All that waits for one signal, behind a single listener: of more than ten, Node warns as of a leak. */
+class AbortHub {
+  static readonly #hubs = new WeakMap<AbortSignal, AbortHub>();
+  readonly #waiting = new Set<{ readonly call: () => void }>();
+  readonly #listener = () => this.#fire();
+
+  private constructor(private readonly signal: AbortSignal) {
+    signal.addEventListener("abort", this.#listener, { once: true });
+  }
+
+  static of(signal: AbortSignal): AbortHub {
+    let hub = AbortHub.#hubs.get(signal);
+    if (!hub) {
+      hub = new AbortHub(signal);
+      AbortHub.#hubs.set(signal, hub);
+    }
+    return hub;
+  }
+
+  add(call: () => void): () => void {
+    const entry = { call };
+    this.#waiting.add(entry);
+    return () => {
+      if (this.#waiting.delete(entry) && this.#waiting.size === 0) this.#close();
+    };
+  }
+
+  #fire(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    this.#close();
+    for (const { call } of waiting) call();
+  }
+
+  #close(): void {
+    this.signal.removeEventListener("abort", this.#listener);
+    AbortHub.#hubs.delete(this.signal);
+  }
+}
+
+/** Calls once the signal fires, at once where it has. What comes back takes the call away again. */
+export function whenAborted(signal: AbortSignal | undefined, call: () => void): () => void {
+  if (signal && !signal.aborted) return AbortHub.of(signal).add(call);
+  if (signal) call();
+  return () => {};
+}
+
 /** Settles as the promise does, but rejects with `ABORTED` as soon as the signal fires. */
 export function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
   if (!signal) return promise;
   return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(abortedError(signal, what));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    const leave = whenAborted(signal, () => reject(abortedError(signal, what)));
+    promise.then(resolve, reject).finally(leave);
   });
 }
 
@@ -65,12 +110,10 @@ export class Queue {
     this.#last = result.catch(() => {});
     if (!signal) return result;
     return new Promise<T>((resolve, reject) => {
-      const onAbort = () => {
+      const leave = whenAborted(signal, () => {
         if (!started) reject(abortedError(signal, what));
-      };
-      if (signal.aborted) onAbort();
-      else signal.addEventListener("abort", onAbort, { once: true });
-      result.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+      });
+      result.then(resolve, reject).finally(leave);
     });
   }
 

@@ -6,6 +6,16 @@ import { LosscError } from "../dsl/errors.js";
 /** An array of a buffer's elements; float16 and bfloat16 are bits in a `Uint16Array`. */
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;
 
+/**
+ * A `Float16Array`, which Node has from 24 on: told by its structure, for TypeScript before 5.8 does not know it by name. Its bits are those of the dtype `"f16"`.
+ */
+export interface Float16Numbers extends ArrayBufferView {
+  readonly [Symbol.toStringTag]: "Float16Array";
+  readonly BYTES_PER_ELEMENT: number;
+  readonly length: number;
+  [index: number]: number;
+}
+
 /** The dtypes that a caller may name. */
 export const BUFFER_DTYPES = Object.keys(BYTES) as readonly BufferDtype[];
 export const FLOAT_DTYPES: readonly BufferDtype[] = ["f32", "bf16", "f16", "f64"];
@@ -58,18 +68,57 @@ function arrayOf(dtype: BufferDtype) {
   }
 }
 
+type Float16Class = new (memory: ArrayBufferLike, byteOffset: number, length: number) => Float16Numbers;
+
+function float16Class(): Float16Class | undefined {
+  return (globalThis as { readonly Float16Array?: Float16Class }).Float16Array;
+}
+
+/** False where the language has none. */
+export function isFloat16(value: unknown): value is Float16Numbers {
+  const known = float16Class();
+  return known !== undefined && isArrayOf(value, known as never);
+}
+
+/** The bits of an array where they lie: those of a `Float16Array` as a `Uint16Array`, all others as they are. */
+export function bitsOf(array: TypedArray | Float16Numbers): TypedArray {
+  return isFloat16(array) ? new Uint16Array(array.buffer, array.byteOffset, array.length) : (array as TypedArray);
+}
+
+/** Bits of float16 as a `Float16Array` over the same memory. */
+export function asFloat16({ buffer, byteOffset, length }: TypedArray): Float16Numbers {
+  return new (float16Class() as Float16Class)(buffer, byteOffset, length);
+}
+
+/** Whether a value is a typed array of a class: one that only inherits from it has no memory. */
+export function isArrayOf<T>(value: unknown, type: new (length: number) => T): value is T {
+  return ArrayBuffer.isView(value) && value instanceof type;
+}
+
 /** The dtype whose bits a typed array holds; null for those that lossc does not take, and for `Uint16Array`, which may be either half. */
 export function dtypeOfArray(array: unknown): BufferDtype | null {
-  if (array instanceof Float32Array) return "f32";
-  if (array instanceof Float64Array) return "f64";
-  if (array instanceof Int32Array) return "i32";
-  if (array instanceof Uint32Array) return "u32";
-  return null;
+  if (isArrayOf(array, Float32Array)) return "f32";
+  if (isArrayOf(array, Float64Array)) return "f64";
+  if (isArrayOf(array, Int32Array)) return "i32";
+  if (isArrayOf(array, Uint32Array)) return "u32";
+  return isFloat16(array) ? "f16" : null;
 }
 
 /** Whether a typed array can hold elements of the dtype. */
-export function holds(array: unknown, dtype: BufferDtype): array is TypedArray {
-  return dtype === "bf16" || dtype === "f16" ? array instanceof Uint16Array : dtypeOfArray(array) === dtype;
+export function holds(array: unknown, dtype: BufferDtype): array is TypedArray | Float16Numbers {
+  const known = dtypeOfArray(array);
+  return known === null && (dtype === "bf16" || dtype === "f16") ? isArrayOf(array, Uint16Array) : known === dtype;
+}
+
+/** The array, or a copy of one that could shrink while kernels read it. */
+export function steady(array: TypedArray): TypedArray {
+  if (!isResizable(array)) return array;
+  return inMemory(() => array.slice());
+}
+
+/** Whether the memory of an array can shrink. Shared memory only grows. */
+export function isResizable({ buffer }: ArrayBufferView): boolean {
+  return (buffer as { readonly resizable?: boolean }).resizable === true;
 }
 
 const bits = new DataView(new ArrayBuffer(4));

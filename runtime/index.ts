@@ -27,4 +27,4 @@ export type {
   WholeSource,
 } from "./devices/device.js";
 export { openDevice } from "./devices/open.js";
-export type { TypedArray } from "./dtypes.js";
+export type { Float16Numbers, TypedArray } from "./dtypes.js";

@@ -153,4 +153,6 @@ export interface NativeAddon {
   compileCuda(source: string, options: readonly string[]): Promise<{ readonly binary: Uint8Array; readonly log: string }>;
   /** The processor's features as resolved for `-march=native`, a stable string that goes into cache keys. */
   cpuFeatures(): string;
+  /** Whether two views have a byte in common, also where they lie in different `SharedArrayBuffer` objects of the same memory. */
+  overlap(a: ArrayBufferView, b: ArrayBufferView): boolean;
 }

@@ -1,6 +1,7 @@
 /** How a tidy expression is written down. */
 import type { Expression } from "../../dsl/expression.js";
 import { logits, logSoftmax, softmax, weights } from "../../dsl/ops/index.js";
+import { printableName } from "../../dsl/printable.js";
 import type { Space } from "../../dsl/spaces.js";
 import { isRowSum, reduced } from "./nodes.js";
 import {
@@ -82,7 +83,7 @@ export class Notation {
   }
 
   private user(name: string, where: string, index = ""): Written {
-    return atom(indexed(SYMBOLS.has(name) ? `${where}.${name}` : name, index));
+    return atom(indexed(printableName(SYMBOLS.has(name) ? `${where}.${name}` : name), index));
   }
 
   private spelled(x: Expression, index: string): Written {

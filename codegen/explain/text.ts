@@ -1,4 +1,5 @@
 /** An explanation as text for people. */
+import { printableName } from "../../dsl/printable.js";
 import type { Explanation } from "./index.js";
 import type { KernelDescription } from "./kernels.js";
 
@@ -14,7 +15,7 @@ const WIDE = 96;
 export function explanationText(explanation: Explanation): string {
   const { loss, formula, execution } = explanation;
   return [
-    ...heading(loss, "═"),
+    ...heading(printableName(loss), "═"),
     ...given(explanation),
     "",
     ...heading("The loss", "─"),
@@ -44,15 +45,15 @@ export function explanationText(explanation: Explanation): string {
 function given({ inputs, config, metrics }: Explanation): string[] {
   const rows = [
     ...Object.entries(inputs).map(([name, { space, dtype, default: otherwise }]) => [
-      name,
+      printableName(name),
       `input, ${PER[space]}${dtype === "f32" ? "" : `, ${dtype}`}${otherwise === undefined ? "" : `, ${otherwise} where none is given`}`,
     ]),
     ...Object.entries(config).map(([name, value]) => [
-      name,
+      printableName(name),
       `config, ${typeof value === "number" ? value : `compiled in: ${JSON.stringify(value)}`}`,
     ]),
   ];
-  return [...columns(rows), ...(metrics.length > 0 ? [`  metrics: ${metrics.join(", ")}`] : [])];
+  return [...columns(rows), ...(metrics.length > 0 ? [`  metrics: ${metrics.map(printableName).join(", ")}`] : [])];
 }
 
 function definitions({ formula }: Explanation): string[] {

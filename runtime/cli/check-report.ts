@@ -1,4 +1,5 @@
 /** What `lossc check` prints for people: the worst of each case on each device, and what was left out. */
+import { printableName } from "../../dsl/printable.js";
 import type { Comparison } from "./check-compare.js";
 import { table } from "./stream.js";
 
@@ -16,7 +17,7 @@ export function reportText(loss: string, seed: number, comparisons: readonly Com
     placeOf(comparison),
   ]);
   const notes = [...new Set(comparisons.flatMap((comparison) => noteOf(comparison)))];
-  return `${loss}, seed ${seed}: ${verdict}\n${table([HEADER, ...rows])}${notes.map((note) => `  ${note}\n`).join("")}`;
+  return `${printableName(loss)}, seed ${seed}: ${verdict}\n${table([HEADER, ...rows])}${notes.map((note) => `  ${note}\n`).join("")}`;
 }
 
 /** In the order of cases; what is wrong is never hidden behind something else. */

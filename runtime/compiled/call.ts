@@ -4,7 +4,7 @@ import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { ForwardBackwardOptions, LossResult } from "../devices/device.js";
-import type { TypedArray } from "../dtypes.js";
+import { asFloat16, type Float16Numbers, type TypedArray } from "../dtypes.js";
 import type { CheckedInputs } from "../inputs/check.js";
 import type { CheckedConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
@@ -57,12 +57,7 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
   }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new LosscError("USAGE", `the option signal is ${describe(signal)}; give an AbortSignal`);
-  if (metrics !== undefined && !Array.isArray(metrics))
-    throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
-  // Unlike every(), findIndex() looks into holes.
-  const odd = metrics?.findIndex((name) => typeof name !== "string") ?? -1;
-  if (odd >= 0)
-    throw new LosscError("USAGE", `the option metrics has ${describe(metrics?.[odd])} at [${odd}]; give a list of names`);
+  if (metrics !== undefined) checkNames(metrics);
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
     throw new LosscError("USAGE", `the option maxBytes is ${describe(maxBytes)}; it is a whole number ≥ 1 of bytes`);
   // "loss:sum" always comes back.
@@ -70,10 +65,20 @@ export function checkOptions(options: ForwardBackwardOptions): CallOptions {
   return { inPlace, propagate: nonFinite === "propagate", skipMasked, signal, metrics: wanted, maxBytes };
 }
 
+/** `metrics`: a list of names, without holes. */
+function checkNames(metrics: unknown): void {
+  if (!Array.isArray(metrics)) throw new LosscError("USAGE", `the option metrics is ${describe(metrics)}; give a list of names`);
+  // Not every(): that passes over holes.
+  for (const [i, name] of metrics.entries()) {
+    if (typeof name !== "string") throw new LosscError("USAGE", `metrics[${i}] is ${describe(name)}; give a list of names`);
+  }
+}
+
 /** In place needs memory of the caller's that can hold the gradient. */
 export function checkInPlace(source: Source, name: string, dtype: string): void {
   if (source.kind === "host" ? source.own && source.dtype === dtype : source.dtype === dtype) return;
-  const wanted = dtype === "f32" ? "a Float32Array or a device buffer of f32" : `{ data, dtype: "${dtype}" } or a device buffer`;
+  const half = `${dtype === "f16" ? "a Float16Array, " : ""}{ data, dtype: "${dtype}" } or a device buffer`;
+  const wanted = `${dtype === "f32" ? "a Float32Array or a device buffer of f32" : half}, in memory that cannot be resized`;
   throw new LosscError(
     "INPUT_DTYPE",
     `with inPlace the gradient overwrites ${name}, which must be ${wanted}; leave inPlace out to get a new array`,
@@ -84,10 +89,16 @@ const GRADIENTS = { logits: "gradLogits", policy_logprobs: "gradLogprobs", hidde
 
 /** The gradient of what the policy gives, under its name in the result. */
 export function gradientResult(
-  { from }: CheckedInputs,
+  { from, source }: CheckedInputs,
   gradient: TypedArray | OwnedBuffer,
 ): Pick<LossResult, "gradLogits" | "gradLogprobs" | "gradHidden"> {
-  return { [GRADIENTS[from]]: gradient };
+  return { [GRADIENTS[from]]: likeGiven(source, gradient) };
+}
+
+/** A gradient as the caller gave what it is the gradient of: of a `Float16Array` one too, and that itself where it was overwritten. */
+export function likeGiven(of: Source, gradient: TypedArray | OwnedBuffer): TypedArray | Float16Numbers | OwnedBuffer {
+  if (of.kind === "device" || !of.float16 || !(gradient instanceof Uint16Array)) return gradient;
+  return gradient === of.array ? of.float16 : asFloat16(gradient);
 }
 
 /** The error of a non-finite loss or gradient, naming the first datum and token that show it. */

@@ -19,8 +19,9 @@ import { checkGradHead } from "../head/check.js";
 import { type CheckedInputs, checkHome, checkInputs } from "../inputs/check.js";
 import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
+import { checkOverlap } from "../inputs/overlap.js";
 import type { MakeBuffer } from "./bind.js";
-import { type Call, checkInPlace, checkOptions, gradientResult, refuseUnknown } from "./call.js";
+import { type Call, checkInPlace, checkOptions, gradientResult, likeGiven, refuseUnknown } from "./call.js";
 import { groupSizeOf, planOf } from "./plans.js";
 
 /** What a compiled loss needs of its device. */
@@ -112,6 +113,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
         ? makeArray(plan.logits, of.length)
         : this.zeros(of.length);
     };
+    const gradHead = (of: Source) => likeGiven(of, nothing(of, of === call.gradHead));
     const outputs = plan.results.outputs.map(
       ({ key, space }) => [key, this.zeros(space === "token" ? 0 : shape.lengths.length)] as const,
     );
@@ -119,7 +121,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
       loss: 0,
       logprobs: plan.logits ? this.zeros(0) : null,
       ...gradientResult(inputs, nothing(source, options.inPlace)),
-      ...(head && { gradHead: nothing(call.gradHead ?? head.head, call.gradHead !== null) }),
+      ...(head && { gradHead: gradHead(call.gradHead ?? head.head) }),
       metrics: { "loss:sum": 0, ...Object.fromEntries(plan.results.metrics.map(({ key }) => [key, 0])) },
       outputs: Object.fromEntries(outputs),
       sweeps: plan.sweeps,
@@ -137,6 +139,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     const hostMemory = this.device.native?.hostMemory ?? true;
     const gradHead = checkGradHead(options.gradHead, head, this.accumulates(dtype ?? "f32"), hostMemory);
     if (gradHead?.kind === "device") checkHome("gradHead", gradHead, this.device);
+    checkOverlap(this.loss, inputs, checkedOptions.inPlace, gradHead);
     return {
       gradHead,
       compiled: planOf(this.loss, dtype, config, checkedOptions.metrics, absentRows(this.loss, inputs)),

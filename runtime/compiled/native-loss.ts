@@ -4,7 +4,7 @@ import { emitText } from "../../codegen/emit.js";
 import { type LogitsDtype, type Plan, STATUS, type Target } from "../../codegen/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { abortedError } from "../abort.js";
+import { abortedError, whenAborted } from "../abort.js";
 import { wrapNative } from "../addon.js";
 import type { CompileOptions, LossResult } from "../devices/device.js";
 import { headStageOf } from "../head/prepare.js";
@@ -14,7 +14,7 @@ import { Lookout } from "../lookout.js";
 import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import type { Arenas } from "./arena.js";
 import { type Binding, bind } from "./bind.js";
-import { type Call, gradientResult, nonFiniteError } from "./call.js";
+import { type Call, gradientResult, likeGiven, nonFiniteError } from "./call.js";
 import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
 import { Variant } from "./variant.js";
 
@@ -76,16 +76,14 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
 
   private async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
     const abort = signal && new Int32Array(1);
-    const onAbort = () => abort && Atomics.store(abort, 0, 1);
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
+    const leave = whenAborted(signal, () => abort && Atomics.store(abort, 0, 1));
     try {
       if (program.length > 0) await this.#lookout.wait(this.host.native.run(program, abort));
     } catch (error) {
       const wrapped = wrapNative(error);
       throw wrapped.code === "ABORTED" ? abortedError(signal, this.what) : wrapped;
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      leave();
     }
   }
 
@@ -93,7 +91,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     const { plan } = call.compiled;
     const number = (id: number) => binding.view(id)[0] as number;
     const loss = number(plan.results.loss);
-    const problem = judge(plan, call, binding.view(plan.results.status) as Uint32Array, loss);
+    const problem = gone(call) ?? judge(plan, call, binding.view(plan.results.status) as Uint32Array, loss);
     if (problem) {
       await this.wipe(call);
       throw problem;
@@ -118,7 +116,10 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     if (head) {
       const { gradHead } = call;
       const given = gradHead && (gradHead.kind === "device" ? gradHead.buffer : gradHead.array);
-      return { gradHidden: binding.gradient(HEAD.gradHidden), gradHead: given ?? binding.gradient(HEAD.gradHead) };
+      return {
+        ...gradientResult(call.inputs, binding.gradient(HEAD.gradHidden)),
+        gradHead: likeGiven(gradHead ?? head.head, given ?? binding.gradient(HEAD.gradHead)),
+      };
     }
     const computed = binding.gradient(call.compiled.plan.results.gradient);
     if (!call.options.inPlace || !policyLogprobs) return gradientResult(call.inputs, computed);
@@ -150,7 +151,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
       // Gigabytes take a while: not on the event loop.
       const { array } = source;
       await this.run([{ kind: "fill", to: array, offset: 0, bytes: array.byteLength, value: 0 }]);
-    } else source.array.fill(0);
+    } else if (source.array.length > 0) source.array.fill(0);
   }
 
   private variantsOf(plan: Plan): Map<number, Variant> {
@@ -175,6 +176,16 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
       perVocab.set(vocab, variant);
     }
     return variant;
+  }
+}
+
+/** Memory of the caller's that went elsewhere while the kernels ran: what they made of it is worth nothing, and what is still to be written has no place. */
+function gone({ inputs, gradHead }: Call): LosscError | null {
+  try {
+    checkStill(inputs, gradHead);
+    return null;
+  } catch (error) {
+    return error as LosscError;
   }
 }
 

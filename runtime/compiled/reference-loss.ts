@@ -8,7 +8,7 @@ import { gradientsOf, logitsOf } from "../head/reference.js";
 import { checkStill, targetOutOfRange } from "../inputs/check.js";
 import type { Source } from "../inputs/numbers.js";
 import { evaluateReference } from "../reference.js";
-import { type Call, gradientResult, nonFiniteError } from "./call.js";
+import { type Call, gradientResult, likeGiven, nonFiniteError } from "./call.js";
 import { BaseCompiledLoss } from "./compiled-loss.js";
 
 export class ReferenceCompiledLoss extends BaseCompiledLoss {
@@ -73,8 +73,9 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     return [...super.accumulates(dtype), "f64"];
   }
 
-  private gradHead(values: Float64Array, onto: Source, adds: boolean): TypedArray | OwnedBuffer {
-    return this.placed(adds ? numbers(onto).map((held, i) => held + (values[i] as number)) : values, onto, adds);
+  private gradHead(values: Float64Array, onto: Source, adds: boolean): LossResult["gradHead"] & {} {
+    const sum = adds ? numbers(onto).map((held, i) => held + (values[i] as number)) : values;
+    return likeGiven(onto, this.placed(sum, onto, adds));
   }
 
   /** A gradient where the caller wants it: over its own numbers, beside them on the device, or in an array of its own. */

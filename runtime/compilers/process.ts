@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { access, constants, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
-import { abortedError } from "../abort.js";
+import { abortedError, whenAborted } from "../abort.js";
 
 export interface Outcome {
   /** Exit status; null where a signal ended the program. */
@@ -51,8 +51,7 @@ export function runProgram(
         child.kill("SIGKILL");
       }
     };
-    signal?.addEventListener("abort", stop, { once: true });
-    const done = () => signal?.removeEventListener("abort", stop);
+    const done = whenAborted(signal, stop);
     child.once("error", (error) => {
       done();
       reject(error);

@@ -1,7 +1,20 @@
 /** Memory of a device, as callers hold it. */
 import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
-import { BUFFER_DTYPES, bytesOf, convert, dtypeOfArray, holds, isBufferDtype, makeArray, type TypedArray } from "../dtypes.js";
+import {
+  BUFFER_DTYPES,
+  bitsOf,
+  bytesOf,
+  convert,
+  dtypeOfArray,
+  type Float16Numbers,
+  holds,
+  isArrayOf,
+  isBufferDtype,
+  makeArray,
+  steady,
+  type TypedArray,
+} from "../dtypes.js";
 import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
 import type { Memory } from "../native.js";
 import type { Device, DeviceBuffer } from "./device.js";
@@ -59,7 +72,7 @@ export class OwnedBuffer implements DeviceBuffer {
     return result;
   }
 
-  async write(data: TypedArray | readonly number[]): Promise<void> {
+  async write(data: TypedArray | Float16Numbers | readonly number[]): Promise<void> {
     this.host.alive();
     const { memory } = this;
     const from = this.accept(data);
@@ -80,7 +93,7 @@ export class OwnedBuffer implements DeviceBuffer {
   }
 
   private accept(data: unknown): TypedArray {
-    if (holds(data, this.dtype)) return data;
+    if (holds(data, this.dtype)) return steady(bitsOf(data));
     if (isPlainArray(data)) return convert(numbersOf(data, "data"), "f64", this.dtype);
     throw new LosscError(
       "INPUT_DTYPE",
@@ -105,16 +118,15 @@ export function bufferRequest(
     const found = dtype ?? dtypeOfArray(source);
     if (!found || !isBufferDtype(found) || !holds(source, found)) {
       const name = source.constructor.name;
-      const way =
-        source instanceof Uint16Array
-          ? 'say what its bits are: "bf16" or "f16"'
-          : "give Float32Array, Float64Array, Int32Array, Uint32Array, or Uint16Array with its dtype";
+      const way = isArrayOf(source, Uint16Array)
+        ? 'say what its bits are: "bf16" or "f16"'
+        : "give Float32Array, Float64Array, Float16Array, Int32Array, Uint32Array, or Uint16Array with its dtype";
       throw new LosscError(
         "INPUT_DTYPE",
         `a ${name} ${dtype === undefined ? "has no dtype of its own" : `cannot hold ${dtype}`}; ${way}.`,
       );
     }
-    return { dtype: found, length: source.length, data: source };
+    return { dtype: found, length: source.length, data: steady(bitsOf(source)) };
   }
   if (!isBufferDtype(source?.dtype))
     throw new LosscError("INPUT_DTYPE", `a buffer's dtype is one of ${BUFFER_DTYPES.join(", ")}, not ${String(source?.dtype)}.`);

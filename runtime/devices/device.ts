@@ -1,7 +1,7 @@
 /** Devices, their memory and compiled losses, as callers see them. */
 import type { BufferDtype, Launch, LogitsDtype, Plan } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import type { TypedArray } from "../dtypes.js";
+import type { Float16Numbers, TypedArray } from "../dtypes.js";
 import type { Command, Memory, NativeDevice, NativeModule } from "../native.js";
 
 /** Constants or scalars of a loss, by the names that it declares. */
@@ -9,9 +9,10 @@ export type ConfigValues = Readonly<Record<string, number | string | boolean | u
 
 /**
  * Numbers of a caller's. A `Float32Array` is used where it lies, without a copy, on devices that compute in host memory; a `Float64Array` or a
- * plain array is converted to the declared dtype; `{ data, dtype }` holds float16 or bfloat16 bits.
+ * plain array is converted to the declared dtype; a `Float16Array` is float16, where Node has it; `{ data, dtype }` holds float16 or bfloat16 bits. An array in
+ * a resizable `ArrayBuffer` is copied when the call is made. Until the call has settled, memory must stay where it is.
  */
-export type FloatSource = Float32Array | Float64Array | readonly number[] | HalfSource | DeviceBuffer;
+export type FloatSource = Float32Array | Float64Array | Float16Numbers | readonly number[] | HalfSource | DeviceBuffer;
 
 /** float16 or bfloat16 bits, one entry per element. */
 export interface HalfSource {
@@ -53,9 +54,12 @@ export interface LossInputs {
 
 /** How a call of {@link CompiledLoss.forwardBackward} is run; everything may be left out. */
 export interface ForwardBackwardOptions {
-  /** The gradient overwrites `logits` (or `policy_logprobs`, or `hidden`): the caller's typed array or device buffer. */
+  /**
+   * The gradient overwrites `logits` (or `policy_logprobs`, or `hidden`): the caller's typed array or device buffer. No other input that is read where it lies, and
+   * no `gradHead`, may overlap `logits` or `hidden` then: `INPUT_OVERLAP`.
+   */
   readonly inPlace?: boolean;
-  /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. */
+  /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. One signal may end any number of calls. */
   readonly signal?: AbortSignal | undefined;
   /** What a non-finite loss or gradient is: `"error"` (`NON_FINITE`, the default) or numbers like all others. */
   readonly nonFinite?: "error" | "propagate" | undefined;
@@ -78,14 +82,14 @@ export interface LossResult {
   readonly loss: number;
   /** Log-probability of each target (natural log), T numbers; null from `policy_logprobs`. */
   readonly logprobs: Float32Array | Float64Array | null;
-  /** d loss / d logits, T·V numbers: a device buffer where `logits` was one, else an array. Float16 and bfloat16 come as bits. */
-  readonly gradLogits?: TypedArray | DeviceBuffer;
+  /** d loss / d logits, T·V numbers: a device buffer where `logits` was one, else an array. Float16 and bfloat16 come as bits, but of a `Float16Array` as one. */
+  readonly gradLogits?: TypedArray | Float16Numbers | DeviceBuffer;
   /** d loss / d policy_logprobs, T numbers; a device buffer where `policy_logprobs` was one. */
   readonly gradLogprobs?: Float32Array | Float64Array | DeviceBuffer;
   /** d loss / d hidden, T·H numbers of its dtype; a device buffer where `hidden` was one. */
-  readonly gradHidden?: TypedArray | DeviceBuffer;
+  readonly gradHidden?: TypedArray | Float16Numbers | DeviceBuffer;
   /** d loss / d head, V·H numbers: the memory that was given to add to, else of the head's dtype and a device buffer where `head` was one. */
-  readonly gradHead?: TypedArray | DeviceBuffer;
+  readonly gradHead?: TypedArray | Float16Numbers | DeviceBuffer;
   /** `"loss:sum"` and the loss's own metrics. */
   readonly metrics: Readonly<Record<string, number>>;
   /** The loss's own outputs, per token or per sequence. */
@@ -186,7 +190,7 @@ export interface DeviceBuffer extends Disposable {
   /** A copy of the elements; float16 and bfloat16 as their bits in a `Uint16Array`. */
   read(): Promise<TypedArray>;
   /** Overwrites the whole buffer. `INPUT_LENGTH`, `INPUT_DTYPE` where the data does not fit. */
-  write(data: TypedArray | readonly number[]): Promise<void>;
+  write(data: TypedArray | Float16Numbers | readonly number[]): Promise<void>;
   dispose(): void;
 }
 
@@ -254,7 +258,7 @@ export interface Device extends AsyncDisposable {
   /** Traces a loss and makes it runnable here; one of a module that `lossc build` wrote keeps the types of its inputs and config. `CONFIG_…`, `SPACE_MISMATCH` and the like where the loss is wrong. */
   compile<I, C>(loss: BuiltLoss<I, C>, options?: CompileOptions<NoInfer<C>>): Promise<CompiledBuiltLoss<I, C>>;
   compile(loss: LossDefinition & { readonly [BUILT]?: never }, options?: CompileOptions): Promise<CompiledLoss>;
-  /** Memory with the given content, or zeroed memory of a dtype and a length in elements. `Uint16Array` needs its dtype, `"bf16"` or `"f16"`. */
+  /** Memory with the given content, or zeroed memory of a dtype and a length in elements. `Uint16Array` needs its dtype, `"bf16"` or `"f16"`; a `Float16Array` is `"f16"`. */
   buffer(
     source: ArrayBufferView | { readonly dtype: BufferDtype; readonly length: number },
     dtype?: BufferDtype,

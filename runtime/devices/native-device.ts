@@ -11,6 +11,7 @@ import { Arenas } from "../compiled/arena.js";
 import { NativeCompiledLoss } from "../compiled/native-loss.js";
 import type { Toolchain } from "../compilers/index.js";
 import { bytesOf, type TypedArray } from "../dtypes.js";
+import { checkThere } from "../inputs/numbers.js";
 import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
@@ -74,7 +75,12 @@ export class AddonDevice extends BaseDevice {
 
   protected async bufferHere({ dtype, length, data }: BufferRequest): Promise<OwnedBuffer> {
     const buffer = this.makeBuffer(dtype, length);
-    if (data && length > 0) await this.upload(buffer.memory, data);
+    try {
+      if (data && length > 0) await this.upload(buffer.memory, data);
+    } catch (error) {
+      buffer.dispose();
+      throw error;
+    }
     return buffer;
   }
 
@@ -95,9 +101,11 @@ export class AddonDevice extends BaseDevice {
   }
 
   async upload(memory: Memory, from: TypedArray): Promise<void> {
-    await this.queue.run(() =>
-      fromNative(() => this.native.run([{ kind: "write", to: memory as NativeBuffer, offset: 0, from }])),
-    );
+    const { length } = from;
+    await this.queue.run(async () => {
+      checkThere("the data", from, length);
+      await fromNative(() => this.native.run([{ kind: "write", to: memory as NativeBuffer, offset: 0, from }]));
+    });
   }
 
   release(memory: Memory): void {

@@ -3,6 +3,7 @@ import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { ReferenceCompiledLoss } from "../compiled/reference-loss.js";
 import { makeArray, type TypedArray } from "../dtypes.js";
+import { checkThere } from "../inputs/numbers.js";
 import type { Memory } from "../native.js";
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
@@ -26,7 +27,7 @@ export class ReferenceDevice extends BaseDevice {
 
   protected async bufferHere({ dtype, length, data }: BufferRequest): Promise<OwnedBuffer> {
     const buffer = this.makeBuffer(dtype, length);
-    if (data) (buffer.memory as TypedArray).set(data);
+    if (data) await this.upload(buffer.memory, data);
     return buffer;
   }
 
@@ -39,7 +40,11 @@ export class ReferenceDevice extends BaseDevice {
   }
 
   async upload(memory: Memory, from: TypedArray): Promise<void> {
-    await this.queue.run(async () => (memory as TypedArray).set(from));
+    const { length } = from;
+    await this.queue.run(async () => {
+      checkThere("the data", from, length);
+      (memory as TypedArray).set(from);
+    });
   }
 
   release(): void {}

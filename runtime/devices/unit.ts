@@ -24,7 +24,7 @@ export function loadedUnit(text: KernelText, module: NativeModule): LoadedUnit {
       args.forEach((argument, field) => {
         if (argument === null) return;
         if (isScalar(argument)) fields.setFloat64(field * 8, argument.scalar, true);
-        else if (isIndex(argument)) fields.setBigInt64(field * 8, BigInt(argument.index), true);
+        else if (isIndex(argument)) fields.setBigInt64(field * 8, wholeNumber(argument.index, field), true);
         else if (isPart(argument)) pointers.push([field, argument.memory, argument.offset]);
         else pointers.push([field, argument as Memory, 0]);
       });
@@ -42,6 +42,12 @@ export function loadedUnit(text: KernelText, module: NativeModule): LoadedUnit {
       };
     },
   };
+}
+
+function wholeNumber(index: number, field: number): bigint {
+  if (!Number.isSafeInteger(index))
+    throw new LosscError("USAGE", `argument ${field} of a launch is { index: ${index} }; an index is a whole number`);
+  return BigInt(index);
 }
 
 function isScalar(argument: object): argument is { scalar: number } {

@@ -4,8 +4,9 @@ import { native as fromNative } from "../addon.js";
 import type { Call } from "../compiled/call.js";
 import type { Device } from "../devices/device.js";
 import { convert, makeArray, type TypedArray, widen } from "../dtypes.js";
-import { checkStill } from "../inputs/check.js";
-import type { DeviceSource, Source } from "../inputs/numbers.js";
+import { checkStill, sourcesOf } from "../inputs/check.js";
+import type { DeviceSource } from "../inputs/numbers.js";
+import { overlaps } from "../inputs/overlap.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
 import { headUnit } from "./kernels.js";
 import { RowSteps } from "./row-steps.js";
@@ -19,25 +20,15 @@ import { HeadStage } from "./stage.js";
 export async function headStageOf(call: Call, plan: Plan, device: Device, native: NativeDevice): Promise<HeadStage | null> {
   const { inputs, shape, options, gradHead } = call;
   if (!inputs.head) return null;
-  const { hidden, head } = inputs.head;
   const dtype = plan.logits as LogitsDtype;
   const sum = (gradHead?.dtype as LogitsDtype | undefined) ?? dtype;
   const rows = new Rows(shape.tokens, options.skipMasked ? await weightsOf(call, native) : null);
   // Only what cannot fail any more may be added to while it is made, and only what is not read meanwhile.
-  const apart = gradHead && ![hidden, head].some((read) => share(read, gradHead));
+  const apart = gradHead && !sourcesOf(inputs).some(([, read]) => read && overlaps(read, gradHead));
   const direct = apart && options.propagate && !options.signal && inputs.targets?.kind === "host";
   const way = gradHead ? (direct ? "add" : "gather") : "make";
   const steps = { unit: await device.loadUnit(headUnit(dtype, sum)), rows: await RowSteps.load(device) };
   return new HeadStage(call, plan, rows, steps, sum, way);
-}
-
-/** Whether two may lie in the same memory. */
-function share(a: Source, b: Source): boolean {
-  return memoryOf(a) === memoryOf(b);
-}
-
-function memoryOf(source: Source): unknown {
-  return source.kind === "device" ? source.buffer.memory : source.array.buffer;
 }
 
 /** The weights as the kernels see them; null where there are none. */

@@ -1,11 +1,12 @@
 /** Everything that is checked of a call's inputs before anything is launched. */
+import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { Device, LossInputs } from "../devices/device.js";
 import { type CheckedHead, checkHead } from "../head/check.js";
 import { type BatchShape, locate } from "../structure.js";
-import { describe, floatSource, type Source, tokenSource } from "./numbers.js";
+import { checkThere, describe, floatSource, type Source, tokenSource } from "./numbers.js";
 import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
 
 /** Inputs that are known to fit together; nothing is converted yet. */
@@ -140,7 +141,13 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
 }
 
 /** All that were given, with their names. */
-function sourcesOf({ logits, policyLogprobs, head, targets, inputs }: CheckedInputs): (readonly [string, Source | null])[] {
+export function sourcesOf({
+  logits,
+  policyLogprobs,
+  head,
+  targets,
+  inputs,
+}: CheckedInputs): (readonly [string, Source | null])[] {
   return [
     ["logits", logits],
     ["policy_logprobs", policyLogprobs],
@@ -151,17 +158,18 @@ function sourcesOf({ logits, policyLogprobs, head, targets, inputs }: CheckedInp
   ];
 }
 
-/**
- * Checks, when a call begins, that arrays are as long as they were when it was made: one whose memory has gone elsewhere since is empty, which kernels would
- * take for an input that was left out. `INPUT_LENGTH`.
- */
+/** The dtype that kernels read an input in, where rows are read in that of `rows`. What comes in another is converted. */
+export function readAs(loss: LossDefinition, name: string, rows: BufferDtype): BufferDtype {
+  if (name === "policy_logprobs") return "f32";
+  if (name === "target_tokens") return "i32";
+  if (name === "logits" || name === "hidden" || name === "head") return rows;
+  return Object.hasOwn(loss.inputs, name) ? (loss.inputs[name] as InputDeclaration).dtype : WEIGHTS.dtype;
+}
+
+/** Checks, when a call begins and when its kernels have run, that arrays are as long as they were when it was made. `INPUT_LENGTH`. */
 export function checkStill(inputs: CheckedInputs, gradHead: Source | null): void {
   for (const [name, source] of [...sourcesOf(inputs), ["gradHead", gradHead] as const]) {
-    if (source?.kind === "host" && source.array.length !== source.length)
-      throw new LosscError(
-        "INPUT_LENGTH",
-        `${name} had ${source.length} numbers and has ${source.array.length}: its buffer was transferred or resized after the call was made; leave it as it is until the call has settled`,
-      );
+    if (source?.kind === "host") checkThere(name, source.array, source.length);
   }
 }
 

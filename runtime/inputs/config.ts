@@ -16,8 +16,9 @@ export interface CheckedConfig {
 
 /** The loss's defaults, overridden by each of `layers` in turn. `CONFIG_UNKNOWN`, `CONFIG_INVALID`. */
 export function checkConfig(loss: LossDefinition, ...layers: readonly (ConfigValues | undefined)[]): CheckedConfig {
-  const scalars: Record<string, number> = {};
-  const statics: Record<string, number | string | boolean> = {};
+  // Names are the user's: "__proto__" is one like any other.
+  const scalars: Record<string, number> = Object.create(null);
+  const statics: Record<string, number | string | boolean> = Object.create(null);
   for (const [name, declared] of Object.entries(loss.config)) {
     if (declared.kind === "scalar") scalars[name] = declared.value;
     else statics[name] = declared.value;

@@ -2,7 +2,18 @@
 import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { OwnedBuffer } from "../devices/buffer.js";
-import { dtypeOfArray, FLOAT_DTYPES, holds, isLogitsDtype, type TypedArray } from "../dtypes.js";
+import {
+  bitsOf,
+  dtypeOfArray,
+  FLOAT_DTYPES,
+  type Float16Numbers,
+  holds,
+  isArrayOf,
+  isFloat16,
+  isLogitsDtype,
+  steady,
+  type TypedArray,
+} from "../dtypes.js";
 
 /** Numbers as they came, with their dtype: in host memory, or in a buffer of a device. */
 export type Source = HostSource | DeviceSource;
@@ -14,6 +25,15 @@ export interface HostSource {
   readonly length: number;
   /** Whether `array` is the caller's own memory and not a copy. */
   readonly own: boolean;
+  /** What the caller gave, where `array` is the bits of it. */
+  readonly float16?: Float16Numbers;
+}
+
+/** The caller's array where it lies, or a copy of it where it could shrink under the call. */
+function arraySource(given: TypedArray | Float16Numbers, dtype: BufferDtype): HostSource {
+  const bits = bitsOf(given);
+  const array = steady(bits);
+  return { kind: "host", array, dtype, length: array.length, own: array === bits, ...(isFloat16(given) && { float16: given }) };
 }
 
 export interface DeviceSource {
@@ -61,10 +81,7 @@ export function floatSource(value: unknown, name: string): Source {
     };
   }
   const dtype = dtypeOfArray(value);
-  if (dtype === "f32" || dtype === "f64") {
-    const array = value as Float32Array | Float64Array;
-    return { kind: "host", array, dtype, length: array.length, own: true };
-  }
+  if (dtype === "f32" || dtype === "f64" || dtype === "f16") return arraySource(value as Float32Array, dtype);
   if (typeof value === "object" && value !== null && "data" in value && "dtype" in value) {
     if (!isLogitsDtype(value.dtype))
       throw new LosscError("INPUT_DTYPE", `${name}.dtype is ${describe(value.dtype)}; it is "f32", "bf16" or "f16".`);
@@ -75,13 +92,7 @@ export function floatSource(value: unknown, name: string): Source {
         `${name}.data is ${describe(value.data)}; with dtype "${value.dtype}" it is a ${wanted}.`,
       );
     }
-    return {
-      kind: "host",
-      array: value.data,
-      dtype: value.dtype,
-      length: value.data.length,
-      own: true,
-    };
+    return arraySource(value.data, value.dtype);
   }
   throw mistaken(value, name);
 }
@@ -98,18 +109,11 @@ export function tokenSource(value: unknown, name: string): Source {
       length: value.length,
     };
   }
-  if (value instanceof Int32Array)
-    return {
-      kind: "host",
-      array: value,
-      dtype: "i32",
-      length: value.length,
-      own: true,
-    };
+  if (isArrayOf(value, Int32Array)) return arraySource(value, "i32");
   let numbers: Float64Array;
   if (isPlainArray(value)) numbers = numbersOf(value, name);
-  else if (value instanceof Uint32Array) numbers = Float64Array.from(value);
-  else if (value instanceof BigInt64Array) numbers = Float64Array.from(value, Number);
+  else if (isArrayOf(value, Uint32Array)) numbers = Float64Array.from(value);
+  else if (isArrayOf(value, BigInt64Array)) numbers = Float64Array.from(value, Number);
   else
     throw new LosscError(
       "INPUT_DTYPE",
@@ -130,7 +134,7 @@ export function tokenSource(value: unknown, name: string): Source {
 
 /** `lengths` and `groups`: whole numbers of at least `least`, else `INPUT_LENGTH`. */
 export function wholeNumbers(value: unknown, name: string, least: 0 | 1, unit: string): number[] {
-  if (!isPlainArray(value) && !(value instanceof Int32Array) && !(value instanceof Uint32Array)) {
+  if (!isPlainArray(value) && !isArrayOf(value, Int32Array) && !isArrayOf(value, Uint32Array)) {
     throw new LosscError("INPUT_DTYPE", `${name} is ${describe(value)}; give an array of whole numbers, ${unit}.`);
   }
   const result: number[] = [];
@@ -142,6 +146,15 @@ export function wholeNumbers(value: unknown, name: string, least: 0 | 1, unit: s
     result.push(entry);
   }
   return result;
+}
+
+/** `INPUT_LENGTH` where the memory of an array has gone elsewhere since the call was made: kernels would take it for one that was left out. */
+export function checkThere(name: string, array: TypedArray, length: number): void {
+  if (array.length === length) return;
+  throw new LosscError(
+    "INPUT_LENGTH",
+    `${name} had ${length} numbers and has ${array.length}: its buffer was transferred or resized after the call was made; leave it as it is until the call has settled`,
+  );
 }
 
 /** A value as it may stand in a message: short, and never an object's insides. */
@@ -172,7 +185,7 @@ function mistaken(value: unknown, name: string): LosscError {
   const half = value instanceof Uint16Array ? ' Say what its bits are: { data, dtype: "bf16" } or { data, dtype: "f16" }.' : "";
   return new LosscError(
     "INPUT_DTYPE",
-    `${name} is ${what}; give Float32Array, Float64Array, { data: Uint16Array, dtype: "bf16" | "f16" }, a plain array of numbers, or a device buffer.${half}`,
+    `${name} is ${what}; give Float32Array, Float64Array, Float16Array, { data: Uint16Array, dtype: "bf16" | "f16" }, a plain array of numbers, or a device buffer.${half}`,
   );
 }
 

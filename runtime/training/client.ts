@@ -7,6 +7,7 @@ import { Queue, throwIfAborted } from "../abort.js";
 import { checkOptions, refuseUnknown } from "../compiled/call.js";
 import { planOf } from "../compiled/plans.js";
 import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
+import { isResizable } from "../dtypes.js";
 import { checkConfig } from "../inputs/config.js";
 import { describe } from "../inputs/numbers.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
@@ -261,7 +262,8 @@ function namedLoss(lossFn: string | LossDefinition): LossDefinition {
 
 /** Whether the gradient can be written over the logits, which saves its memory. */
 function isWritable(logits: FloatSource): boolean {
-  return logits instanceof Float32Array || (!Array.isArray(logits) && !(logits instanceof Float64Array));
+  if (ArrayBuffer.isView(logits) && isResizable(logits)) return false;
+  return !Array.isArray(logits) && !(logits instanceof Float64Array);
 }
 
 /** Numbers are handed to the kernels; what specialises the loss is settled when it is compiled. Unknown keys go on, to be refused where all others are. */

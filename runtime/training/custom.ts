@@ -2,7 +2,7 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import { defineLoss, type InputDeclaration, type LossDefinition } from "../../dsl/index.js";
-import { checkData, type Datum, isNumbers, own } from "./data.js";
+import { checkData, type Datum, givenAs, isNumbers } from "./data.js";
 
 /** A custom loss as a function alone: every key of the data's `lossFnInputs` is an input, per token if an array, per sequence if a number. */
 export type BareLoss = LossDefinition["loss"];
@@ -33,9 +33,9 @@ function inputSpaces(data: readonly Datum[]): [key: string, space: InputSpace][]
   keys.add("target_tokens");
   return [...keys].sort().map((key) => {
     const spaces = data.map((datum, i): InputSpace => {
-      const value = own(datum.lossFnInputs, key);
+      const value = givenAs(datum, key);
       if (value !== undefined) return isNumbers(value) ? "token" : "sequence";
-      const owner = data.findIndex((other) => own(other.lossFnInputs, key) !== undefined);
+      const owner = data.findIndex((other) => givenAs(other, key) !== undefined);
       const message = `data[${i}].lossFnInputs has no ${key}, but data[${owner}] does`;
       throw new LosscError("INPUT_MISSING", `${message}: with a bare function every datum needs the same keys`);
     });

@@ -2,12 +2,21 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration } from "../../dsl/index.js";
+import type { Float16Numbers } from "../dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import { checkGroups } from "../inputs/shape.js";
 import type { PolicyBatch } from "./policy.js";
 
 /** Numbers one after the other: a plain array or a typed one. */
-export type Numbers = readonly number[] | Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
+export type Numbers =
+  | readonly number[]
+  | Float32Array
+  | Float64Array
+  | Float16Numbers
+  | Int32Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array;
 
 /** One sequence and what the loss is told about it: arrays per token, numbers per sequence. */
 export interface Datum {
@@ -77,8 +86,8 @@ export function packData(data: readonly Datum[], given: PackOptions): PackedData
   };
 }
 
-/** What a datum gives itself: an input may be called as what every object has, `constructor` say. */
-export function own(lossFnInputs: Datum["lossFnInputs"], key: string): Numbers | number | undefined {
+/** What a datum gives under a name: "constructor" is one like any other, and not what every object inherits. */
+export function givenAs({ lossFnInputs }: Datum, key: string): Numbers | number | undefined {
   return Object.hasOwn(lossFnInputs, key) ? lossFnInputs[key] : undefined;
 }
 
@@ -102,7 +111,7 @@ export function checkData(data: readonly Datum[]): void {
     if (!isNumbers(modelInput)) throw new LosscError("INPUT_DTYPE", `data[${i}].modelInput must be an array of tokens`);
     if (lossFnInputs === undefined || lossFnInputs === null)
       throw new LosscError("INPUT_MISSING", `data[${i}] has no lossFnInputs`);
-    const targets: unknown = own(lossFnInputs, "target_tokens");
+    const targets: unknown = givenAs(datum, "target_tokens");
     if (targets === undefined) throw new LosscError("INPUT_MISSING", `data[${i}].lossFnInputs has no target_tokens`);
     if (!isNumbers(targets)) throw new LosscError("INPUT_DTYPE", `${at(i, "target_tokens")} must be an array of tokens`);
     if (targets.length !== modelInput.length) {
@@ -120,7 +129,7 @@ function packInput(
   input: InputDeclaration,
   options: PackOptions,
 ) {
-  const values = data.map(({ lossFnInputs }) => own(lossFnInputs, key));
+  const values = data.map((datum) => givenAs(datum, key));
   if (values.every((value) => value === undefined) && input.default !== undefined) return null;
   const filled = values.map((value, i) => {
     if (value !== undefined) return value;

@@ -16,31 +16,48 @@ export const NORM_CHUNK = 256;
 /** Sums of its own that it adds them up in, so that no addition waits for the one before it. */
 const SUMS = 16;
 
+/** Words of the status that kernels flag indices in which are out of range, after which they read nothing. */
+export const RANGE_STATUS = { gather: 0, gatherTransposed: 1 } as const;
+
 const gather = `
-// out[slot] = table[tokens[slot]], a vector of \`width\` numbers.
+// out[slot] = table[tokens[slot]], a vector of \`width\` numbers; zeros for a token that the table has no row for.
 struct K0 {
-  struct Args { index n; const int* tokens; const float* table; float* out; index width; };
+  struct Args { index n; const int* tokens; const float* table; float* out; index width; index rows; unsigned* status; };
   LOSSC_FN static void element(const Args& a, index slot) {
-    const index from = index(load(a.tokens, slot)) * a.width, to = slot * a.width;
-    for (index j = 0; j < a.width; ++j) store(a.out, to + j, load(a.table, from + j));
+    const index token = load(a.tokens, slot);
+    const bool there = token >= 0 && token < a.rows;
+    if (!there) flag(a.status, ${RANGE_STATUS.gather}, slot);
+    const index from = token * a.width, to = slot * a.width;
+    for (index j = 0; j < a.width; ++j) store(a.out, to + j, there ? load(a.table, from + j) : 0.0f);
   }
 };`;
 
 const gatherTransposed = `
 // The transpose of K0: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in order[begin[token] .. begin[token + 1]).
+// A list that leaves \`order\`, or names a slot that d has no vector for, adds nothing.
 struct K1 {
-  struct Args { index n; const int* begin; const int* order; const float* d; float* gradient; index width; };
+  struct Args {
+    index n;
+    const int* begin; const int* order; const float* d; float* gradient;
+    index width; index slots; index vectors; unsigned* status;
+  };
   LOSSC_FN static void element(const Args& a, index i) {
     const index token = i / a.width, j = i % a.width;
-    const index end = load(a.begin, token + 1);
+    const index begin = load(a.begin, token), end = load(a.begin, token + 1);
+    bool there = begin >= 0 && end <= a.slots;
     float total = 0.0f;
-    for (index first = load(a.begin, token); first < end; first += ${RUN}) {
+    for (index first = begin; there && first < end; first += ${RUN}) {
       const index last = first + ${RUN} < end ? first + ${RUN} : end;
       float run = 0.0f;
-      for (index s = first; s < last; ++s) run = run + load(a.d, index(load(a.order, s)) * a.width + j);
+      for (index s = first; there && s < last; ++s) {
+        const index slot = load(a.order, s);
+        there = slot >= 0 && slot < a.vectors;
+        if (there) run = run + load(a.d, slot * a.width + j);
+      }
       total = total + run;
     }
-    store(a.gradient, i, load(a.gradient, i) + total);
+    if (there) store(a.gradient, i, load(a.gradient, i) + total);
+    else flag(a.status, ${RANGE_STATUS.gatherTransposed}, token);
   }
 };`;
 

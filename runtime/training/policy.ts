@@ -1,7 +1,7 @@
 /** What the client asks of the model being trained. */
 import { LosscError } from "../../dsl/errors.js";
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
-import type { TypedArray } from "../dtypes.js";
+import type { Float16Numbers, TypedArray } from "../dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import type { AdamParameters } from "./adam.js";
 
@@ -85,7 +85,10 @@ export interface TrainingPolicy {
    * Adds the gradient of the weights, given that of what the last {@link TrainingPolicy.forward} yielded, to what has gathered: of logits, or of hidden states and, as
    * `gradHead`, of the head. All of it or nothing. Both are lent until it has settled.
    */
-  backward(gradient: TypedArray | DeviceBuffer, gradHead?: TypedArray | DeviceBuffer): Promise<void>;
+  backward(
+    gradient: TypedArray | Float16Numbers | DeviceBuffer,
+    gradHead?: TypedArray | Float16Numbers | DeviceBuffer,
+  ): Promise<void>;
   /**
    * One step of Adam with the gathered gradients, which are zero afterwards. Where their norm is not finite it must throw `NON_FINITE` and change nothing, unless
    * `nonFinite` is `"propagate"`.

@@ -1,11 +1,12 @@
 /** The small kernels and matrix products that policies are made of, as commands of a device. */
 import { LosscError } from "../../dsl/errors.js";
-import { abortedError } from "../abort.js";
+import { throwIfAborted, whenAborted } from "../abort.js";
 import { native } from "../addon.js";
 import type { Device, LoadedUnit, UnitArgument } from "../devices/device.js";
 import type { Command, Matrix, Memory, NativeDevice } from "../native.js";
 import type { AdamFactors, AdamParameters } from "./adam.js";
 import { entryPoint, NORM_CHUNK, TRAINING_KERNELS, TRAINING_UNIT, type TrainingKernel } from "./kernels.js";
+import { checkNumbers, checkTokens, numbersIn, RangeStatus } from "./ranges.js";
 
 /** A matrix product in float32, row-major: c (m × n) = op(a) · op(b), added to c with `accumulate`. */
 export interface MatrixProduct {
@@ -35,6 +36,7 @@ export class TrainingSteps {
     readonly device: Device,
     readonly native: NativeDevice,
     private readonly unit: LoadedUnit,
+    private readonly status: RangeStatus,
   ) {}
 
   /** Compiles the kernels, or takes them from the cache. Throws `DEVICE_NOT_FOUND` on `reference`, which has no addon. */
@@ -45,21 +47,25 @@ export class TrainingSteps {
         `policies do not run on "${device.name}": their matrix products need the addon and, on the CPU, a C++ compiler; \`lossc devices\` says what is missing`,
       );
     }
-    return new TrainingSteps(device, device.native, await device.loadUnit({ comment: TRAINING_UNIT, kernels: TRAINING_KERNELS }));
+    const unit = await device.loadUnit({ comment: TRAINING_UNIT, kernels: TRAINING_KERNELS });
+    return new TrainingSteps(device, device.native, unit, new RangeStatus(device.native));
   }
 
-  /** Runs the commands in order. */
+  /**
+   * Runs the commands in order.
+   *
+   * @throws LosscError `TARGET_OUT_OF_RANGE` where a {@link TrainingSteps.gather} or its transpose met an index outside of its memory: nothing was read there, the
+   *   other commands have run. `ABORTED`, `DISPOSED`, `DEVICE_…`.
+   */
   async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
     if (program.length === 0) return;
-    if (!signal) return native(() => this.native.run(program));
-    if (signal.aborted) throw abortedError(signal, "The policy");
-    const flag = new Int32Array(1);
-    const abort = () => Atomics.store(flag, 0, 1);
-    signal.addEventListener("abort", abort, { once: true });
+    throwIfAborted(signal, "The policy");
+    const flag = signal && new Int32Array(1);
+    const leave = whenAborted(signal, () => flag && Atomics.store(flag, 0, 1));
     try {
-      await native(() => this.native.run(program, flag));
+      await this.status.watch(program, (watched) => native(() => this.native.run(watched, flag)));
     } finally {
-      signal.removeEventListener("abort", abort);
+      leave();
     }
   }
 
@@ -70,40 +76,61 @@ export class TrainingSteps {
     return [{ kind: "matmul", ...operands, m, n, k, transposeA, transposeB, alpha: 1, beta: accumulate ? 1 : 0 }];
   }
 
-  /** out[slot] = table[tokens[slot]], vectors of `width` numbers. Tokens must be rows of the table: nothing checks them here. */
-  gather(of: { tokens: Memory; table: Memory; out: Memory; slots: number; width: number }): Command[] {
-    return this.#launch("gather", of.slots, [of.tokens, of.table, of.out, { index: of.width }]);
+  /**
+   * out[slot] = table[tokens[slot]], vectors of `width` float32. `tokens` are int32; `rows` is how many the table has, left out: as many as its memory holds.
+   *
+   * @throws LosscError `TARGET_OUT_OF_RANGE` for a token that is no row of the table: here where the tokens lie in host memory, else from {@link TrainingSteps.run},
+   *   which gathers zeros for it. `INPUT_LENGTH` where a memory is too small.
+   */
+  gather(of: { tokens: Memory; table: Memory; out: Memory; slots: number; width: number; rows?: number }): Command[] {
+    const { tokens, table, out, slots, width } = of;
+    if (width === 0) return [];
+    const rows = of.rows ?? Math.floor(numbersIn(table) / width);
+    const memories = { tokens: [tokens, slots], table: [table, rows * width], out: [out, slots * width] } as const;
+    const commands = this.#launch("gather", slots, memories, [{ index: width }, { index: rows }, this.status.memory]);
+    checkTokens(tokens, slots, rows);
+    return this.status.watched(commands);
   }
 
-  /** The transpose of {@link TrainingSteps.gather}: gradient[token] += Σ d[slot] over the slots of the token, as {@link slotsByToken} lists them. */
+  /**
+   * The transpose of {@link TrainingSteps.gather}: gradient[token] += Σ d[slot] over the slots of the token, as {@link slotsByToken} lists them.
+   *
+   * @throws LosscError `INPUT_LENGTH` where a memory is too small; {@link TrainingSteps.run} throws `TARGET_OUT_OF_RANGE` for lists that leave `order` or `d`.
+   */
   gatherTransposed(of: { begin: Memory; order: Memory; d: Memory; gradient: Memory; tokens: number; width: number }): Command[] {
-    return this.#launch("gatherTransposed", of.tokens * of.width, [of.begin, of.order, of.d, of.gradient, { index: of.width }]);
+    const { begin, order, d, gradient, tokens, width } = of;
+    if (width === 0) return [];
+    const [slots, vectors] = [numbersIn(order), Math.floor(numbersIn(d) / width)];
+    const memories = { begin: [begin, tokens + 1], order: [order, 0], d: [d, 0], gradient: [gradient, tokens * width] } as const;
+    const sizes = [width, slots, vectors].map((index) => ({ index }));
+    return this.status.watched(this.#launch("gatherTransposed", tokens * width, memories, [...sizes, this.status.memory]));
   }
 
   /** x += bias, for every row of x. */
-  addBias(of: { bias: Memory; x: Memory } & Rows): Command[] {
-    return this.#launch("addBias", of.rows * of.width, [of.bias, of.x, { index: of.width }]);
+  addBias({ bias, x, rows, width }: { bias: Memory; x: Memory } & Rows): Command[] {
+    return this.#launch("addBias", rows * width, { bias: [bias, width], x: [x, rows * width] }, [{ index: width }]);
   }
 
   /** x = tanh(x + bias), for every row of x. */
-  biasTanh(of: { bias: Memory; x: Memory } & Rows): Command[] {
-    return this.#launch("biasTanh", of.rows * of.width, [of.bias, of.x, { index: of.width }]);
+  biasTanh({ bias, x, rows, width }: { bias: Memory; x: Memory } & Rows): Command[] {
+    return this.#launch("biasTanh", rows * width, { bias: [bias, width], x: [x, rows * width] }, [{ index: width }]);
   }
 
   /** d *= 1 − y², with y what {@link TrainingSteps.biasTanh} made. */
-  tanhBackward(of: { y: Memory; d: Memory; length: number }): Command[] {
-    return this.#launch("tanhBackward", of.length, [of.y, of.d]);
+  tanhBackward({ y, d, length }: { y: Memory; d: Memory; length: number }): Command[] {
+    return this.#launch("tanhBackward", length, { y: [y, length], d: [d, length] });
   }
 
   /** to += from. */
-  add(of: { from: Memory; to: Memory; length: number }): Command[] {
-    return this.#launch("add", of.length, [of.from, of.to]);
+  add({ from, to, length }: { from: Memory; to: Memory; length: number }): Command[] {
+    return this.#launch("add", length, { from: [from, length], to: [to, length] });
   }
 
   /** gradient += Σ over the rows of d. */
-  biasGradient(of: { d: Memory; gradient: Memory } & Rows): Command[] {
-    if (of.rows === 0) return [];
-    return this.#launch("biasGradient", of.width, [of.d, of.gradient, { index: of.rows }, { index: of.width }]);
+  biasGradient({ d, gradient, rows, width }: { d: Memory; gradient: Memory } & Rows): Command[] {
+    if (rows === 0) return [];
+    const memories = { d: [d, rows * width], gradient: [gradient, width] } as const;
+    return this.#launch("biasGradient", width, memories, [{ index: rows }, { index: width }]);
   }
 
   /** One step of Adam on one array of weights; its gradient is zero afterwards. */
@@ -114,7 +141,14 @@ export class TrainingSteps {
     const scalars = [by.beta1, by.beta2, by.eps, by.decay, by.stepSize, by.squareScale, by.gradientScale].map((scalar) => ({
       scalar,
     }));
-    return this.#launch("adam", of.length, [of.weight, of.gradient, of.mean, of.square, ...scalars]);
+    const { weight, gradient, mean, square, length } = of;
+    const memories = {
+      weight: [weight, length],
+      gradient: [gradient, length],
+      mean: [mean, length],
+      square: [square, length],
+    } as const;
+    return this.#launch("adam", length, memories, scalars);
   }
 
   /**
@@ -122,14 +156,19 @@ export class TrainingSteps {
    * float32, they are added and stored so; the default is f32.
    */
   squares(of: { x: Memory; length: number; out: Memory; offset: number; dtype?: "f32" | "f64" }): Command[] {
-    return this.#launch(of.dtype === "f64" ? "squares64" : "squares", Math.ceil(of.length / NORM_CHUNK), [
-      of.x,
-      { memory: of.out, offset: of.offset },
-      { index: of.length },
-    ]);
+    const { x, length, out, offset, dtype } = of;
+    const chunks = Math.ceil(length / NORM_CHUNK);
+    const [kernel, numbers] = dtype === "f64" ? (["squares64", 2 * chunks] as const) : (["squares", chunks] as const);
+    return this.#launch(kernel, chunks, { x: [x, length], out: [out, numbers, offset] }, [{ index: length }]);
   }
 
-  #launch(kernel: TrainingKernel, elements: number, fields: readonly UnitArgument[]): Command[] {
+  /** `memories`: in the order of the kernel's fields, with the numbers of four bytes that it visits in each, from an offset in bytes on. */
+  #launch(
+    kernel: TrainingKernel,
+    elements: number,
+    memories: Readonly<Record<string, readonly [memory: Memory, numbers: number, offset?: number]>>,
+    rest: readonly UnitArgument[] = [],
+  ): Command[] {
     if (elements === 0) return [];
     // Columns are found with 32-bit arithmetic, which is several times as fast.
     if (elements >= 2 ** 32)
@@ -137,12 +176,21 @@ export class TrainingSteps {
         "INPUT_LENGTH",
         `${elements} elements are more than a step of a policy can count; give fewer tokens per call`,
       );
-    return [this.unit.launch(entryPoint(kernel), elements, [{ index: elements }, ...fields])];
+    const fields = Object.entries(memories).map(([name, [memory, numbers, offset = 0]]) => {
+      checkNumbers(`${name} of ${kernel}`, memory, numbers, offset);
+      return { memory, offset };
+    });
+    return [this.unit.launch(entryPoint(kernel), elements, [{ index: elements }, ...fields, ...rest])];
   }
 }
 
-/** For every token of a vocabulary the slots that hold it, in order: `order[begin[token] .. begin[token + 1])`. */
+/**
+ * For every token of a vocabulary the slots that hold it, in order: `order[begin[token] .. begin[token + 1])`.
+ *
+ * @throws LosscError `TARGET_OUT_OF_RANGE` for a token outside of 0 … vocab − 1.
+ */
 export function slotsByToken(tokens: Int32Array, vocab: number): { begin: Int32Array; order: Int32Array } {
+  checkTokens(tokens, tokens.length, vocab);
   const begin = new Int32Array(vocab + 1);
   for (const token of tokens) begin[token + 1] = (begin[token + 1] as number) + 1;
   for (let token = 0; token < vocab; token++) begin[token + 1] = (begin[token + 1] as number) + (begin[token] as number);

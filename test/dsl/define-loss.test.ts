@@ -146,6 +146,30 @@ describe("tracing", () => {
     ["nothing returned", () => undefined, "UNSUPPORTED_SYNTAX", /returned no loss: is a return missing\?/],
     ["a record without a loss", () => ({ metrics: {} }), "UNSUPPORTED_SYNTAX", /returned no loss/],
     ["an unknown part", () => ({ loss: 1, metric: {} }), "UNSUPPORTED_SYNTAX", /returned "metric"; did you mean "metrics"\?/],
+    [
+      "a hole in a list",
+      (p: { logprobs: Expr }) => Object.assign(new Array(3), { 0: p.logprobs, 2: p.logprobs }),
+      "UNSUPPORTED_SYNTAX",
+      /undefined as its loss\[1\]/,
+    ],
+    ["a list of holes", () => ({ loss: new Array(2) }), "UNSUPPORTED_SYNTAX", /undefined as its loss\[0\]/],
+    [
+      "undefined in a list",
+      (p: { logprobs: Expr }) => [p.logprobs, undefined],
+      "UNSUPPORTED_SYNTAX",
+      /undefined as its loss\[1\]/,
+    ],
+    ["null in a list", () => ({ loss: [null, 1] }), "UNSUPPORTED_SYNTAX", /null as its loss\[0\]: give it a value/],
+    ["a text in a list", () => [1, "2"], "UNSUPPORTED_SYNTAX", /a string as its loss\[1\]/],
+    [
+      "a metric without a value",
+      () => ({ loss: 1, metrics: { x: undefined } }),
+      "UNSUPPORTED_SYNTAX",
+      /undefined as its metrics\.x/,
+    ],
+    ["an output of null", () => ({ loss: 1, outputs: { x: null } }), "UNSUPPORTED_SYNTAX", /null as its outputs\.x/],
+    ["metrics in a Map", () => ({ loss: 1, metrics: new Map([["x", 1]]) }), "UNSUPPORTED_SYNTAX", /metrics, which are named/],
+    ["metrics in a list", () => ({ loss: 1, metrics: [1, 2] }), "UNSUPPORTED_SYNTAX", /metrics, which are named/],
     ["a list of none", () => [], "UNSUPPORTED_SYNTAX", /a list of no losses/],
     ["a metric of lossc's own", () => ({ loss: 0, metrics: { "loss:sum": 1 } }), "USAGE", /metric "loss:sum".*another name/],
     [
@@ -215,6 +239,14 @@ describe("tracing", () => {
       add(add(mul(1, policy.logprobs), mul(2, policy.logprobs)), mul(3, policy.logprobs)),
     );
     expect(traced((policy: { logprobs: Expr }) => powers(policy.logprobs)).terms).toEqual(plain.terms);
+  });
+
+  it("asks a function for its metric, and names the metric that it does not give", () => {
+    const loss = () => ({ loss: 1, metrics: { sure: 1, toString: () => undefined } }) as never;
+    const made = defineLoss({ name: "traced", loss });
+    const metrics = (...wanted: string[]) => [...trace(made, { from: "logits", statics: {}, metrics: wanted }).metrics.keys()];
+    expect(metrics("sure")).toEqual(["sure"]);
+    expect(() => metrics("toString")).toThrow(/undefined as its metrics\.toString/);
   });
 
   it("knows no rows where the caller brings logprobs", () => {

@@ -29,6 +29,17 @@ mistakes("USAGE", [
     call: ({ ppo }) => ppo.forwardBackward(ppoInputs(), {}, { signal: {} as AbortSignal }),
     says: ["signal", "AbortSignal"],
   },
+  {
+    name: "a hole among the names of metrics",
+    call: ({ ppo }) =>
+      ppo.forwardBackward(ppoInputs(), {}, { metrics: Object.assign(new Array<string>(2), { 0: "ratio/mean" }) }),
+    says: ["metrics[1] is undefined", "a list of names"],
+  },
+  {
+    name: "null among the names of metrics",
+    call: ({ ppo }) => ppo.forwardBackward(ppoInputs(), {}, { metrics: [null as never] }),
+    says: ["metrics[0] is null"],
+  },
   { name: "no threads", call: () => openDevice("cpu", { threads: 0 }), says: ["threads is 0"] },
   {
     name: "an order of lanes that there is not",

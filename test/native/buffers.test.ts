@@ -204,3 +204,17 @@ describe("mistakes are told, and nothing runs", () => {
     await expect(device.run(program as unknown as readonly Command[])).rejects.toThrow("mine");
   });
 });
+
+test("views overlap where they have a byte in common, in one memory or in objects of one shared memory", async () => {
+  const memory = new SharedArrayBuffer(16);
+  const bytes = (of: ArrayBufferLike, from: number, length: number) => new Uint8Array(of, from, length);
+  for (const other of [memory, structuredClone(memory)]) {
+    expect(addon.overlap(bytes(memory, 0, 8), bytes(other, 7, 2))).toBe(true);
+    expect(addon.overlap(bytes(other, 7, 2), bytes(memory, 0, 8))).toBe(true);
+    expect(addon.overlap(bytes(memory, 0, 8), bytes(other, 8, 8))).toBe(false);
+    expect(addon.overlap(bytes(memory, 0, 8), bytes(other, 4, 0))).toBe(false);
+    expect(addon.overlap(new DataView(memory, 4, 4), new Float64Array(other))).toBe(true);
+  }
+  expect(addon.overlap(new Uint8Array(16), new Uint8Array(16))).toBe(false);
+  await expectCode("USAGE", () => addon.overlap({} as Uint8Array, new Uint8Array(1)));
+});

@@ -20,6 +20,7 @@ import type { Device, DeviceOptions, LossResult } from "../../runtime/devices/de
 import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/dtypes.js";
 import { numbers, oracle, reference } from "./oracle.js";
 import { memorySuite } from "./suite-memory.js";
+import { overlapSuite } from "./suite-overlap.js";
 import { crossEntropyInputs, expectClose, expectError, LENGTHS, LOGITS, ppoInputs, VOCAB } from "./support.js";
 
 const spread = defineLoss({ name: "variance of logprobs", loss: (policy) => variance(policy.logprobs) });
@@ -41,6 +42,7 @@ const richInputs = () => ({ ...crossEntropyInputs(), reward: [0.5, -1], scale: 2
 export function deviceSuite(open: (options?: DeviceOptions) => Promise<Device>, name: string): void {
   resultsSuite(open, name !== "reference");
   memorySuite(open, name !== "reference");
+  overlapSuite(open);
 }
 
 /** `computes`: kernels do, in float32. */

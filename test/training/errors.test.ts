@@ -76,6 +76,12 @@ const MISTAKES: readonly Mistake[] = [
   bad("a target is text", "INPUT_DTYPE", ["data[1].lossFnInputs.target_tokens[1]", '"1"'], changed({ target_tokens: [0, "1"] })),
   bad("a target is NaN", "INPUT_DTYPE", ["target_tokens[0]", "NaN"], changed({ target_tokens: [Number.NaN, 1] })),
   bad("a target beyond the vocabulary", "TARGET_OUT_OF_RANGE", ["5"], changed({ target_tokens: [0, 5] })),
+  bad(
+    "a token that the policy has no row for",
+    "TARGET_OUT_OF_RANGE",
+    ["tokens[4]"],
+    data().map((datum, i) => (i === 1 ? { ...datum, modelInput: [4, 1_000_000_000] } : datum)),
+  ),
   bad("a target beyond int32", "TARGET_OUT_OF_RANGE", ["4294967296"], changed({ target_tokens: [0, 2 ** 32] })),
   bad("an input is missing in one datum", "INPUT_MISSING", ["data[1]", "logprobs"], changed({ logprobs: undefined })),
   bad("an input is too short", "INPUT_LENGTH", ["data[1]", "advantages", "1", "2"], changed({ advantages: [1] })),

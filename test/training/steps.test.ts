@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { slotsByToken, TrainingSteps } from "../../index.js";
 import type { Device } from "../../runtime/devices/device.js";
 import type { Command, NativeBuffer } from "../../runtime/native.js";
-import { expectClose } from "../runtime/support.js";
+import { expectClose, expectError } from "../runtime/support.js";
 import { eachTrainingDevice, noise } from "./support.js";
 
 /** Memory with a content, and a way to read it. */
@@ -126,6 +126,71 @@ eachTrainingDevice((open) => {
     });
   });
 
+  describe("indices out of range", () => {
+    const [vocab, width] = [3, 2];
+    const table = Float32Array.of(1, 2, 3, 4, 5, 6);
+
+    test.each([
+      ["beyond the table", [0, 3, 2]],
+      ["far beyond the table", [1, 2 ** 31 - 1, 0]],
+      ["below 0", [2, -1, 1]],
+    ] as const)("gather reads nothing for a token %s, and says so", async (_, given) => {
+      const device = await open();
+      const { steps, put } = await workbench(device);
+      const tokens = Int32Array.from(given);
+      const out = await put(new Float32Array(6).fill(7));
+      const of = { tokens: await put(tokens), table: await put(table), out, slots: 3, width };
+      const gathered = new Float32Array(6);
+      const read = { kind: "read", from: out, offset: 0, to: gathered } as const;
+      await expectError("TARGET_OUT_OF_RANGE", () => steps.run([...steps.gather(of), read]), "tokens[1] of a gather");
+      const row = (token: number) => [...table.subarray(token * width, (token + 1) * width)];
+      expect([...gathered]).toEqual([...row(given[0]), 0, 0, ...row(given[2])]);
+      // Once said, it is not said again.
+      await steps.run(steps.gather({ ...of, tokens: await put(Int32Array.of(0, 1, 2)) }));
+      // A table in memory that has room for more.
+      const roomy = { ...of, table: await put(new Float32Array(100)), tokens: await put(Int32Array.of(0, 1, 3)), rows: vocab };
+      await expectError("TARGET_OUT_OF_RANGE", () => steps.run(steps.gather(roomy)), "tokens[2]");
+      await expectError("TARGET_OUT_OF_RANGE", () => steps.gather({ ...of, tokens }), `tokens[1] is ${given[1]}`, "0 … 2");
+    });
+
+    test.each([
+      ["a list that ends beyond order", { begin: [0, 1, 900_000_000, 2] }, 1],
+      ["a list that begins before order", { begin: [-900_000_000, 1, 2, 2] }, 0],
+      ["a slot beyond d", { order: [0, 900_000_000] }, 1],
+      ["a slot below 0", { order: [-900_000_000, 1] }, 0],
+    ])("gatherTransposed adds nothing for %s, and says so", async (_, wrong, token) => {
+      const { steps, put } = await workbench(await open());
+      const lists = { begin: [0, 1, 2, 2], order: [0, 1], ...wrong };
+      const gradient = await put(new Float32Array(6).fill(1));
+      const [begin, order] = [await put(Int32Array.from(lists.begin)), await put(Int32Array.from(lists.order))];
+      const of = { begin, order, d: await put(Float32Array.of(1, 2, 3, 4)), gradient, tokens: vocab, width };
+      const sums = new Float32Array(6);
+      const read = { kind: "read", from: gradient, offset: 0, to: sums } as const;
+      const run = () => steps.run([...steps.gatherTransposed(of), read]);
+      await expectError("TARGET_OUT_OF_RANGE", run, `for the token ${token} `, "slotsByToken()");
+      expect([...sums.subarray(token * width, (token + 1) * width)]).toEqual([1, 1]);
+    });
+
+    test("memory that is smaller than what a step visits", async () => {
+      const { steps, put } = await workbench(await open());
+      const [three, six] = [await put(new Float32Array(3)), await put(new Float32Array(6))];
+      const short = (what: string, call: () => unknown) => expectError("INPUT_LENGTH", call, what, "has 12 bytes");
+      await short("tokens of gather", () => steps.gather({ tokens: three, table: six, out: six, slots: 4, width: 1 }));
+      await short("out of gather", () => steps.gather({ tokens: six, table: six, out: three, slots: 2, width }));
+      await short("table of gather", () => steps.gather({ tokens: six, table: three, out: six, slots: 2, width, rows: 2 }));
+      const of = { begin: three, order: six, d: six, gradient: six, tokens: 3, width };
+      await short("begin of gatherTransposed", () => steps.gatherTransposed(of));
+      await short("gradient of gatherTransposed", () => steps.gatherTransposed({ ...of, begin: six, gradient: three }));
+      await short("x of addBias", () => steps.addBias({ bias: six, x: three, rows: 2, width }));
+      await short("bias of biasTanh", () => steps.biasTanh({ bias: three, x: six, rows: 1, width: 4 }));
+      await short("d of tanhBackward", () => steps.tanhBackward({ y: six, d: three, length: 4 }));
+      await short("from of add", () => steps.add({ from: three, to: six, length: 6 }));
+      await short("gradient of biasGradient", () => steps.biasGradient({ d: six, gradient: three, rows: 1, width: 6 }));
+      await short("out of squares", () => steps.squares({ x: six, length: 6, out: three, offset: 12 }));
+      await expectError("USAGE", () => steps.gather({ tokens: six, table: six, out: six, slots: 2, width: 0.5 }), "whole number");
+    });
+  });
+
   test("nothing to do is no command", async () => {
     const { steps, put } = await workbench(await open());
     const m = await put(new Float32Array(1));
@@ -135,4 +200,9 @@ eachTrainingDevice((open) => {
     expect(steps.matmul({ a: m, b: m, c: m, m: 0, n: 1, k: 1 })).toEqual([]);
     await steps.run([]);
   });
+});
+
+test("slotsByToken refuses a token that the vocabulary does not hold", async () => {
+  await expectError("TARGET_OUT_OF_RANGE", () => slotsByToken(Int32Array.of(0, 5), 5), "tokens[1] is 5", "0 … 4");
+  await expectError("TARGET_OUT_OF_RANGE", () => slotsByToken(Int32Array.of(-1), 5), "tokens[0] is -1");
 });

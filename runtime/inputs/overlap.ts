@@ -1,0 +1,45 @@
+/** Whether memory that a call writes is memory that it reads. */
+import { LosscError } from "../../dsl/errors.js";
+import type { LossDefinition } from "../../dsl/index.js";
+import { loadAddon } from "../addon.js";
+import { type CheckedInputs, readAs, sourcesOf } from "./check.js";
+import type { Source } from "./numbers.js";
+
+/**
+ * Refuses a call whose result would be written over numbers that it still reads, or over another of its results. What is converted is read from a copy, so that
+ * it may lie anywhere; so may everything beside `policy_logprobs`, whose gradient is made aside, and beside a `gradHead`, which is then made aside too.
+ *
+ * @throws LosscError `INPUT_OVERLAP`.
+ */
+export function checkOverlap(loss: LossDefinition, inputs: CheckedInputs, inPlace: boolean, gradHead: Source | null): void {
+  const { from, source } = inputs;
+  if (!inPlace || from === "policy_logprobs") return;
+  for (const [name, read] of sourcesOf(inputs)) {
+    if (read === null || read === source || read.dtype !== readAs(loss, name, source.dtype) || !overlaps(read, source)) continue;
+    throw new LosscError(
+      "INPUT_OVERLAP",
+      `with inPlace the gradient overwrites ${from}, and ${name} lies in the same memory, which the call still reads; give a copy of ${name}, or leave inPlace out`,
+    );
+  }
+  if (gradHead && overlaps(gradHead, source))
+    throw new LosscError(
+      "INPUT_OVERLAP",
+      `with inPlace the gradient overwrites ${from}, and gradHead lies in the same memory, so that one result would be lost; give gradHead memory of its own, or leave inPlace out`,
+    );
+}
+
+/** Whether two have a byte in common. */
+export function overlaps(a: Source, b: Source): boolean {
+  if (a.length === 0 || b.length === 0) return false;
+  const [memory, other] = [memoryOf(a), memoryOf(b)];
+  if (!ArrayBuffer.isView(memory) || !ArrayBuffer.isView(other)) return memory === other;
+  if (memory.buffer === other.buffer)
+    return memory.byteOffset < other.byteOffset + other.byteLength && other.byteOffset < memory.byteOffset + memory.byteLength;
+  // Shared memory that came from another thread is another object; only its address tells. Without the addon there is `reference` alone, which reads all before it writes.
+  const shared = memory.buffer instanceof SharedArrayBuffer && other.buffer instanceof SharedArrayBuffer;
+  return shared && (loadAddon().addon?.overlap(memory, other) ?? false);
+}
+
+function memoryOf(source: Source) {
+  return source.kind === "device" ? source.buffer.memory : source.array;
+}
