@@ -4,6 +4,7 @@
  */
 import { rename, writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
+import { checkDrawing, drawnBy, saveDrawing } from "../runtime/cli/svg.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { compileTimes } from "./compiling.js";
 import { type GeometryTimings, geometriesTableOf, measureGeometries } from "./geometries.js";
@@ -57,10 +58,18 @@ async function keep(file: string, report: Report): Promise<void> {
   }
 }
 
+/** What draws the figures into a file. Asked for before anything is measured, which takes minutes: what keeps it from drawing is told at once. */
+async function drawingInto(path: string) {
+  checkDrawing(path);
+  const { chartOf } = await drawnBy(["vega", "vega-lite"], () => import("./chart.js"));
+  return async (shapes: readonly Measured[], device: string) => saveDrawing(path, await chartOf(shapes, device));
+}
+
 export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<void> {
   const unknown = rows?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
   const asked = (row: string) => rows?.includes(row) ?? true;
+  const draw = svg === undefined ? null : await drawingInto(svg);
   await using device = await openDevice(name);
   const kind = device.native?.kind;
   if (kind !== "cpu" && kind !== "cuda")
@@ -123,10 +132,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
       }
     });
   }
-  if (svg !== undefined) {
-    const { chartOf } = await import("./chart.js");
-    await writeFile(svg, await chartOf(shapes, description));
-  }
+  await draw?.(shapes, description);
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);
   if (failed.length > 0) process.exitCode = 1;

@@ -33,7 +33,7 @@ export async function findDevices(): Promise<DevicesReport> {
   const nvcc = await findFittingNvcc(defaultCache(), addon);
   const libraries = addon?.libraries();
   const parts: PartRow[] = [
-    part("addon", addon ? path : null, reason, "npm run build"),
+    part("addon", addon ? path : null, reason, ""),
     part("C++ compiler", cxx, "none of $CXX, c++, g++, clang++", CXX_ADVICE),
     library(
       "CUDA driver",
