@@ -7,11 +7,16 @@ import { ERROR_CODES, type ErrorCode, LosscError } from "../dsl/errors.js";
 import type { NativeAddon } from "./native.js";
 import { builtFor, platformName, platformPackage } from "./platform.js";
 
-/** What the search for the addon came to. Where `addon` is null, `reason` says what is missing and how to add it. */
+/** What the search for the addon came to. */
 export interface AddonReport {
   readonly addon: NativeAddon | null;
   /** The file that was loaded, or looked for. */
   readonly path: string;
+  /** Where `addon` is null: what is missing. */
+  readonly problem: string;
+  /** Where `addon` is null: how to add it. */
+  readonly advice: string;
+  /** Both in one. */
   readonly reason: string;
 }
 
@@ -46,20 +51,32 @@ export function loadAddon(): AddonReport {
   if (override) {
     const path = resolve(override);
     const attempt = load(path);
-    if ("addon" in attempt) return { addon: attempt.addon, path, reason: "" };
-    const reason = `${attempt.problem}; it is what $LOSSC_ADDON names: unset that, and where lossc has no addon yet ${addonAdvice()}`;
-    return { addon: null, path, reason };
+    if ("addon" in attempt) return found(attempt.addon, path);
+    return absent(
+      path,
+      attempt.problem,
+      `unset LOSSC_ADDON, which names that file, and where lossc has no addon yet ${advice()}`,
+    );
   }
   const own = join(addonFolder(), "lossc.node");
   const problems: string[] = [];
-  for (const path of [own, prebuilt()]) {
+  for (const find of [() => own, prebuilt]) {
+    const path = find();
     if (path === null || !existsSync(path)) continue;
     const attempt = load(path);
-    if ("addon" in attempt) return { addon: attempt.addon, path, reason: "" };
+    if ("addon" in attempt) return found(attempt.addon, path);
     problems.push(attempt.problem);
   }
   if (problems.length === 0) problems.push(`the addon is not built (${own} is missing)`);
-  return { addon: null, path: own, reason: `${problems.join(", and ")}: ${addonAdvice()}` };
+  return absent(own, problems.join(", and "), advice());
+}
+
+function found(addon: NativeAddon, path: string): AddonReport {
+  return { addon, path, problem: "", advice: "", reason: "" };
+}
+
+function absent(path: string, problem: string, advice: string): AddonReport {
+  return { addon: null, path, problem, advice, reason: `${problem}: ${advice}` };
 }
 
 /** The addon of the package that holds one for this kind of machine; null where that is not installed, or is of another version. */
@@ -103,7 +120,7 @@ function whyNot(path: string, error: unknown): string {
 }
 
 /** How to come by an addon, where lossc lies: in a checkout, or as an installed package. */
-export function addonAdvice(): string {
+function advice(): string {
   const root = packageRoot();
   if (existsSync(join(root, "scripts", "build.mjs"))) return `run \`npm run build\` in ${root}`;
   const { version, optionalDependencies = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
