@@ -16,24 +16,26 @@ function option(name) {
   return at < 0 ? undefined : process.argv[at + 1];
 }
 
+/** What npm says of a folder that it packs. */
 function npm(folder, ...args) {
-  return execFileSync("npm", ["pack", "--json", "--ignore-scripts", ...args], {
+  const said = execFileSync("npm", ["pack", "--json", "--ignore-scripts", ...args], {
     cwd: folder,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
   });
+  return JSON.parse(said);
 }
 
 /** Packs a folder that has its package.json. Gives the path of the archive. */
 function pack(folder, manifest, out) {
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  const [{ filename, unpackedSize }] = JSON.parse(npm(folder, "--pack-destination", out));
+  const [{ filename, unpackedSize }] = npm(folder, "--pack-destination", out);
   console.log(`${join(out, filename)}: ${manifest.name}, ${(unpackedSize / 1e6).toFixed(1)} MB unpacked`);
 }
 
 /** The package without what is built for one platform. */
 function packMain(folder, manifest, platforms, out) {
-  const [{ files }] = JSON.parse(npm(root, "--dry-run"));
+  const [{ files }] = npm(root, "--dry-run");
   for (const { path } of files) if (!path.startsWith(BUILT)) cpSync(join(root, path), join(folder, path));
   const { devDependencies: _, scripts: __, ...kept } = manifest;
   const optionalDependencies = Object.fromEntries(platforms.map((platform) => [`@lossc/${platform}`, manifest.version]));
