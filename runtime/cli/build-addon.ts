@@ -28,7 +28,7 @@ export async function buildAddon({ out }: { readonly out?: string }): Promise<vo
     throw new LosscError("COMPILER_NOT_FOUND", `the addon is compiled with cmake, make and a C++ compiler: ${howToAdd(missing)}`);
   const folder = out === undefined ? addonFolder() : resolve(out);
   prepare(folder, out === undefined);
-  const work = mkdtempSync(join(tmpdir(), "lossc-addon-"));
+  const work = workFolder();
   try {
     process.stderr.write("lossc: compiling the addon; that takes about a minute of one core\n");
     for (const args of cmakeRuns(work)) {
@@ -50,6 +50,17 @@ function howToAdd(missing: readonly string[]): string {
   const names = `${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} missing`;
   if (process.platform === "darwin") return `${names} (xcode-select --install; brew install cmake)`;
   return `${names} (Debian, Ubuntu: apt-get install ${missing.join(" ")}; Alpine: apk add ${missing.join(" ")})`;
+}
+
+function workFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), "lossc-addon-"));
+  } catch (cause) {
+    throw usage(
+      `${tmpdir()} cannot be written (${(cause as Error).message}): name another folder for temporary files in $TMPDIR`,
+      cause,
+    );
+  }
 }
 
 /** Makes the folder, and tries whether it can be written: before minutes are spent. */

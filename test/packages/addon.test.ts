@@ -208,6 +208,8 @@ exec c++ "$@"
     const { stdout, status } = cli(root, ["build-addon", "--out", "file/folder"]);
     expect(status).toBe(2);
     expect(JSON.parse(stdout).error).toEqual({ code: "USAGE", message: expect.stringContaining(join(root, "file/folder")) });
+    const temporary = cli(root, ["build-addon"], { env: { TMPDIR: join(root, "file") } });
+    expect(JSON.parse(temporary.stdout).error).toEqual({ code: "USAGE", message: expect.stringContaining("$TMPDIR") });
     rmSync(join(root, "node_modules/lossc/build"), { recursive: true });
     writeFileSync(join(root, "node_modules/lossc/build"), "");
     const inside = cli(root, ["build-addon"], { env: { PATH: process.env.PATH + delimiter } });
