@@ -2,8 +2,8 @@
  * `lossc bench`: what losses take from logits in memory to loss and gradient in the same memory, beside a copy of the same bytes on the same
  * device, and beside what other people's tools take. Nothing is timed before it was found right.
  */
-import { writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
+import { checkDrawing, drawnBy, saveDrawing } from "../runtime/cli/svg.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { writeAside } from "../runtime/files.js";
 import { compileTimes } from "./compiling.js";
@@ -49,10 +49,18 @@ function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[
   return failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem }));
 }
 
+/** What draws the figures into a file. Asked for before anything is measured, which takes minutes: what keeps it from drawing is told at once. */
+async function drawingInto(path: string) {
+  checkDrawing(path);
+  const { chartOf } = await drawnBy(["vega", "vega-lite"], () => import("./chart.js"));
+  return async (shapes: readonly Measured[], device: string) => saveDrawing(path, await chartOf(shapes, device));
+}
+
 export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<void> {
   const unknown = rows?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
   const asked = (row: string) => rows?.includes(row) ?? true;
+  const draw = svg === undefined ? null : await drawingInto(svg);
   await using device = await openDevice(name);
   const kind = device.native?.kind;
   if (kind !== "cpu" && kind !== "cuda")
@@ -116,10 +124,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
       }
     });
   }
-  if (svg !== undefined) {
-    const { chartOf } = await import("./chart.js");
-    await writeFile(svg, await chartOf(shapes, description));
-  }
+  await draw?.(shapes, description);
   if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);
   if (failed.length > 0) process.exitCode = 1;

@@ -1,8 +1,10 @@
 /** Code frames for mistakes that tracing finds. */
 import { readFileSync } from "node:fs";
-import { codeFrameColumns } from "@babel/code-frame";
+import { createRequire } from "node:module";
 import { LosscError, type SourcePosition } from "../dsl/errors.js";
 import { isRewritten } from "../dsl/rewritten.js";
+
+const require = createRequire(import.meta.url);
 
 /** Runs it; a `LosscError` with a position but no frame gets one, and both in its message. */
 export function withFrame<T>(run: () => T): T {
@@ -56,5 +58,7 @@ function linesOf(file: string): string[] | undefined {
 
 function frameAt({ file, line, column }: SourcePosition): string | undefined {
   const lines = linesOf(file);
+  // Loaded when there is a mistake to show: `import "lossc"` does not wait for it.
+  const { codeFrameColumns } = require("@babel/code-frame") as typeof import("@babel/code-frame");
   return lines && codeFrameColumns(lines.join("\n"), { start: { line, column } }, { linesAbove: 1, linesBelow: 1 });
 }

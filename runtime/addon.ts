@@ -1,20 +1,30 @@
 /** Finding and loading the Node addon, and turning what it throws into {@link LosscError}. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ERROR_CODES, type ErrorCode, LosscError } from "../dsl/errors.js";
 import type { NativeAddon } from "./native.js";
+import { builtFor, platformName, platformPackage } from "./platform.js";
 
-/** What the search for the addon came to. Where `addon` is null, `reason` says what is missing and how to add it. */
+/** What the search for the addon came to. */
 export interface AddonReport {
   readonly addon: NativeAddon | null;
   /** The file that was loaded, or looked for. */
   readonly path: string;
+  /** Where `addon` is null: what is missing. */
+  readonly problem: string;
+  /** Where `addon` is null: how to add it. */
+  readonly advice: string;
+  /** Both in one. */
   readonly reason: string;
 }
 
-const reports = new Map<string, AddonReport>();
+/** What came of loading a file. It is tried once: one that does not load will not get better. */
+type Attempt = { readonly addon: NativeAddon } | { readonly problem: string };
+
+const attempts = new Map<string, Attempt>();
+const require = createRequire(import.meta.url);
 
 /** The folder with lossc's `package.json`: this file lies at a different depth in a checkout and in `dist/`. */
 export function packageRoot(): string {
@@ -27,46 +37,99 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** Where the addon is looked for: `$LOSSC_ADDON`, else `build/Release/lossc.node` of the package. */
-export function addonPath(): string {
-  const override = process.env.LOSSC_ADDON;
-  return override ? resolve(override) : join(packageRoot(), "build", "Release", "lossc.node");
+/** The folder of the package into which an addon is built. */
+export function addonFolder(): string {
+  return join(packageRoot(), "build", "Release");
 }
 
-/** Loads the addon, once per path. Never throws: a machine where it was not built is an ordinary machine. */
+/**
+ * Loads the addon: the file that `$LOSSC_ADDON` names, else the first that loads of `build/Release/lossc.node` of the package and that of the package for
+ * this kind of machine. Never throws: a machine where it was not built is an ordinary machine.
+ */
 export function loadAddon(): AddonReport {
-  const path = addonPath();
-  let report = reports.get(path);
-  if (!report) {
-    report = tryLoad(path);
-    // A missing file may be built while the process runs (the tests do it); a file that does not load will not get better.
-    if (report.addon || existsSync(path)) reports.set(path, report);
+  const override = process.env.LOSSC_ADDON;
+  if (override) {
+    const path = resolve(override);
+    const attempt = load(path);
+    if ("addon" in attempt) return found(attempt.addon, path);
+    return absent(
+      path,
+      attempt.problem,
+      `unset LOSSC_ADDON, which names that file, and where lossc has no addon yet ${advice()}`,
+    );
   }
-  return report;
+  const own = join(addonFolder(), "lossc.node");
+  const problems: string[] = [];
+  for (const find of [() => own, prebuilt]) {
+    const path = find();
+    if (path === null || !existsSync(path)) continue;
+    const attempt = load(path);
+    if ("addon" in attempt) return found(attempt.addon, path);
+    problems.push(attempt.problem);
+  }
+  if (problems.length === 0) problems.push(`the addon is not built (${own} is missing)`);
+  return absent(own, problems.join(", and "), advice());
 }
 
-function tryLoad(path: string): AddonReport {
-  if (!existsSync(path)) {
-    return {
-      addon: null,
-      path,
-      reason: `the addon is not built (${path} is missing): run \`npm run build\` in lossc's folder`,
-    };
-  }
+function found(addon: NativeAddon, path: string): AddonReport {
+  return { addon, path, problem: "", advice: "", reason: "" };
+}
+
+function absent(path: string, problem: string, advice: string): AddonReport {
+  return { addon: null, path, problem, advice, reason: `${problem}: ${advice}` };
+}
+
+/** The addon of the package that holds one for this kind of machine; null where that is not installed, or is of another version. */
+function prebuilt(): string | null {
   try {
-    return {
-      addon: createRequire(import.meta.url)(path) as NativeAddon,
-      path,
-      reason: "",
-    };
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    return {
-      addon: null,
-      path,
-      reason: `the addon does not load (${problem}): build it anew with \`npm run build\` in lossc's folder`,
-    };
+    const manifest = require.resolve(`${platformPackage()}/package.json`);
+    return versionAt(manifest) === versionAt(join(packageRoot(), "package.json")) ? join(dirname(manifest), "lossc.node") : null;
+  } catch {
+    return null;
   }
+}
+
+function versionAt(manifest: string): unknown {
+  return (JSON.parse(readFileSync(manifest, "utf8")) as { version?: unknown }).version;
+}
+
+/** Loads one file. */
+export function load(path: string): Attempt {
+  // What is missing may be built while the process runs.
+  if (!existsSync(path)) return { problem: `the addon is not built (${path} is missing)` };
+  let attempt = attempts.get(path);
+  if (!attempt) {
+    try {
+      attempt = { addon: require(path) as NativeAddon };
+    } catch (error) {
+      attempt = { problem: `the addon ${path} does not load: ${whyNot(path, error)}` };
+    }
+    attempts.set(path, attempt);
+  }
+  return attempt;
+}
+
+/** Why a file does not load: what the dynamic linker says of a binary of another machine names everything but that. */
+function whyNot(path: string, error: unknown): string {
+  const said = error instanceof Error ? error.message : String(error);
+  const [other, here] = [builtFor(path), platformName()];
+  if (other === null) return `it is no shared library (${said})`;
+  if (other !== here) return `it is for ${other}, and this machine is ${here}`;
+  const newer = /version `(GLIBC_[\d.]+)' not found/.exec(said)?.[1];
+  return newer === undefined ? said : `it was built where the C library is newer, and asks for ${newer}`;
+}
+
+/** How to come by an addon, where lossc lies: in a checkout, or as an installed package. */
+function advice(): string {
+  const root = packageRoot();
+  if (existsSync(join(root, "scripts", "build.mjs"))) return `run \`npm run build\` in ${root}`;
+  const { version, optionalDependencies = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    version: string;
+    optionalDependencies?: Readonly<Record<string, string>>;
+  };
+  const name = platformPackage();
+  const ready = Object.hasOwn(optionalDependencies, name) ? `\`npm install ${name}@${version}\` brings one, or ` : "";
+  return `${ready}run \`npx lossc build-addon\`, which compiles it with cmake and a C++ compiler and downloads nothing`;
 }
 
 /** The addon, or `DEVICE_NOT_FOUND` with the reason why `wantedBy` cannot be had. */

@@ -1,4 +1,6 @@
 /** The public API of the runtime. */
+import "./globals.js";
+
 export { LosscError } from "../dsl/errors.js";
 export { registerBinaries } from "./ahead/shipped.js";
 export type {

@@ -3,14 +3,15 @@
  * TypeScript is left to Node and to whatever else was registered, and translated where nobody takes it.
  */
 import nodeModule from "node:module";
+// Before anything of this file runs: see below.
+import "../index.js";
 import * as hooks from "./register-hooks.js";
 
 /** Newer Node has hooks in the same thread and takes `register` away; the types are of the oldest Node that we support. */
 const { registerHooks } = nodeModule as { registerHooks?: (functions: typeof hooks) => unknown };
 
 // Positions of mistakes are read from stacks, and are to name the user's line. What was loaded before keeps its own places on the stack: lossc looks
-// for itself there, to tell its frames from the user's.
-await import("../index.js");
+// for itself there, to tell its frames from the user's. It is not awaited here, for `require` takes no module that awaits.
 process.setSourceMapsEnabled(true);
 if (registerHooks !== undefined) registerHooks({ resolve: hooks.resolve, load: hooks.load });
 else nodeModule.register("./register-hooks.js", import.meta.url);

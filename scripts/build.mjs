@@ -1,23 +1,24 @@
 // npm run build: the TypeScript into dist/, then the addon into build/Release. `--addon` builds only the addon, `--sanitize` one with sanitizers into build/sanitize.
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism } from "node:os";
-import { basename, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cmakeRuns, missingPackages } from "./addon.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const require = createRequire(import.meta.url);
 const sanitize = process.argv.includes("--sanitize");
 
-function run(script, args) {
-  const { status, error } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: "inherit" });
+function run(program, args) {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: "inherit" });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }
 
 function buildTypeScript() {
-  run(require.resolve("typescript/bin/tsc"), ["-p", "tsconfig.build.json"]);
+  // What was built of a source that is gone would be packed.
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  run(process.execPath, [createRequire(import.meta.url).resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
   const preludes = join(root, "codegen", "preludes");
   if (existsSync(preludes)) {
     mkdirSync(join(root, "dist", "codegen", "preludes"), { recursive: true });
@@ -43,38 +44,11 @@ async function buildLosses() {
     const built = join(root, "dist", file.replace(/ts$/, "js"));
     // The losses are part of the package: they do not import it by its name.
     const operators = relative(dirname(built), join(root, "dist", "dsl", "operators.js")).replaceAll("\\", "/");
-    const { code, map } = rewriteLoss(readFileSync(source, "utf8"), source, { operators });
-    const sources = [relative(dirname(built), source).replaceAll("\\", "/")];
-    writeFileSync(built, `${code}//# sourceMappingURL=${basename(built)}.map\n`);
-    writeFileSync(`${built}.map`, JSON.stringify({ ...map, sources }));
+    writeFileSync(built, rewriteLoss(readFileSync(source, "utf8"), source, { operators }).code);
   }
 }
 
-function answers(program) {
-  try {
-    execFileSync(program, ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** What the addon needs of the system and does not find, as Debian packages. */
-function missingPackages() {
-  const missing = [];
-  if (!answers("cmake")) missing.push("cmake");
-  if (!["make", "ninja"].some(answers)) missing.push("make");
-  // The compilers that cmake and cmake-js look for; CXX counts only together with one of them, for cmake-js insists.
-  if (!["c++", "g++", "clang++"].some(answers)) missing.push("g++");
-  return missing;
-}
-
-/** A checkout that was moved or copied together with its build folder: cmake refuses to go on with the configuration of another place. */
-function dropForeignConfiguration(cache) {
-  if (existsSync(cache) && !readFileSync(cache, "utf8").includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`)) rmSync(cache);
-}
-
-function buildAddon() {
+function buildNative() {
   const missing = missingPackages();
   if (missing.length > 0) {
     console.error(
@@ -82,22 +56,11 @@ function buildAddon() {
     );
     return;
   }
-  const out = join(root, "build", ...(sanitize ? ["sanitize"] : []));
-  mkdirSync(out, { recursive: true });
-  dropForeignConfiguration(join(out, "CMakeCache.txt"));
-  run(join(dirname(require.resolve("cmake-js/package.json")), "bin", "cmake-js"), [
-    "build",
-    `--directory=${root}`,
-    `--out=${out}`,
-    `--parallel=${availableParallelism()}`,
-    "--log-level=warn",
-    "--prefer-make",
-    `--CDLOSSC_SANITIZE=${sanitize ? "ON" : "OFF"}`,
-  ]);
+  for (const args of cmakeRuns(join(root, "build", ...(sanitize ? ["sanitize"] : [])), { sanitize })) run("cmake", args);
 }
 
 if (!process.argv.includes("--addon") && !sanitize) {
   buildTypeScript();
   await buildLosses();
 }
-buildAddon();
+buildNative();

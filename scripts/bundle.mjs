@@ -48,7 +48,8 @@ for (const built of ["dist/runtime/cli/main.js", "build/Release/lossc.node"]) {
 rmSync(staged, { recursive: true, force: true });
 for (const file of sourceFiles(root)) stage(file);
 stage("dist");
-stage("build/Release/lossc.node");
+for (const built of ["lossc.node", "lossc-guard"].map((name) => `build/Release/${name}`))
+  if (existsSync(join(root, built))) stage(built);
 for (const folder of packageFolders(root)) stage(folder, { filter: (path) => !/\.(map|d\.[mc]?ts|md|markdown)$/.test(path) });
 cpSync(nodeBinary(), join(staged, "bin", "node"));
 chmodSync(join(staged, "bin", "node"), 0o755);

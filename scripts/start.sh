@@ -4,8 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null || {
-  echo "start: lossc needs Node 20.19 or newer (found: $(node --version 2>/dev/null || echo none))" >&2
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit((a === 20 && b >= 19) || (a === 22 && b >= 12) || a > 22 ? 0 : 1)' 2>/dev/null || {
+  echo "start: lossc needs Node 20.19, 22.12 or newer (found: $(node --version 2>/dev/null || echo none))" >&2
   exit 1
 }
 

@@ -3,10 +3,11 @@
  * is an expression of the loss. Purely syntactic: types are never consulted.
  */
 import { REWRITTEN, rewriter } from "./rewrite.js";
-import { type SourceMap, translate } from "./translate.js";
+import type { SourceMap } from "./source-map.js";
+import { translate } from "./translate.js";
 
 export { isLossFile } from "../../dsl/rewritten.js";
-export type { SourceMap } from "./translate.js";
+export type { SourceMap } from "./source-map.js";
 
 export interface RewriteOptions {
   /** Where the rewritten file imports the helpers from: `lossc/operators` unless it lies in lossc itself. */

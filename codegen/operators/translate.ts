@@ -2,17 +2,8 @@
 import { pathToFileURL } from "node:url";
 import type { ts } from "ts-morph";
 import { LosscError, type SourcePosition } from "../../dsl/errors.js";
+import type { SourceMap } from "./source-map.js";
 import { typescript } from "./typescript.js";
-
-/** A source map, version 3; its lists are plain arrays, as Vite's types ask. */
-export interface SourceMap {
-  readonly version: number;
-  readonly file: string;
-  readonly sources: string[];
-  readonly sourcesContent: string[];
-  readonly names: string[];
-  readonly mappings: string;
-}
 
 export interface Translated {
   /** JavaScript, without a reference to its map. */

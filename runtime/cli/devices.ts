@@ -28,12 +28,12 @@ export interface DevicesReport {
 
 /** What is on this machine. Opens no device. */
 export async function findDevices(): Promise<DevicesReport> {
-  const { addon, path, reason } = loadAddon();
+  const { addon, path, problem, advice } = loadAddon();
   const cxx = await findCxx();
   const nvcc = await findFittingNvcc(defaultCache(), addon);
   const libraries = addon?.libraries();
   const parts: PartRow[] = [
-    part("addon", addon ? path : null, reason, "npm run build"),
+    part("addon", addon ? path : null, problem, advice),
     part("C++ compiler", cxx, "none of $CXX, c++, g++, clang++", CXX_ADVICE),
     library(
       "CUDA driver",

@@ -44,6 +44,10 @@ Each file becomes a module without the .loss of its name, with typed declaration
 the folder kernels beside them. Where they are imported, neither NVRTC, nvcc, a C++ compiler nor ts-morph is needed.
 `;
 
+const BUILD_ADDON_HELP = `
+What it is made of is installed with lossc: nothing is downloaded. stdout is the path of the file. With --out, lossc finds it where $LOSSC_ADDON names it.
+`;
+
 function version(): string {
   const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
   return version;
@@ -207,6 +211,13 @@ function build(): Command {
     .addHelpText("after", BUILD_HELP)
     .action(async (files: string[], options) => (await import("./build.js")).buildLosses(files, options, version()));
 
+  program
+    .command("build-addon")
+    .description("compile lossc's own addon, with cmake and a C++ compiler, where the one that was installed does not fit")
+    .option("--out <folder>", "where to write it (default: into the installed package)")
+    .addHelpText("after", BUILD_ADDON_HELP)
+    .action(async (options: { out?: string }) => (await import("./build-addon.js")).buildAddon(options));
+
   return program;
 }
 
@@ -238,7 +249,9 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** commander found the mistake: its message, and where to read on. */
 function asUsage(error: CommanderError): unknown {
   if (error.code === "commander.help")
-    return usage("a command is needed, one of devices, emit, eval, explain, check, bench and build; see lossc --help");
+    return usage(
+      "a command is needed, one of devices, emit, eval, explain, check, bench, build and build-addon; see lossc --help",
+    );
   const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, " (did you mean $1?)");
   return usage(`${message.replace(/\.$/, "")}; see lossc --help, or the --help of a command`);
 }

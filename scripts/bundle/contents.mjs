@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Of package.json: what only building and checking the sources needs. */
-const BUILDING = ["cmake-js", "node-addon-api"];
+const BUILDING = ["node-addon-api", "node-api-headers"];
 /** Of its devDependencies: what tests need. */
 const TESTING = ["vitest", "fast-check"];
 
@@ -39,7 +39,9 @@ export function packageFolders(root) {
     for (const needed of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) add(needed, path);
   };
   const top = packages[""];
-  for (const name of [...Object.keys(top.dependencies).filter((name) => !BUILDING.includes(name)), ...TESTING]) add(name, "");
+  // The optional peers draw charts and pictures.
+  const running = Object.keys({ ...top.dependencies, ...top.peerDependencies }).filter((name) => !BUILDING.includes(name));
+  for (const name of [...running, ...TESTING]) add(name, "");
   // A folder brings those inside of it along.
   const inside = (path) => [...wanted].some((other) => path.startsWith(`${other}/`));
   return [...wanted].filter((path) => !path.includes("/@types/") && !inside(path)).sort();

