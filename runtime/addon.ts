@@ -1,5 +1,5 @@
 /** Finding and loading the Node addon, and turning what it throws into {@link LosscError}. */
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,6 +31,17 @@ export function packageRoot(): string {
 export function addonPath(): string {
   const override = process.env.LOSSC_ADDON;
   return override ? resolve(override) : join(packageRoot(), "build", "Release", "lossc.node");
+}
+
+/** The program that runs compilers so that they end with this process (native/guard), beside the addon; null where it was not built or may not be run. */
+export function findGuard(): string | null {
+  const path = join(dirname(addonPath()), "lossc-guard");
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch {
+    return null;
+  }
 }
 
 /** Loads the addon, once per path. Never throws: a machine where it was not built is an ordinary machine. */
