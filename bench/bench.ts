@@ -4,6 +4,7 @@
  */
 import { rename, writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
+import { write } from "../runtime/cli/stream.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { compileTimes } from "./compiling.js";
 import { type GeometryTimings, geometriesTableOf, measureGeometries } from "./geometries.js";
@@ -57,7 +58,8 @@ async function keep(file: string, report: Report): Promise<void> {
   }
 }
 
-export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<void> {
+/** Measures, and gives the exit code: 1 where something was wrong or could not be timed. */
+export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<0 | 1> {
   const unknown = rows?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
   const asked = (row: string) => rows?.includes(row) ?? true;
@@ -67,7 +69,6 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
     throw new LosscError("DEVICE_NOT_FOUND", `the bench measures cpu and cuda:N, not ${device.name}: see lossc devices`);
   const isTuning = rows?.includes("geometries") === true;
   if (isTuning && kind === "cpu") throw new LosscError("DEVICE_NOT_FOUND", "geometries are a GPU's: see lossc devices");
-  const print = (text: string) => void (json || process.stdout.write(text));
   const { description } = device;
   const shapes: Measured[] = [];
   const figures: Figure[] = [];
@@ -78,7 +79,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   /** Tells of what was measured; what is kept is written anew, so that a run that is ended early leaves what it has. */
   const tell = async (text: string) => {
     if (save !== undefined) await keep(save, report);
-    print(text);
+    if (!json) await write(text);
   };
   await tell(`${description}; medians of ${rounds} rounds\n`);
   const turns = { rounds, warmUp: WARM_UP };
@@ -127,7 +128,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
     const { chartOf } = await import("./chart.js");
     await writeFile(svg, await chartOf(shapes, description));
   }
-  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (json) await write(`${JSON.stringify(report)}\n`);
   for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);
-  if (failed.length > 0) process.exitCode = 1;
+  return failed.length > 0 ? 1 : 0;
 }

@@ -1,0 +1,10 @@
+/** Words for what somebody's code threw. */
+
+/** `TypeError: x is not a function`, or the text of what is no error. Never throws, though what was thrown may have no text. */
+export function thrownText(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  } catch {
+    return "something that cannot be written as text";
+  }
+}
