@@ -2,8 +2,8 @@
  * `lossc bench`: what losses take from logits in memory to loss and gradient in the same memory, beside a copy of the same bytes on the same
  * device, and beside what other people's tools take. Nothing is timed before it was found right.
  */
-import { rename, writeFile } from "node:fs/promises";
 import { LosscError } from "../dsl/errors.js";
+import { requireWritable, save as saveFile } from "../runtime/cli/save.js";
 import { write } from "../runtime/cli/stream.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { compileTimes } from "./compiling.js";
@@ -49,19 +49,11 @@ function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[
   return failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem }));
 }
 
-async function keep(file: string, report: Report): Promise<void> {
-  try {
-    await writeFile(`${file}.part`, `${JSON.stringify(report)}\n`);
-    await rename(`${file}.part`, file);
-  } catch (cause) {
-    throw new LosscError("USAGE", `--save ${file}: ${(cause as Error).message}`, { cause });
-  }
-}
-
 /** Measures, and gives the exit code: 1 where something was wrong or could not be timed. */
 export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<0 | 1> {
   const unknown = rows?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
+  if (svg !== undefined) requireWritable("--svg", svg);
   const asked = (row: string) => rows?.includes(row) ?? true;
   await using device = await openDevice(name);
   const kind = device.native?.kind;
@@ -78,7 +70,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   const report: Report = { device: device.name, description, date, rounds, shapes, head: null, geometries, figures, failed };
   /** Tells of what was measured; what is kept is written anew, so that a run that is ended early leaves what it has. */
   const tell = async (text: string) => {
-    if (save !== undefined) await keep(save, report);
+    if (save !== undefined) saveFile("--save", save, `${JSON.stringify(report)}\n`);
     if (!json) await write(text);
   };
   await tell(`${description}; medians of ${rounds} rounds\n`);
@@ -126,7 +118,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   }
   if (svg !== undefined) {
     const { chartOf } = await import("./chart.js");
-    await writeFile(svg, await chartOf(shapes, description));
+    saveFile("--svg", svg, await chartOf(shapes, description));
   }
   if (json) await write(`${JSON.stringify(report)}\n`);
   for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);

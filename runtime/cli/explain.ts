@@ -1,11 +1,10 @@
 /** `lossc explain`. Opens no device and needs no addon. */
-import { writeFileSync } from "node:fs";
 import { explainLoss } from "../../codegen/explain/index.js";
 import { explanationText } from "../../codegen/explain/text.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { findLoss } from "../modules/find.js";
+import { save } from "./save.js";
 import { write, writeJson } from "./stream.js";
-import { usage } from "./usage.js";
 
 export interface ExplainOptions {
   readonly dtype: LogitsDtype;
@@ -17,7 +16,7 @@ export interface ExplainOptions {
 /** Prints a loss as formulas, its gradient, what runs and why; with `svg` draws its graph to a file as well. */
 export async function explain(reference: string, { dtype, vocab, json, svg }: ExplainOptions): Promise<void> {
   const explanation = explainLoss(await findLoss(reference), { dtype, vocab });
-  if (svg !== undefined) save(svg, await picture(explanation.dot));
+  if (svg !== undefined) save("--svg", svg, await picture(explanation.dot));
   if (!json) return write(explanationText(explanation));
   await writeJson(explanation);
   await write("\n");
@@ -27,12 +26,4 @@ async function picture(dot: string): Promise<string> {
   // More than a megabyte of graphviz: only for who asks for it.
   const { instance } = await import("@viz-js/viz");
   return (await instance()).renderString(dot, { format: "svg", engine: "dot" });
-}
-
-function save(path: string, text: string): void {
-  try {
-    writeFileSync(path, text);
-  } catch (error) {
-    throw usage(`--svg: ${path} cannot be written: ${(error as Error).message}`, error);
-  }
 }

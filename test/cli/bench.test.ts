@@ -95,9 +95,12 @@ describe("lossc bench", () => {
     run.kill();
     expect(await once(run, "exit")).toEqual([null, "SIGTERM"]);
     expect(reportIn(save).shapes[0]?.losses).toEqual([expect.objectContaining({ name: "ppo" })]);
-    const nowhere = await failure([...QUICK, "--rows", "ppo", "--save", join(out, "none", "bench.json")]);
-    expect([nowhere.code, nowhere.exit]).toEqual(["USAGE", 2]);
-    expect(nowhere.message).toContain(join("none", "bench.json"));
+  });
+
+  test.each(["--save", "--svg"])("%s to a folder that is not there is USAGE, before anything is measured", async (option) => {
+    const { code, message, exit } = await failure([...QUICK, "--rows", "ppo", option, "/nowhere/file"]);
+    expect([code, exit]).toEqual(["USAGE", 2]);
+    expect(message).toContain(`${option}: /nowhere/file cannot be written`);
   });
 
   test("refuses a row that it does not have, and a device that it does not measure", async () => {

@@ -60,7 +60,7 @@ describe("lossc eval fails with one line and exit code 2 where the file", () => 
     ],
     [
       "throws what has no text",
-      file("throw Object.create(null);"),
+      file("throw { toJSON() { throw 1; } };"),
       "LOSS_UNKNOWN",
       /could not be loaded: something that cannot be written/,
     ],
@@ -72,7 +72,7 @@ describe("lossc eval fails with one line and exit code 2 where the file", () => 
     ],
     [
       "throws what has no text in its loss",
-      inLoss("throw { toString() { throw 1; } }"),
+      inLoss("throw { toJSON() { throw 1; } }"),
       "UNSUPPORTED_SYNTAX",
       /threw while it was traced: something/,
     ],
