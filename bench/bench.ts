@@ -3,9 +3,10 @@
  * device, and beside what other people's tools take. Nothing is timed before it was found right.
  */
 import { LosscError } from "../dsl/errors.js";
-import { checkDrawing, drawnBy, saveDrawing } from "../runtime/cli/svg.js";
+import { requireWritable, save as saveFile } from "../runtime/cli/save.js";
+import { write } from "../runtime/cli/stream.js";
+import { drawnBy } from "../runtime/cli/svg.js";
 import { openDevice } from "../runtime/devices/index.js";
-import { writeAside } from "../runtime/files.js";
 import { compileTimes } from "./compiling.js";
 import { type GeometryTimings, geometriesTableOf, measureGeometries } from "./geometries.js";
 import { type HeadMeasured, measureHead } from "./head.js";
@@ -51,12 +52,13 @@ function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[
 
 /** What draws the figures into a file. Asked for before anything is measured, which takes minutes: what keeps it from drawing is told at once. */
 async function drawingInto(path: string) {
-  checkDrawing(path);
+  requireWritable("--svg", path);
   const { chartOf } = await drawnBy(["vega", "vega-lite"], () => import("./chart.js"));
-  return async (shapes: readonly Measured[], device: string) => saveDrawing(path, await chartOf(shapes, device));
+  return async (shapes: readonly Measured[], device: string) => saveFile("--svg", path, await chartOf(shapes, device));
 }
 
-export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<void> {
+/** Measures, and gives the exit code: 1 where something was wrong or could not be timed. */
+export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<0 | 1> {
   const unknown = rows?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
   const asked = (row: string) => rows?.includes(row) ?? true;
@@ -67,7 +69,6 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
     throw new LosscError("DEVICE_NOT_FOUND", `the bench measures cpu and cuda:N, not ${device.name}: see lossc devices`);
   const isTuning = rows?.includes("geometries") === true;
   if (isTuning && kind === "cpu") throw new LosscError("DEVICE_NOT_FOUND", "geometries are a GPU's: see lossc devices");
-  const print = (text: string) => void (json || process.stdout.write(text));
   const { description } = device;
   const shapes: Measured[] = [];
   const figures: Figure[] = [];
@@ -77,9 +78,8 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   const report: Report = { device: device.name, description, date, rounds, shapes, head: null, geometries, figures, failed };
   /** Tells of what was measured; what is kept is written anew, so that a run that is ended early leaves what it has. */
   const tell = async (text: string) => {
-    if (save !== undefined)
-      await writeAside(save, "the report (--save)", (file) => file.writeFile(`${JSON.stringify(report)}\n`));
-    print(text);
+    if (save !== undefined) await saveFile("--save", save, `${JSON.stringify(report)}\n`);
+    if (!json) await write(text);
   };
   await tell(`${description}; medians of ${rounds} rounds\n`);
   const turns = { rounds, warmUp: WARM_UP };
@@ -125,7 +125,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
     });
   }
   await draw?.(shapes, description);
-  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (json) await write(`${JSON.stringify(report)}\n`);
   for (const { name, problem } of failed) process.stderr.write(`lossc: ${name} was not timed: ${problem}\n`);
-  if (failed.length > 0) process.exitCode = 1;
+  return failed.length > 0 ? 1 : 0;
 }

@@ -2,9 +2,9 @@
  * What the first call of a loss from hidden states takes on the CPU at its height. In a process of its own: memory that was freed before, but stays with the
  * process, would hide what a call takes. Run by itself, this module reads a {@link Request} from its argument and prints bytes or null.
  */
-import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LosscError } from "../dsl/errors.js";
+import { runProgram } from "../runtime/compilers/process.js";
 import type { DeviceBuffer } from "../runtime/devices/device.js";
 import { openDevice } from "../runtime/devices/index.js";
 import { randomFrom } from "./batch.js";
@@ -19,14 +19,13 @@ interface Request {
 }
 
 /** Bytes of each loss beyond inputs and gradients, by its name; none where they cannot be read. */
-export function peaksOf({ work, ...shape }: HeadShape): ReadonlyMap<string, number> {
+export async function peaksOf({ work, ...shape }: HeadShape): Promise<ReadonlyMap<string, number>> {
   const self = fileURLToPath(import.meta.url);
   const peaks = new Map<string, number>();
   for (const { name } of work) {
     const request: Request = { shape, name };
-    const run = spawnSync(process.execPath, [self, JSON.stringify(request)], { encoding: "utf8" });
-    if (run.status !== 0)
-      throw new LosscError("DEVICE_FAULT", `the peak memory of ${name}: ${run.error?.message ?? run.stderr.trim()}`);
+    const run = await runProgram(process.execPath, [self, JSON.stringify(request)]);
+    if (run.status !== 0) throw new LosscError("DEVICE_FAULT", `the peak memory of ${name}: ${run.output.trim()}`);
     const bytes = JSON.parse(run.stdout) as number | null;
     if (bytes !== null) peaks.set(name, bytes);
   }

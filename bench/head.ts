@@ -44,7 +44,7 @@ const PEER_LOSSES = ["cross_entropy", "ppo"];
 export async function measureHead(device: Device, shape: HeadShape, rounds: Rounds, withPeers: boolean): Promise<HeadMeasured> {
   using batch = await HeadBatch.make(device, shape);
   const { tokens, width, vocab, dtype, yardstick, atMost } = shape;
-  const peaks = device.name === "cpu" ? peaksOf(shape) : new Map<string, number>();
+  const peaks = device.name === "cpu" ? await peaksOf(shape) : new Map<string, number>();
   using whole = await Whole.make(batch);
   const failed: Failure[] = [];
   const calls = [];
@@ -75,7 +75,7 @@ export async function measureHead(device: Device, shape: HeadShape, rounds: Roun
     const milliseconds = taken[i] as number[];
     return { name: work.name, value, milliseconds, peakBytes: peaks.get(work.name) ?? null };
   });
-  const peers = withPeers ? peersOf(batch, shape, rounds, losses) : null;
+  const peers = withPeers ? await peersOf(batch, shape, rounds, losses) : null;
   return { tokens, width, vocab, dtype, yardstick, atMost, products, sweep: sweeps, losses, peers, failed };
 }
 
@@ -190,7 +190,7 @@ function peersOf(
   { length }: HeadShape,
   { rounds, warmUp }: Rounds,
   losses: readonly HeadTiming[],
-): PeerReport {
+): Promise<PeerReport> {
   const scales = { hidden: LOGITS_SCALE, head: headScaleOf(shape.width) };
   const about = { device: device.name, ...shape, length, scales, rounds, warm_up: warmUp };
   const values = losses.filter(({ name }) => PEER_LOSSES.includes(name)).map(({ name, value }) => [name, value] as const);

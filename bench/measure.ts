@@ -99,7 +99,7 @@ export async function measure(device: Device, shape: Shape, rounds: Rounds, with
         launches: { milliseconds: taken[names.length + 2 * i + 1] as number[] },
       };
     }),
-    peers: shape.peers && withPeers ? peersOf(batch, shape, rounds, calls) : null,
+    peers: shape.peers && withPeers ? await peersOf(batch, shape, rounds, calls) : null,
     failed,
   };
 }

@@ -1,9 +1,9 @@
 /** Peers: the same mathematics by other means, in a Python process of their own. A peer that is not on the machine is named as absent. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../runtime/addon.js";
+import { runProgram } from "../runtime/compilers/process.js";
 import { type Batch, SEEDS } from "./batch.js";
 import type { Rounds } from "./race.js";
 import type { Shape, Work } from "./shapes.js";
@@ -35,7 +35,7 @@ export function peersOf(
   { length }: Shape,
   { rounds, warmUp }: Rounds,
   calls: readonly { readonly work: Work; readonly value: number }[],
-): PeerReport {
+): Promise<PeerReport> {
   const values = new Map(calls.map(({ work, value }) => [work.name, value]));
   const request = { device: batch.device.name, ...batch.shape, length, rounds, warm_up: warmUp };
   return askPeers("main.py", request, { ...batch.perToken }, values);
@@ -45,22 +45,23 @@ export function peersOf(
  * Has a script of `bench/peers` time losses. `$LOSSC_PYTHON` names the interpreter, else `python3`. `values`: what each loss is; `floor`: by how much a peer's may
  * differ however small it is.
  */
-export function askPeers(
+export async function askPeers(
   name: "main.py" | "head.py",
   about: object,
   perToken: Readonly<Record<string, ArrayBufferView>>,
   values: ReadonlyMap<string, number>,
   floor?: number,
-): PeerReport {
+): Promise<PeerReport> {
   const folder = mkdtempSync(join(tmpdir(), "lossc-bench-"));
   try {
     for (const [name, array] of Object.entries(perToken))
       writeFileSync(join(folder, name), new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
     const input = JSON.stringify({ ...about, losses: [...values.keys()], seeds: SEEDS, folder });
     const script = join(packageRoot(), "bench", "peers", name);
-    const run = spawnSync(process.env.LOSSC_PYTHON ?? "python3", ["-B", script], { input, encoding: "utf8", maxBuffer: 1 << 26 });
-    if (run.error) return absent(run.error.message);
-    if (run.status !== 0) return absent(run.stderr.trim().split("\n").at(-1) ?? "it failed");
+    const python = process.env.LOSSC_PYTHON ?? "python3";
+    const run = await runProgram(python, ["-B", script], { input, limit: 1 << 26 }).catch((error: Error) => error);
+    if (run instanceof Error) return absent(run.message);
+    if (run.status !== 0) return absent(run.output.trim().split("\n").at(-1) ?? "it failed");
     return judged(JSON.parse(run.stdout) as PeerReport, values, floor);
   } finally {
     rmSync(folder, { recursive: true, force: true });

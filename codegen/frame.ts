@@ -11,13 +11,18 @@ export function withFrame<T>(run: () => T): T {
   try {
     return run();
   } catch (error) {
-    if (!(error instanceof LosscError) || !error.position || error.frame !== undefined) throw error;
-    const frame = frameAt(error.position);
-    const { file, line, column } = error.position;
-    const call = error.code === "OPERATOR_ON_EXPR" ? callFor(error.position) : "";
-    const message = `${error.message}${call}\n  at ${file}:${line}:${column}${frame ? `\n${frame}` : ""}`;
-    throw new LosscError(error.code, message, { cause: error, position: error.position, frame });
+    throw framed(error);
   }
+}
+
+/** The error; a `LosscError` with a position but no frame as one that has both in its message. */
+export function framed(error: unknown): unknown {
+  if (!(error instanceof LosscError) || !error.position || error.frame !== undefined) return error;
+  const frame = frameAt(error.position);
+  const { file, line, column } = error.position;
+  const call = error.code === "OPERATOR_ON_EXPR" ? callFor(error.position) : "";
+  const message = `${error.message}${call}\n  at ${file}:${line}:${column}${frame ? `\n${frame}` : ""}`;
+  return new LosscError(error.code, message, { cause: error, position: error.position, frame });
 }
 
 const CALLS: Readonly<Record<string, string>> = {

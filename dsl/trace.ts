@@ -8,6 +8,7 @@ import { nearest } from "./nearest.js";
 import * as folds from "./ops/folds.js";
 import { callerPosition, thrownPosition } from "./position.js";
 import { sum } from "./reductions.js";
+import { thrownText } from "./thrown.js";
 
 /** What a loss returned: expressions of the author's functions, not yet expanded. */
 export interface Traced {
@@ -87,8 +88,7 @@ function run(definition: LossDefinition, call: () => unknown): unknown {
     return call();
   } catch (error) {
     if (error instanceof LosscError) throw error;
-    const thrown = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${definition.name}" threw while it was traced: ${thrown}`, {
+    throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${definition.name}" threw while it was traced: ${thrownText(error)}`, {
       cause: error,
       position: thrownPosition(error),
     });

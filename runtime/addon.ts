@@ -1,5 +1,5 @@
 /** Finding and loading the Node addon, and turning what it throws into {@link LosscError}. */
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,6 +40,17 @@ export function packageRoot(): string {
 /** The folder of the package into which an addon is built. */
 export function addonFolder(): string {
   return join(packageRoot(), "build", "Release");
+}
+
+/** The program that runs compilers so that they end with this process (native/guard), beside the addon; null where it was not built or may not be run. */
+export function findGuard(): string | null {
+  const path = join(dirname(loadAddon().path), "lossc-guard");
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch {
+    return null;
+  }
 }
 
 /**

@@ -40,7 +40,8 @@ function stage(path, options = {}) {
   cpSync(join(root, path), join(staged, path), { recursive: true, ...options });
 }
 
-for (const built of ["dist/runtime/cli/main.js", "build/Release/lossc.node"]) {
+const NATIVE = ["build/Release/lossc.node", "build/Release/lossc-guard"];
+for (const built of ["dist/runtime/cli/main.js", ...NATIVE]) {
   if (existsSync(join(root, built))) continue;
   console.error(`bundle: ${built} is missing; npm run build`);
   process.exit(1);
@@ -48,8 +49,7 @@ for (const built of ["dist/runtime/cli/main.js", "build/Release/lossc.node"]) {
 rmSync(staged, { recursive: true, force: true });
 for (const file of sourceFiles(root)) stage(file);
 stage("dist");
-for (const built of ["lossc.node", "lossc-guard"].map((name) => `build/Release/${name}`))
-  if (existsSync(join(root, built))) stage(built);
+for (const built of NATIVE) stage(built);
 for (const folder of packageFolders(root)) stage(folder, { filter: (path) => !/\.(map|d\.[mc]?ts|md|markdown)$/.test(path) });
 cpSync(nodeBinary(), join(staged, "bin", "node"));
 chmodSync(join(staged, "bin", "node"), 0o755);

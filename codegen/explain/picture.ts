@@ -164,7 +164,17 @@ function titleOf(rank: number, sweeps: number): string {
   return rank > sweeps ? "known after the last sweep" : `known between sweeps ${Math.floor(rank)} and ${Math.ceil(rank)}`;
 }
 
-const quoted = (text: string): string => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+const quoted = (text: string): string =>
+  `"${drawable(text).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+
+/** Characters that would end a text of graphviz's, or that an SVG may not hold, as signs that stand for them: ␀ for NUL. */
+function drawable(text: string): string {
+  return Array.from(text, (sign) => {
+    const code = sign.charCodeAt(0);
+    if (code === 0xfffe || code === 0xffff) return "\uFFFD";
+    return code < 0x20 && sign !== "\n" && sign !== "\t" ? String.fromCharCode(0x2400 + code) : sign;
+  }).join("");
+}
 
 const WIDE = 44;
 

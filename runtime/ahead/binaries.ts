@@ -1,7 +1,5 @@
 /** Compiling the kernels of losses for machines that have no compiler. */
-import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { emitText } from "../../codegen/emit.js";
 import type { KernelText, LogitsDtype } from "../../codegen/plan.js";
 import { stepUnit } from "../../codegen/unit.js";
@@ -13,6 +11,7 @@ import { openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { checkConfig } from "../inputs/config.js";
 import { TRAINING_KERNELS, TRAINING_UNIT } from "../training/kernels.js";
 import { fromLogprobs } from "./declarations.js";
+import type { Output } from "./output.js";
 import { FILES, HOST, neededFeatures, type ShippedTarget, shippedKey } from "./shipped.js";
 
 export interface BinaryOptions {
@@ -68,14 +67,16 @@ function vocabularies(vocab: number | undefined): number[] {
 /** Exponent of a vocabulary beyond all that are in use. */
 const LARGEST = 22;
 
-/** Makes the binaries, several at once, into `folder`. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were written. */
+/** Makes the binaries, several at once, into the folder `kernels` of the output. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were written. */
 export async function writeBinaries(
   jobs: readonly Job[],
-  folder: string,
+  output: Output,
+  kernels: string,
   version: string,
   progress: (job: Job) => void,
 ): Promise<number> {
-  await mkdir(folder, { recursive: true });
+  const place = (job: Job) => `${kernels}/${job.key}`;
+  for (const job of jobs) await output.check(place(job), "folder");
   const toolchains = new Map<string, Toolchain>();
   for (const { text, architecture } of jobs)
     if (!toolchains.has(architecture))
@@ -86,7 +87,7 @@ export async function writeBinaries(
   const work = async () => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
       const entry = await (toolchains.get(job.architecture) as Toolchain).compile(job.text, stop.signal);
-      await writeEntry(folder, job, entry, version);
+      await output.writeFolder(place(job), entryOf(job, entry, version));
       bytes += entry.bytes.length;
       progress(job);
     }
@@ -109,21 +110,11 @@ async function openToolchain(target: ShippedTarget, architecture: string): Promi
 }
 
 /** An entry in the cache's format. It may be read by others than who made it, unlike those of the cache. */
-async function writeEntry(folder: string, job: Job, compiled: CacheEntry, version: string): Promise<void> {
+function entryOf(job: Job, compiled: CacheEntry, version: string): Record<string, string | Uint8Array> {
   const target = job.text.target as ShippedTarget;
   const { source, binary } = FILES[target];
   const { features, made: _made, ...about } = compiled.about;
   const needs = typeof features === "string" && { needs: neededFeatures(features) };
   const entry = entryFile({ key: job.key, binary }, compiled.bytes, { ...about, lossc: version, ...needs });
-  const temporary = await mkdtemp(join(folder, "tmp-"));
-  try {
-    await chmod(temporary, 0o755);
-    await writeFile(join(temporary, source), job.text.text);
-    await writeFile(join(temporary, binary), compiled.bytes);
-    await writeFile(join(temporary, entry.name), entry.text);
-    await rm(join(folder, job.key), { recursive: true, force: true });
-    await rename(temporary, join(folder, job.key));
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
+  return { [source]: job.text.text, [binary]: compiled.bytes, [entry.name]: entry.text };
 }

@@ -2,9 +2,7 @@
  * Typed declarations of built modules. TypeScript writes them from the sources, with their comments; the type of each loss is then replaced by one that
  * spells out its inputs and config.
  */
-import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Project } from "ts-morph";
 import { typescript } from "../../codegen/operators/typescript.js";
@@ -13,11 +11,12 @@ import { LosscError } from "../../dsl/errors.js";
 import { groupSizeOf, planOf } from "../compiled/plans.js";
 import { checkConfig } from "../inputs/config.js";
 import { type Edit, edited, renamed, type SourceModule } from "./modules.js";
+import type { Output } from "./output.js";
 
 const HERE = new URL("../../", import.meta.url);
 
 /** Writes a `.d.ts` beside each module. `UNSUPPORTED_SYNTAX` where TypeScript cannot name the types of what a file exports. */
-export async function writeDeclarations(modules: readonly SourceModule[], out: string): Promise<void> {
+export async function writeDeclarations(modules: readonly SourceModule[], output: Output): Promise<void> {
   const project = openProject(modules.map(({ path }) => path));
   for (const module of modules) {
     const emitted = project.getSourceFileOrThrow(module.path).getEmitOutput({ emitOnlyDtsFiles: true });
@@ -27,9 +26,7 @@ export async function writeDeclarations(modules: readonly SourceModule[], out: s
         "UNSUPPORTED_SYNTAX",
         `TypeScript writes no declarations of ${module.path}: give what it exports types that can be named`,
       );
-    const target = join(out, `${module.output}.d.ts`);
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, typedLosses(renamed(text, module, modules), module.losses));
+    await output.write(`${module.output}.d.ts`, typedLosses(renamed(text, module, modules, "path"), module.losses));
   }
 }
 
@@ -52,7 +49,8 @@ function openProject(paths: readonly string[]): Project {
       paths: { lossc: [own("index")], "lossc/operators": [own("dsl/operators")] },
     },
   });
-  project.addSourceFilesAtPaths([...paths]);
+  // One by one: a list of paths would be taken for patterns.
+  for (const path of paths) project.addSourceFileAtPath(path);
   return project;
 }
 

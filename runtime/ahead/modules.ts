@@ -1,5 +1,5 @@
 /** The modules of a build: the given files, what they import by place, and where each is written. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isLossFile, rewriteLoss } from "../../codegen/operators/index.js";
@@ -9,6 +9,7 @@ import { isLossDefinition, type LossDefinition } from "../../dsl/define-loss.js"
 import { LosscError } from "../../dsl/errors.js";
 import { loadModule } from "../modules/load.js";
 import { isLanguage, resolveFile } from "../modules/resolve.js";
+import type { Output } from "./output.js";
 
 /** One file of the user's that is built. */
 export interface SourceModule {
@@ -54,14 +55,14 @@ export async function collectModules(files: readonly string[]): Promise<SourceMo
 }
 
 /** Writes the JavaScript of a module and its source map. */
-export async function writeModule(module: SourceModule, all: readonly SourceModule[], out: string): Promise<void> {
+export async function writeModule(module: SourceModule, all: readonly SourceModule[], to: Output): Promise<void> {
   const { path, source, output, losses } = module;
-  const target = join(out, `${output}.js`);
+  const target = join(to.folder, `${output}.js`);
   const clash = all.find((other) => other.path === target);
   if (clash)
     throw new LosscError("USAGE", `${clash.path} would be overwritten by what is built from ${path}; choose another --out`);
   const { code, map } = isLossFile(path) ? rewriteLoss(source, path) : translate(source, path);
-  const lines = [renamed(code, module, all).trimEnd()];
+  const lines = [renamed(code, module, all, "url").trimEnd()];
   // At the end, so that the map holds: imports run first wherever they stand.
   if (Object.keys(losses).length > 0) {
     let name = "registerBinaries";
@@ -70,17 +71,24 @@ export async function writeModule(module: SourceModule, all: readonly SourceModu
     const kernels = `${"../".repeat(output.split("/").length - 1)}${KERNELS}/`;
     lines.push(`import { ${as} } from "lossc";`, `${name}(new URL(${JSON.stringify(kernels)}, import.meta.url));`);
   }
-  await mkdir(dirname(target), { recursive: true });
   if (map) {
-    const sources = [relative(dirname(target), path).split(sep).join("/")];
-    await writeFile(`${target}.map`, JSON.stringify({ ...map, file: basename(target), sources }));
+    const sources = [asUrl(relative(dirname(target), path).split(sep).join("/"))];
+    await to.write(`${output}.js.map`, JSON.stringify({ ...map, file: basename(target), sources }));
     lines.push(`//# sourceMappingURL=${encodeURIComponent(basename(target))}.map`);
   }
-  await writeFile(target, `${lines.join("\n")}\n`);
+  await to.write(`${output}.js`, `${lines.join("\n")}\n`);
 }
 
-/** The text of a module or its declarations with every import by place naming the file that is built of it. */
-export function renamed(text: string, from: SourceModule, all: readonly SourceModule[]): string {
+/** A path as a relative URL, in which these characters would mean something else or be dropped. */
+function asUrl(path: string): string {
+  return path.replace(/[%#?:\\\t\n\r]/g, encodeURIComponent);
+}
+
+/**
+ * The text of a module or its declarations with every import by place naming the file that is built of it: by its URL where Node reads it, by its path where
+ * TypeScript does.
+ */
+export function renamed(text: string, from: SourceModule, all: readonly SourceModule[], by: "url" | "path"): string {
   const places = new Map(all.map(({ path, output }) => [pathToFileURL(path).href, output]));
   return edited(
     text,
@@ -89,7 +97,7 @@ export function renamed(text: string, from: SourceModule, all: readonly SourceMo
       if (place === undefined) return [];
       const path = relative(dirname(from.output), place).split(sep).join("/");
       const name = isLanguage(url) ? place : `${path.startsWith(".") ? "" : "./"}${path}.js`;
-      return [{ start, end, text: name }];
+      return [{ start, end, text: JSON.stringify(by === "url" ? asUrl(name) : name) }];
     }),
   );
 }
@@ -110,7 +118,7 @@ export function edited(text: string, edits: readonly Edit[]): string {
 }
 
 interface Specifier {
-  /** Of what stands between the quotes. */
+  /** Of the literal with its quotes. */
   readonly start: number;
   readonly end: number;
   /** The module that is meant. */
@@ -124,7 +132,9 @@ function specifiers(text: string, path: string): Specifier[] {
     .preProcessFile(text, true, true)
     .importedFiles.flatMap(({ fileName, pos }) => {
       const url = resolveFile(fileName, parent);
-      return url === undefined ? [] : [{ start: pos + 1, end: pos + 1 + fileName.length, url }];
+      // TypeScript says where a literal starts, and its value, which may be written in another way.
+      const [literal = ""] = /^(["'`])(?:\\.|(?!\1).)*\1/s.exec(text.slice(pos)) ?? [];
+      return url === undefined || literal === "" ? [] : [{ start: pos, end: pos + literal.length, url }];
     });
 }
 

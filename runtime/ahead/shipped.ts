@@ -116,7 +116,7 @@ function version(architecture: string): readonly [number, number] | undefined {
 function absent(folder: string, names: readonly string[], architecture: string, built: readonly string[]): string {
   if (names.length === 0) return `the folder ${folder} is missing or empty; it belongs beside the built modules`;
   if (built.length > 0) return `${folder} holds this kernel for ${built.join(", ")} only, not for ${architecture}`;
-  const all = [...new Set(names.filter((name) => !name.startsWith("tmp-")).map(architectureOf))];
+  const all = [...new Set(names.map(architectureOf))];
   return `${folder} holds kernels for ${all.join(", ")}, but not this one: it was built for other dtypes, vocabularies or constants, or by another version of lossc`;
 }
 

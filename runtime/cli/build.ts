@@ -1,12 +1,13 @@
 /** `lossc build`: losses as modules that need no compiler where they run. */
 import { existsSync, realpathSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { SingleBar } from "cli-progress";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
-import { binaryJobs, writeBinaries } from "../ahead/binaries.js";
+import { binaryJobs, type Job, writeBinaries } from "../ahead/binaries.js";
 import { writeDeclarations } from "../ahead/declarations.js";
 import { collectModules, KERNELS, type SourceModule, writeModule } from "../ahead/modules.js";
+import { Output } from "../ahead/output.js";
 import type { ShippedTarget } from "../ahead/shipped.js";
 import { write } from "./stream.js";
 
@@ -32,19 +33,16 @@ export async function buildLosses(files: readonly string[], options: BuildOption
   const { target: targets, arch: architectures, dtype: dtypes, vocab } = options;
   // Mistakes in a loss are found before anything is written.
   const jobs = binaryJobs(losses, { targets, architectures, dtypes, vocab, version });
-  for (const module of modules) await writeModule(module, modules, out);
-  await writeDeclarations(modules, out);
-  const bar = new SingleBar({
-    format: "kernels {bar} {value}/{total} · {what} · {eta_formatted}",
-    stream: process.stderr,
-    hideCursor: true,
-  });
-  bar.start(jobs.length, 0, { what: "" });
+  const output = await Output.open(out);
   let bytes: number;
   try {
-    bytes = await writeBinaries(jobs, join(out, KERNELS), version, ({ what }) => bar.increment({ what }));
-  } finally {
-    bar.stop();
+    for (const module of modules) await writeModule(module, modules, output);
+    await writeDeclarations(modules, output);
+    bytes = await compileAll(jobs, output, version);
+    await output.commit();
+  } catch (error) {
+    output.discard();
+    throw error;
   }
   const summary = {
     out,
@@ -55,6 +53,21 @@ export async function buildLosses(files: readonly string[], options: BuildOption
   const lines = summary.modules.map(({ module, losses }) => `${module}  ${losses.length > 0 ? losses.join(", ") : "(no loss)"}`);
   const sizes = `${jobs.length} binaries, ${(bytes / 2 ** 20).toFixed(1)} MiB, for ${summary.binaries.architectures.join(", ")}`;
   await write(`${[...lines, `${KERNELS}/  ${sizes}`].join("\n")}\n`);
+}
+
+/** Makes the binaries with a bar of how far it is, and gives their bytes. */
+async function compileAll(jobs: readonly Job[], output: Output, version: string): Promise<number> {
+  const bar = new SingleBar({
+    format: "kernels {bar} {value}/{total} · {what} · {eta_formatted}",
+    stream: process.stderr,
+    hideCursor: true,
+  });
+  bar.start(jobs.length, 0, { what: "" });
+  try {
+    return await writeBinaries(jobs, output, KERNELS, version, ({ what }) => bar.increment({ what }));
+  } finally {
+    bar.stop();
+  }
 }
 
 function summaryOf({ path, output, losses }: SourceModule): { module: string; source: string; losses: string[] } {

@@ -30,7 +30,9 @@ export interface CheckOptions {
 /** What is tolerated, relative to the value wanted and to the scale of its kind. Finite differences lose half of float64's digits. */
 const DIFFERENCES: Tolerance = { relative: 1e-6, ofScale: 1e-6 };
 const FLOAT32: Tolerance = { relative: 5e-5, ofScale: 3e-6 };
-export async function check(reference: string, options: CheckOptions): Promise<void> {
+
+/** Prints the comparisons, and gives the exit code: 1 where one is out of tolerance. */
+export async function check(reference: string, options: CheckOptions): Promise<0 | 1> {
   const loss = await findLoss(reference);
   const config = checkConfig(loss, parseConfig(options.config));
   const seed = options.seed ?? randomInt(2 ** 32);
@@ -65,10 +67,11 @@ export async function check(reference: string, options: CheckOptions): Promise<v
   }
 
   const ok = comparisons.every((comparison) => comparison.ok);
-  if (!ok) process.exitCode = 1;
-  if (!options.json) return write(reportText(loss.name, seed, comparisons));
-  await writeJson({ loss: loss.name, seed, ok, comparisons });
-  await write("\n");
+  if (options.json) {
+    await writeJson({ loss: loss.name, seed, ok, comparisons });
+    await write("\n");
+  } else await write(reportText(loss.name, seed, comparisons));
+  return ok ? 0 : 1;
 }
 
 async function available(): Promise<string[]> {

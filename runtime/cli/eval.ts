@@ -6,6 +6,7 @@ import { findLoss } from "../modules/find.js";
 import { type EvalCase, isRecord, readCase } from "./case.js";
 import { parseConfig } from "./config.js";
 import { describeFailure } from "./failure.js";
+import { withFaults } from "./faults.js";
 import { readJson, write, writeJson } from "./stream.js";
 import { usage } from "./usage.js";
 
@@ -48,7 +49,8 @@ async function evaluateCases(
       const reference = entry.loss ?? otherLoss;
       if (typeof reference !== "string") throw usage(`entry ${index} of stdin names no loss`);
       const values = readCase(entry.case);
-      result = await evaluator.run(await findLoss(reference), (entry.config ?? otherConfig) as ConfigValues | undefined, values);
+      const config = (entry.config ?? otherConfig) as ConfigValues | undefined;
+      result = await withFaults(async () => evaluator.run(await findLoss(reference), config, values));
     } catch (error) {
       result = describeFailure(error);
     }

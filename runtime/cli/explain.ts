@@ -3,8 +3,9 @@ import { explainLoss } from "../../codegen/explain/index.js";
 import { explanationText } from "../../codegen/explain/text.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { findLoss } from "../modules/find.js";
+import { save } from "./save.js";
 import { write, writeJson } from "./stream.js";
-import { drawnBy, saveDrawing } from "./svg.js";
+import { drawnBy } from "./svg.js";
 
 export interface ExplainOptions {
   readonly dtype: LogitsDtype;
@@ -16,7 +17,7 @@ export interface ExplainOptions {
 /** Prints a loss as formulas, its gradient, what runs and why; with `svg` draws its graph to a file as well. */
 export async function explain(reference: string, { dtype, vocab, json, svg }: ExplainOptions): Promise<void> {
   const explanation = explainLoss(await findLoss(reference), { dtype, vocab });
-  if (svg !== undefined) saveDrawing(svg, await picture(explanation.dot));
+  if (svg !== undefined) await save("--svg", svg, await picture(explanation.dot));
   if (!json) return write(explanationText(explanation));
   await writeJson(explanation);
   await write("\n");

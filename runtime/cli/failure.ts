@@ -1,6 +1,6 @@
 /** What the command line says of a failure: one line of JSON on stdout for programs, words on stderr for people, an exit code. */
-import { inspect } from "node:util";
 import { type ErrorCode, LosscError } from "../../dsl/errors.js";
+import { thrownText } from "../../dsl/thrown.js";
 
 /** Failures that are not the user's. `INTERNAL` is a fault of lossc's own, which no `LosscError` says. */
 const OURS: ReadonlySet<string> = new Set<ErrorCode | "INTERNAL">([
@@ -17,12 +17,17 @@ export interface Failure {
 export function describeFailure(error: unknown): Failure {
   if (error instanceof LosscError) return { error: { code: error.code, message: error.message } };
   return {
-    error: { code: "INTERNAL", message: `a fault of lossc's own: ${error instanceof Error ? error.message : inspect(error)}` },
+    error: { code: "INTERNAL", message: `a fault of lossc's own: ${error instanceof Error ? error.message : thrownText(error)}` },
   };
 }
 
 export function exitCodeOf({ error }: Failure): 1 | 2 {
   return OURS.has(error.code) ? 1 : 2;
+}
+
+/** What stdout holds of a failure. */
+export function failureLine(failure: Failure): string {
+  return `${JSON.stringify(failure)}\n`;
 }
 
 /** The failure in words, with what helps and does not belong into a message: the compiler's log, the stack of a fault of our own. */

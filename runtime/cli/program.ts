@@ -1,7 +1,9 @@
 /** The commands and their options. What a command does is loaded when it is called. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { describeFailure, exitCodeOf, inWords } from "./failure.js";
+import { describeFailure, exitCodeOf, failureLine, inWords } from "./failure.js";
+import { withFaults } from "./faults.js";
+import { hasBegun, stdout, writeFailure } from "./stream.js";
 import { usage } from "./usage.js";
 
 const LOSS_HELP = `a loss that ships with lossc, such as cross_entropy, ppo or dpo (all of them: docs/losses.md),
@@ -93,7 +95,8 @@ function names(text: string): string[] {
     .filter((name) => name !== "");
 }
 
-function build(): Command {
+/** The command line; `done` is told the exit code of a command that went through and has one. */
+function build(done: (code: number) => void): Command {
   const program = new Command("lossc")
     .description("A loss compiler: a loss written in TypeScript becomes fused kernels that give its value and gradient.")
     .version(version(), "-V, --version", "print the version")
@@ -101,7 +104,7 @@ function build(): Command {
     .helpCommand("help [command]", "print the help of a command")
     .showSuggestionAfterError(true)
     // Both before any command is added: commands inherit them.
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeErr: () => {}, writeOut: (text) => stdout.write(text) })
     .exitOverride();
 
   program
@@ -167,7 +170,7 @@ function build(): Command {
     )
     .option("--json", "print JSON")
     .addHelpText("after", CHECK_HELP)
-    .action(async (loss: string, options) => (await import("./check.js")).check(loss, options));
+    .action(async (loss: string, options) => done(await (await import("./check.js")).check(loss, options)));
 
   program
     .command("bench")
@@ -186,7 +189,7 @@ function build(): Command {
     .option("--save <file>", "keep every round in a file, as JSON, from the first on that is measured")
     .option("--json", "print every round, as JSON")
     .addHelpText("after", BENCH_HELP)
-    .action(async (options) => (await import("../../bench/bench.js")).bench(options));
+    .action(async (options) => done(await (await import("../../bench/bench.js")).bench(options)));
 
   program
     .command("build")
@@ -233,14 +236,22 @@ function several<Word extends string>(words: readonly Word[]): (text: string) =>
 
 /** Runs one command line and gives the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = build((other) => {
+    code = other;
+  });
   try {
-    await build().parseAsync(argv, { from: "user" });
-    return Number(process.exitCode ?? 0);
+    // A result that is on its way is right, whatever a file does after it.
+    await withFaults(
+      () => program.parseAsync(argv, { from: "user" }),
+      () => !hasBegun(),
+    );
+    return code;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
     const error = thrown instanceof CommanderError ? asUsage(thrown) : thrown;
     const failure = describeFailure(error);
-    process.stdout.write(`${JSON.stringify(failure)}\n`);
+    writeFailure(failureLine(failure));
     process.stderr.write(inWords(error));
     return exitCodeOf(failure);
   }

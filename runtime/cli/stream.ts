@@ -1,10 +1,47 @@
 /** Standard input and output. */
 import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { usage } from "./usage.js";
+
+/** The command's own, which `process.stdout` is no longer once a user's file may run. */
+export const { stdout } = process;
+
+let begun = false;
+let failed = false;
+
+/** Whether something was written: then a failure can no longer be all that stdout holds. */
+export function hasBegun(): boolean {
+  return begun;
+}
 
 /** Writes, and waits where the reader is slower than we are. */
 export async function write(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, "drain");
+  // What has gone wrong in a user's file by now comes before the result.
+  if (!begun) await setImmediate();
+  // The command has failed without this part of it, which ends here.
+  if (failed) await new Promise(() => {});
+  begun = true;
+  if (!stdout.write(text)) await once(stdout, "drain");
+}
+
+/** Writes the last line of a command that failed. */
+export function writeFailure(line: string): void {
+  failed = true;
+  stdout.write(line);
+}
+
+/** Settles when everything that was written is out. */
+export async function flush(): Promise<void> {
+  for (const stream of [stdout, process.stderr]) await new Promise<void>((resolve) => stream.write("", () => resolve()));
+}
+
+/** A text as JSON; a byte-order mark before it, as some editors and shells write, is skipped. `name` is what the text is. */
+export function parseJson(text: string | Buffer, name: string, advice = ""): unknown {
+  try {
+    return JSON.parse(text.toString().replace(/^\uFEFF/, ""));
+  } catch (error) {
+    throw usage(`${name} is no JSON: ${(error as Error).message}${advice}`, error);
+  }
 }
 
 /** All of stdin as JSON. */
@@ -12,14 +49,14 @@ export async function readJson(): Promise<unknown> {
   if (process.stdin.isTTY) process.stderr.write("lossc: waiting for JSON on stdin (end it with Ctrl-D)\n");
   const pieces: Buffer[] = [];
   for await (const piece of process.stdin as AsyncIterable<Buffer>) pieces.push(piece);
-  if (pieces.every((piece) => piece.toString("latin1").trim() === "")) {
+  // A byte-order mark is white space to trim().
+  if (pieces.every((piece) => piece.toString().trim() === ""))
     throw usage("stdin is empty: it must hold a case as JSON, see lossc eval --help");
-  }
-  try {
-    return JSON.parse(Buffer.concat(pieces).toString("utf8"));
-  } catch (error) {
-    throw usage(`stdin is no JSON: ${(error as Error).message}`, error);
-  }
+  const bytes = Buffer.concat(pieces);
+  // Of the first character in UTF-16 and UTF-32, which is ASCII in JSON, one byte is 0.
+  if (/^(\xFF\xFE|\xFE\xFF|\0.|.\0)/s.test(bytes.toString("latin1", 0, 2)))
+    throw usage("stdin is UTF-16 or UTF-32: write it as UTF-8, without a byte-order mark or with one");
+  return parseJson(bytes, "stdin");
 }
 
 type Numbers = ArrayLike<number>;

@@ -1,6 +1,6 @@
-/** Drawings: the packages that make them, which are not installed with lossc, and the files. */
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+/** Drawings: the packages that make them, which are not installed with lossc. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { packageRoot } from "../addon.js";
 import { usage } from "./usage.js";
 
@@ -22,25 +22,4 @@ function versioned(name: string): string {
     peerDependencies: Readonly<Record<string, string>>;
   };
   return `${name}@${/\d+/.exec(peerDependencies[name] ?? "")?.[0] ?? "latest"}`;
-}
-
-/** `USAGE` where the file of `--svg` cannot be written: before anything is computed for it. */
-export function checkDrawing(path: string): void {
-  try {
-    accessSync(existsSync(path) ? path : dirname(resolve(path)), constants.W_OK);
-  } catch (error) {
-    throw unwritable(path, error);
-  }
-}
-
-export function saveDrawing(path: string, svg: string): void {
-  try {
-    writeFileSync(path, svg);
-  } catch (error) {
-    throw unwritable(path, error);
-  }
-}
-
-function unwritable(path: string, error: unknown): Error {
-  return usage(`--svg: ${path} cannot be written: ${(error as Error).message}`, error);
 }

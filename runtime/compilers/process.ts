@@ -1,49 +1,71 @@
-/** Running other programs: without a shell, with argument arrays only, and to be ended by a signal. */
+/** Running other programs: without a shell, with argument arrays only, to be ended by a signal, and never to outlive this process. */
 import { spawn } from "node:child_process";
 import { access, constants, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
+import type { Readable } from "node:stream";
+import { getSystemErrorName } from "node:util";
 import { abortedError, whenAborted } from "../abort.js";
+import { findGuard } from "../addon.js";
 
 export interface Outcome {
   /** Exit status; null where a signal ended the program. */
   readonly status: number | null;
-  /** stdout and stderr as they came, the first megabyte of them. */
+  /** stdout and stderr as they came, the first {@link RunOptions.limit} bytes of them. */
   readonly output: string;
+  /** stdout alone, of the same bytes. */
+  readonly stdout: string;
 }
 
-const OUTPUT_LIMIT = 1 << 20;
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal | undefined;
+  /** Text for stdin, which is empty without it. */
+  readonly input?: string;
+  /** Bytes of output that are kept; a megabyte where nothing is said. */
+  readonly limit?: number;
+}
 
-/** Runs a program to its end. Rejects with `ABORTED` when the signal fires, after the program and its children are dead. */
-export function runProgram(
-  program: string,
-  args: readonly string[],
-  options: {
-    readonly cwd?: string;
-    readonly env?: NodeJS.ProcessEnv;
-    readonly signal?: AbortSignal;
-  } = {},
-): Promise<Outcome> {
-  const { signal } = options;
+/**
+ * Runs a program to its end. Rejects with `ABORTED` when the signal fires, after the program and its children are dead, and with the system's error where the
+ * program cannot be started.
+ *
+ * A guard starts the program (native/guard): when this process ends, be it by SIGKILL, or the worker thread that called, the system closes the socket to the
+ * guard, and the guard kills the program and its children. Where no addon was built there is no guard either. The program is then started directly, and
+ * may outlive a process that was killed.
+ */
+export function runProgram(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const { cwd, env, signal, input, limit = 1 << 20 } = options;
   return new Promise((resolvePromise, reject) => {
     if (signal?.aborted) {
       reject(abortedError(signal, "The compilation"));
       return;
     }
-    // A compiler driver starts further processes: a group of its own lets them end together.
-    const child = spawn(program, args, {
-      cwd: options.cwd,
-      env: options.env,
-      stdio: ["ignore", "pipe", "pipe"],
+    const guard = findGuard();
+    const [started, ...parameters] = guard === null ? [program, ...args] : [guard, program, ...args];
+    const child = spawn(started, parameters, {
+      cwd,
+      env,
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe", ...(guard === null ? [] : ["pipe" as const])],
+      // A compiler driver starts further processes: a group of its own lets them end together.
       detached: true,
     });
-    const pieces: Buffer[] = [];
+    const [, stdout, stderr, socket] = child.stdio as (Readable | null | undefined)[];
+    const pieces: { readonly from: Readable; readonly piece: Buffer }[] = [];
     let size = 0;
-    const collect = (piece: Buffer) => {
-      if (size < OUTPUT_LIMIT) pieces.push(piece);
-      size += piece.length;
-    };
-    child.stdout.on("data", collect);
-    child.stderr.on("data", collect);
+    for (const from of [stdout, stderr]) {
+      from?.on("data", (piece: Buffer) => {
+        if (size < limit) pieces.push({ from, piece: piece.subarray(0, limit - size) });
+        size += piece.length;
+      });
+    }
+    let told = "";
+    socket?.on("data", (piece: Buffer) => {
+      told += piece.toString("latin1");
+    });
+    // A program that ends before it has read everything, and a guard that was killed, are seen by how they end.
+    for (const stream of [child.stdin, socket]) stream?.on("error", () => {});
+    child.stdin?.end(input);
     const stop = () => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -52,20 +74,35 @@ export function runProgram(
       }
     };
     const done = whenAborted(signal, stop);
-    child.once("error", (error) => {
+    child.once("error", (error: NodeJS.ErrnoException) => {
       done();
-      reject(error);
+      reject(error.errno === undefined ? error : startError(program, error.errno));
     });
-    child.once("close", (status) => {
+    // What the program started and left behind goes with it, and all of it goes with a guard that somebody killed.
+    child.once("exit", stop);
+    child.once("close", (code) => {
       done();
+      const how = guard === null ? { status: code } : howItEnded(program, told);
+      const text = (kept: typeof pieces) => Buffer.concat(kept.map(({ piece }) => piece)).toString("utf8");
       if (signal?.aborted) reject(abortedError(signal, "The compilation"));
-      else
-        resolvePromise({
-          status,
-          output: Buffer.concat(pieces).toString("utf8").slice(0, OUTPUT_LIMIT),
-        });
+      else if (how instanceof Error) reject(how);
+      else resolvePromise({ ...how, output: text(pieces), stdout: text(pieces.filter(({ from }) => from === stdout)) });
     });
   });
+}
+
+/** What the guard wrote of the program's end: see native/guard/guard.cc. A guard that wrote nothing was killed together with the program. */
+function howItEnded(program: string, told: string): Error | { readonly status: number | null } {
+  const [, how, number] = /^(exit|error) (\d+)\n/.exec(told) ?? [];
+  if (how !== "error") return { status: how === "exit" ? Number(number) : null };
+  return startError(program, -Number(number));
+}
+
+/** The error of Node's own `spawn`, whoever tried to start the program. */
+function startError(program: string, errno: number): Error {
+  const code = getSystemErrorName(errno);
+  const syscall = `spawn ${program}`;
+  return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall, path: program });
 }
 
 /** The file that a program's name means: a path as it is, a bare name by `$PATH`. Null where there is none that may be run. */

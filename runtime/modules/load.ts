@@ -2,12 +2,12 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import nodeModule from "node:module";
 import { extname } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { inspect } from "node:util";
-import { withFrame } from "../../codegen/frame.js";
-import { LosscError } from "../../dsl/errors.js";
-import { thrownPosition } from "../../dsl/position.js";
+import { pathToFileURL } from "node:url";
+import { framed } from "../../codegen/frame.js";
+import { ERROR_CODES, LosscError } from "../../dsl/errors.js";
+import { thrownText } from "../../dsl/thrown.js";
 import * as hooks from "./hooks.js";
+import { loadedFiles, userPosition } from "./loaded.js";
 import { MODULE_EXTENSIONS } from "./resolve.js";
 import { transform } from "./transform.js";
 
@@ -29,7 +29,7 @@ async function install(): Promise<void> {
 
 /**
  * Imports the user's file at an absolute path and gives its exports. Whatever keeps it from running is a `LosscError`: `LOSS_UNKNOWN`
- * where there is no such file or it throws, `UNSUPPORTED_SYNTAX` where it cannot be read.
+ * where there is no such file, or it throws or waits for what never comes; `UNSUPPORTED_SYNTAX` where it cannot be read.
  */
 export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
   if (!existsSync(path)) throw new LosscError("LOSS_UNKNOWN", `there is no file ${path}`);
@@ -41,11 +41,25 @@ export async function loadModule(path: string): Promise<Readonly<Record<string, 
   }
   await install();
   try {
-    return (await import(pathToFileURL(realpathSync(path)).href)) as Record<string, unknown>;
+    if (!loadedFiles.includes(path)) loadedFiles.push(path);
+    return await orStalled(path, import(pathToFileURL(realpathSync(path)).href) as Promise<Record<string, unknown>>);
   } catch (error) {
-    return withFrame(() => {
-      throw asLosscError(path, error);
-    });
+    throw framed(asLosscError(path, error));
+  }
+}
+
+/** Rejects where the module waits at its top level and nothing is left that could happen: Node would end the process. */
+async function orStalled<T>(path: string, module: Promise<T>): Promise<T> {
+  let stalled = () => {};
+  const never = new Promise<never>((_, reject) => {
+    stalled = () =>
+      reject(new LosscError("LOSS_UNKNOWN", `${path} could not be loaded: it awaits at its top level what never comes`));
+  });
+  process.once("beforeExit", stalled);
+  try {
+    return await Promise.race([module, never]);
+  } finally {
+    process.off("beforeExit", stalled);
   }
 }
 
@@ -55,9 +69,9 @@ function asLosscError(path: string, error: unknown): LosscError {
   // From hooks in a thread of their own an error arrives with its properties, but without its class.
   if (error instanceof Error && error.name === "LosscError") {
     const { code, message, position } = error as LosscError;
-    return new LosscError(code, message, { position });
+    if (ERROR_CODES.includes(code)) return new LosscError(code, message, { position });
   }
-  const position = thrownPosition(error, [PACKAGE]);
+  const position = userPosition(error);
   // V8 says what is wrong with the syntax of plain JavaScript, but not always where: TypeScript's parser does.
   if (error instanceof SyntaxError && position === undefined) {
     try {
@@ -66,8 +80,5 @@ function asLosscError(path: string, error: unknown): LosscError {
       if (better instanceof LosscError) return better;
     }
   }
-  const thrown = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error);
-  return new LosscError("LOSS_UNKNOWN", `${path} could not be loaded: ${thrown}`, { cause: error, position });
+  return new LosscError("LOSS_UNKNOWN", `${path} could not be loaded: ${thrownText(error)}`, { cause: error, position });
 }
-
-const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));

@@ -95,11 +95,12 @@ describe("lossc bench", () => {
     run.kill();
     expect(await once(run, "exit")).toEqual([null, "SIGTERM"]);
     expect(reportIn(save).shapes[0]?.losses).toEqual([expect.objectContaining({ name: "ppo" })]);
-    for (const option of ["--save", "--svg"]) {
-      const nowhere = await failure([...QUICK, "--rows", "ppo", option, join(out, "none", "file")]);
-      expect([nowhere.code, nowhere.exit]).toEqual(["USAGE", 2]);
-      expect(nowhere.message).toContain(join("none", "file"));
-    }
+  });
+
+  test.each(["--save", "--svg"])("%s to a folder that is not there is USAGE, before anything is measured", async (option) => {
+    const { code, message, exit } = await failure([...QUICK, "--rows", "ppo", option, "/nowhere/file"]);
+    expect([code, exit]).toEqual(["USAGE", 2]);
+    for (const said of [option, "/nowhere"]) expect(message).toContain(said);
   });
 
   test("refuses a row that it does not have, and a device that it does not measure", async () => {

@@ -18,7 +18,7 @@ export interface Run {
 }
 
 export interface RunOptions {
-  /** Text for stdin, or a value to be written as JSON. */
+  /** Text or bytes for stdin, or a value to be written as JSON. */
   readonly stdin?: unknown;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -35,7 +35,7 @@ export function lossc(args: readonly string[], { stdin = "", cwd, env }: RunOpti
     child.on("close", (code) => resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }));
     // A mistake on the command line is answered before stdin is read.
     child.stdin.on("error", () => {});
-    child.stdin.end(typeof stdin === "string" ? stdin : JSON.stringify(stdin));
+    child.stdin.end(typeof stdin === "string" || Buffer.isBuffer(stdin) ? stdin : JSON.stringify(stdin));
   });
 }
 

@@ -10,7 +10,7 @@ import { KernelCache } from "../../runtime/cache/index.js";
 import { findCxx, findNvcc, openCuda, openCxx } from "../../runtime/compilers/index.js";
 import { findProgram, runProgram } from "../../runtime/compilers/process.js";
 import type { NativeAddon } from "../../runtime/native.js";
-import { expectError, temporaryFolder, withEnvironment } from "./support.js";
+import { alive, expectError, temporaryFolder, withEnvironment } from "./support.js";
 
 const text = (body: string): KernelText => ({ target: "cpu", text: body, launches: [] });
 const GOOD = text('extern "C" void k0(const void*, long long, long long) {}\n');
@@ -150,10 +150,7 @@ describe("the C++ compiler", () => {
     controller.abort();
     await expectError("ABORTED", () => compilation);
     const grandchild = Number(readFileSync(pid, "utf8"));
-    for (let tries = 0; alive(grandchild); tries++) {
-      expect(tries).toBeLessThan(200);
-      await sleep(10);
-    }
+    await expect.poll(() => alive(grandchild), { timeout: 2000, interval: 10 }).toBe(false);
   });
 });
 
@@ -290,13 +287,3 @@ describe("the CUDA compiler", () => {
     expect(error.log).toContain("error");
   });
 });
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    // A zombie that nobody has collected yet is dead.
-    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return false;
-  }
-}

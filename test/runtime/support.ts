@@ -1,5 +1,5 @@
 /** What the tests of the runtime share: devices by name, small batches, expected errors. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished } from "vitest";
@@ -111,5 +111,16 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
     const [a, e] = [actual[i] as number, expected[i] as number];
     if (!Number.isFinite(e)) expect(a, `element ${i}`).toBe(e);
     else expect(Math.abs(a - e), `element ${i}: ${a} beside ${e}`).toBeLessThanOrEqual(tolerance + tolerance * Math.abs(e));
+  }
+}
+
+/** Whether a process runs. */
+export function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A zombie that nobody has collected yet is dead.
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
   }
 }
