@@ -58,18 +58,28 @@ function arrayOf(dtype: BufferDtype) {
   }
 }
 
+const trueLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int32Array.prototype), "length")?.get as () => number;
+
+/**
+ * Whether an object is the array that it says it is. One that only inherits from a typed array has no memory; and kernels read and write as far as its `length`,
+ * which an object may say something else of than is there.
+ */
+export function isSound(array: ArrayBufferView & { readonly length: number }): boolean {
+  return ArrayBuffer.isView(array) && array.length === trueLength.call(array);
+}
+
 /** The dtype whose bits a typed array holds; null for those that lossc does not take, and for `Uint16Array`, which may be either half. */
 export function dtypeOfArray(array: unknown): BufferDtype | null {
-  if (array instanceof Float32Array) return "f32";
-  if (array instanceof Float64Array) return "f64";
-  if (array instanceof Int32Array) return "i32";
-  if (array instanceof Uint32Array) return "u32";
+  if (array instanceof Float32Array) return isSound(array) ? "f32" : null;
+  if (array instanceof Float64Array) return isSound(array) ? "f64" : null;
+  if (array instanceof Int32Array) return isSound(array) ? "i32" : null;
+  if (array instanceof Uint32Array) return isSound(array) ? "u32" : null;
   return null;
 }
 
 /** Whether a typed array can hold elements of the dtype. */
 export function holds(array: unknown, dtype: BufferDtype): array is TypedArray {
-  return dtype === "bf16" || dtype === "f16" ? array instanceof Uint16Array : dtypeOfArray(array) === dtype;
+  return dtype === "bf16" || dtype === "f16" ? array instanceof Uint16Array && isSound(array) : dtypeOfArray(array) === dtype;
 }
 
 const bits = new DataView(new ArrayBuffer(4));

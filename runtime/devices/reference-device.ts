@@ -26,7 +26,7 @@ export class ReferenceDevice extends BaseDevice {
 
   protected async bufferHere({ dtype, length, data }: BufferRequest): Promise<OwnedBuffer> {
     const buffer = this.makeBuffer(dtype, length);
-    if (data) (buffer.memory as TypedArray).set(data);
+    if (data && length > 0) (buffer.memory as TypedArray).set(data);
     return buffer;
   }
 

@@ -2,7 +2,7 @@
 import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { OwnedBuffer } from "../devices/buffer.js";
-import { dtypeOfArray, FLOAT_DTYPES, holds, isLogitsDtype, type TypedArray } from "../dtypes.js";
+import { dtypeOfArray, FLOAT_DTYPES, holds, isLogitsDtype, isSound, type TypedArray } from "../dtypes.js";
 
 /** Numbers as they came, with their dtype: in host memory, or in a buffer of a device. */
 export type Source = HostSource | DeviceSource;
@@ -98,7 +98,7 @@ export function tokenSource(value: unknown, name: string): Source {
       length: value.length,
     };
   }
-  if (value instanceof Int32Array)
+  if (holds(value, "i32"))
     return {
       kind: "host",
       array: value,
@@ -108,8 +108,8 @@ export function tokenSource(value: unknown, name: string): Source {
     };
   let numbers: Float64Array;
   if (isPlainArray(value)) numbers = numbersOf(value, name);
-  else if (value instanceof Uint32Array) numbers = Float64Array.from(value);
-  else if (value instanceof BigInt64Array) numbers = Float64Array.from(value, Number);
+  else if (holds(value, "u32")) numbers = Float64Array.from(value);
+  else if (value instanceof BigInt64Array && isSound(value)) numbers = Float64Array.from(value, Number);
   else
     throw new LosscError(
       "INPUT_DTYPE",
@@ -130,7 +130,7 @@ export function tokenSource(value: unknown, name: string): Source {
 
 /** `lengths` and `groups`: whole numbers of at least `least`, else `INPUT_LENGTH`. */
 export function wholeNumbers(value: unknown, name: string, least: 0 | 1, unit: string): number[] {
-  if (!isPlainArray(value) && !(value instanceof Int32Array) && !(value instanceof Uint32Array)) {
+  if (!isPlainArray(value) && !holds(value, "i32") && !holds(value, "u32")) {
     throw new LosscError("INPUT_DTYPE", `${name} is ${describe(value)}; give an array of whole numbers, ${unit}.`);
   }
   const result: number[] = [];
@@ -159,8 +159,8 @@ export function describe(value: unknown): string {
     case "object": {
       if (value === null) return "null";
       if (Array.isArray(value)) return "an array";
-      const name = value.constructor?.name;
-      return name && name !== "Object" ? `a ${name}` : "an object";
+      const name: unknown = value.constructor?.name;
+      return typeof name === "string" && name !== "" && name !== "Object" ? `a ${name}` : "an object";
     }
     default:
       return `a ${typeof value}`;
