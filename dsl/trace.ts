@@ -86,7 +86,8 @@ function run(definition: LossDefinition, call: () => unknown): unknown {
     return call();
   } catch (error) {
     if (error instanceof LosscError) throw error;
-    const thrown = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const thrown =
+      error instanceof Error ? `${error.name}: ${error.message}` : typeof error === "string" ? error : describe(error);
     throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${definition.name}" threw while it was traced: ${thrown}`, {
       cause: error,
       position: thrownPosition(error),
