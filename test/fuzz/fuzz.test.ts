@@ -7,11 +7,11 @@ beforeEach(() => void vi.stubEnv("LOSSC_CXXFLAGS", "-O0"));
 afterEach(() => void vi.unstubAllEnvs());
 
 test.each([
-  ["calls", "cpu", 25, 3],
-  ["calls", "reference", 40, 4],
+  ["calls", "cpu", 15, 17],
+  ["calls", "reference", 12, 12],
   ["shapes", "cpu", 20, 1],
   ["memory", "cpu", 20, 1],
-  ["memory", "reference", 50, 1],
+  ["memory", "reference", 40, 1],
   ["workers", "cpu", 3, 1],
   ["states", "cpu", 40, 1],
   ["states", "reference", 20, 1],

@@ -68,7 +68,8 @@ export async function runRound<Case>(fuzzer: Fuzzer<Case>, options: RoundOptions
     });
     const details = await fc.check(property, { seed, numRuns: runs, timeout: CASE_LIMIT_MS, includeErrorInReport: true });
     await round.close();
-    return { cases, failure: details.failed ? await fc.asyncDefaultReportMessage(details).then(String) : null };
+    const report = details.failed ? String(await fc.asyncDefaultReportMessage(details)) : null;
+    return { cases, failure: report === null ? null : report.replace(/\n\nHint:.*$/s, "") };
   } finally {
     process.off("warning", warned);
   }

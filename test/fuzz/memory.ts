@@ -93,7 +93,7 @@ const cases: fc.Arbitrary<MemoryCase> = fc.record({
   dtype: fc.constantFrom(...DTYPES),
   vocab: fc.constantFrom(1, 5, 16, 33),
   width: fc.integer({ min: 1, max: 9 }),
-  lengths: fc.array(fc.nat(5), { minLength: 1, maxLength: 4 }),
+  lengths: fc.array(fc.nat(12), { minLength: 1, maxLength: 4 }),
   ways,
 });
 
@@ -111,6 +111,8 @@ function givenOf({ seed, from, vocab, width, lengths, ways }: MemoryCase): {
   const random = randomNumbers(seed);
   const eighths = (length: number, least = -32, most = 32) =>
     Array.from({ length }, () => (least + Math.floor(random() * (most - least + 1))) / 8);
+  // From -2 to 2: their products, the logits, are made in the dtype, and are to be exact.
+  const halves = (length: number) => eighths(length, -4, 4).map((x) => 4 * x);
   const tokens = lengths.reduce((a, b) => a + b, 0);
   const groups = lengths.length === 1 ? [1] : [1, lengths.length - 1];
   const policy = (name: string, numbers: number[]): Given => ({ name, role: "policy", numbers });
@@ -120,7 +122,7 @@ function givenOf({ seed, from, vocab, width, lengths, ways }: MemoryCase): {
   ];
   const source = {
     logits: () => [policy("logits", eighths(tokens * vocab)), ...rows],
-    hidden: () => [policy("hidden", eighths(tokens * width, -8, 8)), policy("head", eighths(vocab * width, -8, 8)), ...rows],
+    hidden: () => [policy("hidden", halves(tokens * width)), policy("head", halves(vocab * width)), ...rows],
     policy_logprobs: () => [policy("policy_logprobs", eighths(tokens, -32, 0))],
   }[from]();
   const own = eighths(tokens);
@@ -211,7 +213,9 @@ class MemoryRound implements Round<MemoryCase> {
     const held = await Promise.all(
       arrays.map(({ role, numbers }, i): Held | Promise<Held> => {
         const holders = holdersOf(role, dtype);
-        const holder = holders[(way.holders[i] as number) % holders.length] as (typeof holders)[number];
+        // Only an array can have a part.
+        const at = way.overlaps && i === 0 ? 0 : (way.holders[i] as number);
+        const holder = holders[at % holders.length] as (typeof holders)[number];
         return holder(numbers, way.places[i] as Place, this.device);
       }),
     );
