@@ -1,7 +1,7 @@
 /** `defineLoss`: what the author declares, checked and normalised. */
 import { isDefinition, remember } from "./definitions.js";
 import { LosscError, type SourcePosition } from "./errors.js";
-import type { Expr, Num } from "./expression.js";
+import { describe, type Expr, type Num } from "./expression.js";
 import { nearest } from "./nearest.js";
 import { callerPosition } from "./position.js";
 import { isLossFile, isUnrewritten } from "./rewritten.js";
@@ -173,20 +173,26 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
   if (!SPACES.includes(space))
     fail(
       "SPACE_MISMATCH",
-      `the input "${key}" is declared in "${String(space)}"${nearest(String(space), SPACES) || `; the spaces are ${SPACES.join(", ")}`}`,
+      `the input "${key}" is declared in ${quoted(space)}${(typeof space === "string" && nearest(space, SPACES)) || `; the spaces are ${SPACES.join(", ")}`}`,
     );
   if (!DTYPES.includes(dtype))
-    fail("INPUT_DTYPE", `the input "${key}" is declared as "${String(dtype)}"; the dtypes are ${DTYPES.join(", ")}`);
+    fail("INPUT_DTYPE", `the input "${key}" is declared as ${quoted(dtype)}; the dtypes are ${DTYPES.join(", ")}`);
   if ((key === "weights" || key === "target_tokens") && space !== "token")
     fail("SPACE_MISMATCH", `"${key}" lives in token space, not in ${space} space`);
   if (key === "target_tokens" && otherwise !== undefined)
     fail("CONFIG_INVALID", `"target_tokens" come with every call: leave its default out`);
   if (key === "weights" && (otherwise ?? 1) !== 1)
-    fail("CONFIG_INVALID", `"weights" are 1 where none are given, not ${otherwise}: leave the default out`);
+    fail("CONFIG_INVALID", `"weights" are 1 where none are given, not ${quoted(otherwise)}: leave the default out`);
   if (otherwise !== undefined && !Number.isFinite(otherwise))
     fail("CONFIG_INVALID", `the default of the input "${key}" is no finite number`);
   const standard = otherwise ?? (key === "weights" ? 1 : undefined);
   return Object.freeze({ space, dtype, ...(standard !== undefined && { default: standard }) });
+}
+
+/** What stands where a name or a number should: not everything can be turned into text. */
+function quoted(value: unknown): string {
+  if (typeof value === "string") return `"${value}"`;
+  return typeof value === "object" || typeof value === "function" ? describe(value) : String(value);
 }
 
 function configDeclaration(key: string, spec: ConfigSpec): ConfigDeclaration {

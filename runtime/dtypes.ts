@@ -90,9 +90,25 @@ export function asFloat16({ buffer, byteOffset, length }: TypedArray): Float16Nu
   return new (float16Class() as Float16Class)(buffer, byteOffset, length);
 }
 
-/** Whether a value is a typed array of a class: one that only inherits from it has no memory. */
-export function isArrayOf<T>(value: unknown, type: new (length: number) => T): value is T {
-  return ArrayBuffer.isView(value) && value instanceof type;
+/** What every typed array has of itself, whatever an object says of it. */
+const own = (name: "length" | "byteLength" | typeof Symbol.toStringTag) =>
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int32Array.prototype), name)?.get as () => unknown;
+const [trueLength, trueBytes, trueKind] = [own("length"), own("byteLength"), own(Symbol.toStringTag)];
+
+/**
+ * Whether a value is a typed array of a class. One that only inherits from it has no memory; and kernels read and write as far as its `length`, which an object may say
+ * something else of than is there.
+ */
+export function isArrayOf<T>(
+  value: unknown,
+  type: { new (length: number): T; readonly BYTES_PER_ELEMENT: number },
+): value is T & { readonly length: number } {
+  return value instanceof type && isSound(value) && trueBytes.call(value) === value.length * type.BYTES_PER_ELEMENT;
+}
+
+/** Whether a value is a typed array and as long as it says. */
+export function isSound(value: unknown): value is { readonly length: number } {
+  return trueKind.call(value) !== undefined && (value as { readonly length?: unknown }).length === trueLength.call(value);
 }
 
 /** The dtype whose bits a typed array holds; null for those that lossc does not take, and for `Uint16Array`, which may be either half. */

@@ -6,6 +6,7 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, opendir, readlink, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, isAbsolute, join, sep } from "node:path";
 import { LosscError } from "../dsl/errors.js";
+import { describe } from "./inputs/numbers.js";
 import { isAbandoned, temporaryPath } from "./temporaries.js";
 
 /** How names of files begin that are not yet in place. */
@@ -112,7 +113,7 @@ export async function readAt(file: FileHandle, bytes: Uint8Array, position: numb
 }
 
 function checkPath(path: unknown, what: string): void {
-  if (typeof path !== "string") throw new LosscError("USAGE", `the path of ${what} is ${String(path)}; give that of a file`);
+  if (typeof path !== "string") throw new LosscError("USAGE", `the path of ${what} is ${describe(path)}; give that of a file`);
   if (path === "") throw new LosscError("USAGE", `the path of ${what} is empty; give that of a file`);
   if (path.includes("\0")) {
     const shown = JSON.stringify(path);

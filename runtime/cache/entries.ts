@@ -95,7 +95,7 @@ function makeMarked(folder: OwnFolder, prefix: string): string {
 }
 
 /** What the compiler made, with its own idea of who may read and write it. */
-function adopt(folder: OwnFolder, making: string, binary: string): Buffer {
+function adopt(folder: OwnFolder, making: string, binary: string): Uint8Array {
   const file = join(making, binary);
   if (!folder.has(file)) throw new LosscError("COMPILE_FAILED", `the compiler says that all is well and made no ${binary}.`);
   folder.adopt(file);

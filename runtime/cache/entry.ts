@@ -29,7 +29,7 @@ export interface CacheEntry {
 /** Where an entry lies: whoever reads it decides whom to trust. */
 interface EntryFolder {
   readonly path: string;
-  read(name: string): Buffer;
+  read(name: string): Uint8Array;
 }
 
 /**
@@ -38,7 +38,7 @@ interface EntryFolder {
  */
 export function readEntry(folder: EntryFolder, { key, source, binary }: EntryNames): CacheEntry | null {
   try {
-    const about = JSON.parse(folder.read(ENTRY).toString()) as Record<string, unknown>;
+    const about = JSON.parse(new TextDecoder().decode(folder.read(ENTRY))) as Record<string, unknown>;
     const bytes = folder.read(binary);
     // An entry that was copied to the place of another is whole, and is not what was asked for.
     if (about.key !== key || about.sha256 !== digest(bytes)) return null;

@@ -90,7 +90,7 @@ export class KernelCache {
   recall(key: string): string | null {
     for (const folder of this.#readable()) {
       try {
-        return folder.read(noteOf(key)).toString();
+        return folder.readText(noteOf(key));
       } catch {
         // Not there, or not to be trusted.
       }

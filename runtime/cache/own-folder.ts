@@ -112,7 +112,7 @@ export class OwnFolder {
   }
 
   /** The content of a plain file, by a descriptor of its own. */
-  read(name: string): Buffer {
+  read(name: string): Uint8Array {
     const descriptor = openSync(this.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       const stats = fstatSync(descriptor);
@@ -122,6 +122,10 @@ export class OwnFolder {
     } finally {
       closeSync(descriptor);
     }
+  }
+
+  readText(name: string): string {
+    return new TextDecoder().decode(this.read(name));
   }
 
   /** Writes a file that was not there, for this user's eyes only. */

@@ -69,7 +69,7 @@ export function openTemporary(): OwnFolder {
 function openTagged(path: string): OwnFolder {
   const folder = OwnFolder.open(path);
   try {
-    if (folder.read(TAG).toString() === TAG_TEXT) return folder;
+    if (folder.readText(TAG) === TAG_TEXT) return folder;
   } catch (error) {
     if (!isAbsent(error)) throw error;
   }

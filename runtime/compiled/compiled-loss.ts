@@ -41,6 +41,11 @@ function absentRows(loss: LossDefinition, { from, inputs }: CheckedInputs): stri
   return Object.keys(loss.inputs).filter((name) => loss.inputs[name]?.space === "vocab" && !(name in inputs));
 }
 
+function checkDtype(dtype: unknown): void {
+  if (!isLogitsDtype(dtype))
+    throw new LosscError("INPUT_DTYPE", `the dtype of logits is "f32", "bf16" or "f16", not ${describe(dtype)}`);
+}
+
 export abstract class BaseCompiledLoss implements CompiledLoss {
   readonly #dtype: LogitsDtype;
   readonly #config: ConfigValues | undefined;
@@ -52,8 +57,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
   ) {
     refuseUnknown("compile", options, OPTIONS);
     const { dtype = "f32", vocab, config } = options;
-    if (!isLogitsDtype(dtype))
-      throw new LosscError("INPUT_DTYPE", `the dtype of logits is "f32", "bf16" or "f16", not ${describe(dtype)}`);
+    checkDtype(dtype);
     if (vocab !== undefined && (!Number.isSafeInteger(vocab) || vocab < 1)) {
       throw new LosscError("INPUT_LENGTH", `vocab is ${describe(vocab)}; it is a whole number ≥ 1`);
     }
@@ -68,6 +72,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
   }
 
   plan(dtype: LogitsDtype | null = this.#dtype): Plan {
+    if (dtype !== null) checkDtype(dtype);
     return planOf(this.loss, dtype, checkConfig(this.loss, this.#config)).plan;
   }
 

@@ -117,21 +117,23 @@ export function bufferRequest(
   if (ArrayBuffer.isView(source)) {
     const found = dtype ?? dtypeOfArray(source);
     if (!found || !isBufferDtype(found) || !holds(source, found)) {
-      const name = source.constructor.name;
       const way = isArrayOf(source, Uint16Array)
         ? 'say what its bits are: "bf16" or "f16"'
         : "give Float32Array, Float64Array, Float16Array, Int32Array, Uint32Array, or Uint16Array with its dtype";
       throw new LosscError(
         "INPUT_DTYPE",
-        `a ${name} ${dtype === undefined ? "has no dtype of its own" : `cannot hold ${dtype}`}; ${way}.`,
+        `${describe(source)} ${dtype === undefined ? "has no dtype of its own" : `cannot hold ${describe(dtype)}`}; ${way}.`,
       );
     }
     return { dtype: found, length: source.length, data: steady(bitsOf(source)) };
   }
   if (!isBufferDtype(source?.dtype))
-    throw new LosscError("INPUT_DTYPE", `a buffer's dtype is one of ${BUFFER_DTYPES.join(", ")}, not ${String(source?.dtype)}.`);
+    throw new LosscError(
+      "INPUT_DTYPE",
+      `a buffer's dtype is one of ${BUFFER_DTYPES.join(", ")}, not ${describe(source?.dtype)}.`,
+    );
   if (!Number.isSafeInteger(source.length) || source.length < 0) {
-    throw new LosscError("INPUT_LENGTH", `a buffer's length is a whole number ≥ 0 of elements, not ${String(source.length)}.`);
+    throw new LosscError("INPUT_LENGTH", `a buffer's length is a whole number ≥ 0 of elements, not ${describe(source.length)}.`);
   }
   return { dtype: source.dtype, length: source.length, data: null };
 }

@@ -27,7 +27,7 @@ export class ReferenceDevice extends BaseDevice {
 
   protected async bufferHere({ dtype, length, data }: BufferRequest): Promise<OwnedBuffer> {
     const buffer = this.makeBuffer(dtype, length);
-    if (data) await this.upload(buffer.memory, data);
+    if (data && length > 0) await this.upload(buffer.memory, data);
     return buffer;
   }
 

@@ -172,8 +172,8 @@ export function describe(value: unknown): string {
     case "object": {
       if (value === null) return "null";
       if (Array.isArray(value)) return "an array";
-      const name = value.constructor?.name;
-      return name && name !== "Object" ? `a ${name}` : "an object";
+      const name: unknown = value.constructor?.name;
+      return typeof name === "string" && name !== "" && name !== "Object" ? `a ${name}` : "an object";
     }
     default:
       return `a ${typeof value}`;

@@ -72,9 +72,13 @@ export class TrainingClient {
   /** @throws LosscError `USAGE` where policy or device is left out. */
   constructor(options: { readonly policy: TrainingPolicy; readonly device: Device }) {
     const { policy, device }: Partial<typeof options> = options ?? {};
-    for (const [name, value] of Object.entries({ policy, device }))
-      if (typeof value !== "object" || value === null)
-        throw new LosscError("USAGE", `the ${name} of the client is ${describe(value)}; a client takes { policy, device }`);
+    if (typeof policy !== "object" || policy === null)
+      throw new LosscError("USAGE", `the policy of the client is ${describe(policy)}; a client takes { policy, device }`);
+    if (typeof device?.compile !== "function")
+      throw new LosscError(
+        "USAGE",
+        `the device of the client is ${describe(device)}; a client takes { policy, device }, the device from openDevice()`,
+      );
     this.policy = policy as TrainingPolicy;
     this.device = device as Device;
   }

@@ -2,7 +2,7 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration } from "../../dsl/index.js";
-import type { Float16Numbers } from "../dtypes.js";
+import { type Float16Numbers, isSound } from "../dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import { checkGroups } from "../inputs/shape.js";
 import type { PolicyBatch } from "./policy.js";
@@ -93,7 +93,7 @@ export function givenAs({ lossFnInputs }: Datum, key: string): Numbers | number 
 
 /** Whether a value of the caller's is taken as one number per token rather than one per sequence. */
 export function isNumbers(value: unknown): value is Numbers {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  return Array.isArray(value) || isSound(value);
 }
 
 /** Refuses what has not the shape of data at all, and targets of another length than what the policy reads. */

@@ -1,6 +1,7 @@
 /** The weights of a policy on its device, with the moments that Adam keeps. */
 import { LosscError } from "../../dsl/errors.js";
 import type { Device, DeviceBuffer } from "../devices/device.js";
+import { isArrayOf } from "../dtypes.js";
 import type { Command, NativeBuffer } from "../native.js";
 import { type AdamParameters, adamFactors } from "./adam.js";
 import { NORM_CHUNK } from "./kernels.js";
@@ -201,7 +202,7 @@ function write(to: NativeBuffer, from: Float32Array): Command[] {
 
 function lengthOf(name: string, tensor: Tensor): number {
   const length = numbersOf(tensor.shape);
-  if (!(tensor.data instanceof Float32Array) || tensor.data.length !== length) {
+  if (!isArrayOf(tensor.data, Float32Array) || tensor.data.length !== length) {
     throw new LosscError("INPUT_LENGTH", `${name} is ${tensor.shape.join(" × ")} but has ${tensor.data?.length} numbers`);
   }
   return length;

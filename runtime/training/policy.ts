@@ -1,7 +1,7 @@
 /** What the client asks of the model being trained. */
 import { LosscError } from "../../dsl/errors.js";
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
-import type { Float16Numbers, TypedArray } from "../dtypes.js";
+import { type Float16Numbers, isArrayOf, type TypedArray } from "../dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import type { AdamParameters } from "./adam.js";
 
@@ -72,7 +72,7 @@ export function isShape(value: unknown): value is readonly number[] {
 export function isState(value: unknown): value is PolicyState {
   const { step, tensors } = (value ?? {}) as Partial<PolicyState>;
   const isTensor = (tensor: Partial<Tensor> | null | undefined) =>
-    tensor?.data instanceof Float32Array && isShape(tensor.shape) && numbersOf(tensor.shape) === tensor.data.length;
+    isArrayOf(tensor?.data, Float32Array) && isShape(tensor.shape) && numbersOf(tensor.shape) === tensor.data.length;
   const isCount = Number.isSafeInteger(step) && (step as number) >= 0;
   return isCount && typeof tensors === "object" && tensors !== null && Object.values(tensors).every(isTensor);
 }

@@ -63,6 +63,24 @@ describe("a declaration", () => {
       /"a" is declared in "tokens"; did you mean "token"\?/,
     ],
     [
+      "a space that cannot be turned into text",
+      { name: "x", loss, inputs: { a: { space: Object.create(null) } } },
+      "SPACE_MISMATCH",
+      /"a" is declared in an object; the spaces are/,
+    ],
+    [
+      "a dtype that cannot be turned into text",
+      { name: "x", loss, inputs: { a: { space: "token", dtype: Object.create(null) } } },
+      "INPUT_DTYPE",
+      /"a" is declared as an object; the dtypes are/,
+    ],
+    [
+      "weights with a default that cannot be turned into text",
+      { name: "x", loss, inputs: { weights: { space: "token", default: Object.create(null) } } },
+      "CONFIG_INVALID",
+      /not an object/,
+    ],
+    [
       "an unknown dtype",
       { name: "x", loss, inputs: { a: { space: "token", dtype: "f64" } } },
       "INPUT_DTYPE",
@@ -214,6 +232,14 @@ describe("tracing", () => {
       (policy: { logprobs: Expr }) => ({ loss: 0, outputs: { o: mean(policy.logprobs) } }),
       "SPACE_MISMATCH",
       /output "o".*batch space/,
+    ],
+    [
+      "a function that throws what cannot be turned into text",
+      () => {
+        throw Object.create(null);
+      },
+      "UNSUPPORTED_SYNTAX",
+      /"traced" threw while it was traced: an object/,
     ],
     ["a function that throws", () => JSON.parse("{"), "UNSUPPORTED_SYNTAX", /"traced" threw while it was traced: SyntaxError/],
   ] as const)("%s is explained", (_, f, code, message) => {

@@ -21,6 +21,10 @@ export interface BatchOptions {
   readonly rows?: boolean;
   /** Nothing that finite differences cannot see through: no ties, no infinities, no equal numbers. */
   readonly smooth: boolean;
+  /** Left out: a few short ones. */
+  readonly lengths?: readonly number[];
+  /** Every weight is 0. */
+  readonly masked?: boolean;
 }
 
 export interface Batch {
@@ -29,12 +33,13 @@ export interface Batch {
   readonly skipMasked: boolean;
 }
 
-export function batchOf(seed: number, { from, groups: grouped, vocab, smooth, rows }: BatchOptions): Batch {
+export function batchOf(seed: number, options: BatchOptions): Batch {
+  const { from, groups: grouped, vocab, smooth, rows, masked = false } = options;
   const random = randomNumbers(seed);
   const below = (n: number) => Math.floor(random() * n);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
-  const sequences = 1 + below(4);
-  const lengths = Array.from({ length: sequences }, () => pick([0, 1, 1, 2, 3, 5, 7]));
+  const sequences = options.lengths?.length ?? 1 + below(4);
+  const lengths = options.lengths ?? Array.from({ length: sequences }, () => pick([0, 1, 1, 2, 3, 5, 7]));
   const tokens = lengths.reduce((a, b) => a + b, 0);
   const groups: number[] = [];
   for (let left = sequences; grouped && left > 0; left -= groups.at(-1) as number) groups.push(1 + below(left));
@@ -43,7 +48,7 @@ export function batchOf(seed: number, { from, groups: grouped, vocab, smooth, ro
   const number = () => (grid ? (below(9) - 4) / 2 : Math.fround((random() + random() + random() - 1.5) * 2));
   const numbers = (n: number) => Float64Array.from({ length: n }, number);
   const weightKind = below(4);
-  const weight = () => (weightKind === 0 ? 1 : pick(smooth ? [0, 1, 0.5, -1, 2.25] : [0, 0, 1, 0.5, -1, 2.25]));
+  const weight = () => (masked ? 0 : weightKind === 0 ? 1 : pick(smooth ? [0, 1, 0.5, -1, 2.25] : [0, 0, 1, 0.5, -1, 2.25]));
   const weights = Float64Array.from({ length: tokens }, weight);
   const withInfinities = !smooth && random() < 0.3;
   const logits = from === "logits" ? numbers(tokens * vocab) : null;
@@ -76,7 +81,7 @@ export function batchOf(seed: number, { from, groups: grouped, vocab, smooth, ro
   });
   if (grouped) inputs.g = numbers(groups.length);
   if (rows) inputs.v = numbers(tokens * vocab);
-  const giveWeights = weightKind > 0 || random() < 0.5;
+  const giveWeights = masked || weightKind > 0 || random() < 0.5;
   if (giveWeights) inputs.weights = weights;
   if (random() < 0.5) inputs.d = numbers(tokens);
   // What a row tells of a token that is skipped is nobody's business.
