@@ -44,7 +44,8 @@ function beforeSweep(graph: LossGraph, ranks: Ranks, sweep: Slot): Slot[] {
     for (const y of x.operands) if (y.space === "token" && y.dtype === "f32" && isEarly(y) && !isLeaf(y)) found.add(y);
   }
   const long = [...found].filter((x) => operationsOf([x]) > FEW_OPERATIONS);
-  if (long.length === 0) return [];
+  // Numbers that share most of what they are made of would each go through memory for little.
+  if (long.length === 0 || operationsOf(long) < FEW_OPERATIONS * long.length) return [];
   return [{ time: sweep.time - 0.5, space: "token", folds: [], stores: new Set(long), summands: [], gradient: false }];
 }
 

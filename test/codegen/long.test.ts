@@ -104,7 +104,7 @@ describe.each(Object.entries(LONG))("%s", (_, loss) => {
   });
 
   test("twice as many take about twice the time to plan", () => {
-    /** Milliseconds that this process computes, at the best of several goes: what else runs here does not count. */
+    /** Milliseconds that this process computes, in one go: what else runs here does not count. */
     const time = (n: number) => {
       const before = process.cpuUsage();
       plan(n);
@@ -112,9 +112,11 @@ describe.each(Object.entries(LONG))("%s", (_, loss) => {
       return (user + system) / 1000;
     };
     plan(100);
-    const ratio = () => Math.min(time(400), time(400), time(400)) / Math.min(time(200), time(200), time(200));
     // Quadratic is 4. A collection of garbage may fall on one side: one good go is enough.
-    expect(Math.min(ratio(), ...(ratio() > 2.6 ? [ratio(), ratio()] : []))).toBeLessThan(3);
+    let ratio = Number.POSITIVE_INFINITY;
+    for (let go = 0; go < 8 && ratio > 2.6; go++)
+      ratio = Math.min(ratio, Math.min(time(400), time(400)) / Math.min(time(200), time(200)));
+    expect(ratio).toBeLessThan(2.6);
   });
 });
 
