@@ -1,7 +1,7 @@
 /** Losses of many terms, metrics, kernels: what a loop over constants makes of a list. The work of compiling grows with their number, and not faster. */
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText } from "../../codegen/emit.js";
+import { emitText, KERNELS_MARK } from "../../codegen/emit.js";
 import type { Plan } from "../../codegen/plan.js";
 import {
   add,
@@ -131,11 +131,18 @@ test.each(["terms per sequence", "terms of the batch", "metrics of several space
   },
 );
 
-test("the ordinary losses are not long", () => {
-  const { plan } = compilePlan({ loss: (LONG["terms per token"] as (n: number) => LossDefinition)(8), logits: "f32" });
-  const text = emitText(plan, { target: "cpu", architecture: "", vocab: 1000 });
-  expect(text.long).toBeUndefined();
-  expect(text.text.split("fold_tails")).toHaveLength(4);
+test("a C++ compiler is asked for less where kernels are long, and only there", () => {
+  const textOf = (n: number) => {
+    const { plan } = compilePlan({
+      loss: (LONG["metrics of several spaces"] as (n: number) => LossDefinition)(n),
+      logits: "f32",
+    });
+    return emitText(plan, { target: "cpu", architecture: "", vocab: 1000 });
+  };
+  expect(textOf(8).long).toBeUndefined();
+  expect(textOf(8).text.split(KERNELS_MARK)[1]).not.toContain("fold_tails");
+  expect(textOf(300).long).toBe(true);
+  expect(textOf(300).text.split(KERNELS_MARK)[1]).toContain("fold_tails");
 });
 
 describe.each(["cpu", "emulated"])("on %s", async (name) => {
