@@ -28,7 +28,7 @@ export async function launchesOf(
   const { dtype, vocab, tokens } = batch.shape;
   const plan = compiled.plan(dtype);
   const text = emitText(plan, { target: device.target, architecture: device.architecture, vocab, spread });
-  const variant = new Variant(plan, text, await device.load(text));
+  const variant = new Variant(plan, text, (await device.lease(text)).module);
   const shape: BatchShape = { lengths: batch.lengths, groups: null, vocab, tokens };
   const own: DeviceBuffer[] = [];
   const memoryOf = async ({ id, role, name, dtype: stored, extent, structure, fill }: PlanBuffer): Promise<Place> => {

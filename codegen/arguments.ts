@@ -5,13 +5,16 @@ import { commentText } from "./text.js";
 
 const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", batch: "batches" };
 
+interface Field {
+  readonly declaration: string;
+  readonly comment: string;
+  readonly argument: PlanArgument;
+}
+
 export class Arguments {
-  private readonly fields: {
-    readonly key: string;
-    readonly declaration: string;
-    readonly comment: string;
-    readonly argument: PlanArgument;
-  }[] = [];
+  /** In the order of their declaration. */
+  private readonly fields = new Map<string, Field>();
+  private configs = 0;
   private written = new Set<number>();
 
   /** Every kernel begins with the elements that a launch visits. */
@@ -36,7 +39,9 @@ export class Arguments {
   }
 
   config(name: string): string {
-    return this.field(`config/${name}`, `double c${this.count("config")}`, commentText(name), { kind: "config", name });
+    const key = `config/${name}`;
+    const number = this.fields.has(key) ? 0 : this.configs++;
+    return this.field(key, `double c${number}`, commentText(name), { kind: "config", name });
   }
 
   /** A pointer; `write` where the kernel stores through it. */
@@ -49,35 +54,32 @@ export class Arguments {
     return name;
   }
 
-  private count(kind: PlanArgument["kind"]): number {
-    return this.fields.filter(({ argument }) => argument.kind === kind).length;
-  }
-
   private field(key: string, declaration: string, comment: string, argument: PlanArgument): string {
-    let known = this.fields.find((field) => field.key === key);
+    let known = this.fields.get(key);
     if (!known) {
-      known = { key, declaration, comment, argument };
-      this.fields.push(known);
+      known = { declaration, comment, argument };
+      this.fields.set(key, known);
     }
     return `a.${known.declaration.replace(/^.* \*?/, "")}`;
   }
 
   get list(): readonly PlanArgument[] {
-    return this.fields.map(({ argument }) =>
+    return [...this.fields.values()].map(({ argument }) =>
       argument.kind === "buffer" && this.written.has(argument.buffer) ? { ...argument, writes: true } : argument,
     );
   }
 
   /** The struct's lines. */
   get text(): string[] {
-    const width = Math.max(...this.fields.map((field) => this.declared(field).length));
-    return this.fields.map((field) => {
+    const fields = [...this.fields.values()];
+    const width = fields.reduce((most, field) => Math.max(most, this.declared(field).length), 0);
+    return fields.map((field) => {
       const declaration = `${this.declared(field)};`;
       return field.comment ? `    ${declaration.padEnd(width + 3)}// ${field.comment}` : `    ${declaration}`;
     });
   }
 
-  private declared({ declaration, argument }: (typeof this.fields)[number]): string {
+  private declared({ declaration, argument }: Field): string {
     return argument.kind === "buffer" && !this.written.has(argument.buffer) ? `const ${declaration}` : declaration;
   }
 }

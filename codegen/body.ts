@@ -11,6 +11,9 @@ import { trafficOf } from "./traffic.js";
 /** Folds by the names of the preludes. */
 export const FOLDS: Readonly<Record<string, string>> = { sum: "Sum", max: "Max", min: "Min" };
 
+/** Folds of a plan up to which each has code of its own. More share it: a compiler takes as long as the code is. */
+const FEW_FOLDS = 16;
+
 export interface BodyOptions {
   readonly id: string;
   readonly graph: LossGraph;
@@ -70,25 +73,38 @@ export abstract class Body {
 
   /** The function that folds what elements have stored. */
   tails(): string[] {
-    const { slot, buffers } = this.options;
-    const lines = slot.folds.map((f) => {
-      const between = [slot.space, f.space as ElementSpace] as const;
-      const { values, partials, counters, result } = buffers.fold(f, slot.space);
-      const runs =
-        between[1] === "batch"
-          ? `Whole{${this.args.size(slot.space)}}`
-          : `Runs{${this.args.size(between[1])}, ${["of", "begin", "base"].map((kind) => this.args.buffer(buffers.structure(kind as "of", between))).join(", ")}}`;
-      const places = [
-        this.args.buffer(values),
-        this.args.buffer(partials, true),
-        this.args.buffer(counters, true),
-        this.args.buffer(result, true),
-      ];
-      return `    fold_tail<${FOLDS[f.attribute.kind as string]}>(team, ${runs}, first, count, ${places.join(", ")});`;
-    });
+    const { slot, schedule } = this.options;
+    const { folds } = slot;
     const head = "  template <class Team> LOSSC_FN static void tails(const Args&";
-    if (lines.length === 0) return [`${head}, const Team&, index, index) {}`];
+    if (folds.length === 0) return [`${head}, const Team&, index, index) {}`];
+    const tails = folds.map((f) => this.tail(f));
+    const lines =
+      schedule.foldTime.size <= FEW_FOLDS
+        ? tails.map(({ call, places }) => `    fold_tail${call}, ${places});`)
+        : [...new Set(tails.map(({ call }) => call))].flatMap((call) => [
+            `    fold_tails${call}, {`,
+            ...tails.filter((tail) => tail.call === call).map(({ places }) => `      {${places}},`),
+            "    });",
+          ]);
     return [`${head} a, const Team& team, index first, index count) {`, ...lines, "  }"];
+  }
+
+  /** What folds f: the call, the same for folds of one kind to one space, and where its numbers lie. */
+  private tail(f: Expression): { readonly call: string; readonly places: string } {
+    const { slot, buffers } = this.options;
+    const between = [slot.space, f.space as ElementSpace] as const;
+    const { values, partials, counters, result } = buffers.fold(f, slot.space);
+    const runs =
+      between[1] === "batch"
+        ? `Whole{${this.args.size(slot.space)}}`
+        : `Runs{${this.args.size(between[1])}, ${["of", "begin", "base"].map((kind) => this.args.buffer(buffers.structure(kind as "of", between))).join(", ")}}`;
+    const places = [
+      this.args.buffer(values),
+      this.args.buffer(partials, true),
+      this.args.buffer(counters, true),
+      this.args.buffer(result, true),
+    ];
+    return { call: `<${FOLDS[f.attribute.kind as string]}>(team, ${runs}, first, count`, places: places.join(", ") };
   }
 
   protected readonly fresh = (prefix: string): string => `${prefix}${this.names++}`;

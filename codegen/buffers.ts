@@ -16,15 +16,18 @@ import type { Schedule, Slot } from "./schedule.js";
 export class Buffers {
   readonly list: PlanBuffer[] = [];
   private readonly byKey = new Map<string, PlanBuffer>();
+  /** Names of what the caller gets, by the space in whose elements it does. */
+  private readonly results: Readonly<Record<ElementSpace, ReadonlyMap<Expression, string>>>;
   /** When a value is stored in its own space. */
   private readonly storedAt = new Map<Expression, number>();
 
   constructor(
-    private readonly graph: LossGraph,
+    graph: LossGraph,
     private readonly inputs: Readonly<Record<string, InputDeclaration>>,
     private readonly logits: LogitsDtype | null,
     schedule: Schedule,
   ) {
+    this.results = resultsOf(graph);
     for (const slot of schedule.slots) for (const x of slot.stores) this.willStore(x, slot);
   }
 
@@ -89,14 +92,7 @@ export class Buffers {
   }
 
   private resultName(x: Expression, space: ElementSpace): string | null {
-    const { graph } = this;
-    if (space === "token" && graph.from === "logits" && x === graph.logprobs) return "logprobs";
-    if (space === "token" && graph.from === "policy_logprobs" && x === graph.gradient) return "gradient of policy_logprobs";
-    if (space === "batch" && x === graph.loss) return "loss";
-    const metric = space === "batch" && [...graph.metrics].find(([, y]) => y === x);
-    if (metric) return `metric ${metric[0]}`;
-    const output = [...graph.outputs].find(([, output]) => output.x === x && output.space === space);
-    return output ? `output ${output[0]}` : null;
+    return this.results[space].get(x) ?? null;
   }
 
   fold(
@@ -148,4 +144,21 @@ export class Buffers {
     const extent = { per: "batch", plus: Object.keys(STATUS).length - 1 } as const;
     return this.make("status", { role: "result", name: "status", dtype: "u32", extent, fill: 255 });
   }
+}
+
+/** Of two names the first counts: a value that is wanted twice has one buffer. */
+function resultsOf(graph: LossGraph): Record<ElementSpace, Map<Expression, string>> {
+  const results = { token: new Map(), sequence: new Map(), group: new Map(), batch: new Map() } satisfies Record<
+    string,
+    Map<Expression, string>
+  >;
+  const name = (space: ElementSpace, x: Expression, text: string) => {
+    if (!results[space].has(x)) results[space].set(x, text);
+  };
+  if (graph.from === "logits") name("token", graph.logprobs, "logprobs");
+  else name("token", graph.gradient as Expression, "gradient of policy_logprobs");
+  name("batch", graph.loss, "loss");
+  for (const [key, x] of graph.metrics) name("batch", x, `metric ${key}`);
+  for (const [key, { space, x }] of graph.outputs) name(space, x, `output ${key}`);
+  return results;
 }

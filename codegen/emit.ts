@@ -9,6 +9,9 @@ import { unitText } from "./unit.js";
 export { preludeText } from "./preludes.js";
 export { ENTRIES_MARK, KERNELS_MARK, PRELUDE_MARK, stepUnit } from "./unit.js";
 
+/** Characters of a plan's kernels from which on they are long: ten times what those of the losses that ship have. */
+const LONG = 64_000;
+
 export interface EmitOptions {
   readonly target: Target;
   /** `sm_90` and the like for cuda; with the vocabulary it chooses the geometry. The emulated device has that of `sm_90`. */
@@ -32,6 +35,7 @@ export function emitTogether(plans: readonly Plan[], options: EmitOptions): Kern
     header: plans.flatMap((plan) => headerOf(plan, target)),
     logit: TYPES[plans[0]?.logits ?? "f32"],
     kernels: plans.flatMap((plan) => plan.kernels.map((kernel) => unitKernel(plan, kernel, options))),
+    long: plans.some(({ kernels }) => kernels.reduce((sum, { body }) => sum + body.length, 0) > LONG),
   });
 }
 
@@ -43,7 +47,8 @@ function unitKernel(
   const kernel = { id, body, entry: kind };
   if (kind !== "sweep") return kernel;
   const shape = { vocab, entryBytes: rowBytesOf(list, plan.buffers), values: exchanged };
-  if (target === "cpu") return { ...kernel, rows: rowsAtOnce(shape) };
+  // What rows do side by side a compiler writes lane by lane where there is no instruction for it.
+  if (target === "cpu") return { ...kernel, rows: body.length > LONG ? 1 : rowsAtOnce(shape) };
   const planned = spread?.(shape) ?? spreadOf(target === "emulated" ? "sm_90" : architecture, shape);
   return { ...kernel, values: exchanged, spread: planned };
 }

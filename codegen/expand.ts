@@ -3,7 +3,7 @@
  * the loss is a scalar. This is where "a token of weight 0 contributes exactly 0" comes from.
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { rewriter, topological, withOperands } from "../dsl/graph.js";
+import { operandsFirst, rewriter, topological, withOperands } from "../dsl/graph.js";
 import {
   absorb,
   add,
@@ -100,10 +100,12 @@ function countsFor(x: Expression, space: Exclude<Space, "vocab">): Expression {
 }
 
 /** The places within a group that x picks. */
-export function picksIn(x: Expression): number[] {
-  const places = topological([x]).flatMap(({ attribute }) => (typeof attribute.picks === "number" ? [attribute.picks] : []));
-  return [...new Set(places)].sort((a, b) => a - b);
-}
+export const picksIn = operandsFirst((x): readonly number[] => {
+  const own = typeof x.attribute.picks === "number" ? [x.attribute.picks] : [];
+  const below = x.operands.map(picksIn).filter((places) => places.length > 0);
+  if (own.length + below.length <= 1) return below[0] ?? own;
+  return [...new Set([...own, ...below.flat()])].sort((a, b) => a - b);
+});
 
 /** Whether an entry of the row is one of the vocabulary's. */
 export const isThere = ne(logits, Number.NEGATIVE_INFINITY);
@@ -169,6 +171,50 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
   }
 }
 
+/** What is summed into the loss: which of its elements count, null where it is 0 by itself if none does. */
+interface Term {
+  readonly space: ElementSpace;
+  readonly counted: Expression | null;
+  readonly x: Expression;
+}
+
+function termOf(x: Expression): Term {
+  if (x.space === "batch") {
+    // A sum over nothing is 0 by itself; every other scalar of an empty batch is put to 0.
+    return { space: "batch", counted: x.op === "fold" && x.attribute.kind === "sum" ? null : counts("batch"), x };
+  }
+  const perToken = x.space === "vocab" ? fold("sum", masked(x, "vocab", 0), "vocab", "token") : x;
+  const space = perToken.space as ElementSpace;
+  return { space, counted: countsFor(perToken, space), x: perToken };
+}
+
+/** Terms of one kind up to which each is folded, and tells of numbers that are not finite, by itself. */
+const FEW_TERMS = 16;
+
+/** The terms of a loss. Many of which the same elements count are added element by element, and so folded once. */
+function joined(list: readonly Expression[]): readonly Term[] {
+  const terms = list.map(termOf);
+  const alike = new Map<string, Term[]>();
+  for (const term of terms) {
+    const key = `${term.space}/${term.counted?.id}`;
+    const others = alike.get(key);
+    if (others) others.push(term);
+    else alike.set(key, [term]);
+  }
+  return [...alike.values()].every(({ length }) => length <= FEW_TERMS)
+    ? terms
+    : [...alike.values()].flatMap((same) =>
+        same.length <= FEW_TERMS ? same : [{ ...(same[0] as Term), x: total(same.map(({ x }) => x)) }],
+      );
+}
+
+/** The sum. Of many it is taken pair by pair: fewer roundings in a row, and no deeper than it has to be. */
+function total(list: readonly Expression[]): Expression {
+  if (list.length <= FEW_TERMS) return list.reduce((a, b) => add(a, b), ZERO as Expression);
+  const half = list.length >> 1;
+  return add(total(list.slice(0, half)), total(list.slice(half)));
+}
+
 /** Spells out reductions, weights and the sum that every loss ends in. */
 export function expand(name: string, from: LossGraph["from"], traced: Traced): LossGraph {
   const spellOut = rewriter((x) => {
@@ -180,16 +226,13 @@ export function expand(name: string, from: LossGraph["from"], traced: Traced): L
   const summands: Placed[] = [];
   const seeds: Expression[] = [];
   const values: Expression[] = [];
-  for (const term of traced.terms.map(spellOut)) {
-    if (term.space === "batch") {
-      seeds.push(term);
-      // A sum over nothing is 0 by itself; every other scalar of an empty batch is put to 0.
-      values.push(term.op === "fold" && term.attribute.kind === "sum" ? term : where(counts("batch"), term, 0));
+  for (const { space, counted, x } of joined(traced.terms.map(spellOut))) {
+    if (space === "batch") {
+      seeds.push(x);
+      values.push(counted ? where(counted, x, 0) : x);
       continue;
     }
-    const perToken = term.space === "vocab" ? fold("sum", masked(term, "vocab", 0), "vocab", "token") : term;
-    const space = perToken.space as Exclude<Space, "vocab">;
-    const summand = where(countsFor(perToken, space), space === "token" ? mul(weights, perToken) : perToken, 0);
+    const summand = where(counted as Expression, space === "token" ? mul(weights, x) : x, 0);
     const total = fold("sum", summand, space, "batch");
     summands.push({ space, x: summand });
     seeds.push(total);
@@ -199,7 +242,7 @@ export function expand(name: string, from: LossGraph["from"], traced: Traced): L
     name,
     from,
     seeds,
-    loss: values.reduce((a, b) => add(a, b), ZERO as Expression),
+    loss: total(values),
     summands,
     gradient: null,
     logprobs: from === "logits" ? targetLogprob(logits) : policyLogprobs,

@@ -31,17 +31,18 @@ export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): 
   const late: PlanKernel[] = [];
   for (const kernel of kernels.slice(begin, end).reverse()) {
     if (!isSweep(kernel) && !buffersOf(kernel, true).some((id) => awaited.has(id))) {
-      late.unshift(kernel);
+      late.push(kernel);
       continue;
     }
-    during.unshift(kernel);
+    during.push(kernel);
     for (const id of buffersOf(kernel, false)) awaited.add(id);
   }
+  // They were found from the last to the first.
+  during.reverse();
+  late.reverse();
   // What one kernel between the first sweep and the last hands to another: in a space coarser than tokens it is made of several of them.
-  const handed = during.flatMap((kernel, i) => {
-    const read = new Set(during.slice(i + 1).flatMap((later) => buffersOf(later, false)));
-    return buffersOf(kernel, true).filter((id) => read.has(id));
-  });
+  const lastRead = new Map(during.flatMap((kernel, i) => buffersOf(kernel, false).map((id) => [id, i] as const)));
+  const handed = during.flatMap((kernel, i) => buffersOf(kernel, true).filter((id) => (lastRead.get(id) ?? -1) > i));
   const spaces = handed.flatMap((id) => {
     const extent = buffers[id]?.extent;
     return extent && "per" in extent && extent.per !== "row" ? [extent.per] : [];

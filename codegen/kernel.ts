@@ -1,12 +1,12 @@
 /** Writes one kernel: the same text for every target. */
 import { type BodyOptions, StepBody } from "./body.js";
 import type { PlanKernel } from "./plan.js";
-import { SWEEP } from "./schedule.js";
+import { isSweep } from "./schedule.js";
 import { SweepBody } from "./sweep.js";
 
 export function writeKernel(options: BodyOptions): PlanKernel {
   const { id, slot } = options;
-  const writer = slot.time % SWEEP === 0 ? new SweepBody(options) : new StepBody(options);
+  const writer = isSweep(slot) ? new SweepBody(options) : new StepBody(options);
   // The arguments and the comment follow from what is written.
   const functions = [...writer.main(), ...writer.tails()];
   const body = [

@@ -156,6 +156,8 @@ export interface KernelText {
   readonly target: Target;
   readonly text: string;
   readonly launches: readonly Launch[];
+  /** Set where a plan's kernels are so long that a C++ compiler is asked for less: it would take minutes for what saves microseconds. */
+  readonly long?: true;
 }
 
 /** How one kernel is spread over threads. */

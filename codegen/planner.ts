@@ -3,17 +3,17 @@ import type { LossDefinition } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { Buffers } from "./buffers.js";
-import { gradientParts } from "./entries.js";
 import { type LossGraph, neededOf, picksIn } from "./expand.js";
 import { planHeadOf } from "./head.js";
+import { rootsOf, withKept } from "./keep.js";
 import { writeKernel } from "./kernel.js";
 import type { LogitsDtype, Plan } from "./plan.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
-import { type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";
+import { isSweep, type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";
 import { trafficOf } from "./traffic.js";
 
 export function planOf(definition: LossDefinition, graph: LossGraph, logits: LogitsDtype | null, firstKernel: number): Plan {
-  const planned = schedule(graph);
+  const planned = withKept(graph, schedule(graph));
   const buffers = new Buffers(graph, definition.inputs, logits, planned);
   const kept = keptRowValues(graph, planned, buffers);
   const kernels = planned.slots.map((slot, i) =>
@@ -40,12 +40,7 @@ export function planOf(definition: LossDefinition, graph: LossGraph, logits: Log
     loss: definition.name,
     logits,
     sweeps: planned.sweeps,
-    groupSize: Math.max(
-      0,
-      ...neededOf(graph)
-        .flatMap(picksIn)
-        .map((place) => place + 1),
-    ),
+    groupSize: neededOf(graph).reduce((most, x) => Math.max(most, (picksIn(x).at(-1) ?? -1) + 1), 0),
     steps: kernels.filter(({ kind }) => kind === "step").length,
     buffers: buffers.list,
     kernels,
@@ -62,19 +57,16 @@ export function planOf(definition: LossDefinition, graph: LossGraph, logits: Log
 /** Row values that a kernel needs after their sweep: a number per token is kept rather than recomputed. */
 function keptRowValues(graph: LossGraph, { slots, ranks }: Schedule, buffers: Buffers): Map<Slot, Set<Expression>> {
   const kept = new Map<Slot, Set<Expression>>();
+  const homes = new Map(slots.filter(isSweep).map((slot) => [slot.time / SWEEP, slot]));
   // From the last kernel to the first: what a kernel keeps, it must also be able to compute.
   for (const slot of [...slots].reverse()) {
-    const sweep = slot.time % SWEEP === 0 ? slot.time / SWEEP : null;
+    const sweep = isSweep(slot) ? slot.time / SWEEP : null;
     const isKnown = (x: Expression) => isCoarseFold(x) || buffers.isStoredBefore(x, slot) !== null;
     const isElsewhere = (x: Expression) => isRowValue(x) && ranks.rank(x) !== sweep;
-    const roots = [...slot.stores, ...slot.summands, ...(kept.get(slot) ?? [])];
-    if (slot.gradient) {
-      const { apart, target, factors } = gradientParts(graph.gradient as Expression);
-      roots.push(apart, target, ...factors);
-    }
+    const roots = [...rootsOf(graph, slot), ...(kept.get(slot) ?? [])];
     for (const x of topological(roots, (y) => isKnown(y) || isElsewhere(y))) {
       if (isKnown(x) || !isElsewhere(x)) continue;
-      const home = slots.find(({ time }) => time === ranks.rank(x) * SWEEP) as Slot;
+      const home = homes.get(ranks.rank(x)) as Slot;
       if (!kept.has(home)) kept.set(home, new Set());
       kept.get(home)?.add(x);
       buffers.willStore(x, home);

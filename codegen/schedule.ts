@@ -9,7 +9,12 @@ import { type LossGraph, neededOf, type Placed } from "./expand.js";
 import type { ElementSpace } from "./plan.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
 
-export const SWEEP = 1000;
+export const SWEEP = 1_000_000;
+/** Kernels that would stand at one time because one would be too long follow one another at this distance; what waits for any of them stands after them all. */
+const PART = 2 ** -20;
+
+/** Values that a kernel stores, at most. A compiler takes longer than in proportion to a function's length, and a kernel of CUDA has room for so many pointers. */
+const MOST_STORES = 64;
 
 /** One kernel to be: what it stores and folds, in the elements of its space. */
 export interface Slot {
@@ -31,93 +36,127 @@ export interface Schedule {
   readonly foldTime: ReadonlyMap<Expression, number>;
 }
 
+/** The slots of a plan while they are filled. */
+class Slots {
+  readonly list: Slot[] = [];
+  /** By time and space, the slot that is filled, and which slot stores what. */
+  private readonly places = new Map<string, { last: Slot; readonly storing: Map<Expression, Slot> }>();
+
+  /** The slot at that time that stores x, or has room for it. A sweep is one kernel however much it stores. */
+  at(time: number, space: ElementSpace, x?: Expression): Slot {
+    const key = `${time}/${space}`;
+    const place = this.places.get(key);
+    const known = x && place?.storing.get(x);
+    if (known) return known;
+    if (place && (place.last.stores.size < MOST_STORES || isSweep(place.last))) return place.last;
+    const slot = {
+      time: place ? place.last.time + PART : time,
+      space,
+      folds: [],
+      stores: new Set<Expression>(),
+      summands: [],
+      gradient: false,
+    };
+    this.list.push(slot);
+    if (place) place.last = slot;
+    else this.places.set(key, { last: slot, storing: new Map() });
+    return slot;
+  }
+
+  store(time: number, space: ElementSpace, x: Expression): Slot {
+    const slot = this.at(time, space, x);
+    slot.stores.add(x);
+    this.places.get(`${time}/${space}`)?.storing.set(x, slot);
+    return slot;
+  }
+
+  /** Whether the sweep at that time stores enough already, and not x. */
+  isFull(time: number, x: Expression): boolean {
+    const place = this.places.get(`${time}/token`);
+    return place !== undefined && place.last.stores.size >= MOST_STORES && !place.storing.has(x);
+  }
+}
+
+/** Whether the slot is a sweep's. */
+export const isSweep = ({ time }: Slot): boolean => time % SWEEP === 0;
+
 export function schedule(graph: LossGraph): Schedule {
   const roots = neededOf(graph);
   const ranks = ranksOf(roots);
   const order = topological(roots);
-  const gradient = graph.gradient as Expression;
   const fromLogits = graph.from === "logits";
-  const sweeps = fromLogits ? Math.max(1, ...order.filter((x) => x.space === "vocab").map((x) => ranks.rank(x))) : 0;
-
-  // The latest time at which a fold may be done: before the sweep whose vocabulary expressions need it, before the folds that need it.
-  const latest = new Map<Expression, number>();
-  const before = (x: Expression, time: number) => {
-    for (const f of coarseFoldsIn(x)) latest.set(f, Math.min(latest.get(f) ?? Number.POSITIVE_INFINITY, time));
-  };
-  if (fromLogits) before(gradient, sweeps * SWEEP - 1);
-  for (const x of [...order].reverse()) {
-    if (isRowValue(x)) before(x.operands[0] as Expression, ranks.rank(x) * SWEEP - 1);
-    else if (isCoarseFold(x)) before(x.operands[0] as Expression, (latest.get(x) ?? Number.POSITIVE_INFINITY) - 1);
-  }
+  const gradient = graph.gradient as Expression;
+  const rows = order.filter((x) => x.space === "vocab");
+  const sweeps = fromLogits ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
+  const latest = latestTimes(order, ranks, fromLogits ? [gradient, sweeps * SWEEP - 1] : null);
 
   const foldTime = new Map<Expression, number>();
-  const slots = new Map<string, Slot>();
-  const slotAt = (time: number, space: ElementSpace): Slot => {
-    const key = `${time}/${space}`;
-    let slot = slots.get(key);
-    if (!slot) {
-      slot = { time, space, folds: [], stores: new Set(), summands: [], gradient: false };
-      slots.set(key, slot);
-    }
-    return slot;
-  };
+  const slots = new Slots();
+  /** When everything that x needs is there: after which step, and in which sweep. */
+  const needs = new Map<Expression, { readonly known: number; readonly inSweep: number }>();
   /** The first time at which an element of the space can know x, with sweeps preferred where they come early enough. */
-  const timeFor = (x: Expression, space: ElementSpace, deadline: number): number => {
-    let known = 0; // everything it needs is there after this time
-    let inSweep = 0;
-    for (const y of frontier(x)) {
-      if (isRowValue(y)) inSweep = Math.max(inSweep, ranks.rank(y) * SWEEP);
-      else if (isCoarseFold(y)) known = Math.max(known, foldTime.get(y) as number);
-    }
+  const timeFor = (x: Expression, space: ElementSpace, deadline = Number.POSITIVE_INFINITY): number => {
+    const { known, inSweep } = needs.get(x) as { known: number; inSweep: number };
     if (space === "token") {
       const sweep = Math.max(SWEEP, inSweep, (Math.floor(known / SWEEP) + 1) * SWEEP);
-      if (sweep <= sweeps * SWEEP && sweep <= deadline) return sweep;
+      if (sweep <= sweeps * SWEEP && sweep <= deadline && (x === perToken || !slots.isFull(sweep, x))) return sweep;
     }
     return Math.max(known, inSweep) + 1;
   };
+  const perToken = fromLogits ? graph.logprobs : gradient;
 
-  for (const f of order.filter(isCoarseFold)) {
-    const [x] = f.operands as [Expression];
-    const space = f.attribute.from as ElementSpace;
-    const time = timeFor(x, space, latest.get(f) ?? Number.POSITIVE_INFINITY);
-    foldTime.set(f, time);
-    const slot = slotAt(time, space);
-    slot.folds.push(f);
-    slot.stores.add(x);
+  for (const x of order) {
+    if (isRowValue(x)) {
+      needs.set(x, { known: 0, inSweep: ranks.rank(x) * SWEEP });
+    } else if (isCoarseFold(x)) {
+      const [operand] = x.operands as [Expression];
+      const space = x.attribute.from as ElementSpace;
+      const time = timeFor(operand, space, latest.get(x));
+      foldTime.set(x, time);
+      needs.set(x, { known: time, inSweep: 0 });
+      slots.store(time, space, operand).folds.push(x);
+    } else {
+      const own = { known: 0, inSweep: 0 };
+      for (const y of x.operands) {
+        const { known, inSweep } = needs.get(y) as typeof own;
+        own.known = Math.max(own.known, known);
+        own.inSweep = Math.max(own.inSweep, inSweep);
+      }
+      needs.set(x, own);
+    }
   }
-  for (const { space, x } of graph.summands) slotAt(timeFor(x, space, Number.POSITIVE_INFINITY), space).summands.push(x);
-  const perToken: Placed = { space: "token", x: fromLogits ? graph.logprobs : gradient };
-  for (const { space, x } of [...graph.outputs.values(), perToken]) {
-    slotAt(timeFor(x, space, Number.POSITIVE_INFINITY), space).stores.add(x);
-  }
-  // Scalars that are no fold themselves are computed by one last step.
+  for (const { space, x } of graph.summands) slots.at(timeFor(x, space), space, x).summands.push(x);
+  const outputs: Placed[] = [...graph.outputs.values(), { space: "token", x: perToken }];
+  for (const { space, x } of outputs) slots.store(timeFor(x, space), space, x);
+  // Scalars that are no fold themselves are computed by the last steps.
   const scalars = [graph.loss, ...graph.metrics.values()].filter((x) => !isCoarseFold(x));
-  if (scalars.length > 0) {
-    const last = slotAt(Math.max(...scalars.map((x) => timeFor(x, "batch", Number.POSITIVE_INFINITY))), "batch");
-    for (const x of scalars) last.stores.add(x);
-  }
+  const last = scalars.reduce((most, x) => Math.max(most, timeFor(x, "batch")), 0);
+  for (const x of scalars) slots.store(last, "batch", x);
   if (fromLogits) {
-    for (let k = 1; k <= sweeps; k++) slotAt(k * SWEEP, "token");
-    slotAt(sweeps * SWEEP, "token").gradient = true;
+    for (let k = 1; k <= sweeps; k++) slots.at(k * SWEEP, "token");
+    slots.at(sweeps * SWEEP, "token").gradient = true;
   }
-  return {
-    ranks,
-    sweeps,
-    slots: [...slots.values()].sort((a, b) => a.time - b.time || spaceOrder(a.space) - spaceOrder(b.space)),
-    foldTime,
-  };
+  return { ranks, sweeps, slots: slots.list.sort(byTime), foldTime };
 }
 
-const spaceOrder = (space: ElementSpace) => SPACES.indexOf(space);
-
-const isKept = (x: Expression) => isCoarseFold(x) || isRowValue(x);
-
-/** Where computing x would stop: folds and row values. */
-function frontier(x: Expression): Expression[] {
-  return topological([x], isKept).filter(isKept);
+/**
+ * The latest time at which a fold may be done: before the sweep whose vocabulary expressions need it, before the folds that need it. `goal`: what is needed, and
+ * after what.
+ */
+function latestTimes(
+  order: readonly Expression[],
+  ranks: Ranks,
+  goal: readonly [x: Expression, time: number] | null,
+): ReadonlyMap<Expression, number> {
+  const latest = new Map<Expression, number>(goal ? [goal] : []);
+  for (const x of [...order].reverse()) {
+    const own = latest.get(x) ?? Number.POSITIVE_INFINITY;
+    const ofOperands = isRowValue(x) ? Math.min(own, ranks.rank(x) * SWEEP - 1) : isCoarseFold(x) ? own - 1 : own;
+    if (ofOperands === Number.POSITIVE_INFINITY) continue;
+    for (const y of x.operands) latest.set(y, Math.min(latest.get(y) ?? Number.POSITIVE_INFINITY, ofOperands));
+  }
+  return latest;
 }
 
-/** The folds over tokens and coarser that x needs, through rows but not through other such folds. */
-function coarseFoldsIn(x: Expression): Expression[] {
-  return topological([x], isCoarseFold).filter(isCoarseFold);
-}
+/** The order of execution. */
+export const byTime = (a: Slot, b: Slot): number => a.time - b.time || SPACES.indexOf(a.space) - SPACES.indexOf(b.space);

@@ -23,6 +23,8 @@ export interface Unit {
   /** C++ type of the logits. */
   readonly logit: string;
   readonly kernels: readonly UnitKernel[];
+  /** See {@link KernelText}. */
+  readonly long?: boolean;
 }
 
 /** Lines that part the text; tools that swap the prelude look for them. */
@@ -31,7 +33,7 @@ export const KERNELS_MARK = "// ---- kernels ----";
 /** Behind it is what a target's geometry makes of the kernels; before it they are the same on every target. */
 export const ENTRIES_MARK = "// ---- entry points ----";
 
-export function unitText({ target, header, logit, kernels }: Unit): KernelText {
+export function unitText({ target, header, logit, kernels, long }: Unit): KernelText {
   const text = [
     ...header.map((line) => `// ${line}`),
     PRELUDE_MARK,
@@ -46,7 +48,7 @@ export function unitText({ target, header, logit, kernels }: Unit): KernelText {
     "}  // namespace lossc",
     "",
   ].join("\n");
-  return { target, text, launches: kernels.map((kernel) => launchOf(target, kernel)) };
+  return { target, text, launches: kernels.map((kernel) => launchOf(target, kernel)), ...(long && { long }) };
 }
 
 /** The entry point: what the addon launches. */

@@ -4,10 +4,11 @@ import { topological, withOperands } from "../../dsl/graph.js";
 import { ONE } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
 import { type LossGraph, mapGraph, neededOf } from "../expand.js";
+import { withKept } from "../keep.js";
 import { lower } from "../lower.js";
 import type { Plan, PlanKernel } from "../plan.js";
 import { isCoarseFold, isRowValue, type Ranks } from "../ranks.js";
-import { type Schedule, type Slot, SWEEP, schedule } from "../schedule.js";
+import { isSweep, type Schedule, type Slot, SWEEP, schedule } from "../schedule.js";
 import { simplifier } from "../simplify.js";
 import { type Traffic, trafficOf } from "../traffic.js";
 import type { Tidied } from "./formula.js";
@@ -47,7 +48,7 @@ export interface Execution {
 
 export function executionOf(plan: Plan, graph: LossGraph, tidied: Tidied, taken: ReadonlySet<string>): Execution {
   const { lowered, written } = correspondence(graph);
-  const planned = schedule(lowered);
+  const planned = withKept(lowered, schedule(lowered));
   const scribe = new Scribe(planned, written, tidied, taken, lowered);
   return {
     sweeps: plan.sweeps,
@@ -115,7 +116,7 @@ class Scribe {
   }
 
   describe(slot: Slot, kernel: PlanKernel, plan: Plan): KernelDescription {
-    const sweep = slot.time % SWEEP === 0 ? slot.time / SWEEP : null;
+    const sweep = isSweep(slot) ? slot.time / SWEEP : null;
     return {
       id: kernel.id,
       kind: kernel.kind,

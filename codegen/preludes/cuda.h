@@ -3,6 +3,8 @@
 // Before a loop: how often its body is repeated. Loops that run seldom are kept small, for the compiler takes as long as its text is.
 #define LOSSC_PRAGMA(text) _Pragma(#text)
 #define LOSSC_UNROLL(times) LOSSC_PRAGMA(unroll (times))
+// A function that is no part of those that call it.
+#define LOSSC_APART __device__ __noinline__
 
 LOSSC_FN float as_float(unsigned bits) { return __uint_as_float(bits); }
 LOSSC_FN unsigned as_bits(float x) { return __float_as_uint(x); }

@@ -25,8 +25,6 @@ template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P
   __builtin_memcpy(p + e, &v, sizeof v);
 }
 
-#define LOSSC_UNROLL(times)
-
 template <class T> LOSSC_FN unsigned narrow_two(float low, float high, T) {
   T a, b;
   narrow(low, a);

@@ -1,5 +1,8 @@
 // What a C++ compiler gives: integer conversions of bf16 and f16, libm, atomics.
 
+#define LOSSC_UNROLL(times)
+#define LOSSC_APART __attribute__((noinline))
+
 LOSSC_FN float as_float(unsigned bits) { return __builtin_bit_cast(float, bits); }
 LOSSC_FN unsigned as_bits(float x) { return __builtin_bit_cast(unsigned, x); }
 

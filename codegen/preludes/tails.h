@@ -43,3 +43,21 @@ LOSSC_FN void fold_tail(const Team& team, const Segments& segments, index first,
     i = stop;
   }
 }
+
+// The same of many folds, which share code that stands by itself: where the numbers of each lie.
+struct FoldPlaces {
+  const float* values;
+  double* partials;
+  unsigned* counters;
+  double* results;
+};
+template <class F, class Team, class Segments>
+static LOSSC_APART void fold_tails(const Team& team, const Segments& segments, index first, index count, const FoldPlaces* folds, int number) {
+  LOSSC_UNROLL(1)
+  for (int i = 0; i < number; ++i)
+    fold_tail<F>(team, segments, first, count, folds[i].values, folds[i].partials, folds[i].counters, folds[i].results);
+}
+template <class F, class Team, class Segments, int N>
+LOSSC_FN void fold_tails(const Team& team, const Segments& segments, index first, index count, const FoldPlaces (&folds)[N]) {
+  fold_tails<F>(team, segments, first, count, folds, N);
+}

@@ -76,7 +76,8 @@ export class Arenas {
     return result;
   }
 
-  dispose(): void {
+  /** Frees what no call uses at the moment: it has grown to what the largest loss so far needs. The next call makes its own. */
+  trim(): void {
     for (const arena of this.#free.splice(0)) arena.dispose();
   }
 }

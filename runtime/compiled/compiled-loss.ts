@@ -49,6 +49,9 @@ function checkDtype(dtype: unknown): void {
 export abstract class BaseCompiledLoss implements CompiledLoss {
   readonly #dtype: LogitsDtype;
   readonly #config: ConfigValues | undefined;
+  /** Calls that have not settled. */
+  #calls = 0;
+  #disposed = false;
 
   constructor(
     protected readonly host: LossHost,
@@ -84,15 +87,42 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
   async forwardBackward(inputs: LossInputs, config?: ConfigValues, options: ForwardBackwardOptions = {}): Promise<LossResult> {
     // All of this happens before the first await: mistakes are found, and plain arrays copied, when the call is made.
     this.host.alive();
+    this.alive();
     const call = this.check(inputs, config, options);
     throwIfAborted(call.options.signal, this.what);
-    return this.host.queue.run(
-      // Nothing contributes where there is no token, whatever the mathematics says of empty sums and means.
-      () => (call.shape.tokens > 0 ? this.execute(call) : this.empty(call)),
-      call.options.signal,
-      this.what,
+    this.#calls++;
+    try {
+      return await this.host.queue.run(
+        // Nothing contributes where there is no token, whatever the mathematics says of empty sums and means.
+        () => (call.shape.tokens > 0 ? this.execute(call) : this.empty(call)),
+        call.options.signal,
+        this.what,
+      );
+    } finally {
+      if (--this.#calls === 0 && this.#disposed) this.free();
+    }
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (this.#calls === 0) this.free();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private alive(): void {
+    if (!this.#disposed) return;
+    throw new LosscError(
+      "DISPOSED",
+      `the compiled loss "${this.loss.name}" has been disposed of; compile it again with device.compile()`,
     );
   }
+
+  /** Frees what only this loss uses. Called once, when no call runs any more. */
+  protected abstract free(): void;
 
   /** For messages. */
   protected get what(): string {

@@ -7,11 +7,12 @@ import type { LossDefinition } from "../../dsl/index.js";
 import { abortedError, whenAborted } from "../abort.js";
 import { wrapNative } from "../addon.js";
 import type { CompileOptions, LossResult } from "../devices/device.js";
+import { leasesOf, type ModuleLease } from "../devices/modules.js";
 import { headStageOf } from "../head/prepare.js";
 import { HEAD } from "../head/stage.js";
 import { checkStill, targetOutOfRange } from "../inputs/check.js";
 import { Lookout } from "../lookout.js";
-import type { Command, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
+import type { Command, NativeBuffer, NativeDevice } from "../native.js";
 import type { Arenas } from "./arena.js";
 import { type Binding, bind } from "./bind.js";
 import { type Call, gradientResult, likeGiven, nonFiniteError } from "./call.js";
@@ -25,11 +26,12 @@ export interface NativeLossHost extends LossHost {
   /** Architecture that texts are emitted for. */
   readonly architecture: string;
   readonly arenas: Arenas;
-  load(text: ReturnType<typeof emitText>, signal?: AbortSignal): Promise<NativeModule>;
+  lease(text: ReturnType<typeof emitText>, signal?: AbortSignal): Promise<ModuleLease>;
 }
 
 export class NativeCompiledLoss extends BaseCompiledLoss {
   readonly #variants = new Map<Plan, Map<number, Variant>>();
+  readonly #leases = leasesOf(this);
   readonly #lookout = new Lookout();
 
   constructor(
@@ -40,8 +42,9 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     super(host, loss, options);
   }
 
-  /** Takes kernels for rows of that many entries that were made elsewhere: those of a unit that several losses share. */
-  seed(dtype: LogitsDtype | null, vocab: number, variant: Variant): void {
+  /** Takes kernels for rows of that many entries that were made elsewhere: those of a unit that several losses share. `lease` is this loss's own. */
+  seed(dtype: LogitsDtype | null, vocab: number, variant: Variant, lease: ModuleLease): void {
+    this.#leases.add(lease);
     this.variantsOf(this.plan(dtype)).set(vocab, variant);
   }
 
@@ -154,6 +157,12 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     } else if (source.array.length > 0) source.array.fill(0);
   }
 
+  protected free(): void {
+    this.#variants.clear();
+    this.#leases.release();
+    this.host.arenas.trim();
+  }
+
   private variantsOf(plan: Plan): Map<number, Variant> {
     let perVocab = this.#variants.get(plan);
     if (!perVocab) {
@@ -172,7 +181,9 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
         architecture: this.host.architecture,
         vocab,
       });
-      variant = new Variant(plan, text, await this.host.load(text, signal));
+      const lease = await this.host.lease(text, signal);
+      this.#leases.add(lease);
+      variant = new Variant(plan, text, lease.module);
       perVocab.set(vocab, variant);
     }
     return variant;

@@ -69,6 +69,8 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     };
   }
 
+  protected free(): void {}
+
   protected override accumulates(dtype: LogitsDtype): readonly (LogitsDtype | "f64")[] {
     return [...super.accumulates(dtype), "f64"];
   }

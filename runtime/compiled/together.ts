@@ -1,7 +1,7 @@
 /** Many losses in one translation unit: one run of the compiler and one module for all of them. */
 import { compilePlan } from "../../codegen/compile.js";
 import { emitTogether } from "../../codegen/emit.js";
-import type { LogitsDtype } from "../../codegen/plan.js";
+import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { CompiledLoss, Device } from "../devices/device.js";
@@ -44,9 +44,9 @@ export async function compileTogether(
     const { target, architecture } = device;
     const text = emitTogether(plans, { target, architecture, vocab: entries });
     // Rows of different lengths mostly share a geometry, hence a text, hence a module.
-    const module = await device.load(text);
-    plans.forEach((plan, i) => {
-      compiled[i]?.seed(dtype, entries, new Variant(plan, text, module));
+    const leases = await Promise.all(plans.map(() => device.lease(text)));
+    leases.forEach((lease, i) => {
+      compiled[i]?.seed(dtype, entries, new Variant(plans[i] as Plan, text, lease.module), lease);
     });
   }
   return compiled;

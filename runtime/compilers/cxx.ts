@@ -25,7 +25,7 @@ const FLAGS = [
   "-w",
 ] as const;
 
-/** `emulated` is for tests: its text is compiled often and run on little. */
+/** `emulated` is for tests: its text is compiled often and run on little. Of long texts (see {@link KernelText}) no more is asked for `cpu`. */
 const OPTIMISE = { cpu: "-O3", emulated: "-O1" } as const;
 
 /** How to get a C++ compiler, for messages. */
@@ -63,7 +63,7 @@ class CxxToolchain implements Toolchain {
 
   async compile(text: KernelText, signal?: AbortSignal): Promise<CacheEntry> {
     const about = await probe(this.cache, this.program, "c++", () => askCxx(this.program));
-    const flags = [OPTIMISE[this.target], ...about.native, ...FLAGS, ...extraFlags()];
+    const flags = [text.long ? "-O1" : OPTIMISE[this.target], ...about.native, ...FLAGS, ...extraFlags()];
     return this.cache.get(
       {
         key: cacheKey([this.target, text.text, process.arch, this.features, this.program, about.version, ...flags]),

@@ -110,8 +110,11 @@ export interface CompileOptions<C = ConfigValues> {
   readonly config?: C | undefined;
 }
 
-/** A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. */
-export interface CompiledLoss {
+/**
+ * A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. Dispose of it when done; the
+ * garbage collector is only the safety net.
+ */
+export interface CompiledLoss extends Disposable {
   readonly loss: LossDefinition;
   readonly device: Device;
   /** What the loss compiles to. `null`: from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
@@ -121,6 +124,11 @@ export interface CompiledLoss {
    * Throws (rejects with) `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `ABORTED`, `DISPOSED`, `COMPILE_FAILED`, `DEVICE_…`.
    */
   forwardBackward(inputs: LossInputs, config?: ConfigValues, options?: ForwardBackwardOptions): Promise<LossResult>;
+  /**
+   * Frees what the loss holds of its device: kernels that no other loss shares, and memory that no call uses. Returns at once; calls made before still
+   * run to their end, later ones reject with `DISPOSED`. A second time it does nothing.
+   */
+  dispose(): void;
 }
 
 /** One batch of data, whatever the policy gives. */

@@ -3,7 +3,6 @@ import type { KernelText, Target } from "../../codegen/plan.js";
 import { stepUnit } from "../../codegen/unit.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { Shared } from "../abort.js";
 import { native as fromNative, requireAddon, wrapNative } from "../addon.js";
 import { findShipped } from "../ahead/shipped.js";
 import type { CacheEntry } from "../cache/index.js";
@@ -16,6 +15,7 @@ import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../native
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
 import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedUnit, UnitSource } from "./device.js";
+import { type ModuleLease, Modules } from "./modules.js";
 import { loadedUnit } from "./unit.js";
 
 /** The emulated device plays a GPU of this architecture. */
@@ -25,7 +25,7 @@ export class AddonDevice extends BaseDevice {
   readonly target: Target;
   readonly architecture: string;
   readonly arenas: Arenas;
-  readonly #modules = new Map<string, Shared<NativeModule>>();
+  readonly modules = new Modules((text, signal) => this.compileAndLoad(text, signal));
 
   /** `toolchain` is asked for when first needed: a GPU without a compiler is there all the same. */
   constructor(
@@ -53,23 +53,19 @@ export class AddonDevice extends BaseDevice {
     }
   };
 
-  /** The module of a text: compiled, cached on disk and in this process. */
-  async load(text: KernelText, signal?: AbortSignal): Promise<NativeModule> {
-    let shared = this.#modules.get(text.text);
-    if (!shared || shared.abandoned) {
-      const made: Shared<NativeModule> = new Shared((abort) => this.compileAndLoad(text, abort));
-      this.#modules.set(text.text, made);
-      made.promise.catch(() => {
-        if (this.#modules.get(text.text) === made) this.#modules.delete(text.text);
-      });
-      shared = made;
-    }
-    return shared.wait(signal, "The compilation");
+  /** The module of a text: compiled, cached on disk and, while somebody uses it, in this process. */
+  lease(text: KernelText, signal?: AbortSignal): Promise<ModuleLease> {
+    return this.modules.lease(text, signal);
   }
 
   protected async compileHere(loss: LossDefinition, options: CompileOptions): Promise<CompiledLoss> {
     const compiled = new NativeCompiledLoss(this, loss, options);
-    if (options.vocab !== undefined) await compiled.prepare(options.vocab);
+    try {
+      if (options.vocab !== undefined) await compiled.prepare(options.vocab);
+    } catch (error) {
+      compiled.dispose();
+      throw error;
+    }
     return compiled;
   }
 
@@ -91,7 +87,8 @@ export class AddonDevice extends BaseDevice {
       comment,
       kernels: [...kernels],
     });
-    return loadedUnit(text, await this.load(text));
+    // Of a unit the module stays as long as the device.
+    return loadedUnit(text, (await this.lease(text)).module);
   }
 
   async download(memory: Memory, to: TypedArray): Promise<void> {
@@ -113,9 +110,9 @@ export class AddonDevice extends BaseDevice {
   }
 
   protected async free(): Promise<void> {
-    this.arenas.dispose();
+    this.arenas.trim();
     await fromNative(() => this.native.dispose());
-    this.#modules.clear();
+    this.modules.clear();
   }
 
   private async compileAndLoad(text: KernelText, signal: AbortSignal): Promise<NativeModule> {

@@ -1,0 +1,80 @@
+/**
+ * What kernels keep for later ones rather than have it computed again, and what is computed before a sweep rather than in it. Of a loss of a few kernels it is nothing:
+ * a number computed twice costs less than one that goes through memory. Of many kernels, each would compute again what all before it have.
+ */
+import { constantValue, type Expression } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
+import { gradientParts } from "./entries.js";
+import type { LossGraph } from "./expand.js";
+import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
+import { byTime, isSweep, type Schedule, type Slot, SWEEP } from "./schedule.js";
+
+/** Operations per token, known before a sweep, up to which the sweep does them itself: in a step a compiler takes a part of the time for them. */
+const FEW_OPERATIONS = 64;
+/** Kernels up to which each computes for itself what an earlier one has computed. */
+const FEW_KERNELS = 16;
+/** And with more, so many operations. */
+const AGAIN = 8;
+
+/** The schedule with what is kept. */
+export function withKept(graph: LossGraph, planned: Schedule): Schedule {
+  const early = planned.slots.filter(isSweep).flatMap((slot) => beforeSweep(graph, planned.ranks, slot));
+  const slots = [...planned.slots, ...early].sort(byTime);
+  if (slots.length > FEW_KERNELS) keepShared(graph, slots);
+  return { ...planned, slots };
+}
+
+/** What a slot's kernel computes, but for row values that are to be kept. */
+export function rootsOf(graph: LossGraph, slot: Slot): Expression[] {
+  const own = [...slot.stores, ...slot.summands];
+  if (!slot.gradient) return own;
+  const { apart, target, factors } = gradientParts(graph.gradient as Expression);
+  return [...own, apart, target, ...factors];
+}
+
+const isLeaf = (x: Expression) => x.operands.length === 0 || constantValue(x) !== undefined || isCoarseFold(x);
+
+/** The step before a sweep that computes what is long of what the sweep needs and is known by then. */
+function beforeSweep(graph: LossGraph, ranks: Ranks, sweep: Slot): Slot[] {
+  const number = sweep.time / SWEEP;
+  const isEarly = (x: Expression) => x.space !== "vocab" && !isRowValue(x) && ranks.rank(x) < number;
+  const found = new Set<Expression>();
+  for (const x of topological(rootsOf(graph, sweep), isCoarseFold)) {
+    if (isCoarseFold(x) || isEarly(x)) continue;
+    for (const y of x.operands) if (y.space === "token" && y.dtype === "f32" && isEarly(y) && !isLeaf(y)) found.add(y);
+  }
+  const long = [...found].filter((x) => operationsOf([x]) > FEW_OPERATIONS);
+  // Numbers that share most of what they are made of would each go through memory for little.
+  if (long.length === 0 || operationsOf(long) < FEW_OPERATIONS * long.length) return [];
+  return [{ time: sweep.time - 0.5, space: "token", folds: [], stores: new Set(long), summands: [], gradient: false }];
+}
+
+function operationsOf(roots: readonly Expression[]): number {
+  const ends = (x: Expression) => isLeaf(x) || isRowValue(x);
+  return topological(roots, ends).filter((x) => !ends(x)).length;
+}
+
+/** Lets a kernel that computes what several later ones begin with store it. */
+function keepShared(graph: LossGraph, slots: readonly Slot[]): void {
+  /** Values in the elements of their own space: which kernel computes them first, and from when on they are stored. */
+  const first = new Map<Expression, Slot>();
+  const storedAt = new Map<Expression, number>();
+  const keep = (x: Expression, slot: Slot) => {
+    slot.stores.add(x);
+    storedAt.set(x, slot.time);
+  };
+  for (const slot of slots) {
+    const ends = (x: Expression) =>
+      isLeaf(x) || (!isSweep(slot) && isRowValue(x)) || (storedAt.get(x) ?? Number.POSITIVE_INFINITY) < slot.time;
+    const roots = rootsOf(graph, slot);
+    const computed = topological(roots, ends).filter((x) => !ends(x));
+    const again = new Set(computed.filter((x) => first.has(x)));
+    if (again.size > AGAIN) {
+      const wanted = new Set([...roots, ...computed.filter((x) => !again.has(x)).flatMap(({ operands }) => operands)]);
+      const border = [...again].filter((x) => wanted.has(x) && x.dtype === "f32");
+      if (2 * border.length <= again.size) for (const x of border) keep(x, first.get(x) as Slot);
+    }
+    for (const x of computed) if (x.space === slot.space && !first.has(x)) first.set(x, slot);
+    for (const x of slot.stores) if (x.space === slot.space && !storedAt.has(x)) storedAt.set(x, slot.time);
+  }
+}

@@ -1,0 +1,85 @@
+/** The modules that a device has loaded: one per text, for as long as somebody uses it. */
+import type { KernelText } from "../../codegen/plan.js";
+import { Shared } from "../abort.js";
+import type { NativeModule } from "../native.js";
+
+/** A module that is used, until it is released. */
+export interface ModuleLease {
+  readonly module: NativeModule;
+  /** The last one that releases a module unloads it: when no program that uses it runs any more. Once more does nothing. */
+  release(): void;
+}
+
+/** A module that is loaded, or about to be. */
+interface Entry {
+  readonly loading: Shared<NativeModule>;
+  users: number;
+}
+
+export class Modules {
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(private readonly make: (text: KernelText, signal: AbortSignal) => Promise<NativeModule>) {}
+
+  /** How many are loaded, or about to be. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The module of a text, loaded where nobody uses it yet. */
+  async lease(text: KernelText, signal?: AbortSignal): Promise<ModuleLease> {
+    let entry = this.#entries.get(text.text);
+    if (!entry || entry.loading.abandoned) {
+      entry = { loading: new Shared((abort) => this.make(text, abort)), users: 0 };
+      this.#entries.set(text.text, entry);
+    }
+    const used = entry;
+    used.users++;
+    let released = false;
+    const release = () => {
+      if (released) return;
+      released = true;
+      if (--used.users > 0) return;
+      if (this.#entries.get(text.text) === used) this.#entries.delete(text.text);
+      // One that everybody has given up may be loaded all the same.
+      used.loading.promise.then(
+        (module) => module.dispose(),
+        () => {},
+      );
+    };
+    try {
+      return { module: await used.loading.wait(signal, "The compilation"), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Forgets all of them: the device is gone, and they with it. */
+  clear(): void {
+    this.#entries.clear();
+  }
+}
+
+/** What one owner has leased. It knows nothing of its owner, which may be collected before it. */
+export class Leases {
+  readonly #held = new Set<ModuleLease>();
+
+  add(lease: ModuleLease): void {
+    this.#held.add(lease);
+  }
+
+  release(): void {
+    for (const lease of this.#held) lease.release();
+    this.#held.clear();
+  }
+}
+
+const forgotten = new FinalizationRegistry<Leases>((leases) => leases.release());
+
+/** Leases that are released when their owner has been collected, for an owner that nobody disposes of. */
+export function leasesOf(owner: object): Leases {
+  const leases = new Leases();
+  forgotten.register(owner, leases);
+  return leases;
+}
