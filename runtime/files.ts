@@ -7,7 +7,7 @@ import { type FileHandle, lstat, open, opendir, readlink, rename, rm, stat, unli
 import { dirname, isAbsolute, join, sep } from "node:path";
 import { LosscError } from "../dsl/errors.js";
 import { describe } from "./inputs/numbers.js";
-import { isAbandoned, temporaryPath } from "./temporaries.js";
+import { isAbandoned, temporaryName } from "./temporaries.js";
 
 /** How names of files begin that are not yet in place. */
 const ASIDE = ".lossc-aside-";
@@ -30,7 +30,7 @@ export async function writeAside(path: string, what: string, write: (file: FileH
   try {
     const target = await targetOf(path);
     folder = dirname(target.path);
-    const aside = temporaryPath(folder, ASIDE);
+    const aside = join(folder, temporaryName(ASIDE));
     // Until it has the mode of the file that it replaces, nobody else may read it.
     const file = await open(aside, "wx", target.before ? 0o600 : 0o666);
     try {
@@ -160,14 +160,14 @@ async function targetOf(path: string): Promise<Target> {
 }
 
 /**
- * In a folder where everyone may put files (`/tmp`), a link can be there to lead elsewhere, and a file to be read by whoever put it there. Linux follows and opens none of
- * others there (`fs.protected_symlinks`, `fs.protected_regular`), but does not ask when links are followed by hand and files are renamed.
+ * In a folder where everyone may put files (`/tmp`), a link can be there to lead elsewhere, and a file to be read by whoever put it there. Linux can refuse to follow and
+ * open what others put there (`fs.protected_symlinks`, `fs.protected_regular`), but not when links are followed by hand and files are renamed. `USAGE`.
  */
-async function checkOwner(path: string, { uid }: Stats): Promise<void> {
+export async function checkOwner(path: string, { uid }: Stats): Promise<void> {
   const user = process.geteuid?.();
   if (user === undefined || uid === user) return;
   const folder = await stat(dirname(path));
-  const isPublic = (folder.mode & 0o1002) === 0o1002;
+  const isPublic = (folder.mode & 0o002) !== 0;
   if (!isPublic || uid === folder.uid) return;
   throw new LosscError(
     "USAGE",

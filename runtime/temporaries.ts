@@ -3,14 +3,15 @@
  *
  * The name of such a thing is lossc's mark: a prefix and `PLACE-PID-START-RANDOM`. PLACE is a hash of the host's name, of the time since which it runs, and of the namespace
  * of its process numbers, for a folder may be shared by hosts and by containers, each with a process of that number. START is when the process began, for numbers are used
- * again. Only there can it be known that the process has ended. Of a thing from elsewhere that is known by its age alone.
+ * again. At its own PLACE lossc can ask whether the process has ended. A thing from another place counts as abandoned when it is a day old.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync, readlinkSync, type Stats } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { OwnFolder, StorageError } from "./own-folder.js";
 
-const MARK = /^([0-9a-f]{12})-(\d+)-(\d+)-[0-9a-f]{12}$/;
+const NAME = /^([0-9a-f]{12})-(\d+)-(\d+)-[0-9a-f]{12}$/;
 
 /** Milliseconds after its last change when a thing of an unknown process is taken for abandoned: what is being written changes all the time. */
 const ABANDONED = 24 * 60 * 60 * 1000;
@@ -22,10 +23,10 @@ interface Writer {
 
 let ourselves: Writer | undefined;
 
-/** A path in the folder that nothing has; its name is 48 bytes longer than the prefix, or a little more. */
-export function temporaryPath(folder: string, prefix: string): string {
+/** A name that nothing has; it is 48 bytes longer than the prefix, or a little more. */
+export function temporaryName(prefix: string): string {
   const { place, start } = whoWeAre();
-  return join(folder, `${prefix}${place}-${process.pid}-${start}-${randomBytes(6).toString("hex")}`);
+  return `${prefix}${place}-${process.pid}-${start}-${randomBytes(6).toString("hex")}`;
 }
 
 /**
@@ -33,14 +34,65 @@ export function temporaryPath(folder: string, prefix: string): string {
  *
  * @param now The file system's time in ms, which need not be that of this host.
  */
-export function isAbandoned(prefix: string, name: string, { uid, mtimeMs }: Stats, now: number): boolean {
-  const [, place, pid, start] = (name.startsWith(prefix) && MARK.exec(name.slice(prefix.length))) || [];
+export function isAbandoned(
+  prefix: string,
+  name: string,
+  { uid, mtimeMs }: { readonly uid: number; readonly mtimeMs: number },
+  now: number,
+): boolean {
+  const [, place, pid, start] = (name.startsWith(prefix) && NAME.exec(name.slice(prefix.length))) || [];
   if (place === undefined || pid === undefined || uid !== (process.geteuid?.() ?? uid)) return false;
   if (place === UNKNOWN || place !== whoWeAre().place) return now - mtimeMs > ABANDONED;
   try {
     return startOf(pid) !== start;
   } catch {
     return false;
+  }
+}
+
+/** Every folder that lossc makes holds a file of this name: one whose name alone looks like lossc's may have got that from somebody else, and stays. */
+export const MARK = ".lossc";
+
+/**
+ * Makes a folder for this user alone, and removes those of the same prefix whose process was killed. Where other programs are given its path, nobody else may be able to
+ * exchange it: then `isExchangeable` is false. Throws {@link StorageError} and the system's errors.
+ */
+export function makeTemporaryFolder(within: string, prefix: string, { isExchangeable = true } = {}): OwnFolder {
+  for (const name of readdirSync(within)) if (name.startsWith(prefix)) removeIfAbandoned(within, prefix, name);
+  const path = join(within, temporaryName(prefix));
+  mkdirSync(path, { mode: 0o700 });
+  try {
+    const folder = OwnFolder.open(path, { throughDescriptors: isExchangeable });
+    if (folder.names().length > 0) throw new StorageError(`${path} was exchanged while it was made`);
+    folder.write(MARK, "");
+    return folder;
+  } catch (error) {
+    removeEmpty(path);
+    throw error;
+  }
+}
+
+function removeIfAbandoned(within: string, prefix: string, name: string): void {
+  const path = join(within, name);
+  try {
+    if (!isAbandoned(prefix, name, lstatSync(path), Date.now())) return;
+    const folder = OwnFolder.open(path);
+    if (folder.has(MARK)) folder.destroy();
+    else folder.close();
+  } catch {
+    // It is gone, or not this user's alone.
+  }
+}
+
+/** A file that could not be written may be there all the same, of no length. */
+function removeEmpty(path: string): void {
+  try {
+    const folder = OwnFolder.open(path);
+    folder.remove(MARK);
+    folder.close();
+    rmdirSync(path);
+  } catch {
+    // It holds something: it is another by now.
   }
 }
 

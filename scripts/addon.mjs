@@ -4,15 +4,18 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The folder of lossc's `package.json`. */
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
+/** As lossc itself looks for programs: a relative entry of $PATH would mean whatever folder the process stands in. */
+const env = { ...process.env, PATH: (process.env.PATH ?? "").split(delimiter).filter(isAbsolute).join(delimiter) };
+
 function answers(program) {
   try {
-    execFileSync(program, ["--version"], { stdio: "ignore" });
+    execFileSync(program, ["--version"], { stdio: "ignore", env });
     return true;
   } catch {
     return false;

@@ -69,7 +69,7 @@ Image::Image(const std::vector<unsigned char>& bytes) {
     if (descriptor_ >= 0) close(descriptor_);
     file_ = temporaryFolder() + "/lossc-kernels-XXXXXX";
     // Mode 0600, and no file that was there before.
-    descriptor_ = mkstemp(file_.data());
+    descriptor_ = mkostemp(file_.data(), O_CLOEXEC);
     if (descriptor_ < 0 || !writeAll(descriptor_, bytes.data(), bytes.size())) {
       const std::string reason = std::strerror(errno);
       if (descriptor_ >= 0) {
@@ -78,7 +78,6 @@ Image::Image(const std::vector<unsigned char>& bytes) {
       }
       throw Fault(Code::deviceFault, "cannot load the kernels: writing " + file_ + " failed (" + reason + "); name a folder with room in $TMPDIR");
     }
-    fcntl(descriptor_, F_SETFD, FD_CLOEXEC);
     path_ = byDescriptor(descriptor_);
     if (path_.empty()) {
       path_ = file_;

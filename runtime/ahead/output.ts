@@ -2,16 +2,16 @@
  * The folder that a build is written to. What is built is written aside in it and moved into place at the end, so that a build that fails or is ended leaves
  * what lay there before, and nothing else.
  */
-import { constants, mkdirSync, mkdtempSync, realpathSync, renameSync, rmdirSync, rmSync } from "node:fs";
-import { access, mkdir, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { constants, mkdirSync, realpathSync, renameSync, rmdirSync } from "node:fs";
+import { access, lstat, mkdir, realpath, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
+import { checkOwner } from "../files.js";
+import type { OwnFolder } from "../own-folder.js";
+import { makeTemporaryFolder } from "../temporaries.js";
 
-/** Names of folders in which builds lie aside; each holds a file of the name {@link MARK}. */
+/** How names of folders begin in which builds lie aside. */
 const ASIDE = ".lossc-build-";
-const MARK = "made-by-lossc";
-/** No build takes longer. */
-const LEFTOVER_AGE_MS = 24 * 60 * 60 * 1000;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export class Output {
@@ -19,11 +19,12 @@ export class Output {
   readonly #units: string[] = [];
   #removeListeners = () => {};
   #keepsOld = false;
+  #isClosed = false;
 
   private constructor(
     /** Absolute, without symbolic links. */
     readonly folder: string,
-    private readonly aside: string,
+    private readonly aside: OwnFolder,
     /** What was made on the way to the folder, the innermost first. */
     private readonly made: readonly string[],
   ) {}
@@ -34,15 +35,8 @@ export class Output {
     try {
       mkdirSync(out, { recursive: true });
       const folder = realpathSync(out);
-      await sweep(folder);
-      const output = new Output(folder, mkdtempSync(join(folder, ASIDE)), made);
+      const output = new Output(folder, makeTemporaryFolder(folder, ASIDE), made);
       output.#listen();
-      try {
-        await writeFile(join(output.aside, MARK), "");
-      } catch (error) {
-        output.discard();
-        throw error;
-      }
       return output;
     } catch (error) {
       removeEmpty(made);
@@ -64,7 +58,7 @@ export class Output {
     await this.check(path, "" in files ? "file" : "folder");
     try {
       for (const [name, data] of Object.entries(files)) {
-        const file = join(this.aside, "new", path, name);
+        const file = this.aside.at("new", path, name);
         await mkdir(dirname(file), { recursive: true });
         await writeFile(file, data);
       }
@@ -78,6 +72,7 @@ export class Output {
   async check(path: string, as: "file" | "folder"): Promise<void> {
     const target = join(this.folder, path);
     try {
+      await this.#checkOwners(path);
       const there = await stat(target).catch((error: NodeJS.ErrnoException) => {
         if (error.code === "ENOENT") return null;
         throw error;
@@ -88,6 +83,17 @@ export class Output {
       await access(dirname(outermost), constants.W_OK | constants.X_OK);
     } catch (error) {
       throw unwritable(target, error);
+    }
+  }
+
+  /** What leads to a path, and what is there, may not be another user's where everyone may put files. */
+  async #checkOwners(path: string): Promise<void> {
+    let at = this.folder;
+    for (const name of path.split("/")) {
+      at = join(at, name);
+      const there = await lstat(at).catch(() => null);
+      if (there === null) return;
+      await checkOwner(at, there);
     }
   }
 
@@ -110,17 +116,17 @@ export class Output {
         const folders = missing[i] as string[];
         undo.push(() => removeEmpty(folders));
         mkdirSync(dirname(at), { recursive: true });
-        const before = join(this.aside, "old", path);
+        const before = this.aside.at("old", path);
         mkdirSync(dirname(before), { recursive: true });
         if (folders.length === 0) ifThere(() => move(at, before));
-        move(join(this.aside, "new", path), at);
+        move(this.aside.at("new", path), at);
       }
     } catch (error) {
       try {
         for (const step of undo.reverse()) step();
       } catch {
         this.#keepsOld = true;
-        throw unwritable(at, error, `; what lay there before and could not be put back is in ${join(this.aside, "old")}`);
+        throw unwritable(at, error, `; what lay there before and could not be put back is in ${join(this.aside.path, "old")}`);
       }
       throw unwritable(at, error);
     }
@@ -134,9 +140,11 @@ export class Output {
   }
 
   #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#removeListeners();
-    if (this.#keepsOld) return;
-    rmSync(this.aside, { recursive: true, force: true });
+    if (this.#keepsOld) this.aside.close();
+    else this.aside.destroy();
   }
 
   #listen(): void {
@@ -188,15 +196,6 @@ function ifThere(move: () => void): void {
     move();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
-}
-
-/** Removes what builds that were killed left. */
-async function sweep(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.startsWith(ASIDE)) continue;
-    const mark = await stat(join(folder, name, MARK)).catch(() => null);
-    if (mark && Date.now() - mark.mtimeMs > LEFTOVER_AGE_MS) await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 

@@ -5,10 +5,11 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
+import { type OwnFolder, StorageError } from "../own-folder.js";
 import { Slots } from "../slots.js";
+import { isAbandoned, MARK, temporaryName } from "../temporaries.js";
 import { type CacheEntry, type EntryNames, entryFile, readEntry } from "./entry.js";
-import type { OwnFolder } from "./own-folder.js";
-import { StorageError, storageProblem } from "./problems.js";
+import { storageProblem } from "./problems.js";
 
 /** What a binary is made from. */
 export interface CacheRequest extends EntryNames {
@@ -20,16 +21,11 @@ export interface CacheRequest extends EntryNames {
   build(folder: string, signal: AbortSignal): Promise<void>;
 }
 
-/** A leftover is older than any compiler runs. */
-const LEFTOVER_AGE_MS = 60 * 60 * 1000;
 /** Texts of failed compilations are kept for reading this long. */
 const FAILED_AGE_MS = 7 * 24 * 60 * 60 * 1000;
 
 const BUILDING = "building-";
 const FAILED = "failed-";
-
-/** Every folder that lossc makes in its own holds a file of this name. One that does not was put there by somebody else, and stays. */
-const MARK = ".lossc";
 
 /** Compilers of this process: one per core, however many losses are compiled at once. */
 const compilers = new Slots(availableParallelism());
@@ -84,7 +80,8 @@ export function writeWhole(folder: OwnFolder, name: string, text: string): void 
 }
 
 function makeMarked(folder: OwnFolder, prefix: string): string {
-  const name = folder.make(prefix);
+  const name = temporaryName(prefix);
+  folder.make(name);
   try {
     folder.write(join(name, MARK), "");
   } catch (error) {
@@ -142,13 +139,15 @@ function keepFailed(folder: OwnFolder, making: string, request: CacheRequest, er
   return new LosscError(error.code, `${error.message} The text is in ${text}`, { cause: error.cause, log: error.log, text });
 }
 
-/** Removes what killed processes left. */
+/** Removes what killed processes left, and what has been kept for reading long enough. */
 export function sweep(folder: OwnFolder): void {
+  const now = Date.now();
   for (const name of folder.names()) {
-    const age = name.startsWith(BUILDING) ? LEFTOVER_AGE_MS : name.startsWith(FAILED) ? FAILED_AGE_MS : null;
-    if (age === null || !isMarked(folder, name)) continue;
+    if (!(name.startsWith(BUILDING) || name.startsWith(FAILED)) || !isMarked(folder, name)) continue;
     try {
-      if (Date.now() - folder.changedAt(name) > age) folder.remove(name);
+      const stats = folder.stats(name);
+      const isOld = name.startsWith(FAILED) && now - stats.mtimeMs > FAILED_AGE_MS;
+      if (isOld || isAbandoned(BUILDING, name, stats, now)) folder.remove(name);
     } catch {
       // Another process swept it.
     }

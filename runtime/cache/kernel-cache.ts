@@ -1,11 +1,12 @@
 /** The binaries of kernels, kept on disk: which folder they are looked for and built in, also where a folder is not to be had, full or taken away. */
 import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
 import { LosscError } from "../../dsl/errors.js";
 import { Shared } from "../abort.js";
+import type { OwnFolder } from "../own-folder.js";
 import { warnOnce } from "../warnings.js";
 import { buildEntry, type CacheRequest, findEntry, moveAside, sweep, writeWhole } from "./entries.js";
 import type { CacheEntry } from "./entry.js";
-import type { OwnFolder } from "./own-folder.js";
 import { cacheRoot, openKernels, openTemporary } from "./place.js";
 import { storageProblem } from "./problems.js";
 
@@ -150,7 +151,7 @@ export class KernelCache {
       } catch (error) {
         const problem = storageProblem(error);
         if (problem === null) throw error;
-        this.#refuseKept(problem);
+        this.#refuseKept(at(this.root ?? "", problem));
       }
     }
     if (this.#temporary?.isInPlace() === false) this.#temporary = null;
@@ -158,15 +159,15 @@ export class KernelCache {
       this.#temporary ??= openTemporary();
       return this.#temporary;
     } catch (error) {
-      throw this.#nowhere(storageProblem(error) ?? String(error));
+      throw this.#nowhere(at(tmpdir(), storageProblem(error) ?? String(error)));
     }
   }
 
   /** A folder took no files: the next turn is another's. Throws where there is no other. */
   #refuse(folder: OwnFolder, problem: string): void {
     if (!folder.isInPlace()) return;
-    if (folder !== this.#kept) throw this.#nowhere(`${folder.path}: ${problem}`);
-    this.#refuseKept(`${folder.path}: ${problem}`);
+    if (folder !== this.#kept) throw this.#nowhere(at(folder.path, problem));
+    this.#refuseKept(at(folder.path, problem));
   }
 
   #refuseKept(problem: string): void {
@@ -190,3 +191,6 @@ export class KernelCache {
 }
 
 const noteOf = (key: string) => `note-${key}.json`;
+
+/** A problem with its folder, which the system names in some of its messages only. */
+const at = (folder: string, problem: string) => (problem.includes(folder) ? problem : `${folder}: ${problem}`);

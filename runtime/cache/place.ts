@@ -1,16 +1,12 @@
 /** Where compiled kernels are kept: a folder of lossc's own within the one that the user names, or a temporary one. */
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { isAbandoned, temporaryPath } from "../temporaries.js";
-import { OwnFolder } from "./own-folder.js";
-import { StorageError } from "./problems.js";
+import { OwnFolder, StorageError } from "../own-folder.js";
+import { makeTemporaryFolder } from "../temporaries.js";
 
 /** lossc's folder: in the user's there may be anything. */
 const NAME = "lossc-kernels";
-
-/** How the names of those begin that are there for a while. */
-const MAKING = `${NAME}-`;
 
 /** By this file lossc knows its folder, and programs that save or search files know that it can be made anew (the Cache Directory Tagging Specification). */
 const TAG = "CACHEDIR.TAG";
@@ -48,66 +44,51 @@ export function openKernels(root: string | null): OwnFolder {
   }
   mkdirSync(root, { recursive: true, mode: 0o700 });
   // It is there with its tag or not at all.
-  const made = makeTagged(root);
+  const made = makeTemporaryFolder(root, `${NAME}-`);
   try {
-    renameSync(made, path);
+    made.write(TAG, TAG_TEXT);
+    renameSync(made.path, path);
+    made.close();
   } catch (error) {
-    empty(made);
+    made.destroy();
     // Another process was first.
     if (!existsSync(path)) throw error;
   }
   return openTagged(path);
 }
 
+/** Folders that go with this process; null before there was one. */
+let temporaries: Set<OwnFolder> | null = null;
+
 /** A folder for this process alone, gone when it ends. */
 export function openTemporary(): OwnFolder {
-  const path = makeTagged(tmpdir());
-  process.once("exit", () => empty(path));
-  return OwnFolder.open(path);
+  const folder = makeTemporaryFolder(tmpdir(), `${NAME}-`);
+  if (!temporaries) process.once("exit", removeTemporaries);
+  temporaries ??= new Set();
+  // One that was removed meanwhile is let go of.
+  for (const other of temporaries) if (!other.isInPlace()) temporaries.delete(other);
+  temporaries.add(folder);
+  return folder;
+}
+
+function removeTemporaries(): void {
+  for (const folder of temporaries ?? []) {
+    try {
+      folder.destroy();
+    } catch {
+      // It is gone, or no longer where it was made.
+    }
+  }
 }
 
 function openTagged(path: string): OwnFolder {
   const folder = OwnFolder.open(path);
   try {
-    if (folder.readText(TAG) === TAG_TEXT) return folder;
+    if (folder.has(TAG) && folder.readText(TAG) === TAG_TEXT) return folder;
+    throw new StorageError(`${path} was not made by lossc: it has no ${TAG} of lossc's`);
   } catch (error) {
-    if (!isAbsent(error)) throw error;
-  }
-  folder.close();
-  throw new StorageError(`${path} was not made by lossc: it has no ${TAG} of lossc's`);
-}
-
-/** A new folder of lossc's; those that killed processes left go. */
-function makeTagged(within: string): string {
-  for (const name of readdirSync(within)) removeIfAbandoned(within, name);
-  const path = temporaryPath(within, MAKING);
-  mkdirSync(path, { mode: 0o700 });
-  const folder = OwnFolder.open(path);
-  try {
-    // In a folder where others may rename things, it may be another by now; an empty one of this user's is as good.
-    if (folder.names().length > 0) throw new StorageError(`${path} was exchanged while it was made`);
-    folder.write(TAG, TAG_TEXT);
-  } finally {
     folder.close();
-  }
-  return path;
-}
-
-function removeIfAbandoned(within: string, name: string): void {
-  if (!name.startsWith(MAKING)) return;
-  const stats = lstatSync(join(within, name), { throwIfNoEntry: false });
-  if (stats && isAbandoned(MAKING, name, stats, Date.now())) empty(join(within, name));
-}
-
-/** Removes a folder of lossc's. Its content is reached as {@link OwnFolder} does: another that stands in its place by now keeps what it has. */
-function empty(path: string): void {
-  try {
-    const folder = openTagged(path);
-    for (const name of folder.names()) folder.remove(name);
-    folder.close();
-    rmdirSync(path);
-  } catch {
-    // It is gone, or no longer what was made.
+    throw error;
   }
 }
 

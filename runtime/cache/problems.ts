@@ -1,8 +1,6 @@
 /** What file systems refuse, told apart from what compilers refuse. */
 import { LosscError } from "../../dsl/errors.js";
-
-/** A folder that cannot be used, say since somebody else owns it or may change it. Its message says which and why. */
-export class StorageError extends Error {}
+import { StorageError } from "../own-folder.js";
 
 /** A compiler's words, in English since it runs with LC_ALL=C, for a disk that takes no more, and a shell's for a limit on the size of files. */
 const REFUSED =

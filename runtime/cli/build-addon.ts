@@ -1,11 +1,14 @@
 /** `lossc build-addon`: the addon of an installed package, compiled where it is to run. An install itself builds nothing. */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LosscError } from "../../dsl/errors.js";
 import { addonFolder, load, packageRoot } from "../addon.js";
 import { runProgram } from "../compilers/process.js";
+import { writeAside } from "../files.js";
+import type { OwnFolder } from "../own-folder.js";
+import { makeTemporaryFolder } from "../temporaries.js";
 import { write } from "./stream.js";
 import { usage } from "./usage.js";
 
@@ -29,15 +32,16 @@ export async function buildAddon({ out }: { readonly out?: string }): Promise<vo
   const folder = out === undefined ? addonFolder() : resolve(out);
   prepare(folder, out === undefined);
   const work = workFolder();
+  const built = join(work.path, "Release");
   try {
     process.stderr.write("lossc: compiling the addon; that takes about a minute of one core\n");
-    for (const args of cmakeRuns(work)) {
-      const { status, output } = await runProgram("cmake", args, { cwd: work });
+    for (const args of cmakeRuns(work.path)) {
+      const { status, output } = await runProgram("cmake", args, { cwd: work.path });
       if (status !== 0) throw new LosscError("COMPILE_FAILED", "the addon was not compiled: cmake failed", { log: output });
     }
-    for (const name of readdirSync(join(work, "Release"))) putInto(folder, join(work, "Release", name), name);
+    for (const name of readdirSync(built)) await putInto(folder, join(built, name), name);
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    work.destroy();
   }
   const path = join(folder, "lossc.node");
   const attempt = load(path);
@@ -52,12 +56,13 @@ function howToAdd(missing: readonly string[]): string {
   return `${names} (Debian, Ubuntu: apt-get install ${missing.join(" ")}; Alpine: apk add ${missing.join(" ")})`;
 }
 
-function workFolder(): string {
+/** cmake and make work by its path, so that nobody else may be able to exchange it: what they make is loaded. */
+function workFolder(): OwnFolder {
   try {
-    return mkdtempSync(join(tmpdir(), "lossc-addon-"));
+    return makeTemporaryFolder(tmpdir(), "lossc-addon-", { isExchangeable: false });
   } catch (cause) {
     throw usage(
-      `${tmpdir()} cannot be written (${(cause as Error).message}): name another folder for temporary files in $TMPDIR`,
+      `the addon cannot be compiled in ${tmpdir()} (${(cause as Error).message}): name another folder for temporary files in $TMPDIR`,
       cause,
     );
   }
@@ -67,7 +72,7 @@ function workFolder(): string {
 function prepare(folder: string, own: boolean): void {
   try {
     mkdirSync(folder, { recursive: true });
-    rmSync(mkdtempSync(join(folder, "lossc-addon-")), { recursive: true });
+    rmdirSync(mkdtempSync(join(folder, "lossc-addon-")));
   } catch (cause) {
     const way = own
       ? "give another folder (lossc build-addon --out FOLDER), and name FOLDER/lossc.node in $LOSSC_ADDON where lossc runs"
@@ -77,14 +82,9 @@ function prepare(folder: string, own: boolean): void {
 }
 
 /** Under another name first, for a process may have the old one open. */
-function putInto(folder: string, from: string, name: string): void {
-  const part = join(folder, `${name}.${process.pid}.part`);
-  try {
-    copyFileSync(from, part);
-    chmodSync(part, statSync(from).mode & 0o777);
-    renameSync(part, join(folder, name));
-  } catch (cause) {
-    rmSync(part, { force: true });
-    throw usage(`${join(folder, name)} cannot be written: ${(cause as Error).message}`, cause);
-  }
+async function putInto(folder: string, from: string, name: string): Promise<void> {
+  await writeAside(join(folder, name), "the addon", async (file) => {
+    await file.writeFile(readFileSync(from));
+    await file.chmod(statSync(from).mode & 0o777);
+  });
 }

@@ -1,6 +1,7 @@
 /** Running other programs: without a shell, with argument arrays only, to be ended by a signal, and never to outlive this process. */
 import { spawn } from "node:child_process";
 import { access, constants, stat } from "node:fs/promises";
+import { constants as system } from "node:os";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { getSystemErrorName } from "node:util";
@@ -27,15 +28,17 @@ export interface RunOptions {
 }
 
 /**
- * Runs a program to its end. Rejects with `ABORTED` when the signal fires, after the program and its children are dead, and with the system's error where the
- * program cannot be started.
+ * Runs a program to its end. A bare name is looked for as {@link findProgram} does. Rejects with `ABORTED` when the signal fires, after the program and its
+ * children are dead, and with the system's error where the program cannot be started.
  *
  * A guard starts the program (native/guard): when this process ends, be it by SIGKILL, or the worker thread that called, the system closes the socket to the
  * guard, and the guard kills the program and its children. Where no addon was built there is no guard either. The program is then started directly, and
  * may outlive a process that was killed.
  */
-export function runProgram(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+export async function runProgram(name: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { cwd, env, signal, input, limit = 1 << 20 } = options;
+  const program = name.includes("/") ? name : await findProgram(name);
+  if (program === null) throw startError(name, -system.errno.ENOENT);
   return new Promise((resolvePromise, reject) => {
     if (signal?.aborted) {
       reject(abortedError(signal, "The compilation"));
@@ -59,9 +62,9 @@ export function runProgram(program: string, args: readonly string[], options: Ru
         size += piece.length;
       });
     }
-    let told = "";
+    let answer = "";
     socket?.on("data", (piece: Buffer) => {
-      told += piece.toString("latin1");
+      answer += piece.toString("latin1");
     });
     // A program that ends before it has read everything, and a guard that was killed, are seen by how they end.
     for (const stream of [child.stdin, socket]) stream?.on("error", () => {});
@@ -82,7 +85,7 @@ export function runProgram(program: string, args: readonly string[], options: Ru
     child.once("exit", stop);
     child.once("close", (code) => {
       done();
-      const how = guard === null ? { status: code } : howItEnded(program, told);
+      const how = guard === null ? { status: code } : howItEnded(program, answer);
       const text = (kept: typeof pieces) => Buffer.concat(kept.map(({ piece }) => piece)).toString("utf8");
       if (signal?.aborted) reject(abortedError(signal, "The compilation"));
       else if (how instanceof Error) reject(how);
@@ -92,8 +95,8 @@ export function runProgram(program: string, args: readonly string[], options: Ru
 }
 
 /** What the guard wrote of the program's end: see native/guard/guard.cc. A guard that wrote nothing was killed together with the program. */
-function howItEnded(program: string, told: string): Error | { readonly status: number | null } {
-  const [, how, number] = /^(exit|error) (\d+)\n/.exec(told) ?? [];
+function howItEnded(program: string, answer: string): Error | { readonly status: number | null } {
+  const [, how, number] = /^(exit|error) (\d+)\n/.exec(answer) ?? [];
   if (how !== "error") return { status: how === "exit" ? Number(number) : null };
   return startError(program, -Number(number));
 }

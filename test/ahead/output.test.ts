@@ -3,18 +3,24 @@ import { spawn } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   symlinkSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Output } from "../../runtime/ahead/output.js";
+import { temporaryName } from "../../runtime/temporaries.js";
 import { type EvalResult, failure, folder, lossc, MAIN, PLAIN, result } from "../cli/lossc.js";
+import { abandonedName } from "../runtime/cache-support.js";
+
+const ASIDE = ".lossc-build-";
+const isRoot = process.geteuid?.() === 0;
 
 const LOSS = 'import { defineLoss } from "lossc";\nexport const a = defineLoss({ name: "a", loss: (p) => -p.logprobs });\n';
 const BUILD = ["build", "a.loss.ts", "--target", "cpu", "--dtype", "f32", "--out"];
@@ -162,17 +168,37 @@ describe("an output", () => {
     expect(readdirSync(join(root, "out")).sort()).toEqual(["a.js", "mine.txt"]);
   });
 
-  test("sweeps what killed builds left a day ago, and nothing without lossc's mark", async () => {
-    const names = [".lossc-build-000001", ".lossc-build-000002", ".lossc-build-mine", "other"];
+  test("sweeps what killed builds left, and nothing without lossc's mark or of somebody else's", async () => {
     const root = folder({});
-    for (const name of names) {
-      mkdirSync(join(root, name));
-      const mark = join(root, name, name.endsWith("mine") ? "thesis.tex" : "made-by-lossc");
-      writeFileSync(mark, "");
-      if (name !== ".lossc-build-000002") utimesSync(mark, 0, 0);
+    const [dead, living, unmarked] = [abandonedName(ASIDE), temporaryName(ASIDE), abandonedName(ASIDE)];
+    for (const name of [dead, living, unmarked, "other"]) {
+      mkdirSync(join(root, name), { mode: 0o700 });
+      writeFileSync(join(root, name, name === unmarked ? "thesis.tex" : ".lossc"), "");
+    }
+    const theirs = abandonedName(ASIDE);
+    if (isRoot) {
+      cpSync(join(root, dead), join(root, theirs), { recursive: true });
+      chownSync(join(root, theirs), 65534, 65534);
     }
     (await Output.open(root)).discard();
-    expect(readdirSync(root)).toEqual(names.slice(1));
+    expect(readdirSync(root).sort()).toEqual([living, unmarked, "other", ...(isRoot ? [theirs] : [])].sort());
+  });
+
+  test.skipIf(!isRoot)("does not follow another user's link where everyone may put files", async () => {
+    const root = folder({ precious: "ours" });
+    mkdirSync(join(root, "out"));
+    chmodSync(join(root, "out"), 0o1777);
+    symlinkSync("../precious", join(root, "out", "a.js"));
+    symlinkSync(root, join(root, "out", "kernels"));
+    for (const name of ["a.js", "kernels"]) lchownSync(join(root, "out", name), 65534, 65534);
+    const output = await Output.open(join(root, "out"));
+    await expect(output.write("a.js", "new")).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringContaining("another user"),
+    });
+    await expect(output.writeFolder("kernels/k", { x: "new" })).rejects.toMatchObject({ code: "USAGE" });
+    output.discard();
+    expect(readFileSync(join(root, "precious"), "utf8")).toBe("ours");
   });
 });
 

@@ -1,13 +1,13 @@
 /** The cache on disks that are full, read-only, forbidden to programs or taken away. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { LosscError } from "../../dsl/errors.js";
 import { cacheRoot, KernelCache } from "../../runtime/cache/index.js";
 import { openCxx } from "../../runtime/compilers/index.js";
-import { kernels, names, request, text } from "./cache-support.js";
+import { abandonedName, kernels, names, request, text } from "./cache-support.js";
 import { expectError, temporaryFolder, withEnvironment } from "./support.js";
 
 const GOOD = { target: "cpu", text: 'extern "C" void k0() {}\n', launches: [] } as const;
@@ -65,6 +65,16 @@ describe.skipIf(!mayMount())(`a file system${mayMount() ? "" : " (these tests ma
     await expectError("COMPILE_FAILED", () => toolchain.compile(GOOD), root, temporary, "LOSSC_CACHE_DIR", "No space left");
     execFileSync("mount", ["-o", "remount,size=10m", temporary]);
     expect((await toolchain.compile(GOOD)).path.startsWith(temporary)).toBe(true);
+  });
+
+  test("that has no room for even a name is named, and nothing stays in it", async () => {
+    const [root, temporary] = [mounted("size=4k,nr_inodes=3"), mounted("size=4k,nr_inodes=3")];
+    for (const folder of [root, temporary]) writeFileSync(join(folder, "ballast"), "");
+    withEnvironment({ TMPDIR: temporary });
+    const cache = new KernelCache(root);
+    for (let i = 0; i < 3; i++)
+      await expectError("COMPILE_FAILED", () => cache.get(request("k")), root, temporary, "LOSSC_CACHE_DIR", "ENOSPC");
+    for (const folder of [root, temporary]) expect(readdirSync(folder)).toEqual(["ballast"]);
   });
 
   test("that programs may not be run from serves all the same", () => {
@@ -130,18 +140,19 @@ test("temporary folders go with their process, and the next removes what a kille
   expect(lossElsewhere(env)).toMatchObject({ launches: 1 });
   expect(readdirSync(temporary)).toEqual([]);
   withEnvironment(env);
-  const mine = () => readdirSync(temporary).sort();
+  // A folder of a process that has ended since, and another's that only looks like one.
+  const killed = join(temporary, abandonedName("lossc-kernels-"));
+  const other = join(temporary, abandonedName("lossc-kernels-").replace(/-\w+$/, "-0123456789ab"));
+  for (const [folder, file] of [
+    [killed, ".lossc"],
+    [other, "thesis.tex"],
+  ] as const) {
+    mkdirSync(folder, { mode: 0o700 });
+    writeFileSync(join(folder, file), "text");
+  }
   await new KernelCache(null).get(request("k"));
-  const [own] = mine() as [string];
-  // As a process of that number would have named it that has ended since.
-  const killed = own.replace(`-${process.pid}-`, `-${spawnSync("true").pid}-`);
-  renameSync(join(temporary, own), join(temporary, killed));
-  const untagged = killed.replace(/-\w+$/, "-0123456789ab");
-  mkdirSync(join(temporary, untagged), { mode: 0o700 });
-  writeFileSync(join(temporary, untagged, "thesis.tex"), "text");
-  await new KernelCache(null).get(request("k"));
-  expect(mine()).not.toContain(killed);
-  expect([mine().length, readdirSync(join(temporary, untagged))]).toEqual([2, ["thesis.tex"]]);
+  expect([existsSync(killed), readdirSync(other)]).toEqual([false, ["thesis.tex"]]);
+  expect(readdirSync(temporary).length).toBe(2);
 });
 
 describe("a folder that is taken away under a running process", () => {
@@ -177,7 +188,7 @@ describe("a folder that is taken away under a running process", () => {
     renameSync(kernels(root), join(root, "moved"));
     expect((await cache.get(request("l"))).built).toBe(true);
     expect(names(root)).toEqual(["l"]);
-    expect(readdirSync(join(root, "moved")).sort()).toEqual(["CACHEDIR.TAG", "k"]);
+    expect(readdirSync(join(root, "moved")).sort()).toEqual([".lossc", "CACHEDIR.TAG", "k"]);
   });
 });
 

@@ -18,8 +18,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { KernelCache } from "../../runtime/cache/index.js";
-import { OwnFolder } from "../../runtime/cache/own-folder.js";
 import { openCxx } from "../../runtime/compilers/index.js";
+import { OwnFolder } from "../../runtime/own-folder.js";
 import { kernels, request, text } from "./cache-support.js";
 import { temporaryFolder, withEnvironment } from "./support.js";
 

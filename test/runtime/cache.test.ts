@@ -18,7 +18,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { LosscError } from "../../dsl/errors.js";
 import { type CacheRequest, cacheKey, cacheRoot, KernelCache } from "../../runtime/cache/index.js";
-import { kernels, leftovers, names, request, text } from "./cache-support.js";
+import { temporaryName } from "../../runtime/temporaries.js";
+import { abandonedName, kernels, leftovers, names, request, text } from "./cache-support.js";
 import { expectError, temporaryFolder, withEnvironment } from "./support.js";
 
 describe("where it is", () => {
@@ -194,31 +195,36 @@ describe("the sweep", () => {
     utimesSync(path, then, then);
   }
 
-  test("removes what killed processes left when it is old, and not before", async () => {
+  test("removes what killed processes left, and old texts that did not compile", async () => {
     const root = temporaryFolder();
     await new KernelCache(root).get(request("k"));
+    const [living, dead] = [temporaryName("building-"), abandonedName("building-")];
     for (const [name, age] of [
-      ["building-old", 2],
-      ["building-young", 0.5],
+      [living, 1000],
+      [dead, 0],
       ["failed-old", 200],
       ["failed-young", 20],
     ] as const)
       makeOld(join(kernels(root), name), age, [".lossc", "kernel.txt"]);
     await new KernelCache(root).get(request("l"));
-    expect(names(root)).toEqual(["building-young", "failed-young", "k", "l"]);
+    expect(names(root)).toEqual([living, "failed-young", "k", "l"]);
   });
 
   test("leaves whatever lossc did not make, in the user's folder and in its own", async () => {
     const root = temporaryFolder();
     for (const name of ["tmp-work", "failed-exam", "building-site"]) makeOld(join(root, name), 1000, ["thesis.tex"]);
     await new KernelCache(root).get(request("k"));
-    for (const name of ["tmp-work", "failed-exam", "building-site"]) makeOld(join(kernels(root), name), 1000, ["thesis.tex"]);
+    const likeOurs = abandonedName("building-");
+    for (const name of ["tmp-work", "failed-exam", "building-site", likeOurs])
+      makeOld(join(kernels(root), name), 1000, ["thesis.tex"]);
     writeFileSync(join(kernels(root), "building-plan"), "a file");
     utimesSync(join(kernels(root), "building-plan"), 0, 0);
     symlinkSync(root, join(kernels(root), "failed-link"));
     await new KernelCache(root).get(request("l"));
     expect(readdirSync(root).sort()).toEqual(["building-site", "failed-exam", "lossc-kernels", "tmp-work"]);
-    expect(names(root)).toEqual(["building-plan", "building-site", "failed-exam", "failed-link", "k", "l", "tmp-work"]);
+    expect(names(root)).toEqual(
+      [likeOurs, "building-plan", "building-site", "failed-exam", "failed-link", "k", "l", "tmp-work"].sort(),
+    );
     for (const folder of [root, kernels(root)])
       for (const name of ["tmp-work", "failed-exam", "building-site"])
         expect(readdirSync(join(folder, name))).toEqual(["thesis.tex"]);

@@ -152,26 +152,29 @@ describe.skipIf(!isRoot)("other users (needs root)", () => {
     expect(modeOf(join(folder, "file"))).toBe(0o644);
   });
 
-  test("in a folder for everyone, neither a link nor a file of another user's is followed or replaced", async () => {
-    const [folder, own] = [temporaryFolder(), temporaryFolder()];
-    chmodSync(folder, 0o1777);
-    writeFileSync(join(own, "precious"), "mine");
-    symlinkSync(join(own, "precious"), join(folder, "link"));
-    lchownSync(join(folder, "link"), NOBODY, NOBODY);
-    writeFileSync(join(folder, "file"), "theirs", { mode: 0o666 });
-    chownSync(join(folder, "file"), NOBODY, NOBODY);
-    for (const name of ["link", "file"])
-      await expectError(
-        "USAGE",
-        () => save(join(folder, name), "secret"),
-        join(folder, name),
-        "another user",
-        "a folder of your own",
-      );
-    expect(readFileSync(join(own, "precious"), "utf8")).toBe("mine");
-    expect(readFileSync(join(folder, "file"), "utf8")).toBe("theirs");
-    expect(readdirSync(folder).sort()).toEqual(["file", "link"]);
-  });
+  test.each([0o1777, 0o777])(
+    "in a folder for everyone (mode %o), neither a link nor a file of another user's is followed or replaced",
+    async (mode) => {
+      const [folder, own] = [temporaryFolder(), temporaryFolder()];
+      chmodSync(folder, mode);
+      writeFileSync(join(own, "precious"), "mine");
+      symlinkSync(join(own, "precious"), join(folder, "link"));
+      lchownSync(join(folder, "link"), NOBODY, NOBODY);
+      writeFileSync(join(folder, "file"), "theirs", { mode: 0o666 });
+      chownSync(join(folder, "file"), NOBODY, NOBODY);
+      for (const name of ["link", "file"])
+        await expectError(
+          "USAGE",
+          () => save(join(folder, name), "secret"),
+          join(folder, name),
+          "another user",
+          "a folder of your own",
+        );
+      expect(readFileSync(join(own, "precious"), "utf8")).toBe("mine");
+      expect(readFileSync(join(folder, "file"), "utf8")).toBe("theirs");
+      expect(readdirSync(folder).sort()).toEqual(["file", "link"]);
+    },
+  );
 
   test("a folder that may not be written names itself, and a file that may not be read", async () => {
     const folder = temporaryFolder();

@@ -1,5 +1,4 @@
 /** Folders that one user alone can change. */
-import { randomUUID } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -13,14 +12,17 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   type Stats,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { StorageError } from "./problems.js";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
+
+/** A folder that cannot be used, say since somebody else owns it or may change it. Its message says which and why. */
+export class StorageError extends Error {}
 
 /** Bits of a mode by which others than the owner may write. */
 const OTHERS_WRITE = 0o022;
@@ -36,12 +38,17 @@ const STICKY = 0o1000;
  * above must be such that nobody else can rename anything in them.
  */
 export class OwnFolder {
+  /** Whoever still works in a folder holds it, and with it its descriptor. */
+  static readonly #forgotten = new FinalizationRegistry<number>((descriptor) => closeSync(descriptor));
+
   private constructor(
     /** For people. */
     readonly path: string,
     private readonly reach: string,
     private readonly descriptor: number,
-  ) {}
+  ) {
+    OwnFolder.#forgotten.register(this, descriptor, this);
+  }
 
   /**
    * The folder of that name, which may not be a link. Throws {@link StorageError} where others own it or may write to it, and the system's errors.
@@ -76,11 +83,9 @@ export class OwnFolder {
     return OwnFolder.open(this.at(name), {}, join(this.path, name));
   }
 
-  /** Makes an empty folder for this user alone, with a name that begins so and that nothing has yet; gives its name. */
-  make(prefix: string): string {
-    const name = `${prefix}${randomUUID()}`;
+  /** Makes an empty folder for this user alone. */
+  make(name: string): void {
     mkdirSync(this.at(name), { mode: 0o700 });
-    return name;
   }
 
   /** Whether the folder's path still leads to it. */
@@ -102,9 +107,9 @@ export class OwnFolder {
     }
   }
 
-  /** When what has that name was changed last, in milliseconds since 1970. */
-  changedAt(name: string): number {
-    return lstatSync(this.at(name)).mtimeMs;
+  /** What the system says of what has that name; of a link, not of what it leads to. */
+  stats(name: string): { readonly uid: number; readonly mtimeMs: number } {
+    return lstatSync(this.at(name));
   }
 
   names(): string[] {
@@ -153,8 +158,16 @@ export class OwnFolder {
     rmSync(this.at(name), { recursive: true, force: true });
   }
 
+  /** Removes the folder with all that is in it. Another that stands in its place by now stays. */
+  destroy(): void {
+    for (const name of this.names()) this.remove(name);
+    if (this.isInPlace()) rmdirSync(this.path);
+    this.close();
+  }
+
   /** Lets go of the folder. What was got from `at` means nothing afterwards. */
   close(): void {
+    OwnFolder.#forgotten.unregister(this);
     closeSync(this.descriptor);
   }
 }
