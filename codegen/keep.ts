@@ -7,7 +7,7 @@ import { topological } from "../dsl/graph.js";
 import { gradientParts } from "./entries.js";
 import type { LossGraph } from "./expand.js";
 import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
-import { byTime, isSweep, type Schedule, type Slot, SWEEP } from "./schedule.js";
+import { byTime, isSweep, MOST_STORES, type Schedule, type Slot, SWEEP } from "./schedule.js";
 
 /** Operations per token, known before a sweep, up to which the sweep does them itself: in a step a compiler takes a part of the time for them. */
 const FEW_OPERATIONS = 64;
@@ -72,7 +72,11 @@ function keepShared(graph: LossGraph, slots: readonly Slot[]): void {
     if (again.size > AGAIN) {
       const wanted = new Set([...roots, ...computed.filter((x) => !again.has(x)).flatMap(({ operands }) => operands)]);
       const border = [...again].filter((x) => wanted.has(x) && x.dtype === "f32");
-      if (2 * border.length <= again.size) for (const x of border) keep(x, first.get(x) as Slot);
+      if (2 * border.length <= again.size)
+        for (const x of border) {
+          const earlier = first.get(x) as Slot;
+          if (earlier.stores.size < MOST_STORES) keep(x, earlier);
+        }
     }
     for (const x of computed) if (x.space === slot.space && !first.has(x)) first.set(x, slot);
     for (const x of slot.stores) if (x.space === slot.space && !storedAt.has(x)) storedAt.set(x, slot.time);

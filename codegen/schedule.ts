@@ -14,7 +14,7 @@ export const SWEEP = 1_000_000;
 const PART = 2 ** -20;
 
 /** Values that a kernel stores, at most. A compiler takes longer than in proportion to a function's length, and a kernel of CUDA has room for so many pointers. */
-const MOST_STORES = 64;
+export const MOST_STORES = 64;
 
 /** One kernel to be: what it stores and folds, in the elements of its space. */
 export interface Slot {

@@ -5,6 +5,7 @@ import { logits, neg, ONE, weights } from "../dsl/ops/index.js";
 import { Body, type BodyOptions, FOLDS } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { gathered } from "./gathered.js";
+import { rootsOf } from "./keep.js";
 import { isZeroWhereMasked } from "./masked.js";
 import { isRowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
@@ -34,8 +35,7 @@ export class SweepBody extends Body {
     this.rows = new Rows(this.printer, this.fresh);
     this.number = slot.time / SWEEP;
     this.gradient = slot.gradient ? gradientParts(graph.gradient as Expression) : null;
-    const ofGradient = this.gradient ? [this.gradient.apart, this.gradient.target, ...this.gradient.factors] : [];
-    this.roots = [...slot.stores, ...slot.summands, ...kept, ...ofGradient];
+    this.roots = [...rootsOf(graph, slot), ...kept];
     this.values = topological(this.roots).filter(
       (x) => isRowValue(x) && schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot),
     );

@@ -1,10 +1,10 @@
-/** Text with names of the user's in it, as it may be shown: what a terminal would obey rather than show becomes an escape. */
+/** Text with names of the user's in it, as it may be shown: what a terminal would obey rather than show, and what XML may not hold, becomes an escape. */
 
 const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 /** Text of several lines. */
 export function printable(text: string): string {
-  return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu, escaped);
+  return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}\ufffe\uffff]/gu, escaped);
 }
 
 /** A name, which stays on its line. */

@@ -43,7 +43,16 @@ class AbortHub {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     this.#close();
-    for (const { call } of waiting) call();
+    for (const { call } of waiting) {
+      try {
+        call();
+      } catch (error) {
+        // As of a listener's: it ends nothing but itself.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   #close(): void {

@@ -25,7 +25,7 @@ const listOf = (known) => (text) => {
   return names;
 };
 const { seconds, seed, only, device } = new Command("npm run fuzz --")
-  .option("--seconds <n>", "how long, all fuzzers together", whole(1), 60)
+  .option("--seconds <n>", "how long, all fuzzers together, once they are loaded", whole(1), 60)
   .option("--seed <n>", "where to begin; a random one where left out", whole(0), Math.floor(Math.random() * 0x7fffffff))
   .option("--only <names>", `of ${NAMES.join(",")}`, listOf(NAMES), NAMES)
   .option("--device <names>", "of cpu,emulated,reference and cuda:N; each round is on the next", listOf(DEVICES), DEVICES)
@@ -39,25 +39,25 @@ if (!existsSync(join(root, "dist", "index.js"))) {
 const scratch = mkdtempSync(join(tmpdir(), "lossc-fuzz-"));
 process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
-/** Runs one fuzzer; gives its cases, its seconds, and what it found or null. */
-function run(name, until) {
+/** Runs one fuzzer for so many milliseconds, which begin when it is loaded; gives its cases, its seconds, and what it found or null. */
+function run(name, share) {
   const last = join(scratch, name);
-  const options = { name, seed, devices: device, until, last };
+  const options = { name, seed, devices: device, share, last };
   const child = fork(join(root, "scripts", "fuzz", "one.mjs"), [JSON.stringify(options)], { cwd: root });
   const began = Date.now();
-  let told = began;
+  let heard = began;
   let cases = 0;
   let end = {};
   const spent = () => (Date.now() - began) / 1000;
   const progress = () => console.error(`${name}: ${cases} cases, ${(cases / spent()).toFixed(1)}/s`);
   child.on("message", (message) => {
-    told = Date.now();
+    heard = Date.now();
     if ("cases" in message) cases = message.cases;
     else end = message;
   });
   const timer = setInterval(() => {
     progress();
-    if (Date.now() - Math.max(told, until) < SILENCE_MS) return;
+    if (Date.now() - heard < share + SILENCE_MS) return;
     end = { stray: `nothing came of it for ${SILENCE_MS / 1000} s` };
     child.kill("SIGKILL");
   }, REPORT_MS);
@@ -80,12 +80,8 @@ function foundOf(end, last, code, signal) {
   return { ...round, failure: `${why}\nin or after the case: ${at}` };
 }
 
-const began = Date.now();
 const results = [];
-for (const [i, name] of only.entries()) {
-  const left = began + 1000 * seconds - Date.now();
-  results.push(await run(name, Date.now() + Math.max(0, left) / (only.length - i)));
-}
+for (const name of only) results.push(await run(name, (1000 * seconds) / only.length));
 console.log(`seed ${seed}, on ${device.join(", ")}`);
 for (const { name, cases, seconds: spent, found } of results) {
   console.log(`${name}: ${cases} cases in ${spent.toFixed(0)} s, ${found ? "FAILED" : "nothing found"}`);

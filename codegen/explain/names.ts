@@ -67,10 +67,10 @@ export function namesOf(roots: readonly Expression[], taken: ReadonlySet<string>
 /** A letter that nothing has yet. */
 export function free(notation: Notation, preferred: readonly string[]): string {
   const candidates = [...preferred, ...ANY];
-  for (let n = 1; n < 10; n++) {
+  const isFree = notation.freeNames();
+  for (let n = 1; ; n++) {
     const suffix = subscript(n);
-    const found = candidates.find((letter) => notation.isFree(letter + suffix));
+    const found = candidates.find((letter) => isFree(letter + suffix));
     if (found) return found + suffix;
   }
-  throw new Error("a formula with more shared parts than letters");
 }

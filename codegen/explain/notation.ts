@@ -323,11 +323,10 @@ export class Notation {
     return this.names.has(x);
   }
 
-  /** Whether a name is free for something that has none yet. */
-  isFree(name: string): boolean {
-    return (
-      !SYMBOLS.has(name) && !this.taken.has(name) && ![...this.names.values()].includes(name) && name !== "u" && name !== "L"
-    );
+  /** Whether a name is free for something that has none yet, as things stand. */
+  freeNames(): (name: string) => boolean {
+    const used = new Set([...SYMBOLS, ...this.taken, ...this.names.values(), "u", "L"]);
+    return (name) => !used.has(name);
   }
 }
 

@@ -1,8 +1,9 @@
 /** The graph of a loss and its gradient for graphviz: a box for each node, and what is known at the same time in one frame. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { Expression } from "../../dsl/expression.js";
-import { oncePerNode } from "../../dsl/graph.js";
+import { oncePerNode, operandsFirst } from "../../dsl/graph.js";
 import { logits, logSoftmax, rowLogsumexp, softmax, targetLogprob } from "../../dsl/ops/index.js";
+import { printable } from "../../dsl/printable.js";
 import type { Space } from "../../dsl/spaces.js";
 import { type Tidied, takenNames } from "./formula.js";
 import { partsOf } from "./names.js";
@@ -60,7 +61,6 @@ export function pictureOf(loss: LossDefinition, tidied: Tidied, sweeps: number, 
 class Drawing {
   private readonly nodes = new Map<Expression, string>();
   private readonly notation: Notation;
-  private readonly ranks = new Map<Expression, number>();
 
   constructor(
     private readonly tidied: Tidied,
@@ -88,14 +88,9 @@ class Drawing {
   }
 
   /** When a value is known: 0 before all, k within sweep k, k + ½ between that and the next. */
-  private rank(x: Expression): number {
-    let rank = this.ranks.get(x);
-    if (rank === undefined) {
-      rank = rankOf(x, Math.max(0, ...x.operands.map((y) => this.rank(y))));
-      this.ranks.set(x, rank);
-    }
-    return rank;
-  }
+  private readonly rank = operandsFirst((x: Expression): number =>
+    rankOf(x, Math.max(0, ...x.operands.map((y) => this.rank(y)))),
+  );
 
   /** The gradient itself stands in the frame of the last sweep. */
   frames(sweeps: number, gradient: string): string[] {
@@ -165,16 +160,7 @@ function titleOf(rank: number, sweeps: number): string {
 }
 
 const quoted = (text: string): string =>
-  `"${drawable(text).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
-
-/** Characters that would end a text of graphviz's, or that an SVG may not hold, as signs that stand for them: ␀ for NUL. */
-function drawable(text: string): string {
-  return Array.from(text, (sign) => {
-    const code = sign.charCodeAt(0);
-    if (code === 0xfffe || code === 0xffff) return "\uFFFD";
-    return code < 0x20 && sign !== "\n" && sign !== "\t" ? String.fromCharCode(0x2400 + code) : sign;
-  }).join("");
-}
+  `"${printable(text).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 
 const WIDE = 44;
 

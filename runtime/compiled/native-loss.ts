@@ -160,7 +160,6 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   protected free(): void {
     this.#variants.clear();
     this.#leases.release();
-    this.host.arenas.trim();
   }
 
   private variantsOf(plan: Plan): Map<number, Variant> {

@@ -19,7 +19,11 @@ interface Entry {
 export class Modules {
   readonly #entries = new Map<string, Entry>();
 
-  constructor(private readonly make: (text: KernelText, signal: AbortSignal) => Promise<NativeModule>) {}
+  /** `onEmpty` is called when the last module has gone. */
+  constructor(
+    private readonly make: (text: KernelText, signal: AbortSignal) => Promise<NativeModule>,
+    private readonly onEmpty: () => void,
+  ) {}
 
   /** How many are loaded, or about to be. */
   get size(): number {
@@ -30,8 +34,11 @@ export class Modules {
   async lease(text: KernelText, signal?: AbortSignal): Promise<ModuleLease> {
     let entry = this.#entries.get(text.text);
     if (!entry || entry.loading.abandoned) {
-      entry = { loading: new Shared((abort) => this.make(text, abort)), users: 0 };
-      this.#entries.set(text.text, entry);
+      const made: Entry = { loading: new Shared((abort) => this.make(text, abort)), users: 0 };
+      this.#entries.set(text.text, made);
+      // What failed is tried again, whoever still waits to hear of the failure.
+      made.loading.promise.catch(() => this.#forget(text, made));
+      entry = made;
     }
     const used = entry;
     used.users++;
@@ -40,7 +47,7 @@ export class Modules {
       if (released) return;
       released = true;
       if (--used.users > 0) return;
-      if (this.#entries.get(text.text) === used) this.#entries.delete(text.text);
+      this.#forget(text, used);
       // One that everybody has given up may be loaded all the same.
       used.loading.promise.then(
         (module) => module.dispose(),
@@ -53,6 +60,12 @@ export class Modules {
       release();
       throw error;
     }
+  }
+
+  #forget(text: KernelText, entry: Entry): void {
+    if (this.#entries.get(text.text) !== entry) return;
+    this.#entries.delete(text.text);
+    if (this.#entries.size === 0) this.onEmpty();
   }
 
   /** Forgets all of them: the device is gone, and they with it. */

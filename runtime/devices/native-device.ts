@@ -25,7 +25,11 @@ export class AddonDevice extends BaseDevice {
   readonly target: Target;
   readonly architecture: string;
   readonly arenas: Arenas;
-  readonly modules = new Modules((text, signal) => this.compileAndLoad(text, signal));
+  /** Scratch has grown to what the largest loss needs: it goes with the last of them. */
+  readonly modules = new Modules(
+    (text, signal) => this.compileAndLoad(text, signal),
+    () => this.arenas.trim(),
+  );
 
   /** `toolchain` is asked for when first needed: a GPU without a compiler is there all the same. */
   constructor(

@@ -1,10 +1,10 @@
-// One fuzzer in a process of its own, which may end it: `node one.mjs '{ "name", "seed", "devices", "until", "last" }'`. What it finds goes to the parent.
+// One fuzzer in a process of its own, which may end it: `node one.mjs '{ "name", "seed", "devices", "share", "last" }'`. What it finds goes to the parent.
 import { ftruncateSync, openSync, writeSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { createViteServer } from "vitest/node";
 
-const { name, last, ...options } = JSON.parse(process.argv[2]);
+const { name, last, share, ...options } = JSON.parse(process.argv[2]);
 // Growth of memory is looked at when what is garbage has gone.
 setFlagsFromString("--expose-gc");
 globalThis.gc = runInNewContext("gc");
@@ -29,5 +29,5 @@ const server = await createViteServer({
   logLevel: "error",
 });
 const { fuzzFor } = await server.ssrLoadModule("/test/fuzz/index.ts");
-const found = await fuzzFor(name, { ...options, before, after: (cases) => tell({ cases }) });
+const found = await fuzzFor(name, { ...options, until: Date.now() + share, before, after: (cases) => tell({ cases }) });
 process.send({ found }, () => process.exit(0));

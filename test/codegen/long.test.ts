@@ -2,6 +2,8 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK } from "../../codegen/emit.js";
+import { explainLoss } from "../../codegen/explain/index.js";
+import { explanationText } from "../../codegen/explain/text.js";
 import type { Plan } from "../../codegen/plan.js";
 import {
   add,
@@ -121,15 +123,20 @@ describe.each(Object.entries(LONG))("%s", (_, loss) => {
 });
 
 test.each(["terms per sequence", "terms of the batch", "metrics of several spaces", "outputs"])(
-  "%s: no kernel has all of them",
+  "%s: no kernel writes all of them",
   (name) => {
-    const of = (n: number) => compilePlan({ loss: (LONG[name] as (n: number) => LossDefinition)(n), logits: "f32" }).plan;
-    const arguments_ = (plan: Plan) =>
-      plan.kernels.filter(({ space }) => space !== "batch").map((kernel) => kernel.arguments.length);
-    // 4096 bytes are what a kernel of CUDA may always have.
-    expect(Math.max(...arguments_(of(400)))).toBeLessThan(4096 / 8);
+    const { kernels } = compilePlan({ loss: (LONG[name] as (n: number) => LossDefinition)(1000), logits: "f32" }).plan;
+    for (const { id, arguments: args } of kernels) {
+      const written = args.filter((argument) => "writes" in argument && argument.writes);
+      // Each value that is folded has partial sums, counters and a result beside it.
+      expect(written.length, id).toBeLessThanOrEqual(4 * 64 + 20);
+    }
   },
 );
+
+test.each(Object.entries(LONG))("%s: explain finds a name for every shared part", (_, loss) => {
+  expect(explanationText(explainLoss(loss(200), { dtype: "f32", vocab: 1000 })).length).toBeGreaterThan(100);
+});
 
 test("a C++ compiler is asked for less where kernels are long, and only there", () => {
   const textOf = (n: number) => {

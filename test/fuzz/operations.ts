@@ -76,13 +76,12 @@ export class World {
     return world;
   }
 
-  /** The loss that the case began with, on its device, or on another where that has come to its end. */
+  /** The loss that the case began with, compiled anew, on its device, or on another where that has come to its end. */
   async goodLoss(): Promise<CompiledLoss> {
     const [device, compiled] = [this.devices[0] as Device, this.compiled[0] as CompiledLoss];
     try {
       await (await device.buffer(new Float32Array(1))).read();
-      await device.compile(compiled.loss);
-      return compiled;
+      return await device.compile(compiled.loss);
     } catch {
       this.devices.push(await openDevice(device.name));
       return (this.devices.at(-1) as Device).compile(compiled.loss);
