@@ -1,6 +1,7 @@
 /**
- * What kernels keep for later ones rather than have it computed again, and what is computed before a sweep rather than in it. Of a loss of a few kernels it is nothing:
- * a number computed twice costs less than one that goes through memory. Of many kernels, each would compute again what all before it have.
+ * What kernels keep for later ones rather than have it computed again, and what is computed before a sweep rather than in it. Of a loss of a few
+ * kernels it is nothing: a number computed twice costs less than one that goes through memory. Of many kernels, each would compute again what all
+ * before it have.
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";

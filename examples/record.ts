@@ -68,8 +68,8 @@ const RECORD = "run.json";
 const STATES: readonly string[] = ["state-1.safetensors", "state-2.safetensors"];
 
 /**
- * Writes the state of the policy under the name that the record in the folder does not name, then the record that names it, then drops the other: whenever the run is cut
- * off, the folder holds one record and the state that belongs to it. Nothing else in the folder is removed.
+ * Writes the state of the policy under the name that the record in the folder does not name, then the record that names it, then drops the other:
+ * whenever the run is cut off, the folder holds one record and the state that belongs to it. Nothing else in the folder is removed.
  */
 export async function saveRecord(folder: string, record: Record, client: TrainingClient): Promise<void> {
   await mkdir(folder, { recursive: true });

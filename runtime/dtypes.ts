@@ -96,8 +96,8 @@ const own = (name: "length" | "byteLength" | typeof Symbol.toStringTag) =>
 const [trueLength, trueBytes, trueKind] = [own("length"), own("byteLength"), own(Symbol.toStringTag)];
 
 /**
- * Whether a value is a typed array of a class. One that only inherits from it has no memory; and kernels read and write as far as its `length`, which an object may say
- * something else of than is there.
+ * Whether a value is a typed array of a class. One that only inherits from it has no memory; and kernels read and write as far as its `length`, which
+ * an object may say something else of than is there.
  */
 export function isArrayOf<T>(
   value: unknown,

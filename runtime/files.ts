@@ -18,8 +18,9 @@ const MAX_LINKS = 40;
 /**
  * Writes a file aside, in the folder where it belongs, and renames it into place: whoever reads finds the file before or the file after, never a part.
  *
- * A symbolic link at `path` stays, and the file that it names is replaced. Mode, owner and group of a file that is replaced are kept as far as the system lets them; a new
- * file follows the umask. The new file and its name are on the disk when this settles. Where it fails, what was there is as it was, and nothing is left aside.
+ * A symbolic link at `path` stays, and the file that it names is replaced. Mode, owner and group of a file that is replaced are kept as far as the
+ * system lets them; a new file follows the umask. The new file and its name are on the disk when this settles. Where it fails, what was there is as
+ * it was, and nothing is left aside.
  *
  * @param what What is saved, for messages: `"the state"`.
  * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and whatever `write` throws.
@@ -160,8 +161,9 @@ async function targetOf(path: string): Promise<Target> {
 }
 
 /**
- * In a folder where everyone may put files (`/tmp`), a link can be there to lead elsewhere, and a file to be read by whoever put it there. Linux can refuse to follow and
- * open what others put there (`fs.protected_symlinks`, `fs.protected_regular`), but not when links are followed by hand and files are renamed. `USAGE`.
+ * In a folder where everyone may put files (`/tmp`), a link can be there to lead elsewhere, and a file to be read by whoever put it there. Linux can
+ * refuse to follow and open what others put there (`fs.protected_symlinks`, `fs.protected_regular`), but not when links are followed by hand and
+ * files are renamed. `USAGE`.
  */
 export async function checkOwner(path: string, { uid }: Stats): Promise<void> {
   const user = process.geteuid?.();
@@ -198,7 +200,10 @@ async function takeOver(file: FileHandle, { uid, gid, mode }: Stats): Promise<vo
   await file.chmod(permissions);
 }
 
-/** Puts the new name on the disk. Some systems cannot do so for a folder, and where the folder may not be read it cannot be asked for: then it happens when the system does. */
+/**
+ * Puts the new name on the disk. Some systems cannot do so for a folder, and where the folder may not be read it cannot be asked for: then it happens
+ * when the system does.
+ */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY).catch(() => null);
   await folder?.sync().catch(() => {});

@@ -52,7 +52,7 @@ export class OwnFolder {
 
   /**
    * The folder of that name, which may not be a link. Throws {@link StorageError} where others own it or may write to it, and the system's errors.
-   * `throughDescriptors` is for tests.
+   * Without `throughDescriptors` its own path is used, as programs need it that are given it.
    */
   static open(path: string, { throughDescriptors = true } = {}, shown = path): OwnFolder {
     const descriptor = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);

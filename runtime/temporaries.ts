@@ -1,9 +1,10 @@
 /**
  * Files and folders that are there for a while, and what becomes of those whose process was killed.
  *
- * The name of such a thing is lossc's mark: a prefix and `PLACE-PID-START-RANDOM`. PLACE is a hash of the host's name, of the time since which it runs, and of the namespace
- * of its process numbers, for a folder may be shared by hosts and by containers, each with a process of that number. START is when the process began, for numbers are used
- * again. At its own PLACE lossc can ask whether the process has ended. A thing from another place counts as abandoned when it is a day old.
+ * The name of such a thing is lossc's mark: a prefix and `PLACE-PID-START-RANDOM`. PLACE is a hash of the host's name, of the time since which it
+ * runs, and of the namespace of its process numbers, for a folder may be shared by hosts and by containers, each with a process of that number. START
+ * is when the process began, for numbers are used again. At its own PLACE lossc can ask whether the process has ended. A thing from another place
+ * counts as abandoned when it is a day old.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
@@ -54,8 +55,8 @@ export function isAbandoned(
 export const MARK = ".lossc";
 
 /**
- * Makes a folder for this user alone, and removes those of the same prefix whose process was killed. Where other programs are given its path, nobody else may be able to
- * exchange it: then `isExchangeable` is false. Throws {@link StorageError} and the system's errors.
+ * Makes a folder for this user alone, and removes those of the same prefix whose process was killed. Where other programs are given its path, nobody
+ * else may be able to exchange it: then `isExchangeable` is false. Throws {@link StorageError} and the system's errors.
  */
 export function makeTemporaryFolder(within: string, prefix: string, { isExchangeable = true } = {}): OwnFolder {
   for (const name of readdirSync(within)) if (name.startsWith(prefix)) removeIfAbandoned(within, prefix, name);

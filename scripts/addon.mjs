@@ -39,7 +39,10 @@ function headers() {
   return [join(folder("node-api-headers"), "include"), folder("node-addon-api")];
 }
 
-/** cmake refuses to go on with the configuration of another place, as of a checkout that was moved together with its build folder, and with that of another generator. */
+/**
+ * cmake refuses to go on with the configuration of another place, as of a checkout that was moved together with its build folder, and with that of
+ * another generator.
+ */
 function dropForeignConfiguration(out, generator) {
   const cache = join(out, "CMakeCache.txt");
   if (!existsSync(cache)) return;
@@ -54,7 +57,10 @@ function dropForeignConfiguration(out, generator) {
   rmSync(join(out, "CMakeFiles"), { recursive: true, force: true });
 }
 
-/** What cmake is to be told, one run after the other, to build `Release/lossc.node` and what belongs beside it in the folder `out` (absolute, made where it is not there). */
+/**
+ * What cmake is to be told, one run after the other, to build `Release/lossc.node` and what belongs beside it in the folder `out` (absolute, made
+ * where it is not there).
+ */
 export function cmakeRuns(out, { sanitize = false } = {}) {
   const generator = answers("make") ? "Unix Makefiles" : "Ninja";
   mkdirSync(out, { recursive: true });

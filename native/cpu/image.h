@@ -6,8 +6,8 @@
 
 namespace lossc {
 
-/// On Linux it lies in memory alone (memfd_create). Folders that let no programs run (noexec), that are full, or that others may write to do not matter then. Where the
-/// system makes no such file, it is one of this user's in `$TMPDIR`, removed at the latest with the image.
+/// On Linux it lies in memory alone (memfd_create). Folders that let no programs run (noexec), that are full, or that others may write to do not
+/// matter then. Where the system makes no such file, it is one of this user's in `$TMPDIR`, removed at the latest with the image.
 class Image {
  public:
   /// DEVICE_FAULT where the system lets no file be written.

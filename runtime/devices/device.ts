@@ -266,7 +266,10 @@ export interface Device extends AsyncDisposable {
   /** Traces a loss and makes it runnable here; one of a module that `lossc build` wrote keeps the types of its inputs and config. `CONFIG_…`, `SPACE_MISMATCH` and the like where the loss is wrong. */
   compile<I, C>(loss: BuiltLoss<I, C>, options?: CompileOptions<NoInfer<C>>): Promise<CompiledBuiltLoss<I, C>>;
   compile(loss: LossDefinition & { readonly [BUILT]?: never }, options?: CompileOptions): Promise<CompiledLoss>;
-  /** Memory with the given content, or zeroed memory of a dtype and a length in elements. `Uint16Array` needs its dtype, `"bf16"` or `"f16"`; a `Float16Array` is `"f16"`. */
+  /**
+   * Memory with the given content, or zeroed memory of a dtype and a length in elements. `Uint16Array` needs its dtype, `"bf16"` or `"f16"`; a
+   * `Float16Array` is `"f16"`.
+   */
   buffer(
     source: ArrayBufferView | { readonly dtype: BufferDtype; readonly length: number },
     dtype?: BufferDtype,

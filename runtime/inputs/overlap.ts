@@ -35,7 +35,8 @@ export function overlaps(a: Source, b: Source): boolean {
   if (!ArrayBuffer.isView(memory) || !ArrayBuffer.isView(other)) return memory === other;
   if (memory.buffer === other.buffer)
     return memory.byteOffset < other.byteOffset + other.byteLength && other.byteOffset < memory.byteOffset + memory.byteLength;
-  // Shared memory that came from another thread is another object; only its address tells. Without the addon there is `reference` alone, which reads all before it writes.
+  // Shared memory that came from another thread is another object; only its address tells. Without the addon there is `reference` alone, which reads
+  // all before it writes.
   const shared = memory.buffer instanceof SharedArrayBuffer && other.buffer instanceof SharedArrayBuffer;
   return shared && (loadAddon().addon?.overlap(memory, other) ?? false);
 }

@@ -17,8 +17,8 @@ export interface AdamOptions {
   /** Greatest norm of all gradients taken together; longer ones are scaled down to it. Default 0: no limit. */
   readonly gradClipNorm?: number;
   /**
-   * What to do where the norm of the gathered gradients is infinite or NaN, or its square (after clipping) more than float32 holds: an error before anything changes (the
-   * default), or the step that the numbers make.
+   * What to do where the norm of the gathered gradients is infinite or NaN, or its square (after clipping) more than float32 holds: an error before
+   * anything changes (the default), or the step that the numbers make.
    */
   readonly nonFinite?: "error" | "propagate";
 }

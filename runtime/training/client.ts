@@ -147,8 +147,9 @@ export class TrainingClient {
   }
 
   /**
-   * Writes weights, moments and step to a file in the format safetensors: aside first, then renamed, so that a file that was there stays whole until the new one is. A symbolic
-   * link at `path` is followed, and the mode of a file that is replaced is kept. Beside what `state()` gives it takes some 10 MB of memory, whatever the size.
+   * Writes weights, moments and step to a file in the format safetensors: aside first, then renamed, so that a file that was there stays whole until
+   * the new one is. A symbolic link at `path` is followed, and the mode of a file that is replaced is kept. Beside what `state()` gives it takes some
+   * 10 MB of memory, whatever the size.
    *
    * @throws LosscError `USAGE` where the file cannot be written, `path` is of something else than a file, or `state()` of the policy gives something else, and whatever the
    *   policy throws.

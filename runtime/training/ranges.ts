@@ -53,7 +53,10 @@ export class RangeStatus {
     return commands;
   }
 
-  /** Runs a program, and throws `TARGET_OUT_OF_RANGE` where one of its kernels told of an index. Programs of a device run one after the other, so one status does for all. */
+  /**
+   * Runs a program, and throws `TARGET_OUT_OF_RANGE` where one of its kernels told of an index. Programs of a device run one after the other, so one
+   * status does for all.
+   */
   async watch(program: readonly Command[], run: (program: readonly Command[]) => Promise<void>): Promise<void> {
     if (!program.some((command) => this.#watched.has(command))) return run(program);
     const [to, bytes] = [this.memory, this.memory.byteLength];

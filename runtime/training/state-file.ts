@@ -1,6 +1,6 @@
 /**
- * A policy's state in one file, in the format safetensors, which much else reads too. It is written and read by parts: beside the tensors themselves a save or a load takes
- * the memory of a part and of the header.
+ * A policy's state in one file, in the format safetensors, which much else reads too. It is written and read by parts: beside the tensors themselves
+ * a save or a load takes the memory of a part and of the header.
  */
 import { createHash } from "node:crypto";
 import { endianness } from "node:os";
@@ -45,7 +45,8 @@ export async function writeState(path: string, state: PolicyState, part = PART):
 }
 
 /**
- * Reads what {@link writeState} wrote, also in the format that it wrote first. Its header is checked before memory is taken, and its digest before anything is handed out.
+ * Reads what {@link writeState} wrote, also in the format that it wrote first. Its header is checked before memory is taken, and its digest before
+ * anything is handed out.
  *
  * @param part Bytes at once.
  * @throws LosscError `USAGE` where the file cannot be read, is damaged, or is something else.

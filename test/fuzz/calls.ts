@@ -1,4 +1,7 @@
-/** Calls: whatever is called in whatever order and with whatever arguments, each call gives a result or a `LosscError`, and a good call afterwards gives the bits that it gave before. */
+/**
+ * Calls: whatever is called in whatever order and with whatever arguments, each call gives a result or a `LosscError`, and a good call afterwards
+ * gives the bits that it gave before.
+ */
 import fc from "fast-check";
 import { type CompiledLoss, type Device, ERROR_CODES, LosscError, type LossDefinition, losses, openDevice } from "../../index.js";
 import { everyNumber, type Fuzzer, type Round } from "./fuzzer.js";

@@ -1,4 +1,7 @@
-/** Memory kinds: the same numbers, handed in by every way there is, in place or not, alone or with others at once, give the same bits and leave all other memory alone. */
+/**
+ * Memory kinds: the same numbers, handed in by every way there is, in place or not, alone or with others at once, give the same bits and leave all
+ * other memory alone.
+ */
 import fc from "fast-check";
 import {
   add,

@@ -1,4 +1,5 @@
-// A process of its own for the tests, from the built package: saves or loads a state and prints, in bytes, what it holds and how much more memory that took at its peak.
+// A process of its own for the tests, from the built package: saves or loads a state and prints, in bytes, what it holds and how much more memory
+// that took at its peak.
 import { readFileSync } from "node:fs";
 import { readState, writeState } from "../../dist/runtime/training/state-file.js";
 

@@ -1,4 +1,7 @@
-/** Compiles the fake CUDA libraries and says where they are. They are kept in the checkout, where nobody else puts libraries, by a digest of all that goes into them. */
+/**
+ * Compiles the fake CUDA libraries and says where they are. They are kept in the checkout, where nobody else puts libraries, by a digest of all that
+ * goes into them.
+ */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
