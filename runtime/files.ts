@@ -161,20 +161,26 @@ async function targetOf(path: string): Promise<Target> {
 }
 
 /**
- * In a folder where everyone may put files (`/tmp`), a link can be there to lead elsewhere, and a file to be read by whoever put it there. Linux can
- * refuse to follow and open what others put there (`fs.protected_symlinks`, `fs.protected_regular`), but not when links are followed by hand and
- * files are renamed. `USAGE`.
+ * Refuses what another user may have put there to have something else written, or to read what is written (`USAGE`): a link that is neither this
+ * user's nor root's, and in a folder where everyone may put files (`/tmp`) also a file of another user's, and any link that others may exchange.
+ * Linux can refuse to follow and open such things (`fs.protected_symlinks`, `fs.protected_regular`), but not when links are followed by hand and
+ * files are renamed.
  */
-export async function checkOwner(path: string, { uid }: Stats): Promise<void> {
+export async function checkOwner(path: string, there: Stats): Promise<void> {
   const user = process.geteuid?.();
-  if (user === undefined || uid === user) return;
+  if (user === undefined) return;
   const folder = await stat(dirname(path));
   const isPublic = (folder.mode & 0o002) !== 0;
-  if (!isPublic || uid === folder.uid) return;
-  throw new LosscError(
-    "USAGE",
-    `${path} belongs to another user (${uid}) and lies in a folder where everyone may put files; give a path in a folder of your own`,
-  );
+  const isLink = there.isSymbolicLink();
+  const isOthers = there.uid !== user && (isLink ? there.uid !== 0 : isPublic && there.uid !== folder.uid);
+  if (isOthers) {
+    const what = isLink ? "is a link that belongs" : "belongs";
+    const where = isPublic ? " and lies in a folder where everyone may put files" : "";
+    const way = "give a path in a folder of your own";
+    throw new LosscError("USAGE", `${path} ${what} to another user (${there.uid})${where}; ${way}`);
+  }
+  if (isLink && isPublic && (folder.mode & 0o1000) === 0)
+    throw new LosscError("USAGE", `${path} is a link in a folder where everyone may exchange it; give the path that it leads to`);
 }
 
 async function existing(look: (path: string) => Promise<Stats>, path: string): Promise<Stats | null> {

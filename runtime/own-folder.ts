@@ -63,10 +63,8 @@ export class OwnFolder {
       if (throughDescriptors && existsSync(held)) return new OwnFolder(shown, held, descriptor);
       const real = realpathSync(path);
       if (!isSame(lstatSync(real), stats)) throw new StorageError(`${path} was exchanged while it was opened`);
-      for (let above = dirname(real); ; above = dirname(above)) {
-        refuseRenamers(above);
-        if (above === dirname(above)) return new OwnFolder(shown, real, descriptor);
-      }
+      refuseExchange(dirname(real));
+      return new OwnFolder(shown, real, descriptor);
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -181,6 +179,12 @@ function refuseOthers(path: string, { uid, mode }: Stats): void {
   if (me === undefined) return;
   if (uid !== me) throw new StorageError(`${path} belongs to the user ${uid}, and this process runs as ${me}`);
   if ((mode & OTHERS_WRITE) !== 0) throw new StorageError(`others may write to ${path}`);
+}
+
+/** Throws {@link StorageError} where somebody else can exchange what stands in a folder, or the folder itself. `folder` has no links in it. */
+export function refuseExchange(folder: string): void {
+  refuseRenamers(folder);
+  if (dirname(folder) !== folder) refuseExchange(dirname(folder));
 }
 
 /** What stands in a folder can be exchanged by who may write to the folder. */

@@ -7,10 +7,10 @@
  * counts as abandoned when it is a day old.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { OwnFolder, StorageError } from "./own-folder.js";
+import { OwnFolder, refuseExchange, StorageError } from "./own-folder.js";
 
 const NAME = /^([0-9a-f]{12})-(\d+)-(\d+)-[0-9a-f]{12}$/;
 
@@ -59,17 +59,27 @@ export const MARK = ".lossc";
  * else may be able to exchange it: then `isExchangeable` is false. Throws {@link StorageError} and the system's errors.
  */
 export function makeTemporaryFolder(within: string, prefix: string, { isExchangeable = true } = {}): OwnFolder {
-  for (const name of readdirSync(within)) if (name.startsWith(prefix)) removeIfAbandoned(within, prefix, name);
+  if (!isExchangeable) refuseExchange(realpathSync(within));
+  removeAbandoned(within, prefix);
   const path = join(within, temporaryName(prefix));
   mkdirSync(path, { mode: 0o700 });
+  const folder = OwnFolder.open(path, { throughDescriptors: isExchangeable });
+  // What stands there now is not what was made, and stays.
+  if (folder.names().length > 0) throw new StorageError(`${path} was exchanged while it was made`);
   try {
-    const folder = OwnFolder.open(path, { throughDescriptors: isExchangeable });
-    if (folder.names().length > 0) throw new StorageError(`${path} was exchanged while it was made`);
     folder.write(MARK, "");
     return folder;
   } catch (error) {
-    removeEmpty(path);
+    folder.destroy();
     throw error;
+  }
+}
+
+function removeAbandoned(within: string, prefix: string): void {
+  try {
+    for (const name of readdirSync(within)) if (name.startsWith(prefix)) removeIfAbandoned(within, prefix, name);
+  } catch {
+    // A folder that can be written but not listed.
   }
 }
 
@@ -82,18 +92,6 @@ function removeIfAbandoned(within: string, prefix: string, name: string): void {
     else folder.close();
   } catch {
     // It is gone, or not this user's alone.
-  }
-}
-
-/** A file that could not be written may be there all the same, of no length. */
-function removeEmpty(path: string): void {
-  try {
-    const folder = OwnFolder.open(path);
-    folder.remove(MARK);
-    folder.close();
-    rmdirSync(path);
-  } catch {
-    // It holds something: it is another by now.
   }
 }
 

@@ -2,7 +2,7 @@
  * The folder that a build is written to. What is built is written aside in it and moved into place at the end, so that a build that fails or is ended leaves
  * what lay there before, and nothing else.
  */
-import { constants, mkdirSync, realpathSync, renameSync, rmdirSync } from "node:fs";
+import { constants, lstatSync, mkdirSync, realpathSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { access, lstat, mkdir, realpath, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
@@ -35,6 +35,7 @@ export class Output {
     try {
       mkdirSync(out, { recursive: true });
       const folder = realpathSync(out);
+      refusePublic(folder);
       const output = new Output(folder, makeTemporaryFolder(folder, ASIDE), made);
       output.#listen();
       return output;
@@ -86,7 +87,7 @@ export class Output {
     }
   }
 
-  /** What leads to a path, and what is there, may not be another user's where everyone may put files. */
+  /** What leads to a path, and what is there, may not be another user's to exchange. */
   async #checkOwners(path: string): Promise<void> {
     let at = this.folder;
     for (const name of path.split("/")) {
@@ -94,6 +95,7 @@ export class Output {
       const there = await lstat(at).catch(() => null);
       if (there === null) return;
       await checkOwner(at, there);
+      if (there.isDirectory()) refusePublic(at);
     }
   }
 
@@ -118,7 +120,7 @@ export class Output {
         mkdirSync(dirname(at), { recursive: true });
         const before = this.aside.at("old", path);
         mkdirSync(dirname(before), { recursive: true });
-        if (folders.length === 0) ifThere(() => move(at, before));
+        if (folders.length === 0 && ifThere(() => move(at, before))) refuseOthersFolder(at, before);
         move(this.aside.at("new", path), at);
       }
     } catch (error) {
@@ -191,12 +193,29 @@ function removeEmpty(folders: readonly string[]): void {
   }
 }
 
-function ifThere(move: () => void): void {
+function ifThere(move: () => void): boolean {
   try {
     move();
+    return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return false;
   }
+}
+
+/** What is built is run: nobody else may put something there. */
+function refusePublic(folder: string): void {
+  if ((statSync(folder).mode & 0o002) !== 0)
+    throw new Error(
+      `everyone may write to ${folder}, and what is built there is run; give a folder of your own, or change its mode`,
+    );
+}
+
+/** Who owns a folder changes it while it is removed. `moved`: where it lies now. */
+function refuseOthersFolder(path: string, moved: string): void {
+  const there = lstatSync(moved);
+  if (there.isDirectory() && there.uid !== (process.geteuid?.() ?? there.uid))
+    throw new Error(`${path} belongs to another user (${there.uid}); remove it first, or build as that user`);
 }
 
 function unwritable(path: string, error: unknown, more = ""): LosscError {

@@ -32,20 +32,20 @@ export async function buildAddon({ out }: { readonly out?: string }): Promise<vo
   const folder = out === undefined ? addonFolder() : resolve(out);
   prepare(folder, out === undefined);
   const work = workFolder();
-  const built = join(work.path, "Release");
+  const built = work.at("Release");
   try {
     process.stderr.write("lossc: compiling the addon; that takes about a minute of one core\n");
-    for (const args of cmakeRuns(work.path)) {
-      const { status, output } = await runProgram("cmake", args, { cwd: work.path });
+    for (const args of cmakeRuns(work.at())) {
+      const { status, output } = await runProgram("cmake", args, { cwd: work.at() });
       if (status !== 0) throw new LosscError("COMPILE_FAILED", "the addon was not compiled: cmake failed", { log: output });
     }
+    const attempt = load(join(built, "lossc.node"));
+    if ("problem" in attempt) throw new LosscError("COMPILE_FAILED", attempt.problem);
     for (const name of readdirSync(built)) await putInto(folder, join(built, name), name);
   } finally {
     work.destroy();
   }
   const path = join(folder, "lossc.node");
-  const attempt = load(path);
-  if ("problem" in attempt) throw new LosscError("COMPILE_FAILED", attempt.problem);
   if (out !== undefined) process.stderr.write(`lossc: it is found where the environment has LOSSC_ADDON=${path}\n`);
   await write(`${path}\n`);
 }

@@ -6,9 +6,8 @@ import { usage } from "./usage.js";
 
 /** Writes a file whole: one that was there is kept where that fails. `USAGE` with the option's name where it cannot be written. */
 export async function save(option: string, path: string, text: string): Promise<void> {
-  // What is no file, say /dev/stdout, is written to rather than replaced.
-  const isOther = statSync(path, { throwIfNoEntry: false })?.isFile() === false;
-  if (isOther) refusing(option, path, () => writeFileSync(path, text));
+  // The system's own, such as /dev/stdout, are written to rather than replaced.
+  if (isDevice(path)) refusing(option, path, () => writeFileSync(path, text));
   else await writeAside(path, `the file of ${option}`, (file) => file.writeFile(text));
 }
 
@@ -17,9 +16,11 @@ export function requireWritable(option: string, path: string): void {
   refusing(option, path, () => {
     const there = statSync(path, { throwIfNoEntry: false });
     if (there?.isDirectory()) throw new Error("it is a folder");
-    accessSync(there === undefined || there.isFile() ? dirname(resolve(path)) : path, constants.W_OK);
+    accessSync(isDevice(path) ? path : dirname(resolve(path)), constants.W_OK);
   });
 }
+
+const isDevice = (path: string) => resolve(path).startsWith("/dev/");
 
 function refusing(option: string, path: string, work: () => void): void {
   try {

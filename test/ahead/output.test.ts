@@ -184,21 +184,39 @@ describe("an output", () => {
     expect(readdirSync(root).sort()).toEqual([living, unmarked, "other", ...(isRoot ? [theirs] : [])].sort());
   });
 
-  test.skipIf(!isRoot)("does not follow another user's link where everyone may put files", async () => {
-    const root = folder({ precious: "ours" });
-    mkdirSync(join(root, "out"));
-    chmodSync(join(root, "out"), 0o1777);
-    symlinkSync("../precious", join(root, "out", "a.js"));
-    symlinkSync(root, join(root, "out", "kernels"));
-    for (const name of ["a.js", "kernels"]) lchownSync(join(root, "out", name), 65534, 65534);
+  test.each([0o777, 0o1777])("in a folder of mode %o, where everyone may put what is run, is refused", async (mode) => {
+    const root = folder({});
+    for (const name of ["out", "out/kernels"]) mkdirSync(join(root, name));
+    chmodSync(join(root, "out"), mode);
+    await expect(Output.open(join(root, "out"))).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringContaining("everyone"),
+    });
+    chmodSync(join(root, "out"), 0o755);
+    chmodSync(join(root, "out/kernels"), mode);
     const output = await Output.open(join(root, "out"));
+    await expect(output.writeFolder("kernels/k", { x: "new" })).rejects.toMatchObject({ code: "USAGE" });
+    output.discard();
+    expect(readdirSync(join(root, "out"))).toEqual(["kernels"]);
+  });
+
+  test.skipIf(!isRoot)("does not follow another user's link, nor remove a folder of another user's", async () => {
+    const root = folder({ precious: "ours", "out/kernels/k/x": "theirs" });
+    const out = join(root, "out");
+    symlinkSync("../precious", join(out, "a.js"));
+    lchownSync(join(out, "a.js"), 65534, 65534);
+    chownSync(join(out, "kernels/k"), 65534, 65534);
+    const output = await Output.open(out);
     await expect(output.write("a.js", "new")).rejects.toMatchObject({
       code: "USAGE",
       message: expect.stringContaining("another user"),
     });
-    await expect(output.writeFolder("kernels/k", { x: "new" })).rejects.toMatchObject({ code: "USAGE" });
+    await output.writeFolder("kernels/k", { x: "new" });
+    await expect(output.commit()).rejects.toMatchObject({ code: "USAGE", message: expect.stringContaining("another user") });
     output.discard();
     expect(readFileSync(join(root, "precious"), "utf8")).toBe("ours");
+    expect(readFileSync(join(out, "kernels/k/x"), "utf8")).toBe("theirs");
+    expect(readdirSync(out).sort()).toEqual(["a.js", "kernels"]);
   });
 });
 

@@ -176,6 +176,18 @@ describe.skipIf(!isRoot)("other users (needs root)", () => {
     },
   );
 
+  test("a link of another user's is not followed in a folder of that user's either, nor any link that everyone may exchange", async () => {
+    const [theirs, open, own] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
+    writeFileSync(join(own, "precious"), "mine");
+    for (const folder of [theirs, open]) symlinkSync(join(own, "precious"), join(folder, "link"));
+    lchownSync(join(theirs, "link"), NOBODY, NOBODY);
+    chownSync(theirs, NOBODY, NOBODY);
+    chmodSync(open, 0o777);
+    await expectError("USAGE", () => save(join(theirs, "link"), "secret"), "a link that belongs to another user");
+    await expectError("USAGE", () => save(join(open, "link"), "secret"), "everyone may exchange");
+    expect(readFileSync(join(own, "precious"), "utf8")).toBe("mine");
+  });
+
   test("a folder that may not be written names itself, and a file that may not be read", async () => {
     const folder = temporaryFolder();
     chmodSync(folder, 0o755);
