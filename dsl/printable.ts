@@ -9,5 +9,5 @@ export function printable(text: string): string {
 
 /** A name, which stays on its line. */
 export function printableName(name: string): string {
-  return name.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, escaped);
+  return printable(name).replace(/[\n\t\u2028\u2029]/g, escaped);
 }

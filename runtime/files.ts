@@ -7,6 +7,7 @@ import { type FileHandle, lstat, open, opendir, readlink, rename, rm, stat, unli
 import { dirname, isAbsolute, join, sep } from "node:path";
 import { LosscError } from "../dsl/errors.js";
 import { describe } from "./inputs/numbers.js";
+import { STICKY } from "./own-folder.js";
 import { isAbandoned, temporaryName } from "./temporaries.js";
 
 /** How names of files begin that are not yet in place. */
@@ -160,6 +161,8 @@ async function targetOf(path: string): Promise<Target> {
   throw new LosscError("USAGE", `${path} is a link that leads to more than ${MAX_LINKS} others; give the path of a file`);
 }
 
+export const mayEveryoneWrite = ({ mode }: Stats): boolean => (mode & 0o002) !== 0;
+
 /**
  * Refuses what another user may have put there to have something else written, or to read what is written (`USAGE`): a link that is neither this
  * user's nor root's, and in a folder where everyone may put files (`/tmp`) also a file of another user's, and any link that others may exchange.
@@ -170,7 +173,7 @@ export async function checkOwner(path: string, there: Stats): Promise<void> {
   const user = process.geteuid?.();
   if (user === undefined) return;
   const folder = await stat(dirname(path));
-  const isPublic = (folder.mode & 0o002) !== 0;
+  const isPublic = mayEveryoneWrite(folder);
   const isLink = there.isSymbolicLink();
   const isOthers = there.uid !== user && (isLink ? there.uid !== 0 : isPublic && there.uid !== folder.uid);
   if (isOthers) {
@@ -179,7 +182,7 @@ export async function checkOwner(path: string, there: Stats): Promise<void> {
     const way = "give a path in a folder of your own";
     throw new LosscError("USAGE", `${path} ${what} to another user (${there.uid})${where}; ${way}`);
   }
-  if (isLink && isPublic && (folder.mode & 0o1000) === 0)
+  if (isLink && isPublic && (folder.mode & STICKY) === 0)
     throw new LosscError("USAGE", `${path} is a link in a folder where everyone may exchange it; give the path that it leads to`);
 }
 

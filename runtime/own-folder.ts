@@ -27,7 +27,7 @@ export class StorageError extends Error {}
 /** Bits of a mode by which others than the owner may write. */
 const OTHERS_WRITE = 0o022;
 /** Bit of a folder in which only the owner of a thing may rename or remove it, as in `/tmp`. */
-const STICKY = 0o1000;
+export const STICKY = 0o1000;
 
 /**
  * A folder that belongs to the user whose process this is, and that nobody else may write to. What lies in it was put there by this user, so it may be

@@ -6,7 +6,7 @@ import { constants, lstatSync, mkdirSync, realpathSync, renameSync, rmdirSync, s
 import { access, lstat, mkdir, realpath, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
-import { checkOwner } from "../files.js";
+import { checkOwner, mayEveryoneWrite } from "../files.js";
 import type { OwnFolder } from "../own-folder.js";
 import { makeTemporaryFolder } from "../temporaries.js";
 
@@ -205,7 +205,7 @@ function ifThere(move: () => void): boolean {
 
 /** What is built is run: nobody else may put something there. */
 function refusePublic(folder: string): void {
-  if ((statSync(folder).mode & 0o002) !== 0)
+  if (mayEveryoneWrite(statSync(folder)))
     throw new Error(
       `everyone may write to ${folder}, and what is built there is run; give a folder of your own, or change its mode`,
     );

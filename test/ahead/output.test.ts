@@ -18,9 +18,9 @@ import { Output } from "../../runtime/ahead/output.js";
 import { temporaryName } from "../../runtime/temporaries.js";
 import { type EvalResult, failure, folder, lossc, MAIN, PLAIN, result } from "../cli/lossc.js";
 import { abandonedName } from "../runtime/cache-support.js";
+import { isRoot, OTHER } from "../runtime/users.js";
 
 const ASIDE = ".lossc-build-";
-const isRoot = process.geteuid?.() === 0;
 
 const LOSS = 'import { defineLoss } from "lossc";\nexport const a = defineLoss({ name: "a", loss: (p) => -p.logprobs });\n';
 const BUILD = ["build", "a.loss.ts", "--target", "cpu", "--dtype", "f32", "--out"];
@@ -111,10 +111,10 @@ describe("an --out that cannot be written is USAGE, names it, starts no compiler
     expect(contents(cwd)).toEqual(before);
   });
 
-  test.skipIf(process.getuid?.() !== 0)("a folder of somebody else's", async () => {
+  test.skipIf(!isRoot)("a folder of somebody else's", async () => {
     const cwd = folder({});
     mkdirSync(join(cwd, "theirs/kernels"), { recursive: true });
-    chownSync(join(cwd, "theirs"), 65534, 65534);
+    chownSync(join(cwd, "theirs"), OTHER, OTHER);
     const script = `const { Output } = await import(${JSON.stringify(new URL("../../dist/runtime/ahead/output.js", import.meta.url).href)});
 process.setgid(65534); process.setuid(65534);
 try { await Output.open(${JSON.stringify(cwd)}); } catch (error) { console.log(error.code, error.message); }
@@ -178,7 +178,7 @@ describe("an output", () => {
     const theirs = abandonedName(ASIDE);
     if (isRoot) {
       cpSync(join(root, dead), join(root, theirs), { recursive: true });
-      chownSync(join(root, theirs), 65534, 65534);
+      chownSync(join(root, theirs), OTHER, OTHER);
     }
     (await Output.open(root)).discard();
     expect(readdirSync(root).sort()).toEqual([living, unmarked, "other", ...(isRoot ? [theirs] : [])].sort());
@@ -204,8 +204,8 @@ describe("an output", () => {
     const root = folder({ precious: "ours", "out/kernels/k/x": "theirs" });
     const out = join(root, "out");
     symlinkSync("../precious", join(out, "a.js"));
-    lchownSync(join(out, "a.js"), 65534, 65534);
-    chownSync(join(out, "kernels/k"), 65534, 65534);
+    lchownSync(join(out, "a.js"), OTHER, OTHER);
+    chownSync(join(out, "kernels/k"), OTHER, OTHER);
     const output = await Output.open(out);
     await expect(output.write("a.js", "new")).rejects.toMatchObject({
       code: "USAGE",

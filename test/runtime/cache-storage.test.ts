@@ -9,6 +9,7 @@ import { cacheRoot, KernelCache } from "../../runtime/cache/index.js";
 import { openCxx } from "../../runtime/compilers/index.js";
 import { abandonedName, kernels, names, request, text } from "./cache-support.js";
 import { expectError, temporaryFolder, withEnvironment } from "./support.js";
+import { becomeOther, isRoot, OTHER } from "./users.js";
 
 const GOOD = { target: "cpu", text: 'extern "C" void k0() {}\n', launches: [] } as const;
 const WORKER = fileURLToPath(new URL("worker.mjs", import.meta.url));
@@ -22,7 +23,7 @@ function mounted(options: string): string {
 }
 
 function mayMount(): boolean {
-  if (process.geteuid?.() !== 0) return false;
+  if (!isRoot) return false;
   const folder = "/mnt";
   const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4k", "lossc-test", folder], { stdio: "ignore" });
   return status === 0 && spawnSync("umount", [folder]).status === 0;
@@ -101,14 +102,13 @@ describe.skipIf(!mayMount())(`a file system${mayMount() ? "" : " (these tests ma
   });
 });
 
-test.skipIf(process.geteuid?.() !== 0)("a warm folder that its owner may not write to is read", async () => {
+test.skipIf(!isRoot)("a warm folder that its owner may not write to is read", async () => {
   const root = temporaryFolder();
   await new KernelCache(root).get(request("k", "warm"));
-  execFileSync("chown", ["-R", "65534:65534", root]);
+  execFileSync("chown", ["-R", `${OTHER}:${OTHER}`, root]);
   chmodSync(kernels(root), 0o500);
   chmodSync(root, 0o500);
-  process.seteuid?.(65534);
-  onTestFinished(() => void process.seteuid?.(0));
+  becomeOther();
   const cache = new KernelCache(root);
   expect((await cache.get(request("k"))).built).toBe(false);
   expect((await cache.get(request("l"))).built).toBe(true);

@@ -22,9 +22,7 @@ import { openCxx } from "../../runtime/compilers/index.js";
 import { OwnFolder } from "../../runtime/own-folder.js";
 import { kernels, request, text } from "./cache-support.js";
 import { temporaryFolder, withEnvironment } from "./support.js";
-
-const OTHER = 65534;
-const isRoot = process.geteuid?.() === 0;
+import { asOther, isRoot, OTHER } from "./users.js";
 
 /** A folder that everybody may write to, as shared scratch space is; without the sticky bit everybody may rename what is in it, too. */
 function sharedFolder(mode = 0o777): string {
@@ -44,18 +42,6 @@ function giveAway(path: string): void {
   chownSync(path, OTHER, OTHER);
   if (!statSync(path).isDirectory()) return;
   for (const name of readdirSync(path)) giveAway(join(path, name));
-}
-
-/** Runs as the other user until it settles. */
-async function asOther<T>(work: () => Promise<T>): Promise<T> {
-  process.setegid?.(OTHER);
-  process.seteuid?.(OTHER);
-  try {
-    return await work();
-  } finally {
-    process.seteuid?.(0);
-    process.setegid?.(0);
-  }
 }
 
 async function found(root: string): Promise<string> {

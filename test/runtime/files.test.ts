@@ -21,26 +21,11 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { readWith, writeAside } from "../../runtime/files.js";
 import { expectError, temporaryFolder } from "./support.js";
-
-const NOBODY = 65534;
-const isRoot = process.geteuid?.() === 0;
+import { becomeOther, isRoot, OTHER } from "./users.js";
 
 const save = (path: string, text: string) => writeAside(path, "the file", (file) => file.writeFile(text));
 const read = (path: string) => readWith(path, "the file", (file) => file.readFile("utf8"));
 const modeOf = (path: string) => statSync(path).mode & 0o777;
-
-/** Until the test ends the process is another user, of no group of root's. */
-function become(user: number): void {
-  const groups = process.getgroups?.() ?? [];
-  process.setgroups?.([]);
-  process.setegid?.(user);
-  process.seteuid?.(user);
-  onTestFinished(() => {
-    process.seteuid?.(0);
-    process.setegid?.(0);
-    process.setgroups?.(groups);
-  });
-}
 
 /** Something at `path` that is no file. */
 const OTHERS: Readonly<Record<string, (path: string) => unknown>> = {
@@ -135,9 +120,9 @@ describe.skipIf(!isRoot)("other users (needs root)", () => {
   test("root keeps a file's owner and group", async () => {
     const path = join(temporaryFolder(), "file");
     writeFileSync(path, "before", { mode: 0o640 });
-    chownSync(path, NOBODY, NOBODY);
+    chownSync(path, OTHER, OTHER);
     await save(path, "after");
-    expect(statSync(path)).toMatchObject({ uid: NOBODY, gid: NOBODY });
+    expect(statSync(path)).toMatchObject({ uid: OTHER, gid: OTHER });
     expect(modeOf(path)).toBe(0o640);
   });
 
@@ -146,9 +131,9 @@ describe.skipIf(!isRoot)("other users (needs root)", () => {
     chmodSync(folder, 0o777);
     writeFileSync(join(folder, "file"), "before");
     chmodSync(join(folder, "file"), 0o664);
-    become(NOBODY);
+    becomeOther();
     await save(join(folder, "file"), "after");
-    expect(statSync(join(folder, "file"))).toMatchObject({ uid: NOBODY, gid: NOBODY });
+    expect(statSync(join(folder, "file"))).toMatchObject({ uid: OTHER, gid: OTHER });
     expect(modeOf(join(folder, "file"))).toBe(0o644);
   });
 
@@ -159,9 +144,9 @@ describe.skipIf(!isRoot)("other users (needs root)", () => {
       chmodSync(folder, mode);
       writeFileSync(join(own, "precious"), "mine");
       symlinkSync(join(own, "precious"), join(folder, "link"));
-      lchownSync(join(folder, "link"), NOBODY, NOBODY);
+      lchownSync(join(folder, "link"), OTHER, OTHER);
       writeFileSync(join(folder, "file"), "theirs", { mode: 0o666 });
-      chownSync(join(folder, "file"), NOBODY, NOBODY);
+      chownSync(join(folder, "file"), OTHER, OTHER);
       for (const name of ["link", "file"])
         await expectError(
           "USAGE",
@@ -180,8 +165,8 @@ describe.skipIf(!isRoot)("other users (needs root)", () => {
     const [theirs, open, own] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
     writeFileSync(join(own, "precious"), "mine");
     for (const folder of [theirs, open]) symlinkSync(join(own, "precious"), join(folder, "link"));
-    lchownSync(join(theirs, "link"), NOBODY, NOBODY);
-    chownSync(theirs, NOBODY, NOBODY);
+    lchownSync(join(theirs, "link"), OTHER, OTHER);
+    chownSync(theirs, OTHER, OTHER);
     chmodSync(open, 0o777);
     await expectError("USAGE", () => save(join(theirs, "link"), "secret"), "a link that belongs to another user");
     await expectError("USAGE", () => save(join(open, "link"), "secret"), "everyone may exchange");
@@ -192,7 +177,7 @@ describe.skipIf(!isRoot)("other users (needs root)", () => {
     const folder = temporaryFolder();
     chmodSync(folder, 0o755);
     writeFileSync(join(folder, "file"), "before", { mode: 0o600 });
-    become(NOBODY);
+    becomeOther();
     await expectError("USAGE", () => save(join(folder, "file"), "after"), `the folder ${folder}`, "permissions");
     await expectError("USAGE", () => read(join(folder, "file")), join(folder, "file"), "permissions");
   });

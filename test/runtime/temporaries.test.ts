@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { writeAside } from "../../runtime/files.js";
 import { temporaryFolder } from "./support.js";
+import { isRoot, OTHER } from "./users.js";
 
 const save = (path: string, text: string) => writeAside(path, "the file", (file) => file.writeFile(text));
 
@@ -69,11 +70,11 @@ describe("what a killed process has left aside", () => {
     expect(readdirSync(folder).sort()).toEqual(["file", "thesis", ...Object.values(others)].sort());
   });
 
-  test.skipIf(process.geteuid?.() !== 0)("stays where it is another user's (needs root)", async () => {
+  test.skipIf(!isRoot)("stays where it is another user's (needs root)", async () => {
     const folder = temporaryFolder();
     const { aside, kill } = await writing(folder);
     await kill();
-    chownSync(join(folder, aside), 65534, 65534);
+    chownSync(join(folder, aside), OTHER, OTHER);
     await save(join(folder, "file"), "text");
     expect(readdirSync(folder)).toContain(aside);
   });
