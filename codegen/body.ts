@@ -1,15 +1,14 @@
 /** What all kernels are written with: values of an element of the kernel's space, where they come from and where they are stored. Rows are for `sweep.ts`. */
 import type { Expression } from "../dsl/expression.js";
+import { type CoarseFold, FOLDS } from "../dsl/ops/index.js";
 import { Arguments } from "./arguments.js";
 import type { Buffers } from "./buffers.js";
 import type { LossGraph } from "./expand.js";
 import { type ElementSpace, STATUS } from "./plan.js";
+import { isCoarseFold } from "./ranks.js";
 import type { Schedule, Slot } from "./schedule.js";
 import { commentText, floatText, Printer } from "./text.js";
 import { trafficOf } from "./traffic.js";
-
-/** Folds by the names of the preludes. */
-export const FOLDS: Readonly<Record<string, string>> = { sum: "Sum", max: "Max", min: "Min" };
 
 /** Folds of a plan up to which each has code of its own. More share it: a compiler takes as long as the code is. */
 const FEW_FOLDS = 16;
@@ -90,9 +89,9 @@ export abstract class Body {
   }
 
   /** What folds f: the call, the same for folds of one kind to one space, and where its numbers lie. */
-  private tail(f: Expression): { readonly call: string; readonly places: string } {
+  private tail(f: CoarseFold): { readonly call: string; readonly places: string } {
     const { slot, buffers } = this.options;
-    const between = [slot.space, f.space as ElementSpace] as const;
+    const between = [slot.space, f.space] as const;
     const { values, partials, counters, result } = buffers.fold(f, slot.space);
     const runs =
       between[1] === "batch"
@@ -104,7 +103,7 @@ export abstract class Body {
       this.args.buffer(counters, true),
       this.args.buffer(result, true),
     ];
-    return { call: `<${FOLDS[f.attribute.kind as string]}>(team, ${runs}, first, count`, places: places.join(", ") };
+    return { call: `<${FOLDS[f.attribute.kind].text}>(team, ${runs}, first, count`, places: places.join(", ") };
   }
 
   protected readonly fresh = (prefix: string): string => `${prefix}${this.names++}`;
@@ -140,15 +139,13 @@ export abstract class Body {
     const { buffers } = this.options;
     switch (x.op) {
       case "config":
-        return this.named(x, `float(${this.args.config(x.attribute.name as string)})`);
+        return this.named(x, `float(${this.args.config(x.attribute.name)})`);
       case "placeInGroup": {
         const first = this.args.buffer(buffers.structure("begin", ["sequence", "group"]));
         return this.named(x, `number(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);
       }
-      case "policyLogprobs":
-        return this.named(x, `load(${this.args.buffer(buffers.input("policy_logprobs"))}, ${this.index("token")})`);
       case "input": {
-        const buffer = buffers.input(x.attribute.name as string);
+        const buffer = buffers.input(x.attribute.name);
         const [pointer, index] = [this.args.buffer(buffer), this.index(x.space as ElementSpace)];
         if (buffer.dtype === "i32") return this.named(x, `number(read(${pointer}, ${index}))`);
         return this.named(
@@ -158,10 +155,9 @@ export abstract class Body {
             : `load_or(${pointer}, ${index}, ${floatText(buffer.default)})`,
         );
       }
-      case "fold":
-        return this.named(x, `load(${this.args.buffer(buffers.foldResult(x))}, ${this.index(x.space as ElementSpace)})`);
       default:
-        return null;
+        if (!isCoarseFold(x)) return null;
+        return this.named(x, `load(${this.args.buffer(buffers.foldResult(x))}, ${this.index(x.space)})`);
     }
   }
 

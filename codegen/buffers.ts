@@ -1,6 +1,7 @@
 /** The memory of a plan: each buffer is made when it is first asked for. */
 import type { InputDeclaration } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
+import type { CoarseFold } from "../dsl/ops/index.js";
 import type { LossGraph } from "./expand.js";
 import {
   type Between,
@@ -96,12 +97,12 @@ export class Buffers {
   }
 
   fold(
-    f: Expression,
+    f: CoarseFold,
     space: ElementSpace,
   ): { readonly values: PlanBuffer; readonly partials: PlanBuffer; readonly counters: PlanBuffer; readonly result: PlanBuffer } {
-    const between: Between = [space, f.space as ElementSpace];
+    const between: Between = [space, f.space];
     return {
-      values: this.store(f.operands[0] as Expression, space),
+      values: this.store(f.operands[0], space),
       partials: this.make(`partials/${f.id}`, {
         role: "scratch",
         name: "a partial fold per chunk",
@@ -118,14 +119,13 @@ export class Buffers {
     };
   }
 
-  foldResult(f: Expression): PlanBuffer {
-    if (f.attribute.from === "vocab") throw new Error(`the row value ${f.id} was not kept`);
+  foldResult(f: CoarseFold): PlanBuffer {
     const named = f.space === "batch" ? this.resultName(f, "batch") : null;
     return this.make(`fold/${f.id}`, {
       role: named ? "result" : "scratch",
-      name: named ?? `a ${f.attribute.kind as string} per ${f.space}`,
+      name: named ?? `a ${f.attribute.kind} per ${f.space}`,
       dtype: "f64",
-      extent: { per: f.space as ElementSpace },
+      extent: { per: f.space },
       fill: 0,
     });
   }

@@ -4,12 +4,12 @@ import { LosscError } from "../dsl/errors.js";
 import { trace } from "../dsl/trace.js";
 import { expand, type LossGraph } from "./expand.js";
 import { withFrame } from "./frame.js";
-import { differentiate } from "./gradient.js";
-import { lower } from "./lower.js";
+import { differentiate } from "./passes/gradient.js";
+import { lower } from "./passes/lower.js";
+import { simplify } from "./passes/simplify.js";
+import { verify } from "./passes/verify.js";
 import type { LogitsDtype, Plan } from "./plan.js";
 import { planOf } from "./planner.js";
-import { simplify } from "./simplify.js";
-import { verify } from "./verify.js";
 
 export interface CompileRequest {
   readonly loss: LossDefinition;

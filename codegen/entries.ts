@@ -1,59 +1,64 @@
 /** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { oncePerNode, operandsFirst, rewriter, withOperands } from "../dsl/graph.js";
-import { isTarget, ONE, ZERO } from "../dsl/ops/index.js";
+import { ONE, ZERO } from "../dsl/ops/index.js";
+import { isPerEntry } from "../dsl/spaces.js";
 import { isThere } from "./expand.js";
-import { simplifier } from "./simplify.js";
+import { simplifier } from "./passes/simplify.js";
 
 export interface GradientParts {
   /** At every entry but the target's. */
-  readonly apart: Expression;
+  readonly offTarget: Expression;
   readonly target: Expression;
   /** Values per token whose being 0 makes both 0; none where the gradient is no sum of products. */
   readonly factors: readonly Expression[];
 }
 
 /** Whether it is 0 everywhere. */
-export const isNothing = ({ apart, target }: GradientParts) => constantValue(apart) === 0 && constantValue(target) === 0;
+export const isNothing = ({ offTarget, target }: GradientParts) => constantValue(offTarget) === 0 && constantValue(target) === 0;
 
 /** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */
 const ofThere = operandsFirst((x): Expression => {
-  if (x.space !== "vocab") return x;
-  if (x.op === "where" && x.operands[0] === isThere) return ofThere(x.operands[1] as Expression);
+  if (!isPerEntry(x.space)) return x;
+  if (x.op === "where" && x.operands[0] === isThere) return ofThere(x.operands[1]);
   return withOperands(x, x.operands.map(ofThere));
 });
 
 /** Whatever a kernel must know to write the gradient it must know for these: simplified again, they are made of other values than the gradient is. */
 export const gradientParts = oncePerNode((gradient): GradientParts => {
   const of = ofThere(gradient);
-  const at = (value: Expression) => simplifier()(rewriter((x) => (x === isTarget ? value : x))(of));
-  return { apart: at(ZERO), target: at(ONE), factors: factorsOf(of) ?? [] };
+  const at = (value: Expression) => simplifier()(rewriter((x) => (x.op === "isAt" ? value : x))(of));
+  return { offTarget: at(ZERO), target: at(ONE), factors: factorsOf(of) ?? [] };
 });
 
 /** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */
 export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
   if (constantValue(x) !== undefined) return constantValue(x) === 0 ? [] : null;
-  if (x.space !== "vocab") return [x];
-  const [a, b, c] = x.operands as [Expression, Expression, Expression];
+  if (!isPerEntry(x.space)) return [x];
   switch (x.op) {
     case "add":
     case "sub": {
-      const [left, right] = [factorsOf(a), factorsOf(b)];
-      return left && right && few([...left, ...right]);
+      const [left, right] = x.operands.map(factorsOf);
+      return left && right ? few([...left, ...right]) : null;
     }
     case "neg":
-      return factorsOf(a);
-    case "mul":
+      return factorsOf(x.operands[0]);
+    case "mul": {
+      const [a, b] = x.operands;
       if (a.space === b.space) return null;
-      return a.space === "vocab" ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
+      return isPerEntry(a.space) ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
+    }
     case "chain":
     case "absorb": {
+      const [a, b] = x.operands;
       // A derivative of 0 does not absorb.
-      const [left, right] = [factorsOf(a), x.op === "chain" && a.space === "vocab" ? null : factorsOf(b)];
+      const [left, right] = [factorsOf(a), x.op === "chain" && isPerEntry(a.space) ? null : factorsOf(b)];
       return left && right ? productsOf(x, left, right) : (left ?? (x.op === "absorb" ? right : null));
     }
-    case "where":
-      return constantValue(c) === 0 ? factorsOf(b) : constantValue(b) === 0 ? factorsOf(c) : null;
+    case "where": {
+      const [, a, b] = x.operands;
+      return constantValue(b) === 0 ? factorsOf(a) : constantValue(a) === 0 ? factorsOf(b) : null;
+    }
     default:
       return null;
   }

@@ -15,25 +15,21 @@ import {
   gt,
   isFinite,
   log,
-  logits,
   mul,
   ne,
   ONE,
   pick,
-  policyLogprobs,
   sqrt,
   square,
   stopGradient,
   sub,
-  targetLogprob,
-  weights,
   where,
   ZERO,
 } from "../dsl/ops/index.js";
-import type { Reduction } from "../dsl/reductions.js";
-import type { Space } from "../dsl/spaces.js";
+import type { Reduction } from "../dsl/ops/names.js";
+import { logits, policyLogprobs, targetLogprob, weights } from "../dsl/policy.js";
+import { type ElementSpace, isPerEntry, type Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
-import type { ElementSpace } from "./plan.js";
 
 /** An expression with the space in whose elements it is wanted: simplification may make it coarser, the caller still wants one value per element. */
 export interface Placed {
@@ -101,7 +97,7 @@ function countsFor(x: Expression, space: Exclude<Space, "vocab">): Expression {
 
 /** The places within a group that x picks. */
 export const picksIn = operandsFirst((x): readonly number[] => {
-  const own = typeof x.attribute.picks === "number" ? [x.attribute.picks] : [];
+  const own = x.op === "fold" && x.attribute.picks !== undefined ? [x.attribute.picks] : [];
   const below = x.operands.map(picksIn).filter((places) => places.length > 0);
   if (own.length + below.length <= 1) return below[0] ?? own;
   return [...new Set([...own, ...below.flat()])].sort((a, b) => a - b);
@@ -120,18 +116,20 @@ function masked(x: Expression, space: Space, otherwise: number, of = x): Express
  * left as it is: what does not come from the policy, and logits that a positive number scales, or a temperature divides, which is never infinite.
  */
 function rowOf(z: Expression): Expression {
-  const [a, b] = z.operands as [Expression, Expression];
-  const divided = z.op === "div" && a === logits;
-  const factor = a === logits ? b : a;
-  const scaled =
-    (divided || (["mul", "absorb"].includes(z.op) && (a === logits || b === logits))) &&
-    factor.space !== "vocab" &&
-    (constantValue(factor) ?? (divided ? 1 : 0)) > 0;
-  if (z === logits || scaled || !topological([z]).includes(logits as Expression)) return z;
+  if (z === logits || isScaled(z) || !topological([z]).includes(logits)) return z;
   return masked(z, "vocab", Number.NEGATIVE_INFINITY);
 }
 
-const OF_ROWS: readonly string[] = ["softmax", "logSoftmax", "rowLogsumexp", "targetLogprob"];
+/** Whether z is the logits, scaled by a positive number or divided by a temperature. */
+function isScaled(z: Expression): boolean {
+  if (z.op !== "div" && z.op !== "mul" && z.op !== "absorb") return false;
+  const [a, b] = z.operands;
+  if (a !== logits && (b !== logits || z.op === "div")) return false;
+  const factor = a === logits ? b : a;
+  return !isPerEntry(factor.space) && (constantValue(factor) ?? (z.op === "div" ? 1 : 0)) > 0;
+}
+
+const OF_ROWS: ReadonlySet<string> = new Set(["softmax", "logSoftmax", "rowLogsumexp", "logprobAt"]);
 
 function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean): Expression {
   // A scalar is its own only element.
@@ -210,7 +208,7 @@ function joined(list: readonly Expression[]): readonly Term[] {
 
 /** The sum. Of many it is taken pair by pair: fewer roundings in a row, and no deeper than it has to be. */
 function total(list: readonly Expression[]): Expression {
-  if (list.length <= FEW_TERMS) return list.reduce((a, b) => add(a, b), ZERO as Expression);
+  if (list.length <= FEW_TERMS) return list.reduce((a, b) => add(a, b), ZERO);
   const half = list.length >> 1;
   return add(total(list.slice(0, half)), total(list.slice(half)));
 }
@@ -218,10 +216,10 @@ function total(list: readonly Expression[]): Expression {
 /** Spells out reductions, weights and the sum that every loss ends in. */
 export function expand(name: string, from: LossGraph["from"], traced: Traced): LossGraph {
   const spellOut = rewriter((x) => {
-    if (x.op === "mul" && x.space === "vocab") return absorb(...(x.operands as [Expression, Expression]));
-    if (OF_ROWS.includes(x.op)) return withOperands(x, [rowOf(x.operands[0] as Expression)]);
+    if (x.op === "mul" && isPerEntry(x.space)) return absorb(...x.operands);
+    if (OF_ROWS.has(x.op)) return withOperands(x, x.operands.map(rowOf));
     if (x.op !== "reduce") return x;
-    return reduction(x.operands[0] as Expression, x.attribute.reduction as Reduction, x.space, x.attribute.unbiased as boolean);
+    return reduction(x.operands[0], x.attribute.reduction, x.space, x.attribute.unbiased);
   });
   const summands: Placed[] = [];
   const seeds: Expression[] = [];

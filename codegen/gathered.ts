@@ -6,9 +6,10 @@
  */
 import type { Expression } from "../dsl/expression.js";
 import { operandsFirst, topological, withOperands } from "../dsl/graph.js";
-import { absorb, add, chain, max, mul, neg, ONE, sub } from "../dsl/ops/index.js";
+import { absorb, add, chain, max, mul, neg, ONE, sub, ZERO } from "../dsl/ops/index.js";
+import { isPerEntry } from "../dsl/spaces.js";
+import { type Exponential, isExponential } from "./passes/patterns.js";
 import { isMaximum } from "./ranks.js";
-import { isExponential } from "./shapes.js";
 
 /** An entry and what it is multiplied with. */
 interface Product {
@@ -38,52 +39,56 @@ const FACTORS = 1;
 const ALL = 2;
 const more = (a: Care, b: Care): Care => (a > b ? a : b);
 
-const positive = (of: unknown): Signed => ({ of: of as Expression, minus: false });
-const signed = ({ of, minus }: Signed) => (minus ? neg(of) : of) as Expression;
-function both(a: Signed | null, b: Signed | null): Signed | null {
-  if (!a || !b) return a ?? b;
-  if (a.minus === b.minus) return { of: add(a.of, b.of) as Expression, minus: a.minus };
+const positive = (of: Expression): Signed => ({ of, minus: false });
+const signed = ({ of, minus }: Signed): Expression => (minus ? neg(of) : of);
+const both = (a: Signed | null, b: Signed | null): Signed | null => (a && b ? summed(a, b) : (a ?? b));
+function summed(a: Signed, b: Signed): Signed {
+  if (a.minus === b.minus) return { of: add(a.of, b.of), minus: a.minus };
   return positive(a.minus ? sub(b.of, a.of) : sub(a.of, b.of));
 }
 
 const affine = (constant: Signed | null, slopes: Affine["slopes"] = new Map()): Affine => ({ constant, slopes });
 const one = affine(positive(ONE));
 const alone = (entry: Expression): Product => ({ entry, number: one, care: NONE });
-const made = (number: Expression, x: Expression, care: Care) => [mul, chain, absorb][care]?.(number, x) as Expression;
+const BUILDERS = [mul, chain, absorb] as const;
+const made = (number: Expression, x: Expression, care: Care): Expression => BUILDERS[care](number, x);
 
 function plus(a: Affine, b: Affine): Affine {
   const slopes = new Map(a.slopes);
-  for (const [exponent, slope] of b.slopes) slopes.set(exponent, both(slopes.get(exponent) ?? null, slope) as Signed);
+  for (const [exponent, slope] of b.slopes) {
+    const known = slopes.get(exponent);
+    slopes.set(exponent, known ? summed(known, slope) : slope);
+  }
   return affine(both(a.constant, b.constant), slopes);
 }
 const each = ({ constant, slopes }: Affine, f: (x: Signed) => Signed): Affine =>
   affine(constant && f(constant), new Map([...slopes].map(([exponent, slope]) => [exponent, f(slope)])));
 const negated = (x: Affine) => each(x, ({ of, minus }) => ({ of, minus: !minus }));
 /** Scaled by a factor of the row's as `f` writes it; 1 becomes the factor. */
-const times = (x: Affine, factor: Expression, f: (y: Expression) => unknown) =>
-  each(x, ({ of, minus }) => ({ of: of === ONE ? factor : (f(of) as Expression), minus }));
+const times = (x: Affine, factor: Expression, f: (y: Expression) => Expression) =>
+  each(x, ({ of, minus }) => ({ of: of === ONE ? factor : f(of), minus }));
 
 /** Vocabulary expressions as functions of exponents; null where one is none. */
 const affineOf = operandsFirst((x): Affine | null => {
-  if (x.space !== "vocab") return affine(positive(x));
-  const [a, b] = x.operands as [Expression, Expression];
+  if (!isPerEntry(x.space)) return affine(positive(x));
   switch (x.op) {
     case "exponent":
       return affine(null, new Map([[x, positive(ONE)]]));
     case "neg": {
-      const of = affineOf(a);
+      const of = affineOf(x.operands[0]);
       return of && negated(of);
     }
     case "add":
     case "sub": {
-      const [left, right] = [affineOf(a), affineOf(b)];
+      const [left, right] = [affineOf(x.operands[0]), affineOf(x.operands[1])];
       return left && right && plus(left, x.op === "add" ? right : negated(right));
     }
     case "mul":
     case "chain":
     case "absorb": {
+      const [a, b] = x.operands;
       if (a.space === b.space) return null;
-      const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
+      const [factor, rest] = isPerEntry(a.space) ? [b, a] : [a, b];
       const of = affineOf(rest);
       // By the same op: they differ in what a 0 does beside NaN.
       return of && times(of, factor, (y) => withOperands(x, rest === a ? [y, b] : [a, y]));
@@ -96,30 +101,34 @@ const affineOf = operandsFirst((x): Affine | null => {
 /** Far below every exponent whose power is above 0, in float64, too. */
 const LEAST = -2000;
 /** The exponent of an e = 2^x, without the -inf of one that is 0. */
-const finite = (e: Expression) => max(e.operands[0] as Expression, LEAST) as Expression;
+const finite = (e: Exponential) => max(e.operands[0], LEAST);
+
+const total = (first: Signed | null, others: readonly Signed[]): Signed => others.reduce(both, first) ?? positive(ZERO);
 
 /** An exponential's terms as one product: where a number's 0 absorbs NaN, only if one of them is not 0. */
-function asOne(e: Expression, { constant, slopes }: Affine): Expression {
-  const [own] = e.operands as [Expression];
+function asOne(e: Exponential, { constant, slopes }: Affine): Expression {
+  const [own] = e.operands;
   const isOwn = [...slopes.keys()].every((x) => x === own);
   const along = [...slopes].map(([x, slope]) => {
     const number = signed(slope);
     return positive(x !== own ? chain(number, x) : mul(number, isOwn ? finite(e) : x));
   });
-  const factor = signed(along.reduce<Signed | null>(both, constant) as Signed);
-  return (isOwn ? mul(factor, e) : chain(e, factor)) as Expression;
+  const factor = signed(total(constant, along));
+  return isOwn ? mul(factor, e) : chain(e, factor);
 }
 
 /** The same, each of them 0 where its number is. */
-function apart(e: Expression, { constant, slopes }: Affine): Expression {
-  const [own] = e.operands as [Expression];
+function eachAlone(e: Exponential, { constant, slopes }: Affine): Expression {
+  const [own] = e.operands;
   const terms = [...slopes].map(([x, slope]) => positive(chain(signed(slope), x === own ? mul(e, finite(e)) : chain(e, x))));
-  return signed(terms.reduce<Signed | null>(both, constant && positive(chain(signed(constant), e))) as Signed);
+  return signed(total(constant && positive(chain(signed(constant), e)), terms));
 }
 
 /** Not of a distance from a maximum, which is small where its parts are large. */
-const isSum = ({ op, operands: [, b] }: Expression) => op === "add" || (op === "sub" && b !== undefined && !isMaximum(b));
-const isProduct = ({ op }: Expression) => op === "mul" || op === "chain" || op === "absorb";
+const termsOf = (x: Expression) => (x.op === "add" || (x.op === "sub" && !isMaximum(x.operands[1])) ? x.operands : null);
+const isSum = (x: Expression) => termsOf(x) !== null;
+type ProductNode = Extract<Expression, { readonly op: "mul" | "chain" | "absorb" }>;
+const isProduct = (x: Expression): x is ProductNode => x.op === "mul" || x.op === "chain" || x.op === "absorb";
 
 export interface Known {
   /** What has a value already. */
@@ -131,7 +140,7 @@ export interface Known {
 }
 
 export function gathered(root: Expression, { value, nonZero, zero }: Known): Expression {
-  const ends = (x: Expression) => x.space !== "vocab" || x === value;
+  const ends = (x: Expression) => !isPerEntry(x.space) || x === value;
   const uses = new Map<Expression, number>();
   for (const x of topological([root], ends)) if (!ends(x)) for (const y of x.operands) uses.set(y, (uses.get(y) ?? 0) + 1);
   /** Whether it is wanted here alone. */
@@ -144,19 +153,19 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
   };
 
   const productOf = operandsFirst((x: Expression): Product => {
-    const [a, b] = x.operands as [Expression, Expression];
     if (x.op === "neg") {
-      const { number, ...product } = within(a);
+      const { number, ...product } = within(x.operands[0]);
       return number === one ? alone(x) : { ...product, number: negated(number) };
     }
     if (!isProduct(x)) return alone(x);
-    if (a.space === "vocab" && b.space === "vocab") {
+    const [a, b] = x.operands;
+    if (isPerEntry(a.space) && isPerEntry(b.space)) {
       if (x.op === "mul") return alone(x);
       return ofTwo(a, b) ?? (x.op === "absorb" ? ofTwo(b, a) : null) ?? alone(x);
     }
     // What is chained the other way round has no adjoint of the row's.
-    if (x.op === "chain" && a.space === "vocab") return alone(x);
-    const [factor, rest] = a.space === "vocab" ? [b, a] : [a, b];
+    if (x.op === "chain" && isPerEntry(a.space)) return alone(x);
+    const [factor, rest] = isPerEntry(a.space) ? [b, a] : [a, b];
     const { entry, number, care } = within(rest);
     const own = x.op === "mul" || (x.op === "chain" && nonZero.has(a)) ? NONE : x.op === "chain" ? FACTORS : ALL;
     return { entry, number: times(number, factor, (y) => made(factor, y, own)), care: more(care, own) };
@@ -178,44 +187,47 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
     return !ends(x) && isGathered(within(x));
   });
   /** Whether it is a sum of exponentials' terms, all of them scaled. */
-  const isScaledSum = ({ op, operands: [a, b] }: Expression): boolean =>
-    op === "chain" && b?.space !== "vocab" && a !== undefined && isSum(a) && areGathered(a);
+  const scaledSum = (x: Expression) => {
+    if (x.op !== "chain") return null;
+    const [a, b] = x.operands;
+    return !isPerEntry(b.space) && isSum(a) && areGathered(a) ? x.operands : null;
+  };
 
   const visit = (x: Expression): Expression => {
     if (ends(x)) return x;
-    const [a, b, c] = x.operands as [Expression, Expression, Expression];
-    if (x.op === "where") return withOperands(x, [a, visit(b), visit(c)]);
-    if (isSum(x) || isScaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
-    if (x.op === "neg") return withOperands(x, [visit(a)]);
-    if (x.op === "chain" && a.space === "vocab") return withOperands(x, [visit(a), b]);
+    if (x.op === "where") return withOperands(x, [x.operands[0], visit(x.operands[1]), visit(x.operands[2])]);
+    if (isSum(x) || scaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
+    if (x.op === "neg") return withOperands(x, [visit(x.operands[0])]);
+    if (x.op === "chain" && isPerEntry(x.operands[0].space)) return withOperands(x, [visit(x.operands[0]), x.operands[1]]);
     const { entry, number, care } = productOf(x);
-    const factor = signed(number.constant as Signed);
-    return number === one || care === ALL || x.operands.includes(factor) ? x : made(factor, entry, care);
+    const factor = number.constant && signed(number.constant);
+    return number === one || care === ALL || !factor || x.operands.some((y) => y === factor) ? x : made(factor, entry, care);
   };
 
   const sum = (x: Expression): Expression => {
     const terms: Signed[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
-    const taken = new Map<Expression, { readonly at: number; readonly terms: Affine[]; care: Care }>();
+    const taken = new Map<Exponential, { readonly at: number; readonly terms: Affine[]; care: Care }>();
     /** `scale`: what the sum around is chained with. */
     const split = (y: Expression, minus: boolean, scale: Expression): void => {
-      const [a, b] = y.operands as [Expression, Expression];
       const open = y === x || inside(y);
-      if (open && isSum(y)) {
-        split(a, minus, scale);
-        split(b, y.op === "sub" ? !minus : minus, scale);
+      const sides = open && termsOf(y);
+      if (sides) {
+        split(sides[0], minus, scale);
+        split(sides[1], y.op === "sub" ? !minus : minus, scale);
         return;
       }
-      if (open && isScaledSum(y)) {
-        split(a, minus, b);
+      const scaled = open && scaledSum(y);
+      if (scaled) {
+        split(scaled[0], minus, scaled[1]);
         return;
       }
       const product = y === x ? productOf(y) : within(y);
-      if (!isGathered(product)) {
+      const { entry, number, care } = product;
+      if (!isExponential(entry) || number === one) {
         terms.push({ of: y === x ? y : visit(y), minus });
         return;
       }
-      const { entry, number, care } = product;
       const term = scale === ONE ? number : times(number, scale, (y) => chain(y, scale));
       const before = taken.get(entry) ?? { at: terms.length, terms: [], care: NONE as Care };
       if (before.terms.length === 0) terms.push(positive(y));
@@ -223,13 +235,13 @@ export function gathered(root: Expression, { value, nonZero, zero }: Known): Exp
       before.care = more(before.care, scale === ONE ? care : FACTORS);
       taken.set(entry, before);
     };
-    split(x, false, ONE as Expression);
+    split(x, false, ONE);
     // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are. An exponential is 1 somewhere in its row: where a
     // number is NaN, the row has an entry that is NaN, whatever another is.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
     for (const [entry, { at, terms: list, care }] of taken)
-      terms[at] = positive((whole || care === NONE ? asOne : apart)(entry, list.reduce(plus)));
-    return signed(terms.reduce(both as (a: Signed, b: Signed) => Signed));
+      terms[at] = positive((whole || care === NONE ? asOne : eachAlone)(entry, list.reduce(plus)));
+    return signed(total(null, terms));
   };
 
   return visit(root);

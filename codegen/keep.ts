@@ -5,6 +5,7 @@
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
+import { isPerEntry } from "../dsl/spaces.js";
 import { gradientParts } from "./entries.js";
 import type { LossGraph } from "./expand.js";
 import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
@@ -29,8 +30,8 @@ export function withKept(graph: LossGraph, planned: Schedule): Schedule {
 export function rootsOf(graph: LossGraph, slot: Slot): Expression[] {
   const own = [...slot.stores, ...slot.summands];
   if (!slot.gradient) return own;
-  const { apart, target, factors } = gradientParts(graph.gradient as Expression);
-  return [...own, apart, target, ...factors];
+  const { offTarget, target, factors } = gradientParts(graph.gradient as Expression);
+  return [...own, offTarget, target, ...factors];
 }
 
 const isLeaf = (x: Expression) => x.operands.length === 0 || constantValue(x) !== undefined || isCoarseFold(x);
@@ -38,7 +39,7 @@ const isLeaf = (x: Expression) => x.operands.length === 0 || constantValue(x) !=
 /** The step before a sweep that computes what is long of what the sweep needs and is known by then. */
 function beforeSweep(graph: LossGraph, ranks: Ranks, sweep: Slot): Slot[] {
   const number = sweep.time / SWEEP;
-  const isEarly = (x: Expression) => x.space !== "vocab" && !isRowValue(x) && ranks.rank(x) < number;
+  const isEarly = (x: Expression) => !isPerEntry(x.space) && !isRowValue(x) && ranks.rank(x) < number;
   const found = new Set<Expression>();
   for (const x of topological(rootsOf(graph, sweep), isCoarseFold)) {
     if (isCoarseFold(x) || isEarly(x)) continue;

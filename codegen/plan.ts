@@ -2,7 +2,7 @@
  * What a loss compiles to: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
  * gives it memory and the addon executes it. Nothing here knows a device.
  */
-import type { Space } from "../dsl/spaces.js";
+import type { ElementSpace } from "../dsl/spaces.js";
 
 /** Elements in one leaf of a fold over tokens, sequences or groups. Every such fold is a fixed tree over chunks of this size. */
 export const CHUNK = 1024;
@@ -12,7 +12,7 @@ export type LogitsDtype = "f32" | "bf16" | "f16";
 export type BufferDtype = LogitsDtype | "f64" | "i32" | "u32";
 
 /** The spaces that a plan's kernels and buffers are indexed by. */
-export type ElementSpace = Exclude<Space, "vocab">;
+export type { ElementSpace };
 
 /** A step from a finer space to a coarser one. To `batch` the segments are the whole; else consecutive runs of elements. */
 export type Between = readonly [from: ElementSpace, to: ElementSpace];

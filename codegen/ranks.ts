@@ -4,19 +4,27 @@
  */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
+import type { CoarseFold, Fold, RowFold } from "../dsl/ops/index.js";
+import { isPerEntry } from "../dsl/spaces.js";
 
-/** A fold of the vocabulary, or what reads one entry of the row: a number per token that only a sweep can tell. */
-export function isRowValue(x: Expression): boolean {
-  return x.op === "atTarget" || (x.op === "fold" && x.attribute.from === "vocab");
+/** A number per token that only a sweep can know: a fold over the entries of a row, or one of them. */
+export type RowValue = RowFold | Extract<Expression, { readonly op: "at" }>;
+
+export function isRowFold(x: Expression): x is RowFold {
+  return x.op === "fold" && isPerEntry(x.attribute.from);
 }
 
-export function isMaximum({ op, attribute }: Expression): boolean {
-  return op === "fold" && attribute.kind === "max";
+export function isRowValue(x: Expression): x is RowValue {
+  return x.op === "at" || isRowFold(x);
+}
+
+export function isMaximum(x: Expression | undefined): x is Fold {
+  return x?.op === "fold" && x.attribute.kind === "max";
 }
 
 /** A fold over tokens, sequences or groups. */
-export function isCoarseFold(x: Expression): boolean {
-  return x.op === "fold" && x.attribute.from !== "vocab";
+export function isCoarseFold(x: Expression): x is CoarseFold {
+  return x.op === "fold" && !isPerEntry(x.attribute.from);
 }
 
 export interface Ranks {
@@ -36,14 +44,13 @@ export function ranksOf(roots: readonly Expression[]): Ranks {
     // What an earlier sweep has told needs no phase of this one.
     const within = x.operands.filter((operand) => ranks.get(operand) === rank);
     const phase = Math.max(0, ...within.map((operand) => phases.get(operand) as number));
-    phases.set(x, x.op === "fold" && x.attribute.from === "vocab" ? phase + 1 : phase);
+    phases.set(x, isRowFold(x) ? phase + 1 : phase);
   }
   return { rank: (x) => ranks.get(x) as number, phase: (x) => phases.get(x) as number };
 }
 
 function rankOf(x: Expression, greatest: number): number {
-  if (x.op === "logits" || x.op === "isTarget") return 1;
-  if (x.space === "vocab" || isRowValue(x)) return Math.max(1, Math.ceil(greatest));
+  if (isPerEntry(x.space) || isRowValue(x)) return Math.max(1, Math.ceil(greatest));
   if (isCoarseFold(x) && greatest >= 1) return Math.floor(greatest) + 0.5;
   return greatest;
 }

@@ -1,7 +1,8 @@
 /** The rows that a sweep reads: how they are opened, and functions of one entry of them. */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { logits } from "../dsl/ops/index.js";
+import { logits } from "../dsl/policy.js";
+import { isPerEntry } from "../dsl/spaces.js";
 import { Printer } from "./text.js";
 
 /** A function of one entry of rows that are read together. */
@@ -65,10 +66,10 @@ export class Rows {
     if (of) printer.know(of, DERIVED);
     printer.expect(roots);
     const used = among ?? this.readBy(roots);
-    const rows = (used.length > 0 ? used : [logits as Expression]).map((row) => this.of(row));
+    const rows = (used.length > 0 ? used : [logits]).map((row) => this.of(row));
     const entries = of ? [DERIVED] : rows.map((row) => row.entry);
     const texts = roots.map((x) => {
-      if (x.space !== "vocab") return `as_entry(${entries[0]}, ${printer.print(x)})`;
+      if (!isPerEntry(x.space)) return `as_entry(${entries[0]}, ${printer.print(x)})`;
       return printer[to ?? "print"](x);
     });
     const head = `[&](${entries.map((name) => `auto ${name}`).join(", ")}) {`;
@@ -81,7 +82,7 @@ export class Rows {
 
   /** The rows that computing the roots entry by entry reads; folds are done by then, and so may be a value of the entry. */
   readBy(roots: readonly Expression[], known?: Expression): Expression[] {
-    const read = new Set(topological(roots, (x) => x.space !== "vocab" || x === known));
+    const read = new Set(topological(roots, (x) => !isPerEntry(x.space) || x === known));
     return [...this.opened.keys()].filter((row) => read.has(row));
   }
 

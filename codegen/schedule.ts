@@ -4,7 +4,8 @@
  */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { SPACES } from "../dsl/spaces.js";
+import type { CoarseFold } from "../dsl/ops/index.js";
+import { isPerEntry, SPACES } from "../dsl/spaces.js";
 import { type LossGraph, neededOf, type Placed } from "./expand.js";
 import type { ElementSpace } from "./plan.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
@@ -20,7 +21,7 @@ export const MOST_STORES = 64;
 export interface Slot {
   readonly time: number;
   readonly space: ElementSpace;
-  readonly folds: Expression[];
+  readonly folds: CoarseFold[];
   /** Values per element that leave the kernel. */
   readonly stores: Set<Expression>;
   readonly summands: Expression[];
@@ -86,7 +87,7 @@ export function schedule(graph: LossGraph): Schedule {
   const order = topological(roots);
   const fromLogits = graph.from === "logits";
   const gradient = graph.gradient as Expression;
-  const rows = order.filter((x) => x.space === "vocab");
+  const rows = order.filter((x) => isPerEntry(x.space));
   const sweeps = fromLogits ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
   const latest = latestTimes(order, ranks, fromLogits ? [gradient, sweeps * SWEEP - 1] : null);
 
@@ -109,8 +110,8 @@ export function schedule(graph: LossGraph): Schedule {
     if (isRowValue(x)) {
       needs.set(x, { known: 0, inSweep: ranks.rank(x) * SWEEP });
     } else if (isCoarseFold(x)) {
-      const [operand] = x.operands as [Expression];
-      const space = x.attribute.from as ElementSpace;
+      const [operand] = x.operands;
+      const space = x.attribute.from;
       const time = timeFor(operand, space, latest.get(x));
       foldTime.set(x, time);
       needs.set(x, { known: time, inSweep: 0 });

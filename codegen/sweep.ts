@@ -1,17 +1,19 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { logits, neg, ONE, weights } from "../dsl/ops/index.js";
-import { Body, type BodyOptions, FOLDS } from "./body.js";
+import { FOLDS, neg, ONE, type RowFold } from "../dsl/ops/index.js";
+import { logits, weights } from "../dsl/policy.js";
+import { isPerEntry } from "../dsl/spaces.js";
+import { Body, type BodyOptions } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { gathered } from "./gathered.js";
 import { rootsOf } from "./keep.js";
-import { isZeroWhereMasked } from "./masked.js";
-import { isRowValue } from "./ranks.js";
+import { isExponential, scaledRow } from "./passes/patterns.js";
+import { isZeroWhereMasked } from "./passes/zero-at-masked.js";
+import { isRowFold, isRowValue, type RowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 import { SWEEP } from "./schedule.js";
-import { isExponential, scaledRow } from "./shapes.js";
 import { commentText } from "./text.js";
 import type { trafficOf } from "./traffic.js";
 
@@ -27,7 +29,7 @@ export class SweepBody extends Body {
   /** What is computed of the rows. */
   private readonly roots: readonly Expression[];
   /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
-  private readonly values: readonly Expression[];
+  private readonly values: readonly RowValue[];
 
   constructor(options: BodyOptions) {
     super(options, "t");
@@ -36,23 +38,23 @@ export class SweepBody extends Body {
     this.number = slot.time / SWEEP;
     this.gradient = slot.gradient ? gradientParts(graph.gradient as Expression) : null;
     this.roots = [...rootsOf(graph, slot), ...kept];
-    this.values = topological(this.roots).filter(
-      (x) => isRowValue(x) && schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot),
-    );
+    this.values = topological(this.roots)
+      .filter(isRowValue)
+      .filter((x) => schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot));
   }
 
   main(): string[] {
     const { gradient, options, args } = this;
     const { slot, buffers } = options;
-    const weight = this.leafText(weights as Expression);
+    const weight = this.leafText(weights);
     this.lines.push(`    const auto reads = either(${args.skipMasked()} == 0, ${weight} != 0.0f);`);
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
-    const inputs = topological(this.roots).filter((x) => x.space === "vocab" && x.op === "input");
+    const inputs = topological(this.roots).filter((x) => x.op === "input" && isPerEntry(x.space) && x !== logits);
     for (const x of [logits, ...inputs]) this.open(x);
     const targets = args.buffer(buffers.input("target_tokens"));
     this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
-    const rows = [...this.values.map((x) => x.operands[0] as Expression), ...(gradient ? [gradient.apart, gradient.target] : [])];
+    const rows = [...this.values.map(operandOf), ...(gradient ? [gradient.offTarget, gradient.target] : [])];
     this.printer.expect([...slot.stores, ...slot.summands, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
     this.phases();
     this.stores("put(team, ");
@@ -83,7 +85,7 @@ export class SweepBody extends Body {
   }
 
   private open(x: Expression): void {
-    const buffer = this.options.buffers.input(x === logits ? "logits" : (x.attribute.name as string));
+    const buffer = this.options.buffers.input(nameOf(x));
     // The logits of some tokens alone may be in memory; what else has rows has one for every token.
     const place = x === logits ? "place" : "t";
     this.lines.push(this.rows.open(x, this.args.buffer(buffer), place, this.args.size("vocab")));
@@ -91,17 +93,18 @@ export class SweepBody extends Body {
 
   private phases(): void {
     const { values } = this;
-    for (const x of values.filter(({ op }) => op === "atTarget")) {
-      const [row] = x.operands as [Expression];
-      const what = row === logits ? "the target's logit" : `the target's entry of ${commentText(row.attribute.name as string)}`;
+    for (const x of values) {
+      if (x.op !== "at") continue;
+      const [row] = x.operands;
+      const what = row === logits ? "the target's logit" : `the target's entry of ${commentText(nameOf(row))}`;
       this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, target); })`, what);
     }
-    const folds = values.filter(({ op }) => op === "fold");
+    const folds = values.filter(isRowFold);
     const { phase } = this.options.schedule.ranks;
     const numbers = [...new Set(folds.map(phase))].sort((a, b) => a - b);
     const phases = numbers.map((number) => folds.filter((x) => phase(x) === number));
     for (let i = 0; i < phases.length; i++) {
-      const [first, second] = phases.slice(i) as [Expression[], Expression[] | undefined];
+      const [first, second] = phases.slice(i) as [RowFold[], RowFold[] | undefined];
       const together = second && rebased(first, second);
       if (together) i++;
       // A team may leave it where the logits lie, so nothing may ask for these any more.
@@ -118,10 +121,10 @@ export class SweepBody extends Body {
   }
 
   /** The call that folds, in one loop over the row. */
-  private foldCall(how: "fold" | "fold_part", folds: readonly Expression[], indent: string, options: LambdaOptions = {}): string {
+  private foldCall(how: "fold" | "fold_part", folds: readonly RowFold[], indent: string, options: LambdaOptions = {}): string {
     const summands = folds.every(({ attribute }) => attribute.kind === "sum");
     const lambda = this.rows.lambda(folds.map(operandOf), { ...options, ...(summands && { to: "summand" }) });
-    const kinds = folds.map((x) => FOLDS[x.attribute.kind as string]).join(", ");
+    const kinds = folds.map((x) => FOLDS[x.attribute.kind].text).join(", ");
     const map = lambda.text(`${summands ? "summands" : "values"}(${lambda.texts.join(", ")})`, indent);
     return `${how}<${kinds}>(team, ${map}, ${this.taken("derive", lambda, options, indent)})`;
   }
@@ -138,19 +141,19 @@ export class SweepBody extends Body {
   }
 
   /** Defines folds by what the lines return, in their order: lines that only a team whose row is read runs. */
-  private folded(folds: readonly Expression[], lines: readonly string[]): void {
+  private folded(folds: readonly RowFold[], lines: readonly string[]): void {
     const name = this.fresh("f");
     // A row that is not read has the adjoints of a token of weight 0; 1 stands for a sum of exponentials, whose logarithm is then 0.
     const otherwise = folds.map((x) => (x.attribute.kind === "sum" && !isZeroWhereMasked(x) ? "1.0f" : "0.0f")).join(", ");
     this.lines.push(`    const auto ${name} = when(reads, values(${otherwise}), [&] {`, ...lines, "    });");
     folds.forEach((x, i) => {
-      this.define(x, `${name}.v[${i}]`, `${x.attribute.kind as string} over the row`);
+      this.define(x, `${name}.v[${i}]`, `${x.attribute.kind} over the row`);
     });
     this.exchanged = Math.max(this.exchanged, folds.length);
   }
 
   /** Folds that share one loop over the row. */
-  private phase(folds: readonly Expression[]): void {
+  private phase(folds: readonly RowFold[]): void {
     this.folded(folds, [`      return ${this.foldCall("fold", folds, "      ", { of: this.derived })};`]);
   }
 
@@ -171,7 +174,7 @@ export class SweepBody extends Body {
   }
 
   /** Lines that define `maxima`. Those of rows as they are, and such as a factor scales, have shorter ways. */
-  private maxima(folds: readonly Expression[]): string[] {
+  private maxima(folds: readonly RowFold[]): string[] {
     const indent = "      ";
     const lines: string[] = [];
     const named = (call: string) => {
@@ -195,17 +198,17 @@ export class SweepBody extends Body {
   }
 
   /** The exponential of the logits' entry that alone tells sums and gradient of the row; null where they ask for more. */
-  private derivedOf(folds: readonly Expression[]): Expression | null {
+  private derivedOf(folds: readonly RowFold[]): Expression | null {
     const { gradient, rows } = this;
     if (!gradient || isNothing(gradient)) return null;
-    const { apart, target } = gradient;
-    const found = topological([apart], (x) => x.space !== "vocab").find(isExponential);
+    const { offTarget, target } = gradient;
+    const found = topological([offTarget], (x) => !isPerEntry(x.space)).find(isExponential);
     if (!found || rows.readBy([found]).some((row) => row !== logits)) return null;
-    return rows.readBy([...folds.map(operandOf), apart, target], found).length === 0 ? found : null;
+    return rows.readBy([...folds.map(operandOf), offTarget, target], found).length === 0 ? found : null;
   }
 
   private storeGradient(gradient: GradientParts): void {
-    const { apart, target, factors } = gradient;
+    const { offTarget, target, factors } = gradient;
     const out = this.gradientBuffer();
     if (isNothing(gradient)) {
       this.lines.push(`    fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`);
@@ -213,10 +216,10 @@ export class SweepBody extends Body {
     }
     const zeros = factors.map((x) => `${this.printer.operand(x)} == 0.0f`);
     const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
-    const single = factors.length === 1 ? (factors[0] as Expression) : null;
-    const nonZero = new Set(single ? [single, neg(single) as Expression, ...(single.op === "neg" ? single.operands : [])] : []);
-    const options = { among: this.rows.withLogits([apart, target]), nonZero, of: this.derived };
-    const map = this.rows.lambda([gathered(apart, { value: this.derived, nonZero, zero: factors.length > 0 })], {
+    const [single] = factors.length === 1 ? factors : [];
+    const nonZero = new Set(single ? [single, neg(single), ...(single.op === "neg" ? single.operands : [])] : []);
+    const options = { among: this.rows.withLogits([offTarget, target]), nonZero, of: this.derived };
+    const map = this.rows.lambda([gathered(offTarget, { value: this.derived, nonZero, zero: factors.length > 0 })], {
       ...options,
       to: "total",
     });
@@ -232,13 +235,15 @@ export class SweepBody extends Body {
   }
 }
 
-const operandOf = ({ operands: [x] }: Expression) => x as Expression;
+const operandOf = ({ operands: [x] }: RowValue): Expression => x;
+/** The input that a row is. */
+const nameOf = (x: Expression): string => (x.op === "input" ? x.attribute.name : "");
 
 /** The largest parts of a vocabulary expression that do not depend on the entry. */
 function tokenPartsOf(root: Expression): Expression[] {
   const found = new Set<Expression>();
   for (const x of topological([root])) {
-    for (const y of x.space === "vocab" && x.op !== "fold" ? x.operands : []) if (y.space !== "vocab") found.add(y);
+    for (const y of isPerEntry(x.space) && x.op !== "fold" ? x.operands : []) if (!isPerEntry(y.space)) found.add(y);
   }
   return [...found].filter((x) => constantValue(x) === undefined);
 }

@@ -2,7 +2,8 @@
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { ONE, opRow } from "../dsl/ops/index.js";
-import { holdsOwn, isExponential, scaledRow } from "./shapes.js";
+import { isPerEntry } from "../dsl/spaces.js";
+import { holdsOwn, isExponential, scaledRow } from "./passes/patterns.js";
 
 /** A float as the shortest decimal that reads back as the same float32. */
 export function floatText(value: number): string {
@@ -89,9 +90,9 @@ export class Printer {
       this.texts.has(x) ||
       // Before its leaf is asked for, which would load what nobody reads.
       constantValue(x) !== undefined ||
-      (this.outer !== null && x.space !== "vocab") ||
+      (this.outer !== null && !isPerEntry(x.space)) ||
       x.op === "fold" ||
-      x.op === "atTarget" ||
+      x.op === "at" ||
       this.leaf(x) !== null
     );
   }
@@ -121,7 +122,7 @@ export class Printer {
     const known = this.texts.get(x);
     if (known !== undefined) return known;
     // What does not depend on the entry is computed outside of the loop over entries.
-    if (this.outer && x.space !== "vocab") {
+    if (this.outer && !isPerEntry(x.space)) {
       const text = this.outer.print(x);
       return this.remember(x, /^-?[\w.]+$/.test(text) ? text : this.outer.name(x, text));
     }
@@ -130,11 +131,11 @@ export class Printer {
     const leaf = this.leaf(x);
     if (leaf !== null) return this.remember(x, leaf);
     const { form, of } = this.form(x);
-    const call = isCall(form("a", "b", "c"));
+    const call = isCall(form(...of.map(() => "a")));
     const operands = of.map((operand) => (call ? this.print(operand) : this.operand(operand)));
     // An operand that stands twice in the text wants a name.
     const named = operands.map((text, i) =>
-      form("\u0001", "\u0001", "\u0001").split("\u0001").length - 1 > of.length && !/^\w+$/.test(text)
+      form(...of.map(() => "\u0001")).split("\u0001").length - 1 > of.length && !/^\w+$/.test(text)
         ? this.name(of[i] as Expression, text)
         : text,
     );
@@ -147,9 +148,9 @@ export class Printer {
   summand(x: Expression): string {
     const conditions: string[] = [];
     let term = x;
-    while (this.isOpen(term) && term.op === "where" && constantValue(term.operands[2] as Expression) === 0) {
-      conditions.push(this.operand(term.operands[0] as Expression));
-      term = term.operands[1] as Expression;
+    while (this.isOpen(term) && term.op === "where" && constantValue(term.operands[2]) === 0) {
+      conditions.push(this.operand(term.operands[0]));
+      term = term.operands[1];
     }
     const factors = this.isOpen(term) && term.dtype !== "bool" ? this.factors(term) : null;
     if (!factors) {
@@ -166,7 +167,7 @@ export class Printer {
       if (this.factors(x)) this.knowTotals(x);
       return this.print(x);
     }
-    const [a, b] = x.operands as [Expression, Expression];
+    const [a, b] = x.operands;
     const product = [b, a].find((y) => (y === b || x.op === "add") && this.isOpen(y) && this.factors(y));
     const factors = product && this.factors(product);
     if (!factors) return this.print(x);
@@ -196,15 +197,17 @@ export class Printer {
 
   /** Null of what is no product. */
   private factors(x: Expression): Factors | null {
-    const [a, b] = x.operands as [Expression, Expression];
     switch (x.op) {
       case "mul":
-        return { of: [a, b], guards: [] };
-      case "chain":
-        return { of: [a, b], guards: this.row?.nonZero?.has(a) ? [] : [a] };
+        return { of: x.operands, guards: [] };
+      case "chain": {
+        const [g] = x.operands;
+        return { of: x.operands, guards: this.row?.nonZero?.has(g) ? [] : [g] };
+      }
       case "absorb": {
+        const [a, b] = x.operands;
         const own = (e: Expression, y: Expression) => isExponential(e) && holdsOwn(e, y);
-        return { of: [a, b], guards: a === b || own(a, b) ? [a] : own(b, a) ? [b] : [a, b] };
+        return { of: x.operands, guards: a === b || own(a, b) ? [a] : own(b, a) ? [b] : x.operands };
       }
       default:
         return null;
@@ -221,16 +224,17 @@ export class Printer {
   private form(x: Expression): { readonly form: (...operands: string[]) => string; readonly of: readonly Expression[] } {
     const row = opRow(x.op);
     if (!row) throw new Error(`no text for ${x.op}`);
-    const [a] = x.operands as [Expression];
-    // What scales a row scales the factor that its exponents have anyway.
-    const scaled = x.op === "exponent" ? scaledRow(a) : null;
-    if (scaled && scaled.factor !== ONE)
-      return { form: (z, m, c) => `exponent_(${z}, ${m}, ${c})`, of: [scaled.row, x.operands[1] as Expression, scaled.factor] };
+    if (x.op === "exponent") {
+      const [z, m] = x.operands;
+      // A factor of the row scales the factor that its exponents have anyway.
+      const scaled = scaledRow(z);
+      if (scaled && scaled.factor !== ONE) return { form: row.text.write, of: [scaled.row, m, scaled.factor] };
+    }
     const [first, second] = x.op === "absorb" ? (this.factors(x)?.guards ?? []) : [];
     if (this.row && first && !second)
       return { form: (e, d) => `chain_(${e}, ${d})`, of: [first, x.operands.find((y) => y !== first) ?? first] };
-    if (x.op === "chain" && this.row?.nonZero?.has(a)) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
-    return { form: (this.row && row.rowText) || row.text, of: x.operands };
+    if (x.op === "chain" && this.row?.nonZero?.has(x.operands[0])) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
+    return { form: ((this.row && row.rowText) || row.text).write, of: x.operands };
   }
 
   /** Gives x a line of its own. */
@@ -248,7 +252,8 @@ export class Printer {
   }
 }
 
-const adds = ({ op }: Expression) => op === "add" || op === "sub";
+type Sum = Extract<Expression, { readonly op: "add" | "sub" }>;
+const adds = (x: Expression): x is Sum => x.op === "add" || x.op === "sub";
 
 /** Whether the text is one call from end to end. */
 function isCall(text: string): boolean {

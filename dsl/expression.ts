@@ -1,8 +1,9 @@
 /** The one node type: frozen, interned, so that equal expressions are the same object. */
 import { LosscError } from "./errors.js";
+import type { AttributeOf, BinaryOp, LeafOp, NoAttribute, Op, TernaryOp } from "./ops/names.js";
 import { callerPosition } from "./position.js";
 import { isRewritten } from "./rewritten.js";
-import { finest, type Space } from "./spaces.js";
+import type { Space } from "./spaces.js";
 
 declare const brand: unique symbol;
 
@@ -15,23 +16,30 @@ export type Expr = number & { readonly [brand]?: "Expr" };
 /** What a function of the language takes. */
 export type Num = number | boolean;
 
+/** What a builder of nodes takes: an author's value, or a node. */
+export type Operand = Num | Expression;
+
 export type Dtype = "f32" | "bool";
 
-/** What an op knows beside its operands. */
-export type Attribute = Readonly<Record<string, string | number | boolean | null>>;
-
-const NO_ATTRIBUTE: Attribute = Object.freeze({});
+/** The operands of an op, as many as it has. */
+export type OperandsOf<O extends Op> = O extends LeafOp
+  ? readonly []
+  : O extends BinaryOp
+    ? readonly [Expression, Expression]
+    : O extends TernaryOp
+      ? readonly [Expression, Expression, Expression]
+      : readonly [Expression];
 
 /** A node of the graph. Made by {@link intern} alone; what a pass learns of it is kept beside it. */
-export class Expression {
+export class Node<O extends Op> {
   private constructor(
     /** Larger than the id of every operand. Which number it is depends on what the process made before. */
     readonly id: number,
     /** Nodes on the longest way down to a leaf. */
     readonly height: number,
-    readonly op: string,
-    readonly operands: readonly Expression[],
-    readonly attribute: Attribute,
+    readonly op: O,
+    readonly operands: OperandsOf<O>,
+    readonly attribute: AttributeOf<O>,
     readonly space: Space,
     readonly dtype: Dtype,
   ) {
@@ -49,91 +57,79 @@ export class Expression {
   private static next = 0;
   private static readonly known = new Map<string, WeakRef<Expression>>();
   private static readonly collected = new FinalizationRegistry<string>((key) => {
-    if (Expression.known.get(key)?.deref() === undefined) Expression.known.delete(key);
+    if (Node.known.get(key)?.deref() === undefined) Node.known.delete(key);
   });
 
-  /** The node with these parts. */
-  static intern(
-    op: string,
-    operands: readonly Expression[],
-    space: Space,
-    dtype: Dtype,
-    attribute: Attribute = NO_ATTRIBUTE,
-  ): Expression {
-    let key = ownKey(op, space, dtype, attribute);
+  /** The node with these parts, which are taken as they are. Where the op is known, {@link intern} checks them. */
+  static of(op: Op, operands: readonly Expression[], space: Space, dtype: Dtype, attribute: AttributeOf<Op>): Expression {
+    let key = `${op}|${space}|${dtype}|${attributeKey(attribute)}`;
     let height = 0;
     for (const x of operands) {
       key += `,${x.id}`;
       height = Math.max(height, x.height + 1);
     }
-    const known = Expression.known.get(key)?.deref();
+    const known = Node.known.get(key)?.deref();
     if (known !== undefined) return known;
-    const made = new Expression(
-      Expression.next++,
-      height,
-      op,
-      Object.freeze([...operands]),
-      attribute === NO_ATTRIBUTE ? attribute : Object.freeze({ ...attribute }),
-      space,
-      dtype,
-    );
-    Expression.known.set(key, new WeakRef(made));
-    Expression.collected.register(made, key);
+    const parts = Object.freeze([...operands]) as OperandsOf<Op>;
+    const made = new Node(Node.next++, height, op, parts, Object.freeze({ ...attribute }), space, dtype) as Expression;
+    Node.known.set(key, new WeakRef(made));
+    Node.collected.register(made, key);
     return made;
   }
 }
 
-/** What a node is but for its operands. */
-function ownKey(op: string, space: Space, dtype: Dtype, attribute: Attribute): string {
-  let key = `${op}|${space}|${dtype}|`;
-  if (attribute === NO_ATTRIBUTE) return key;
-  for (const name of Object.keys(attribute)) {
-    const value = attribute[name];
-    key += `${name}=${Object.is(value, -0) ? "-0" : JSON.stringify(String(value))};`;
-  }
-  return key;
+/** A node of any op; its op says how many operands it has, and what it knows beside them. */
+export type Expression = { readonly [O in Op]: Node<O> }[Op];
+
+const NO_ATTRIBUTE: NoAttribute = Object.freeze({});
+
+/** The node with these parts. */
+export function intern<O extends Op>(
+  op: O,
+  operands: OperandsOf<O>,
+  space: Space,
+  dtype: Dtype,
+  ...[attribute]: NoAttribute extends AttributeOf<O> ? [] : [AttributeOf<O>]
+): Extract<Expression, { readonly op: O }> {
+  return Node.of(op, operands, space, dtype, attribute ?? NO_ATTRIBUTE) as Extract<Expression, { readonly op: O }>;
 }
 
-/** An order of nodes that follows from nothing but what they are. Where text is made of the order, {@link Expression.id} would make it the history of the process. */
-export function byStructure(a: Expression, b: Expression): number {
-  if (a === b) return 0;
-  if (a.height !== b.height) return a.height - b.height;
-  const [own, other] = [a, b].map((x) => ownKey(x.op, x.space, x.dtype, x.attribute)) as [string, string];
-  if (own !== other) return own < other ? -1 : 1;
-  // Of one op, and not the same node: some operands differ, and the first of these decide.
-  const differing = a.operands.findIndex((x, i) => x !== b.operands[i]);
-  return byStructure(a.operands[differing] as Expression, b.operands[differing] as Expression);
+/** Attributes as text: of one op they have the same names in the same order. */
+export function attributeKey(attribute: AttributeOf<Op>): string {
+  let key = "";
+  for (const [name, value] of Object.entries(attribute))
+    key += `${name}=${Object.is(value, -0) ? "-0" : JSON.stringify(String(value))};`;
+  return key;
 }
 
 /** A number or a truth value as a node. */
 export function constant(value: number | boolean): Expression {
-  return Expression.intern("constant", [], "batch", typeof value === "boolean" ? "bool" : "f32", { value: Number(value) });
+  return intern("constant", [], "batch", typeof value === "boolean" ? "bool" : "f32", { value: Number(value) });
 }
 
 /** The value of a constant node, undefined for every other. */
 export function constantValue(x: Expression): number | undefined {
-  return x.op === "constant" ? (x.attribute.value as number) : undefined;
+  return x.op === "constant" ? x.attribute.value : undefined;
 }
 
-/** What an author handed to a function, as a node. */
+/** A value that an author handed to a function, as a node. */
 export function toExpression(value: unknown, where: string): Expression {
-  if (value instanceof Expression) return value;
+  if (isExpression(value)) return value;
   if (typeof value === "number" || typeof value === "boolean") return constant(value);
   throw new LosscError("UNSUPPORTED_SYNTAX", `${where} takes numbers and expressions; it was given ${describe(value)}`, {
     position: callerPosition(),
   });
 }
 
+/** A node as authors hold it: to TypeScript a number. */
+export const toAuthor = (x: Expression): Expr => x as unknown as Expr;
+
 /** Whether a value is an expression of a loss; false for a plain number. */
 export function isExpression(value: unknown): value is Expression {
-  return value instanceof Expression;
+  return value instanceof Node;
 }
 
-export function finestOf(operands: readonly Expression[]): Space {
-  return finest(operands.map((x) => x.space));
-}
-
-/** What JavaScript did, and what to write instead. */
+/** The mistake that JavaScript's conversion of a node is, and the way to write it. */
 function conversion(hint: string, rewritten: boolean): string {
   if (hint === "string")
     return "a template or a string conversion met an expression of the loss, which has no value while the loss is traced: to see its numbers, return it among outputs, or its mean among metrics";
@@ -144,7 +140,7 @@ function conversion(hint: string, rewritten: boolean): string {
 
 /** A value in words, for messages. */
 export function describe(value: unknown): string {
-  if (value instanceof Expression) return `an expression in ${value.space} space`;
+  if (isExpression(value)) return `an expression in ${value.space} space`;
   if (value === undefined) return "undefined (is the name of the input spelt right?)";
   if (value === null) return "null";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;

@@ -1,6 +1,7 @@
 /** Walking and rebuilding graphs. */
-import { Expression } from "./expression.js";
-import { opRow, rebuild } from "./ops/registry.js";
+import { type Expression, Node } from "./expression.js";
+import type { ElementwiseOp } from "./ops/names.js";
+import { opRow, rebuild } from "./ops/table.js";
 
 /** Every node that the roots need, operands before their users. What only operands of a node that `ends` need is left out. */
 export function topological(roots: Iterable<Expression>, ends?: (x: Expression) => boolean): Expression[] {
@@ -57,7 +58,7 @@ export function operandsFirst<T>(of: (x: Expression) => T): (x: Expression) => T
 /** The node with other operands. */
 export function withOperands(x: Expression, operands: readonly Expression[]): Expression {
   if (operands.every((operand, i) => operand === x.operands[i])) return x;
-  return opRow(x.op) ? rebuild(x.op, operands) : Expression.intern(x.op, operands, x.space, x.dtype, x.attribute);
+  return opRow(x.op) ? rebuild(x.op as ElementwiseOp, operands) : Node.of(x.op, operands, x.space, x.dtype, x.attribute);
 }
 
 /** Rebuilds the graph from its leaves: `change` sees each node with its operands already changed. */

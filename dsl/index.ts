@@ -1,16 +1,15 @@
 /** The language. Imports nothing but itself. */
 export * from "./define-loss.js";
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, LosscError, type SourcePosition } from "./errors.js";
-export { type Expr, Expression, isExpression, type Num } from "./expression.js";
+export { type Expr, type Expression, isExpression, type Num } from "./expression.js";
 export * from "./functions.js";
+export { REDUCTIONS, type Reduction } from "./ops/names.js";
 export {
   amax,
   amin,
   count,
   logsumexp,
   mean,
-  REDUCTIONS,
-  type Reduction,
   std,
   sum,
   variance,

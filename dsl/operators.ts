@@ -3,7 +3,7 @@
  * function of that name. Exported as `lossc/operators`.
  */
 import { LosscError } from "./errors.js";
-import { constantValue, Expression, type Num, toExpression } from "./expression.js";
+import { constantValue, type Expr, isExpression, type Num, toAuthor, toExpression } from "./expression.js";
 import * as functions from "./functions.js";
 import { opRows } from "./ops/index.js";
 import { callerPosition } from "./position.js";
@@ -16,7 +16,7 @@ type Function = (...operands: Num[]) => unknown;
 /** JavaScript's operators convert whatever they meet; to TypeScript that is at home with numbers alone. */
 type Native = (a: number, b: number) => unknown;
 
-const met = (a: unknown, b: unknown): boolean => a instanceof Expression || b instanceof Expression;
+const met = (a: unknown, b: unknown): boolean => isExpression(a) || isExpression(b);
 
 const binary =
   (native: Native, traced: (a: Num, b: Num) => unknown): Binary =>
@@ -34,17 +34,17 @@ export const gt: Binary = binary((a, b) => a > b, functions.gt);
 export const ge: Binary = binary((a, b) => a >= b, functions.ge);
 
 export function neg(x: unknown): unknown {
-  return x instanceof Expression ? functions.neg(x as unknown as Num) : -(x as number);
+  return isExpression(x) ? functions.neg(toAuthor(x)) : -(x as number);
 }
 
 /** `+x`: a truth value becomes 1 or 0, a number stays what it is. */
 export function plus(x: unknown): unknown {
-  if (!(x instanceof Expression)) return +(x as number);
+  if (!isExpression(x)) return +(x as number);
   return x.dtype === "bool" ? functions.where(x as unknown as Num, 1, 0) : x;
 }
 
 /** An expression is equal to nothing but numbers, truth values and expressions. */
-const comparable = (x: unknown): boolean => typeof x === "number" || typeof x === "boolean" || x instanceof Expression;
+const comparable = (x: unknown): boolean => typeof x === "number" || typeof x === "boolean" || isExpression(x);
 
 /** `===` and `==`, `!==` and `!=`: on expressions they are the same. */
 const equality =
@@ -62,7 +62,7 @@ export const looseEq: Binary = equality((a, b) => a == b, functions.eq, false);
 export const looseNe: Binary = equality((a, b) => a != b, functions.ne, true);
 
 /** An operand that must be true or false. */
-function truth(x: unknown, sign: string): Num {
+function truth(x: unknown, sign: string): Expr {
   const node = toExpression(x, `\`${sign}\``);
   if (node.dtype !== "bool" && constantValue(node) === undefined) {
     throw new LosscError(
@@ -71,7 +71,7 @@ function truth(x: unknown, sign: string): Num {
       { position: callerPosition() },
     );
   }
-  return node as unknown as Num;
+  return toAuthor(node);
 }
 
 type Later = () => unknown;
@@ -80,28 +80,28 @@ type Assign = (value: unknown) => unknown;
 const same: Assign = (value) => value;
 
 export function not(x: unknown): unknown {
-  return x instanceof Expression ? functions.not(truth(x, "!")) : !x;
+  return isExpression(x) ? functions.not(truth(x, "!")) : !x;
 }
 
 /** `a && b`; a plain a decides whether b is computed. */
 export function and(a: unknown, b: Later, assign: Assign = same): unknown {
-  if (!(a instanceof Expression)) return a && assign(b());
+  if (!isExpression(a)) return a && assign(b());
   const left = truth(a, "&&");
   return assign(functions.and(left, truth(b(), "&&")));
 }
 
 /** `a || b`; a plain a decides whether b is computed. */
 export function or(a: unknown, b: Later, assign: Assign = same): unknown {
-  if (!(a instanceof Expression)) return a || assign(b());
+  if (!isExpression(a)) return a || assign(b());
   const left = truth(a, "||");
   return assign(functions.or(left, truth(b(), "||")));
 }
 
 /** `condition ? a : b`; a plain condition decides which one is computed. */
 export function where(condition: unknown, a: Later, b: Later): unknown {
-  if (!(condition instanceof Expression)) return condition ? a() : b();
+  if (!isExpression(condition)) return condition ? a() : b();
   const chosen = truth(condition, "? :");
-  const branch = (later: Later) => toExpression(later(), "a branch of `? :`") as unknown as Num;
+  const branch = (later: Later) => toAuthor(toExpression(later(), "a branch of `? :`"));
   const taken = branch(a);
   return functions.where(chosen, taken, branch(b));
 }
@@ -119,7 +119,7 @@ const EFFECT =
 
 /** The condition of a construct that stays JavaScript's own. */
 export function plain(condition: unknown, construct: string): unknown {
-  if (!(condition instanceof Expression)) return condition;
+  if (!isExpression(condition)) return condition;
   throw new LosscError(
     "UNSUPPORTED_SYNTAX",
     `\`${construct}\` met an expression of the loss, whose value nobody knows while the loss is traced: ${HELP[construct] ?? EFFECT}`,
@@ -133,14 +133,14 @@ function mathOf(name: string, arity: number): (...operands: unknown[]) => unknow
   const traced = (functions as unknown as Record<string, Function>)[name] as Function;
   return (...operands) => {
     const used = operands.slice(0, arity);
-    return used.some((x) => x instanceof Expression) ? traced(...(used as Num[])) : native(...operands);
+    return used.some((x) => isExpression(x)) ? traced(...(used as Num[])) : native(...operands);
   };
 }
 
 /** `Math.min` and `Math.max` take any number of operands. */
 function extremumOf(name: "min" | "max", traced: (a: Num, b: Num) => unknown): (...operands: unknown[]) => unknown {
   return (...operands) => {
-    if (!operands.some((x) => x instanceof Expression)) return Math[name](...(operands as number[]));
+    if (!operands.some((x) => isExpression(x))) return Math[name](...(operands as number[]));
     return operands.length === 1 ? plus(operands[0]) : operands.reduce((a, b) => traced(a as Num, b as Num));
   };
 }
@@ -149,8 +149,8 @@ function extremumOf(name: "min" | "max", traced: (a: Num, b: Num) => unknown): (
 export const math: Readonly<Record<string, (...operands: unknown[]) => unknown>> = Object.freeze({
   ...Object.fromEntries(
     opRows()
-      .filter(({ name }) => name in Math && name in functions)
-      .map(({ name, takes }) => [name, mathOf(name, takes.length)]),
+      .filter(([name]) => name in Math && name in functions)
+      .map(([name, { takes }]) => [name, mathOf(name, takes.length)]),
   ),
   min: extremumOf("min", functions.min),
   max: extremumOf("max", functions.max),
@@ -159,7 +159,7 @@ export const math: Readonly<Record<string, (...operands: unknown[]) => unknown>>
 const predicate =
   (native: (x: unknown) => boolean, traced: (x: Num) => unknown) =>
   (x: unknown): unknown =>
-    x instanceof Expression ? traced(x as unknown as Num) : native(x);
+    isExpression(x) ? traced(toAuthor(x)) : native(x);
 
 const isNaNOf = (x: Num): unknown => functions.ne(x, x);
 

@@ -5,17 +5,13 @@
  * value's own space counts once, and the result is one scalar. An axis that the value does not have next is `SPACE_MISMATCH`.
  */
 import { LosscError } from "./errors.js";
-import { describe, type Expr, Expression, type Num, toExpression } from "./expression.js";
+import { describe, type Expr, type Expression, intern, isExpression, type Num, toAuthor, toExpression } from "./expression.js";
 import { div, mul, ne, where } from "./functions.js";
 import { nearest } from "./nearest.js";
-import { weights } from "./ops/folds.js";
+import type { Reduction } from "./ops/names.js";
+import { weights as lossWeights } from "./policy.js";
 import { callerPosition } from "./position.js";
-import { AXES, type Axis, isFiner, nextCoarser } from "./spaces.js";
-
-/** The reductions, by the names that authors call. */
-export const REDUCTIONS = ["sum", "mean", "variance", "std", "amax", "amin", "logsumexp", "count"] as const;
-/** One of {@link REDUCTIONS}. */
-export type Reduction = (typeof REDUCTIONS)[number];
+import { AXES, type Axis, isFiner, reduced } from "./spaces.js";
 
 interface Deviation {
   /** Whether it is divided by the count less one (the default). */
@@ -32,8 +28,8 @@ function reduce(reduction: Reduction, given: Num, axis: Axis | undefined, option
   }
   const x = toExpression(given, `${reduction}()`);
   if (axis !== undefined) checkAxis(reduction, x, axis);
-  const space = axis === undefined ? "batch" : nextCoarser(AXES[axis]);
-  return Expression.intern("reduce", [x], space, "f32", { reduction, unbiased }) as unknown as Expr;
+  const space = axis === undefined ? "batch" : reduced(axis);
+  return toAuthor(intern("reduce", [x], space, "f32", { reduction, unbiased }));
 }
 
 /** Refuses an axis that there is not, or that the value does not have next. */
@@ -42,7 +38,7 @@ function checkAxis(name: Reduction, x: Expression, axis: unknown): void {
     new LosscError(code, message, { position: callerPosition() });
   const axes = Object.keys(AXES) as Axis[];
   if (typeof axis !== "string") {
-    const meant = axis instanceof Expression ? ": it reduces one value; to join two, write a + b, min(a, b) or max(a, b)" : "";
+    const meant = isExpression(axis) ? ": it reduces one value; to join two, write a + b, min(a, b) or max(a, b)" : "";
     throw refuse(
       "UNSUPPORTED_SYNTAX",
       `${name}() takes a value and the name of an axis; in place of the axis it was given ${describe(axis)}${meant}`,
@@ -92,6 +88,7 @@ export const count = (x: Num, axis?: Axis): Expr => reduce("count", x, axis);
 
 /** Σ weights·x / Σ weights over tokens of non-zero weight, and 0 where the weights sum to 0: what a metric per token means. A scalar. */
 export function weightedMean(x: Num): Expr {
+  const weights = toAuthor(lossWeights);
   const total = sum(weights);
   return where(ne(total, 0), div(sum(mul(weights, x)), total), 0);
 }

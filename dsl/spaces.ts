@@ -1,33 +1,87 @@
 /**
- * Spaces: where a value lives. Each is finer than the next, and a coarser value meets a finer one by broadcasting.
+ * Spaces: where a value lives. A space is a level (one value per token, sequence, group or batch) and at most one axis (one value per entry of a row
+ * besides). Joining, broadcasting, its adjoint and reducing follow from the two alone, and are defined here and nowhere else.
  */
-export const SPACES = ["vocab", "token", "sequence", "group", "batch"] as const;
 
-/** The name of a space, from `"vocab"`, the finest, to `"batch"`. */
-export type Space = (typeof SPACES)[number];
+/** The levels, from the finest to the coarsest. */
+export const LEVELS = ["token", "sequence", "group", "batch"] as const;
+export type Level = (typeof LEVELS)[number];
 
-/** What a reduction folds away, and so the space that it folds. */
+/** The axis of a row of logits. */
+export type RowAxis = "vocab";
+
+interface Kind {
+  readonly level: Level;
+  readonly axis: RowAxis | null;
+  /** Its place in the order of operands that commute. A new space takes the next number, so that the kernels of other losses stay as they are. */
+  readonly order: number;
+}
+
+const KINDS = {
+  vocab: { level: "token", axis: "vocab", order: 4 },
+  token: { level: "token", axis: null, order: 3 },
+  sequence: { level: "sequence", axis: null, order: 2 },
+  group: { level: "group", axis: null, order: 1 },
+  batch: { level: "batch", axis: null, order: 0 },
+} as const satisfies Record<string, Kind>;
+
+/** The name of a space: `"vocab"` is token × vocabulary. */
+export type Space = keyof typeof KINDS;
+
+/** Every space, the finest first. */
+export const SPACES = Object.keys(KINDS) as readonly Space[];
+
+/** A space without a row axis: one value for each of its elements. */
+export type ElementSpace = Level;
+
+/** The axes that a reduction may name, and what it names them in. */
 export const AXES = { vocab: "vocab", tokens: "token", sequences: "sequence", groups: "group" } as const satisfies Record<
   string,
   Space
 >;
 
-/** What a reduction may be told to fold away; without one it folds everything to a scalar. */
+/** The axis that a reduction folds away; without one it folds everything to a scalar. */
 export type Axis = keyof typeof AXES;
 
-/** Whether `a` is finer than `b`. */
-export function isFiner(a: Space, b: Space): boolean {
-  return SPACES.indexOf(a) < SPACES.indexOf(b);
+export const levelOf = (space: Space): Level => KINDS[space].level;
+export const orderOf = (space: Space): number => KINDS[space].order;
+
+/** Whether a value of that space has an entry for each entry of a row. */
+export const isPerEntry = (space: Space): boolean => KINDS[space].axis !== null;
+
+const spaceOf = (level: Level, axis: RowAxis | null): Space | undefined =>
+  SPACES.find((space) => KINDS[space].level === level && KINDS[space].axis === axis);
+
+/** Whether a value of the coarser space is broadcast where it meets one of the finer. */
+export function isFiner(fine: Space, coarse: Space): boolean {
+  const [a, b]: readonly [Kind, Kind] = [KINDS[fine], KINDS[coarse]];
+  return fine !== coarse && LEVELS.indexOf(a.level) <= LEVELS.indexOf(b.level) && (b.axis === null || a.axis === b.axis);
 }
 
-/** The finest of the spaces: where an elementwise expression of them lives. */
-export function finest(spaces: Iterable<Space>): Space {
-  let result: Space = "batch";
-  for (const space of spaces) if (isFiner(space, result)) result = space;
-  return result;
+/** Where an elementwise expression of values of these spaces lives: at the finest of their levels, with the axis that any of them has. */
+export function join(spaces: Iterable<Space>): Space {
+  let level: Level = "batch";
+  let axis: RowAxis | null = null;
+  for (const space of spaces) {
+    const kind: Kind = KINDS[space];
+    if (LEVELS.indexOf(kind.level) < LEVELS.indexOf(level)) level = kind.level;
+    axis ??= kind.axis;
+  }
+  return spaceOf(level, axis) as Space;
 }
 
-/** The next coarser space. */
-export function nextCoarser(space: Exclude<Space, "batch">): Space {
-  return SPACES[SPACES.indexOf(space) + 1] as Space;
+/** The space that is left when the named axis of a value is folded away. */
+export function reduced(axis: Axis): ElementSpace {
+  const { level, axis: row }: Kind = KINDS[AXES[axis]];
+  return row === null ? (LEVELS[LEVELS.indexOf(level) + 1] as Level) : level;
+}
+
+/**
+ * The folds that lead from a space to a coarser one, as the spaces that are reached one after the other: the axis of a row goes first, for that is what a
+ * sweep folds. It is the adjoint of broadcasting.
+ */
+export function pathTo(from: Space, to: Space): readonly ElementSpace[] {
+  const level = levelOf(from);
+  const first = isPerEntry(from) ? [level] : [];
+  return level === to ? first : [...first, to as ElementSpace];
 }

@@ -2,10 +2,11 @@
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
 import { definedAt } from "./definitions.js";
 import { LosscError } from "./errors.js";
-import { describe, type Expr, Expression, toExpression } from "./expression.js";
-import { eq, mul, neg, where } from "./functions.js";
+import { describe, type Expr, type Expression, isExpression, toAuthor, toExpression } from "./expression.js";
+import { neg } from "./functions.js";
 import { nearest } from "./nearest.js";
-import * as folds from "./ops/folds.js";
+import * as ops from "./ops/index.js";
+import * as leaves from "./policy.js";
 import { callerPosition, thrownPosition } from "./position.js";
 import { sum } from "./reductions.js";
 import { thrownText } from "./thrown.js";
@@ -56,15 +57,15 @@ function inputsOf(definition: LossDefinition, { from, absent = [] }: TraceOption
   // Names are the author's: "__proto__" is one like any other.
   const inputs: Record<string, unknown> = Object.create(null);
   for (const [name, { space, default: otherwise }] of Object.entries(definition.inputs)) {
-    if (space !== "vocab") inputs[name] = folds.input(name, space, otherwise);
-    else if (from === "logits") inputs[name] = absent.includes(name) ? everywhere(otherwise ?? 0) : folds.input(name, space);
+    if (space !== "vocab") inputs[name] = ops.input(name, space, { default: otherwise });
+    else if (from === "logits") inputs[name] = absent.includes(name) ? everywhere(otherwise ?? 0) : ops.input(name, space);
     else Object.defineProperty(inputs, name, { enumerable: true, get: () => untold(definition, `inputs.${name}`) });
   }
   return inputs;
 }
 
 /** A number as every entry of a row. */
-const everywhere = (x: number) => where(eq(folds.logits, folds.logits), x, x);
+const everywhere = (x: number) => ops.where(ops.eq(leaves.logits, leaves.logits), x, x);
 
 function untold(definition: LossDefinition, what: string): never {
   throw new LosscError(
@@ -110,22 +111,22 @@ function refusing(
 }
 
 function configValue(name: string, declared: ConfigDeclaration, options: TraceOptions): unknown {
-  if (declared.kind === "scalar") return folds.config(name);
+  if (declared.kind === "scalar") return ops.config(name);
   return Object.hasOwn(options.statics, name) ? options.statics[name] : declared.value;
 }
 
 function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Policy {
-  const { logits } = folds;
+  const { logits } = leaves;
   if (from === "logits") {
     return {
-      logprobs: folds.targetLogprob(logits),
-      logsumexp: folds.rowLogsumexp(logits),
-      logits,
-      entropy: neg(sum(mul(folds.softmax(logits), folds.logSoftmax(logits)), "vocab")),
+      logprobs: toAuthor(leaves.targetLogprob(logits)),
+      logsumexp: toAuthor(ops.rowLogsumexp(logits)),
+      logits: toAuthor(logits),
+      entropy: neg(sum(toAuthor(ops.mul(ops.softmax(logits), ops.logSoftmax(logits))), "vocab")),
     };
   }
   return {
-    logprobs: folds.policyLogprobs,
+    logprobs: toAuthor(leaves.policyLogprobs),
     get logsumexp() {
       return untold(definition, "policy.logsumexp");
     },
@@ -232,7 +233,7 @@ function numeric(name: string, what: string, given: unknown, refuse: Refuse): Ex
         ? `the loss "${name}" returned no loss: is a return missing?`
         : `the loss "${name}" returned ${given} as its ${what}: give it a value, or leave it out`,
     );
-  if (!(given instanceof Expression) && typeof given !== "number" && typeof given !== "boolean")
+  if (!isExpression(given) && typeof given !== "number" && typeof given !== "boolean")
     return refuse(
       "UNSUPPORTED_SYNTAX",
       `the loss "${name}" returned ${describe(given)} as its ${what}, which takes numbers and expressions`,
@@ -244,5 +245,5 @@ function numeric(name: string, what: string, given: unknown, refuse: Refuse): Ex
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Expression);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isExpression(value);
 }

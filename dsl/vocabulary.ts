@@ -1,12 +1,13 @@
 /** Functions of rows (vocab space: one value per token and vocabulary entry) and of groups. */
 import { LosscError } from "./errors.js";
-import { describe, type Expr, type Expression, type Num, toExpression } from "./expression.js";
-import * as folds from "./ops/folds.js";
+import { describe, type Expr, type Expression, type Num, toAuthor, toExpression } from "./expression.js";
+import * as ops from "./ops/index.js";
+import * as policy from "./policy.js";
 import { callerPosition } from "./position.js";
 
-function ofRow(name: string, given: Num, build: (x: Expression) => Expr): Expr {
+function ofRow(name: string, given: Num, build: (x: Expression) => Expression): Expr {
   const x = toExpression(given, `${name}()`);
-  if (x.space === "vocab") return build(x);
+  if (x.space === "vocab") return toAuthor(build(x));
   throw new LosscError(
     "SPACE_MISMATCH",
     `${name}() takes a value in vocab space, say policy.logits; it was given one in ${x.space} space`,
@@ -17,11 +18,11 @@ function ofRow(name: string, given: Num, build: (x: Expression) => Expr): Expr {
 }
 
 /** exp x / Σ exp x over each token's row; an entry that is not there has 0. Vocab space. */
-export const softmax = (x: Num): Expr => ofRow("softmax", x, folds.softmax);
+export const softmax = (x: Num): Expr => ofRow("softmax", x, ops.softmax);
 /** x − log Σ exp x over each token's row. Vocab space. */
-export const logSoftmax = (x: Num): Expr => ofRow("logSoftmax", x, folds.logSoftmax);
+export const logSoftmax = (x: Num): Expr => ofRow("logSoftmax", x, ops.logSoftmax);
 /** The entry of x at each token's target. Token space. */
-export const atTarget = (x: Num): Expr => ofRow("atTarget", x, folds.atTarget);
+export const atTarget = (x: Num): Expr => ofRow("atTarget", x, policy.atTarget);
 
 /**
  * The i-th sequence of each group, counted from 0; masked sequences count. Group space. A group that has no i-th sequence is `INPUT_LENGTH`; one
@@ -46,5 +47,5 @@ export function pick(given: Num, axis: "sequences", i: number): Expr {
       `pick() wants the number of a sequence within its group, 0, 1, 2, …; it was given ${typeof i === "number" ? i : describe(i)}`,
     );
   }
-  return folds.pick(x, i);
+  return toAuthor(ops.pick(x, i));
 }

@@ -6,8 +6,7 @@ import type { LossGraph } from "../codegen/expand.js";
 import { neededOf } from "../codegen/expand.js";
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { opRow } from "../dsl/ops/index.js";
-import type { OpRow } from "../dsl/ops/registry.js";
+import { type AnyRow, FOLDS, type Fold, isRowOp, opRow, ROW_OPS, type RowExpression } from "../dsl/ops/index.js";
 import type { Space } from "../dsl/spaces.js";
 
 export interface ReferenceInput {
@@ -146,29 +145,31 @@ class Evaluation {
       );
       return elementwise(row.evaluate, operands, this.counts[x.space]);
     }
+    if (isRowOp(x)) return this.ofRow(x);
     const { input } = this;
     switch (x.op) {
       case "constant":
-        return Float64Array.of(x.attribute.value as number);
+        return Float64Array.of(x.attribute.value);
       case "config":
-        return Float64Array.of(input.config[x.attribute.name as string] as number);
+        return Float64Array.of(input.config[x.attribute.name] as number);
       case "input":
-        return (
-          input.inputs[x.attribute.name as string] ?? new Float64Array(this.counts[x.space]).fill(x.attribute.default as number)
-        );
-      case "policyLogprobs":
-        return input.policyLogprobs as Float64Array;
-      case "logits":
-        return input.logits as Float64Array;
-      case "isTarget":
+        return this.given(x);
+      case "isAt":
         return this.targets();
       case "placeInGroup":
         return this.placesInGroups();
       case "fold":
         return this.fold(x);
       default:
-        return this.ofRow(x);
+        throw new Error(`reference knows no ${x.op}`);
     }
+  }
+
+  private given({ attribute, space }: Extract<Expression, { readonly op: "input" }>): Float64Array {
+    const { name, default: otherwise } = attribute;
+    const { logits, policyLogprobs, inputs } = this.input;
+    const given = name === "logits" ? logits : name === "policy_logprobs" ? policyLogprobs : inputs[name];
+    return given ?? new Float64Array(this.counts[space]).fill(otherwise ?? 0);
   }
 
   private targets(): Float64Array {
@@ -183,14 +184,12 @@ class Evaluation {
     return Float64Array.from((this.input.groups ?? []).flatMap((size) => Array.from({ length: size }, (_, i) => i)));
   }
 
-  private fold(x: Expression): Float64Array {
-    const from = x.attribute.from as Space;
-    const operand = x.operands[0] as Expression;
+  private fold(x: Fold): Float64Array {
+    const { from, kind } = x.attribute;
+    const [operand] = x.operands;
     const values = operand.space === from ? this.value(operand) : this.spread(operand, from);
     const parent = this.parent(from, x.space);
-    const kind = x.attribute.kind as "sum" | "max" | "min";
-    const start = { sum: 0, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY }[kind];
-    const merge = { sum: (a: number, b: number) => a + b, max: Math.max, min: Math.min }[kind];
+    const { start, merge } = FOLDS[kind];
     const empty = new Set(Array.from({ length: this.counts[x.space] }, (_, i) => i));
     const result = new Float64Array(this.counts[x.space]).fill(start);
     values.forEach((v, i) => {
@@ -202,34 +201,22 @@ class Evaluation {
     return result;
   }
 
-  /** What is known of a row: its target's logprob, its logsumexp, its softmax and the logarithm of that. */
-  private ofRow(x: Expression): Float64Array {
+  private ofRow(x: RowExpression): Float64Array {
     const { vocab, targetTokens, skipMasked, inputs } = this.input;
-    const logits = this.value(x.operands[0] as Expression);
+    const rows = this.value(x.operands[0]);
     const result = new Float64Array(this.counts[x.space]);
     for (let t = 0; t < this.counts.token; t++) {
       if (skipMasked && inputs.weights?.[t] === 0) continue;
-      const row = logits.subarray(t * vocab, (t + 1) * vocab);
-      const target = (targetTokens as Int32Array)[t] as number;
-      let greatest = Number.NEGATIVE_INFINITY;
-      for (const z of row) greatest = Math.max(greatest, z);
-      let sum = 0;
-      for (const z of row) sum += Math.exp(z - greatest);
-      if (x.op === "targetLogprob") result[t] = (row[target] as number) - greatest - Math.log(sum);
-      else if (x.op === "rowLogsumexp") result[t] = greatest + Math.log(sum);
-      else if (x.op === "atTarget") result[t] = row[target] as number;
-      else {
-        const entry =
-          x.op === "softmax" ? (z: number) => Math.exp(z - greatest) / sum : (z: number) => z - greatest - Math.log(sum);
-        result.set(row.map(entry), t * vocab);
-      }
+      const value = ROW_OPS[x.op].evaluate(rows.subarray(t * vocab, (t + 1) * vocab), targetTokens?.[t] ?? 0);
+      if (typeof value === "number") result[t] = value;
+      else result.set(value, t * vocab);
     }
     return result;
   }
 }
 
 /** Applies an op to each element. One loop per number of operands: to gather them in a list for each of millions of entries costs more than the op. */
-function elementwise(evaluate: OpRow["evaluate"], operands: readonly Float64Array[], count: number): Float64Array {
+function elementwise(evaluate: AnyRow["evaluate"], operands: readonly Float64Array[], count: number): Float64Array {
   const result = new Float64Array(count);
   const [a, b, c] = operands as [Float64Array, Float64Array?, Float64Array?];
   if (c && b) for (let i = 0; i < count; i++) result[i] = evaluate(a[i] as number, b[i] as number, c[i] as number);

@@ -2,7 +2,7 @@
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { weights } from "../../dsl/ops/index.js";
+import { weights } from "../../dsl/policy.js";
 import type { Space } from "../../dsl/spaces.js";
 import type { Traced } from "../../dsl/trace.js";
 import { expand, type LossGraph } from "../expand.js";

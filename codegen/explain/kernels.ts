@@ -1,15 +1,15 @@
 /** What each kernel of a plan does, and why there are so many sweeps. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
-import { ONE } from "../../dsl/ops/index.js";
+import { type CoarseFold, ONE } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
 import { type LossGraph, mapGraph, neededOf } from "../expand.js";
 import { withKept } from "../keep.js";
-import { lower } from "../lower.js";
+import { lower } from "../passes/lower.js";
+import { simplifier } from "../passes/simplify.js";
 import type { Plan, PlanKernel } from "../plan.js";
-import { isCoarseFold, isRowValue, type Ranks } from "../ranks.js";
+import { isCoarseFold, isRowFold, type Ranks } from "../ranks.js";
 import { isSweep, type Schedule, type Slot, SWEEP, schedule } from "../schedule.js";
-import { simplifier } from "../simplify.js";
 import { type Traffic, trafficOf } from "../traffic.js";
 import type { Tidied } from "./formula.js";
 import { subscript } from "./names.js";
@@ -148,18 +148,20 @@ class Scribe {
   }
 
   /** A fold over tokens or coarser, in the words of the formulas. */
-  private foldText(x: Expression): string {
+  private foldText(x: CoarseFold): string {
     const summand = this.graph.summands.some((other) => other.x === x.operands[0]);
     if (x === this.graph.loss || (summand && x.space === "batch" && x.attribute.kind === "sum")) return "the loss";
     const metric = [...this.graph.metrics].find(([, y]) => y === x)?.[0];
     if (metric !== undefined) return `the metric ${metric}`;
-    return this.isCount(x) ? `how many ${PLURAL[x.attribute.from as Space]} count${OF[x.space]}` : this.text(x);
+    return this.isCount(x) ? `how many ${PLURAL[x.attribute.from]} count${OF[x.space]}` : this.text(x);
   }
 
   /** Of what is folded, the part that stands in the formulas: without factors, and as a mean where it is a mean there. */
   private meant(folded: Expression): Expression {
     const parts = [folded, ...productOf(folded).powers.keys()].filter(({ op }) => op === "reduce" || op === "fold");
-    const means = parts.filter((x) => x.attribute.reduction === "sum").map((x) => mean(x.operands[0] as Expression, x.space));
+    const means = parts.flatMap((x) =>
+      x.op === "reduce" && x.attribute.reduction === "sum" ? [mean(x.operands[0], x.space)] : [],
+    );
     return [...parts, ...means].find((x) => this.formulas.has(x)) ?? folded;
   }
 
@@ -230,10 +232,6 @@ class Scribe {
 
 const ONE_SWEEP =
   "every factor of the gradient is the token's own, an input or a count: each row is read once and turned into its gradient on the spot";
-
-function isRowFold(x: Expression): boolean {
-  return isRowValue(x) && x.op === "fold";
-}
 
 const PLURAL: Readonly<Record<Space, string>> = {
   vocab: "entries",

@@ -1,6 +1,7 @@
 /** Names for what a formula uses more than once. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
+import { pickedOf } from "./nodes.js";
 import { NEGATIVE_ENTROPY, Notation } from "./notation.js";
 import { isIndicator, isSum, productOf, termsOf } from "./products.js";
 
@@ -10,8 +11,8 @@ export function partsOf(x: Expression): readonly Expression[] {
   if (isSum(x)) return termsOf(x).flatMap(({ powers }) => [...powers.keys()]);
   const { factor, powers } = productOf(x);
   if (factor === 1 && powers.size === 1 && powers.get(x) === 1) {
-    const picked = typeof x.attribute.picks === "number" ? [x.operands[0]?.operands[1] as Expression] : null;
-    const operands = picked ?? (isIndicator(x) ? x.operands.slice(0, 1) : x.operands);
+    const picked = pickedOf(x);
+    const operands = picked ? [picked] : isIndicator(x) ? x.operands.slice(0, 1) : x.operands;
     return operands.flatMap((y) => (isSum(y) || y.op === "constant" ? [y] : [...productOf(y).powers.keys()]));
   }
   return [...powers.keys()];

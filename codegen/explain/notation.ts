@@ -1,9 +1,11 @@
 /** How a tidy expression is written down. */
 import type { Expression } from "../../dsl/expression.js";
-import { logits, logSoftmax, softmax, weights } from "../../dsl/ops/index.js";
+import { type Fold, logSoftmax, opRow, softmax } from "../../dsl/ops/index.js";
+import type { Reduction } from "../../dsl/ops/names.js";
+import { logits, policyLogprobs, weights } from "../../dsl/policy.js";
 import { printableName } from "../../dsl/printable.js";
-import type { Space } from "../../dsl/spaces.js";
-import { isRowSum, reduced } from "./nodes.js";
+import { isPerEntry, type Space } from "../../dsl/spaces.js";
+import { isRowSum, pickedOf, reduced } from "./nodes.js";
 import {
   factorsOf,
   fromProduct,
@@ -19,9 +21,6 @@ import {
 import {
   ATOM,
   atom,
-  COMPARISONS,
-  CONNECTIVES,
-  FUNCTIONS,
   indexed,
   NEGATIVE,
   numberText,
@@ -74,7 +73,7 @@ export class Notation {
 
   private write(x: Expression, index: string): Written {
     const name = this.names.get(x);
-    return name === undefined ? this.spelled(x, index) : atom(indexed(name, x.space === "vocab" ? index : ""));
+    return name === undefined ? this.spelled(x, index) : atom(indexed(name, isPerEntry(x.space) ? index : ""));
   }
 
   private symbol(letter: string, index = ""): Written {
@@ -141,12 +140,12 @@ export class Notation {
 
   private turns(x: Expression): boolean {
     if (this.names.has(x) || x === NEGATIVE_ENTROPY) return false;
-    if (isRowSum(x)) return [...productOf(x.operands[0] as Expression).powers].some(([y, n]) => n === 1 && this.turns(y));
+    if (isRowSum(x)) return [...productOf(x.operands[0]).powers].some(([y, n]) => n === 1 && this.turns(y));
     return x.op === "sub";
   }
 
   private negated(x: Expression, index: string): Written {
-    if (isRowSum(x)) return this.rowSum(times(number(-1), productOf(x.operands[0] as Expression)));
+    if (isRowSum(x)) return this.rowSum(times(number(-1), productOf(x.operands[0])));
     return this.sum(
       termsOf(x).map((term) => times(number(-1), term)),
       index,
@@ -193,12 +192,13 @@ export class Notation {
   /** Half of an adjoint where min or max has a tie: left to the words beside the formula where the comparison stands there already. */
   private isKnownTie(x: Expression, product: Product): boolean {
     if (!isTieShare(x)) return false;
-    const [c] = x.operands as [Expression];
-    const sides = new Set(c.operands);
+    const [c] = x.operands;
+    const sides = new Set<Expression>(c.operands);
     const compares = (y: Expression): boolean => {
       if (isSum(y)) return termsOf(y).some(({ powers }) => [...powers.keys()].some(compares));
-      const [comparison] = y.operands as [Expression];
-      return isIndicator(y) && ["le", "ge"].includes(comparison.op) && comparison.operands.every((side) => sides.has(side));
+      if (!isIndicator(y)) return false;
+      const [comparison] = y.operands;
+      return ["le", "ge"].includes(comparison.op) && comparison.operands.every((side) => sides.has(side));
     };
     const tie = [...product.powers.keys()].some(compares);
     if (tie) this.ties = true;
@@ -206,117 +206,141 @@ export class Notation {
   }
 
   private single(x: Expression, index: string): Written {
-    const list = x.operands;
-    const [a, b, c] = list as [Expression, Expression, Expression];
     const inside = (y: Expression, at = index) => this.write(y, at).text;
     switch (x.op) {
       case "constant":
-        return x.dtype === "bool" ? atom(x.attribute.value ? "true" : "false") : this.number(x.attribute.value as number);
+        return x.dtype === "bool" ? atom(x.attribute.value ? "true" : "false") : this.number(x.attribute.value);
       case "config":
-        return this.user(x.attribute.name as string, "config");
+        return this.user(x.attribute.name, "config");
       case "input":
-        return x === weights
-          ? this.symbol("w")
-          : this.user(x.attribute.name as string, "inputs", x.space === "vocab" ? index : "");
-      case "policyLogprobs":
-        return this.symbol("ℓ");
-      case "logits":
-        return this.symbol("z", index);
-      case "isTarget":
+        return this.input(x, index);
+      case "isAt":
         this.used.add("y");
         return atom(`1[${index} = y]`);
       case "placeInGroup":
         return atom("place in group");
-      case "targetLogprob":
-        return a === logits ? this.symbol("ℓ") : atom(`log softmax(${inside(a, "")})[y]`);
-      case "rowLogsumexp":
-        return a === logits ? { text: `log ${this.symbol("Z").text}`, level: NEGATIVE } : atom(`logsumexp(${inside(a, "")})`);
-      case "softmax":
-        return a === logits ? this.symbol("p", index) : atom(`softmax(${inside(a, "")})${indexed("", index)}`);
-      case "logSoftmax":
-        return a === logits
+      case "logprobAt": {
+        const [z] = x.operands;
+        return z === logits ? this.symbol("ℓ") : atom(`log softmax(${inside(z, "")})[y]`);
+      }
+      case "rowLogsumexp": {
+        const [z] = x.operands;
+        return z === logits ? { text: `log ${this.symbol("Z").text}`, level: NEGATIVE } : atom(`logsumexp(${inside(z, "")})`);
+      }
+      case "softmax": {
+        const [z] = x.operands;
+        return z === logits ? this.symbol("p", index) : atom(`softmax(${inside(z, "")})${indexed("", index)}`);
+      }
+      case "logSoftmax": {
+        const [z] = x.operands;
+        return z === logits
           ? { text: `log ${this.symbol("p", index).text}`, level: NEGATIVE }
-          : atom(`log softmax(${inside(a, "")})${indexed("", index)}`);
-      case "atTarget":
+          : atom(`log softmax(${inside(z, "")})${indexed("", index)}`);
+      }
+      case "at":
         this.used.add("y");
-        return this.write(a, "y");
+        return this.write(x.operands[0], "y");
       case "fold":
-        return this.fold(x, a, index);
+        return this.fold(x, index);
       case "reduce":
-        return this.reduction(x, a);
-      case "where":
-        if (isIndicator(x)) return atom(`[${this.condition(a, index)}]`);
-        return atom(`(${inside(b)} if ${this.condition(a, index)}, else ${inside(c)})`);
+        return this.reduction(x);
+      case "where": {
+        const [c, a, b] = x.operands;
+        if (isIndicator(x)) return atom(`[${this.condition(c, index)}]`);
+        return atom(`(${inside(a)} if ${this.condition(c, index)}, else ${inside(b)})`);
+      }
       case "pow": {
-        const [base, exponent] = [this.write(a, index), this.write(b, index)];
-        const parts = [base, exponent].map(({ text, level }) => (level === ATOM ? text : `(${text})`));
+        const parts = x.operands.map((y) => this.write(y, index)).map(({ text, level }) => (level === ATOM ? text : `(${text})`));
         return atom(parts.join("^"));
       }
       // How far an entry lies below its row's maximum is kept as a power of two.
       case "exponent":
-        return atom(`(${this.distance(x, index)})·log₂ e`);
-      case "exp2":
-        return a.op === "exponent" ? atom(`exp(${this.distance(a, index)})`) : atom(`2^(${inside(a)})`);
+        return atom(`(${this.distance(x.operands, index)})·log₂ e`);
+      case "exp2": {
+        const [a] = x.operands;
+        return a.op === "exponent" ? atom(`exp(${this.distance(a.operands, index)})`) : atom(`2^(${inside(a)})`);
+      }
       case "abs":
-        return atom(`|${inside(a)}|`);
+        return atom(`|${inside(x.operands[0])}|`);
       case "floor":
-        return atom(`⌊${inside(a)}⌋`);
+        return atom(`⌊${inside(x.operands[0])}⌋`);
       case "stopGradient":
-        return atom(`stop(${inside(a)})`);
+        return atom(`stop(${inside(x.operands[0])})`);
       default:
-        if (CONNECTIVES.has(x.op) || COMPARISONS[x.op]) return { text: this.condition(x, index), level: SUM };
-        return atom(`${FUNCTIONS[x.op] ?? x.op}(${list.map((y) => inside(y)).join(", ")})`);
+        if (x.dtype === "bool" && x.op !== "isFinite") return { text: this.condition(x, index), level: SUM };
+        return atom(`${opRow(x.op)?.notation ?? x.op}(${x.operands.map((y) => inside(y)).join(", ")})`);
     }
   }
 
-  private distance({ operands: [x, from] }: Expression, index: string): string {
-    const { text, level } = this.write(from as Expression, index);
-    return `${this.write(x as Expression, index).text} − ${level === ATOM ? text : `(${text})`}`;
+  private input(x: Extract<Expression, { readonly op: "input" }>, index: string): Written {
+    if (x === weights) return this.symbol("w");
+    if (x === policyLogprobs) return this.symbol("ℓ");
+    if (x === logits) return this.symbol("z", index);
+    return this.user(x.attribute.name, "inputs", isPerEntry(x.space) ? index : "");
+  }
+
+  private distance([x, from]: readonly [Expression, Expression], index: string): string {
+    const { text, level } = this.write(from, index);
+    return `${this.write(x, index).text} − ${level === ATOM ? text : `(${text})`}`;
   }
 
   private condition(x: Expression, index: string): string {
-    const [a, b] = x.operands as [Expression, Expression];
     const side = (y: Expression) => this.write(y, index).text;
-    if (x.op === "eq" && a.op === "placeInGroup") return `sequence ${side(b)} of its group`;
-    const sign = COMPARISONS[x.op];
-    if (sign) return `${side(a)} ${sign} ${side(b)}`;
-    if (x.op === "and" && a.op === "ge" && b.op === "le" && a.operands[0] === b.operands[0]) {
-      return `${side(a.operands[1] as Expression)} ≤ ${side(a.operands[0] as Expression)} ≤ ${side(b.operands[1] as Expression)}`;
+    const sign = opRow(x.op)?.notation;
+    switch (x.op) {
+      case "eq":
+      case "ne":
+      case "lt":
+      case "le":
+      case "gt":
+      case "ge": {
+        const [a, b] = x.operands;
+        if (x.op === "eq" && a.op === "placeInGroup") return `sequence ${side(b)} of its group`;
+        return `${side(a)} ${sign} ${side(b)}`;
+      }
+      case "and":
+      case "or": {
+        const [a, b] = x.operands;
+        if (x.op === "and" && a.op === "ge" && b.op === "le" && a.operands[0] === b.operands[0])
+          return `${side(a.operands[1])} ≤ ${side(a.operands[0])} ≤ ${side(b.operands[1])}`;
+        return `${this.nested(a, index)} ${sign} ${this.nested(b, index)}`;
+      }
+      case "not":
+        return `${sign} ${this.nested(x.operands[0], index)}`;
+      default:
+        return this.single(x, index).text;
     }
-    if (x.op === "and" || x.op === "or") return `${this.nested(a, index)} ${x.op} ${this.nested(b, index)}`;
-    return x.op === "not" ? `not ${this.nested(a, index)}` : this.single(x, index).text;
   }
 
   private nested(x: Expression, index: string): string {
     return x.op === "and" || x.op === "or" ? `(${this.condition(x, index)})` : this.condition(x, index);
   }
 
-  private fold(x: Expression, y: Expression, index: string): Written {
+  private fold(x: Fold, index: string): Written {
     const { picks, from } = x.attribute;
-    if (typeof picks === "number") return atom(`pick(${this.write(y.operands[1] as Expression, index).text}, ${picks})`);
-    if (y.op === "constant" && y.attribute.value === 1) return this.count(from as Space, x.space);
-    return atom(`Σ(${this.write(y, index).text} over ${PLURAL[from as Space]})`);
+    const picked = pickedOf(x);
+    if (picked) return atom(`pick(${this.write(picked, index).text}, ${picks})`);
+    const [y] = x.operands;
+    if (y.op === "constant" && y.attribute.value === 1) return this.count(from, x.space);
+    return atom(`Σ(${this.write(y, index).text} over ${PLURAL[from]})`);
   }
 
   private count(from: Space, to: Space): Written {
-    if (from === "vocab") return this.symbol("V");
+    if (isPerEntry(from)) return this.symbol("V");
     const of = to === "batch" ? "" : ` of the ${to}`;
     if (from === "token") return to === "batch" ? this.symbol("N") : atom(`#tokens${of}`);
     return atom(`#${PLURAL[from]}${of}`);
   }
 
-  private reduction(x: Expression, y: Expression): Written {
+  private reduction(x: Extract<Expression, { readonly op: "reduce" }>): Written {
     const { reduction, unbiased } = x.attribute;
-    if (y.space === "vocab" && x.space === "token") {
+    const [y] = x.operands;
+    if (isPerEntry(y.space) && x.space === "token") {
       if (isRowSum(x)) return this.names.has(y) || isSum(y) ? this.rowSum(single(y)) : this.rowSum(productOf(y));
-      return atom(`${this.reductionName(reduction)}_u(${this.write(y, "u").text})`);
+      return atom(`${reductionName(reduction)}_u(${this.write(y, "u").text})`);
     }
     const axis = x.space === "batch" ? "" : `, ${PLURAL[y.space]}`;
-    return atom(`${this.reductionName(reduction)}(${this.write(y, "u").text}${axis}${unbiased ? "" : ", biased"})`);
-  }
-
-  private reductionName(reduction: unknown): string {
-    return { amax: "max", amin: "min" }[reduction as string] ?? String(reduction);
+    return atom(`${reductionName(reduction)}(${this.write(y, "u").text}${axis}${unbiased ? "" : ", biased"})`);
   }
 
   isNamed(x: Expression): boolean {
@@ -329,5 +353,7 @@ export class Notation {
     return (name) => !used.has(name);
   }
 }
+
+const reductionName = (reduction: Reduction): string => (reduction === "amax" ? "max" : reduction === "amin" ? "min" : reduction);
 
 const single = (x: Expression): Product => ({ factor: 1, powers: new Map([[x, 1]]) });

@@ -2,9 +2,10 @@
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { Expression } from "../../dsl/expression.js";
 import { oncePerNode, operandsFirst } from "../../dsl/graph.js";
-import { logits, logSoftmax, rowLogsumexp, softmax, targetLogprob } from "../../dsl/ops/index.js";
+import { logSoftmax, rowLogsumexp, softmax } from "../../dsl/ops/index.js";
+import { logits, targetLogprob } from "../../dsl/policy.js";
 import { printable } from "../../dsl/printable.js";
-import type { Space } from "../../dsl/spaces.js";
+import { isPerEntry, type Space } from "../../dsl/spaces.js";
 import { type Tidied, takenNames } from "./formula.js";
 import { partsOf } from "./names.js";
 import { NEGATIVE_ENTROPY, Notation } from "./notation.js";
@@ -135,8 +136,7 @@ const within = oncePerNode((x): readonly Expression[] =>
 
 /** −(a − b) is drawn as b − a. */
 function plainly(x: Expression): Expression {
-  const [only] = x.operands;
-  return x.op === "neg" && only?.op === "sub" ? only : x;
+  return x.op === "neg" && x.operands[0].op === "sub" ? x.operands[0] : x;
 }
 
 /** Numbers, config and halves of ties are written where they are used. */
@@ -146,9 +146,8 @@ function isPlain(x: Expression): boolean {
 
 /** The rule of `ranks.ts` for expressions that are not lowered. */
 function rankOf(x: Expression, greatest: number): number {
-  if (x.op === "isTarget" || x.op === "logits") return 1;
-  const ofRow = x.operands.some((y) => y.space === "vocab");
-  if (x.space === "vocab" || ofRow) return Math.max(1, Math.ceil(greatest));
+  const ofRow = x.operands.some((y) => isPerEntry(y.space));
+  if (isPerEntry(x.space) || ofRow) return Math.max(1, Math.ceil(greatest));
   const coarse = x.op === "reduce" || x.op === "fold";
   return coarse && greatest >= 1 ? Math.floor(greatest) + 0.5 : greatest;
 }

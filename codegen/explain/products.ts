@@ -4,7 +4,7 @@
  */
 import { constant, constantValue, type Expression } from "../../dsl/expression.js";
 import { add, div, fold, mul, neg, ONE, pow, sub, ZERO } from "../../dsl/ops/index.js";
-import { isFiner, type Space } from "../../dsl/spaces.js";
+import { isFiner, isPerEntry, type Space } from "../../dsl/spaces.js";
 import { mean } from "./nodes.js";
 
 /** A number times powers of expressions. */
@@ -18,19 +18,19 @@ const power = (x: Expression, n: number): Product => ({ factor: 1, powers: new M
 
 /** A tidy expression as one product. A sum is a factor of its own. */
 export function productOf(x: Expression): Product {
-  const [a, b] = x.operands as [Expression, Expression];
   switch (x.op) {
     case "constant": {
-      const value = constantValue(x) as number;
+      const { value } = x.attribute;
       return x.dtype === "f32" && Number.isFinite(value) ? number(value) : power(x, 1);
     }
     case "neg":
-      return times(number(-1), productOf(a));
+      return times(number(-1), productOf(x.operands[0]));
     case "mul":
-      return times(productOf(a), productOf(b));
+      return times(productOf(x.operands[0]), productOf(x.operands[1]));
     case "div":
-      return times(productOf(a), raised(productOf(b), -1));
+      return times(productOf(x.operands[0]), raised(productOf(x.operands[1]), -1));
     case "pow": {
+      const [a, b] = x.operands;
       const n = constantValue(b);
       return n === undefined ? power(x, 1) : raised(productOf(a), n);
     }
@@ -66,21 +66,26 @@ export function raised(product: Product, n: number): Product {
 }
 
 /** 1 where a condition holds, else 0. */
-export function isIndicator(x: Expression): boolean {
+export function isIndicator(x: Expression): x is Indicator {
   return x.op === "where" && x.operands[1] === ONE && x.operands[2] === ZERO;
 }
 
 /** Half where min or max has a tie, else whole. */
-export function isTieShare(x: Expression): boolean {
-  const [, a, b] = x.operands;
-  return x.op === "where" && x.operands[0]?.op === "eq" && constantValue(a as Expression) === 0.5 && b === ONE;
+export function isTieShare(x: Expression): x is TieShare {
+  if (x.op !== "where") return false;
+  const [c, a, b] = x.operands;
+  return c.op === "eq" && constantValue(a) === 0.5 && b === ONE;
 }
+
+type Choice = Extract<Expression, { readonly op: "where" }>;
+type Indicator = Choice & { readonly operands: readonly [Expression, typeof ONE, typeof ZERO]; readonly indicates?: never };
+type TieShare = Choice & { readonly operands: readonly [Extract<Expression, { readonly op: "eq" }>, Expression, Expression] };
 
 /** A sum over its count is a mean. */
 function withMeans(product: Product): Product {
   for (const [x, n] of product.powers) {
     if (x.op !== "reduce" || x.attribute.reduction !== "sum" || n !== 1) continue;
-    const [y] = x.operands as [Expression];
+    const [y] = x.operands;
     const count = fold("sum", ONE, y.space, x.space);
     if (product.powers.get(count) !== -1) continue;
     const powers = new Map(product.powers);
@@ -105,7 +110,7 @@ function place(x: Expression): number {
           : isSum(x)
             ? 5
             : 3;
-  return (x.space === "vocab" ? 10 : 0) + kind;
+  return (isPerEntry(x.space) ? 10 : 0) + kind;
 }
 
 export function isSum(x: Expression): boolean {
@@ -132,9 +137,11 @@ export function fromProduct(product: Product): Expression {
 
 /** The terms of a tidy expression. */
 export function termsOf(x: Expression): readonly Product[] {
-  const [a, b] = x.operands as [Expression, Expression];
-  if (x.op === "add") return [...termsOf(a), ...termsOf(b)];
-  if (x.op === "sub") return [...termsOf(a), ...termsOf(b).map((term) => times(number(-1), term))];
+  if (x.op === "add") return x.operands.flatMap(termsOf);
+  if (x.op === "sub") {
+    const [a, b] = x.operands;
+    return [...termsOf(a), ...termsOf(b).map((term) => times(number(-1), term))];
+  }
   const product = productOf(x);
   const [only] = product.powers;
   if (product.powers.size === 1 && only && only[1] === 1 && isSum(only[0])) {
@@ -155,7 +162,7 @@ const known = new WeakMap<Expression, boolean>();
 function isLive(x: Expression): boolean {
   let live = known.get(x);
   if (live === undefined) {
-    live = x.op === "logits" || x.op === "policyLogprobs" || x.operands.some(isLive);
+    live = (x.op === "input" && x.attribute.differentiable) || x.operands.some(isLive);
     known.set(x, live);
   }
   return live;
@@ -164,14 +171,18 @@ function isLive(x: Expression): boolean {
 /** In which order terms read well: sequences by their number, then what the policy gives, then the rest by age; plain numbers last. */
 function ageOf({ powers }: Product): number {
   const ages = [...powers.keys()].map((x) => {
-    const [c] = x.operands;
-    if (isIndicator(x) && c?.operands[0]?.op === "placeInGroup")
-      return (constantValue(c.operands[1] as Expression) as number) - 2 * OLD;
+    const place = isIndicator(x) ? placeOf(x.operands[0]) : undefined;
+    if (place !== undefined) return place - 2 * OLD;
     return isLive(x) ? x.id - OLD : x.id;
   });
   return Math.min(...ages);
 }
 const OLD = 2 ** 50;
+
+/** The place within its group that a condition asks a sequence for. */
+function placeOf(c: Expression): number | undefined {
+  return c.op === "eq" && c.operands[0].op === "placeInGroup" ? constantValue(c.operands[1]) : undefined;
+}
 
 /** The sum of the terms, like ones merged, with what they share before it. */
 export function total(terms: readonly Product[]): Expression {
@@ -218,7 +229,7 @@ export function multipliedOut(x: Expression): readonly Product[] {
   const open = [...termsOf(x)];
   while (open.length > 0) {
     const term = open.shift() as Product;
-    const found = [...term.powers].find(([y, n]) => n === 1 && isSum(y) && y.space === "vocab");
+    const found = [...term.powers].find(([y, n]) => n === 1 && isSum(y) && isPerEntry(y.space));
     if (!found || done.length + open.length > MANY) done.push(term);
     else open.unshift(...termsOf(found[0]).map((part) => times(term, power(found[0], -1), part)));
   }

@@ -1,6 +1,7 @@
 /** The gradient of a logit as people write it: numbers of the token times simple functions of the entry, first of all 1[v = y] − p[v]. */
 import type { Expression } from "../../dsl/expression.js";
-import { isTarget, logits, softmax } from "../../dsl/ops/index.js";
+import { softmax } from "../../dsl/ops/index.js";
+import { isTarget, logits } from "../../dsl/policy.js";
 import { apart, fromProduct, multipliedOut, number, opened, type Product, productOf, termsOf, times, total } from "./products.js";
 
 /** A factor per token (or coarser) times a function of the entry. */

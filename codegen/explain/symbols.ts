@@ -24,9 +24,6 @@ export const SYMBOLS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export const SUPERSCRIPTS = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"];
-export const COMPARISONS: Readonly<Record<string, string>> = { eq: "=", ne: "≠", lt: "<", le: "≤", gt: ">", ge: "≥" };
-export const CONNECTIVES: ReadonlySet<string> = new Set(["and", "or", "not"]);
-export const FUNCTIONS: Readonly<Record<string, string>> = { sigmoid: "σ", logSigmoid: "log σ", sqrt: "√" };
 export const PLURAL: Readonly<Record<Space, string>> = {
   vocab: "vocab",
   token: "tokens",

@@ -5,10 +5,10 @@
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import * as ops from "../../dsl/ops/index.js";
-import { atTarget, exp, fold, isTarget, not, ONE, pick, softmax, targetLogprob, where, ZERO } from "../../dsl/ops/index.js";
-import type { Builder } from "../../dsl/ops/registry.js";
-import type { Reduction } from "../../dsl/reductions.js";
-import type { Space } from "../../dsl/spaces.js";
+import { exp, fold, not, ONE, pick, softmax, where, ZERO } from "../../dsl/ops/index.js";
+import type { ComparisonOp } from "../../dsl/ops/names.js";
+import { atTarget, isTarget, logits, targetLogprob, weights } from "../../dsl/policy.js";
+import { isPerEntry, type Space } from "../../dsl/spaces.js";
 import { reduced } from "./nodes.js";
 import { apart, fromProduct, multipliedOut, number, type Product, productOf, raised, termsOf, times, total } from "./products.js";
 
@@ -39,7 +39,7 @@ export function tidier({ origin = new Map(), stops = false }: TidyOptions = {}):
 }
 
 function rule(x: Expression, operands: readonly Expression[], stops: boolean): Expression {
-  const [a, b, c] = operands as [Expression, Expression, Expression];
+  const [a = ZERO, b = ZERO, c = ZERO] = operands;
   switch (x.op) {
     case "add":
       return total([...termsOf(a), ...termsOf(b)]);
@@ -55,10 +55,10 @@ function rule(x: Expression, operands: readonly Expression[], stops: boolean): E
       return fromProduct(times(productOf(a), raised(productOf(b), -1)));
     case "square":
       return fromProduct(raised(productOf(a), 2));
-    case "pow":
-      return constantValue(b) === undefined
-        ? withOperands(x, operands)
-        : fromProduct(raised(productOf(a), constantValue(b) as number));
+    case "pow": {
+      const n = constantValue(b);
+      return n === undefined ? withOperands(x, operands) : fromProduct(raised(productOf(a), n));
+    }
     case "where":
       return choice(a, b, c);
     case "not":
@@ -66,12 +66,12 @@ function rule(x: Expression, operands: readonly Expression[], stops: boolean): E
     case "stopGradient":
       return stops ? withOperands(x, operands) : a;
     case "exp":
-      return a.op === "logSoftmax" ? softmax(a.operands[0] as Expression) : withOperands(x, operands);
+      return a.op === "logSoftmax" ? softmax(a.operands[0]) : withOperands(x, operands);
     case "sqrt":
       return a.op === "reduce" && a.attribute.reduction === "variance"
-        ? reduced("std", a.operands[0] as Expression, a.space, a.attribute.unbiased as boolean)
+        ? reduced("std", a.operands[0], a.space, a.attribute.unbiased)
         : withOperands(x, operands);
-    case "atTarget":
+    case "at":
       return entry(productOf(a));
     case "fold":
       return folded(x, a);
@@ -82,12 +82,16 @@ function rule(x: Expression, operands: readonly Expression[], stops: boolean): E
   }
 }
 
-const REVERSED: Readonly<Record<string, Builder<2>>> = { lt: ops.ge, le: ops.gt, gt: ops.le, ge: ops.lt, eq: ops.ne, ne: ops.eq };
+const REVERSED = { lt: ops.ge, le: ops.gt, gt: ops.le, ge: ops.lt, eq: ops.ne, ne: ops.eq } as const satisfies Record<
+  ComparisonOp,
+  unknown
+>;
+type Comparison = Extract<Expression, { readonly op: ComparisonOp }>;
+const isComparison = (c: Expression): c is Comparison => Object.hasOwn(REVERSED, c.op);
 
 function negation(c: Expression): Expression {
-  const reversed = REVERSED[c.op];
-  if (reversed) return reversed(...(c.operands as [Expression, Expression]));
-  return c.op === "not" ? (c.operands[0] as Expression) : not(c);
+  if (isComparison(c)) return REVERSED[c.op](...c.operands);
+  return c.op === "not" ? c.operands[0] : not(c);
 }
 
 const indicator = (c: Expression): Expression => where(c, ONE, ZERO);
@@ -110,30 +114,27 @@ function choice(c: Expression, a: Expression, b: Expression): Expression {
 
 /** Whether a condition only asks if an element counts. */
 function isMask(c: Expression): boolean {
-  const [a, b] = c.operands as [Expression, Expression];
-  if (c.op === "ne")
-    return (a === ops.weights && b === ZERO) || (a === ops.logits && constantValue(b) === Number.NEGATIVE_INFINITY);
-  if (c.op === "and") return isMask(a) && isMask(b);
-  return c.op === "gt" && b === ZERO && a.op === "fold" && a.operands[0] === ONE;
+  if (c.op === "and") return c.operands.every(isMask);
+  if (c.op !== "ne" && c.op !== "gt") return false;
+  const [a, b] = c.operands;
+  if (c.op === "ne") return (a === weights && b === ZERO) || (a === logits && constantValue(b) === Number.NEGATIVE_INFINITY);
+  return b === ZERO && a.op === "fold" && a.operands[0] === ONE;
 }
 
-function reduction(x: Expression, y: Expression): Expression {
-  const kind = x.attribute.reduction as Reduction;
-  const from = y.space;
-  if (from === "batch" || kind === "sum")
-    return kind === "sum" ? sumOf(y, x.operands[0]?.space as Space, x.space) : withOperands(x, [y]);
-  if (kind === "count") return fold("sum", ONE, x.operands[0]?.space as Space, x.space);
+function reduction(x: Extract<Expression, { readonly op: "reduce" }>, y: Expression): Expression {
+  const kind = x.attribute.reduction;
+  const given = x.operands[0].space;
+  if (y.space === "batch" || kind === "sum") return kind === "sum" ? sumOf(y, given, x.space) : withOperands(x, [y]);
+  if (kind === "count") return fold("sum", ONE, given, x.space);
   if (kind === "mean") {
-    const given = x.operands[0]?.space as Space;
     return fromProduct(times(productOf(sumOf(y, given, x.space)), raised(productOf(fold("sum", ONE, given, x.space)), -1)));
   }
   return withOperands(x, [y]);
 }
 
-function folded(x: Expression, y: Expression): Expression {
-  const from = x.attribute.from as Space;
-  const { picks, kind } = x.attribute;
-  if (typeof picks === "number") return picked(y, picks);
+function folded(x: ops.Fold, y: Expression): Expression {
+  const { picks, kind, from } = x.attribute;
+  if (picks !== undefined) return picked(y, picks);
   if (kind === "sum") return sumOf(y, from, x.space);
   return y.space === from ? reduced(kind === "max" ? "amax" : "amin", y, x.space) : y;
 }
@@ -152,7 +153,7 @@ function picked(y: Expression, i: number): Expression {
 
 function sumOf(y: Expression, from: Space, to: Space): Expression {
   if (from === "batch") return y;
-  if (from === "vocab") return to === "token" ? overRow(y) : reduced("sum", y, to);
+  if (isPerEntry(from)) return to === "token" ? overRow(y) : reduced("sum", y, to);
   const [outer, inner] = apart(productOf(y), to);
   return fromProduct(times(outer, productOf(plainSum(fromProduct(inner), from, to))));
 }
@@ -197,10 +198,9 @@ function entry({ factor, powers }: Product): Expression {
 }
 
 function entryOf(x: Expression): Expression {
-  const [z] = x.operands as [Expression];
-  if (x.space !== "vocab") return x;
+  if (!isPerEntry(x.space)) return x;
   if (x === isTarget) return ONE;
-  if (x.op === "logSoftmax") return targetLogprob(z);
-  if (x.op === "softmax") return exp(targetLogprob(z));
+  if (x.op === "logSoftmax") return targetLogprob(x.operands[0]);
+  if (x.op === "softmax") return exp(targetLogprob(x.operands[0]));
   return atTarget(x);
 }

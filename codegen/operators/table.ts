@@ -59,7 +59,7 @@ export function operatorsOf({ SyntaxKind: K }: TypeScript): Operators {
 /** The functions of `Math` that have a row in the table of ops. */
 export const MATH: ReadonlySet<string> = new Set(
   opRows()
-    .map(({ name }) => name)
+    .map(([name]) => name)
     .filter((name) => typeof (Math as unknown as Record<string, unknown>)[name] === "function"),
 );
 /** Functions of `Number` and global functions, by their helpers. */

@@ -1,81 +1,49 @@
 /**
- * Ops that change the space: folds from a finer space to a coarser one, what is known of a row of logits, and the leaves.
- * Public reductions (`reductions.ts`) are written in these by the pass `codegen/expand.ts`.
+ * Folds from a finer space to a coarser one. The reductions of authors (`reductions.ts`) are written in these by the pass `expand`.
  */
-import { constant, constantValue, Expression } from "../expression.js";
-import type { Space } from "../spaces.js";
-import { absorb, and, chain, div, eq, sub, where } from "./arithmetic.js";
-import type { Built } from "./registry.js";
+import { constantValue, type Expression, intern } from "../expression.js";
+import type { ElementSpace, Space } from "../spaces.js";
+import { and, chain, div, eq, where } from "./arithmetic.js";
+import { placeInGroup } from "./leaves.js";
+import type { FoldKind } from "./names.js";
 
-export type FoldKind = "sum" | "max" | "min";
+export type Fold = Extract<Expression, { readonly op: "fold" }>;
+/** A fold over entries of a row: a number per token that a sweep computes. */
+export type RowFold = Fold & { readonly attribute: { readonly from: "vocab" } };
+/** A fold over tokens, sequences or groups. */
+export type CoarseFold = Fold & { readonly attribute: { readonly from: ElementSpace }; readonly space: ElementSpace };
 
-const node = (op: string, operands: readonly Expression[], space: Space, attribute?: Expression["attribute"]): Built =>
-  Expression.intern(op, operands, space, "f32", attribute) as Built;
+export interface FoldRow {
+  /** The value of a fold over nothing, before 0 is put in its place. */
+  readonly start: number;
+  readonly merge: (a: number, b: number) => number;
+  /** The fold's name in the preludes. */
+  readonly text: string;
+}
+
+export const FOLDS: { readonly [K in FoldKind]: FoldRow } = {
+  sum: { start: 0, merge: (a, b) => a + b, text: "Sum" },
+  max: { start: Number.NEGATIVE_INFINITY, merge: Math.max, text: "Max" },
+  min: { start: Number.POSITIVE_INFINITY, merge: Math.min, text: "Min" },
+};
+/** See `OpRow.order`. */
+export const FOLD_ORDER = 16;
 
 /** Folds x over every element of space `from` that belongs to one element of `to`. x may live in a coarser space than `from`: it counts once per element. */
-export const fold = (kind: FoldKind, x: Expression, from: Space, to: Space): Built =>
-  node("fold", [x.dtype === "bool" ? where(x, 1, 0) : x], to, { kind, from });
+export const fold = (kind: FoldKind, x: Expression, from: Space, to: Space): Fold =>
+  intern("fold", [x.dtype === "bool" ? where(x, 1, 0) : x], to, "f32", { kind, from });
 
-/** What reaches the operand of a fold: a sum hands its adjoint to all, a maximum shares it evenly among ties. */
-export function foldGradient(g: Expression, self: Expression): Expression {
-  const [x] = self.operands as [Expression];
-  if (self.attribute.kind === "sum") return g;
-  const from = self.attribute.from as Space;
-  // What a mask put in place of an element ties with none, also where all that counts is infinite.
-  const mask = x.op === "where" && !Number.isFinite(constantValue(x.operands[2] as Expression) ?? 0) ? x.operands[0] : undefined;
+/** The adjoint of a fold's operand: a sum hands its adjoint to all, a maximum shares it evenly among ties. */
+export function foldGradient(g: Expression, self: Fold): Expression {
+  const [x] = self.operands;
+  const { kind, from } = self.attribute;
+  if (kind === "sum") return g;
+  // The number that a mask puts in place of an element ties with none, also where all that counts is infinite.
+  const mask = x.op === "where" && !Number.isFinite(constantValue(x.operands[2]) ?? 0) ? x.operands[0] : undefined;
   const ties = mask ? and(mask, eq(x, self)) : eq(x, self);
   return where(ties, chain(g, div(1, fold("sum", where(ties, 1, 0), from, self.space))), 0);
 }
 
-/** Leaves. `logits` is the policy's row; `isTarget` is 1 at the row's target and 0 elsewhere. */
-export const logits: Built = node("logits", [], "vocab");
-export const isTarget: Built = node("isTarget", [], "vocab");
-/** The policy's logprobs where the caller brings them in place of logits. */
-export const policyLogprobs: Built = node("policyLogprobs", [], "token");
-/** Loss weights, 1 where none are given. */
-export const weights: Built = input("weights", "token", 1);
-
-export function input(name: string, space: Space, otherwise?: number): Built {
-  return node("input", [], space, { name, default: otherwise ?? null });
-}
-export function config(name: string): Built {
-  return node("config", [], "batch", { name });
-}
-
-/** log p(target) of the row x: (x_target − max) − log Σ exp(x − max). */
-export const targetLogprob = (x: Expression): Built => node("targetLogprob", [x], "token");
-/** log Σ exp x over the row. */
-export const rowLogsumexp = (x: Expression): Built => node("rowLogsumexp", [x], "token");
-export const softmax = (x: Expression): Built => node("softmax", [x], "vocab");
-/** x − log Σ exp x over the row. */
-export const logSoftmax = (x: Expression): Built => node("logSoftmax", [x], "vocab");
-/** The target's entry of the row x. */
-export const atTarget = (x: Expression): Built => node("atTarget", [x], "token");
-
 /** The i-th sequence of each group. `picks` marks the fold, so that masks and checks can find it. */
-export const pick = (x: Expression, i: number): Built =>
-  node("fold", [where(eq(placeInGroup, i), x, 0)], "group", { kind: "sum", from: "sequence", picks: i });
-
-/** The number of a sequence within its group, from 0. */
-export const placeInGroup: Built = node("placeInGroup", [], "sequence");
-
-/** What reaches the row of an op that reads one. */
-export function rowGradient(g: Expression, self: Expression): Expression {
-  const [x] = self.operands as [Expression];
-  const overRow = (y: Expression) => fold("sum", y, "vocab", "token");
-  switch (self.op) {
-    case "targetLogprob":
-      return chain(g, sub(isTarget, softmax(x)));
-    case "rowLogsumexp":
-      return chain(g, softmax(x));
-    case "atTarget":
-      return chain(g, isTarget);
-    case "softmax":
-      return absorb(self, sub(g, overRow(absorb(g, self))));
-    default: // logSoftmax
-      return sub(g, absorb(softmax(x), overRow(g)));
-  }
-}
-
-export const ONE = constant(1);
-export const ZERO = constant(0);
+export const pick = (x: Expression, i: number): Fold =>
+  intern("fold", [where(eq(placeInGroup, i), x, 0)], "group", "f32", { kind: "sum", from: "sequence", picks: i });

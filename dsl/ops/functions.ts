@@ -1,126 +1,160 @@
 /** Functions of one number. */
 import { add, chain, div, mul, neg, sub } from "./arithmetic.js";
-import { type Builder, defineOp, type OpRow } from "./registry.js";
+import type { UnaryOp } from "./names.js";
+import { type Builders, call, defineOps, type OpRows, text } from "./table.js";
 
-type Derivative = NonNullable<OpRow["gradient"]>;
+type FunctionOp = Exclude<UnaryOp, "neg" | "not" | "log">;
 
-function unary(
-  name: string,
-  evaluate: (x: number) => number,
-  gradient: Derivative | null,
-  text: OpRow["text"],
-  rowText?: OpRow["text"],
-): Builder<1> {
-  return defineOp({ name, takes: ["number"], gives: "number", evaluate, gradient, text, ...(rowText && { rowText }) });
-}
-
-export const exp: Builder<1> = unary(
-  "exp",
-  Math.exp,
-  (g, self) => [chain(g, self)],
-  (x) => `exp_(${x})`,
-  (x) => `fast_exp_(${x})`,
-);
-
-export const exp2: Builder<1> = unary(
-  "exp2",
-  (x) => 2 ** x,
-  (g, self) => [chain(g, mul(self, Math.LN2))],
-  (x) => `exp2_(${x})`,
-);
-
-export const log1p: Builder<1> = unary(
-  "log1p",
-  Math.log1p,
-  (g, _self, x) => [chain(g, div(1, add(1, x)))],
-  (x) => `log1p_(${x})`,
-);
-
-export const expm1: Builder<1> = unary(
-  "expm1",
-  Math.expm1,
-  (g, _self, x) => [chain(g, exp(x))],
-  (x) => `expm1_(${x})`,
-);
-
-export const sqrt: Builder<1> = unary(
-  "sqrt",
-  Math.sqrt,
-  (g, self) => [chain(g, div(0.5, self))],
-  (x) => `sqrt_(${x})`,
-);
-
-export const square: Builder<1> = unary(
-  "square",
-  (x) => x * x,
-  (g, _self, x) => [chain(g, mul(2, x))],
-  (x) => `${x} * ${x}`,
-);
-
-export const tanh: Builder<1> = unary(
-  "tanh",
-  Math.tanh,
-  (g, self) => [chain(g, mul(sub(1, self), add(1, self)))],
-  (x) => `tanh_(${x})`,
-);
+const number = { takes: ["number"], gives: "number", lower: null, rowText: null, packet: "lanes" } as const;
 
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 const softplusOf = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
-export const sigmoid: Builder<1> = unary(
-  "sigmoid",
-  logistic,
-  (g, self, x) => [chain(g, mul(self, sigmoid(neg(x))))],
-  (x) => `sigmoid_(${x})`,
-);
+const rows: OpRows<FunctionOp> = {
+  exp: {
+    ...number,
+    order: 14,
+    evaluate: Math.exp,
+    gradient: (g, self) => [chain(g, self)],
+    text: call("exp_"),
+    rowText: call("fast_exp_"),
+    packet: "own",
+    notation: "exp",
+  },
+  exp2: {
+    ...number,
+    order: 11,
+    evaluate: (x) => 2 ** x,
+    gradient: (g, self) => [chain(g, mul(self, Math.LN2))],
+    text: call("exp2_"),
+    packet: "own",
+    notation: null,
+  },
+  log1p: {
+    ...number,
+    order: 24,
+    evaluate: Math.log1p,
+    gradient: (g, _self, x) => [chain(g, div(1, add(1, x)))],
+    text: call("log1p_"),
+    notation: "log1p",
+  },
+  expm1: {
+    ...number,
+    order: 12,
+    evaluate: Math.expm1,
+    gradient: (g, _self, x) => [chain(g, exp(x))],
+    text: call("expm1_"),
+    notation: "expm1",
+  },
+  sqrt: {
+    ...number,
+    order: 47,
+    evaluate: Math.sqrt,
+    gradient: (g, self) => [chain(g, div(0.5, self))],
+    text: call("sqrt_"),
+    notation: "√",
+  },
+  square: {
+    ...number,
+    order: 48,
+    evaluate: (x) => x * x,
+    gradient: (g, _self, x) => [chain(g, mul(2, x))],
+    text: text((x) => `${x} * ${x}`),
+    packet: "own",
+    notation: "square",
+  },
+  tanh: {
+    ...number,
+    order: 51,
+    evaluate: Math.tanh,
+    gradient: (g, self) => [chain(g, mul(sub(1, self), add(1, self)))],
+    text: call("tanh_"),
+    notation: "tanh",
+  },
+  sigmoid: {
+    ...number,
+    order: 43,
+    evaluate: logistic,
+    gradient: (g, self, x) => [chain(g, mul(self, sigmoid(neg(x))))],
+    text: call("sigmoid_"),
+    notation: "σ",
+  },
+  /** log(1 + exp x). */
+  softplus: {
+    ...number,
+    order: 46,
+    evaluate: softplusOf,
+    gradient: (g, _self, x) => [chain(g, sigmoid(x))],
+    text: call("softplus_"),
+    notation: "softplus",
+  },
+  logSigmoid: {
+    ...number,
+    order: 25,
+    evaluate: (x) => -softplusOf(-x),
+    gradient: (g, _self, x) => [chain(g, sigmoid(neg(x)))],
+    text: call("log_sigmoid_"),
+    notation: "log σ",
+  },
+  /** log(1 − exp x) for x ≤ 0, accurate at both ends. */
+  log1mexp: {
+    ...number,
+    order: 23,
+    evaluate: (x) => (x > -Math.LN2 ? Math.log(-Math.expm1(x)) : Math.log1p(-Math.exp(x))),
+    gradient: (g, _self, x) => [chain(g, div(-1, expm1(neg(x))))],
+    text: call("log1mexp_"),
+    notation: "log1mexp",
+  },
+  abs: {
+    ...number,
+    order: 1,
+    evaluate: Math.abs,
+    gradient: (g, _self, x) => [chain(g, sign(x))],
+    text: call("abs_"),
+    notation: null,
+  },
+  sign: { ...number, order: 44, evaluate: Math.sign, gradient: null, text: call("sign_"), notation: "sign" },
+  floor: { ...number, order: 15, evaluate: Math.floor, gradient: null, text: call("floor_"), notation: null },
+  isFinite: {
+    ...number,
+    gives: "bool",
+    order: 20,
+    evaluate: (x) => Number(Number.isFinite(x)),
+    gradient: null,
+    text: call("is_finite_"),
+    packet: "own",
+    notation: "isFinite",
+  },
+  /** Its operand's value; no adjoint passes. */
+  stopGradient: {
+    ...number,
+    order: 49,
+    evaluate: (x) => x,
+    gradient: null,
+    lower: (x) => x,
+    text: text((x = "") => x),
+    packet: "own",
+    notation: null,
+  },
+};
 
-/** log(1 + exp x). */
-export const softplus: Builder<1> = unary(
-  "softplus",
-  softplusOf,
-  (g, _self, x) => [chain(g, sigmoid(x))],
-  (x) => `softplus_(${x})`,
-);
+const ops: Builders<FunctionOp> = defineOps(rows);
 
-export const logSigmoid: Builder<1> = unary(
-  "logSigmoid",
-  (x) => -softplusOf(-x),
-  (g, _self, x) => [chain(g, sigmoid(neg(x)))],
-  (x) => `log_sigmoid_(${x})`,
-);
-
-/** log(1 − exp x) for x ≤ 0, accurate at both ends. */
-export const log1mexp: Builder<1> = unary(
-  "log1mexp",
-  (x) => (x > -Math.LN2 ? Math.log(-Math.expm1(x)) : Math.log1p(-Math.exp(x))),
-  (g, _self, x) => [chain(g, div(-1, expm1(neg(x))))],
-  (x) => `log1mexp_(${x})`,
-);
-
-export const abs: Builder<1> = unary(
-  "abs",
-  Math.abs,
-  (g, _self, x) => [chain(g, sign(x))],
-  (x) => `abs_(${x})`,
-);
-
-export const sign: Builder<1> = unary("sign", Math.sign, null, (x) => `sign_(${x})`);
-
-export const floor: Builder<1> = unary("floor", Math.floor, null, (x) => `floor_(${x})`);
-
-export const isFinite: Builder<1> = defineOp({
-  name: "isFinite",
-  takes: ["number"],
-  gives: "bool",
-  evaluate: (x) => Number(Number.isFinite(x)),
-  gradient: null,
-  text: (x) => `is_finite_(${x})`,
-});
-
-/** Its operand's value; no adjoint passes. */
-export const stopGradient: Builder<1> = unary(
-  "stopGradient",
-  (x) => x,
-  null,
-  (x) => x,
-);
+export const {
+  exp,
+  exp2,
+  log1p,
+  expm1,
+  sqrt,
+  square,
+  tanh,
+  sigmoid,
+  softplus,
+  logSigmoid,
+  log1mexp,
+  abs,
+  sign,
+  floor,
+  isFinite,
+  stopGradient,
+} = ops;

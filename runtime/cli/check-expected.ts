@@ -77,7 +77,7 @@ function lossOf(all: readonly ReferenceResult[], most: (...values: number[]) => 
   }, 0);
 }
 
-const isOfPolicy = operandsFirst((x): boolean => x.op === "logits" || x.operands.some(isOfPolicy));
+const isOfPolicy = operandsFirst((x): boolean => (x.op === "input" && x.attribute.differentiable) || x.operands.some(isOfPolicy));
 
 /** The graph with a gradient and outputs that take numbers for equal where float32 may have made them so. */
 function nearlyTied(graph: LossGraph): LossGraph {

@@ -65,7 +65,7 @@ function held(
   const { outputs } = evaluateReference({ ...graph, outputs: wanted }, input);
   const loss = replaced(graph.loss, names);
   return {
-    graph: { ...graph, loss, summands: [], seeds: [], gradient: ZERO as Expression, metrics: new Map(), outputs: new Map() },
+    graph: { ...graph, loss, summands: [], seeds: [], gradient: ZERO, metrics: new Map(), outputs: new Map() },
     values: outputs,
   };
 }

@@ -13,7 +13,6 @@ import {
   fold,
   gt,
   input,
-  logits,
   max,
   mul,
   neg,
@@ -22,17 +21,18 @@ import {
   tanh,
   where,
 } from "../../dsl/ops/index.js";
+import { logits } from "../../dsl/policy.js";
 import { numbersFrom } from "../emulated/batch.js";
 
 const PLAIN = { value: null, nonZero: new Set<Expression>(), zero: false };
 
 type Values = ReadonlyMap<Expression, number>;
 
-const factors = ["a", "b", "c"].map((name) => input(name, "token") as Expression);
-const second = input("second", "vocab") as Expression;
-const greatest = (x: Expression) => fold("max", x, "vocab", "token") as Expression;
-const exponential = (x: Expression) => exp2(exponent(x, greatest(x))) as Expression;
-const rows = [logits as Expression, second];
+const factors = ["a", "b", "c"].map((name) => input(name, "token"));
+const second = input("second", "vocab");
+const greatest = (x: Expression) => fold("max", x, "vocab", "token");
+const exponential = (x: Expression) => exp2(exponent(x, greatest(x)));
+const rows = [logits, second];
 const exponentials = rows.map(exponential);
 const distances = exponentials.map(({ operands: [distance] }) => distance as Expression);
 

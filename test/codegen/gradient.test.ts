@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { simplifier } from "../../codegen/simplify.js";
+import { simplifier } from "../../codegen/passes/simplify.js";
 import type { Expression } from "../../dsl/expression.js";
 import { add, floor, mean, mul, neg, square, stopGradient, sum } from "../../dsl/index.js";
 import { differentiated, lossOf, said } from "./graphs.js";

@@ -1,9 +1,9 @@
 /** Losses as the passes see them, for tests of the passes. */
 
 import { expand, type LossGraph } from "../../codegen/expand.js";
-import { differentiate } from "../../codegen/gradient.js";
-import { lower } from "../../codegen/lower.js";
-import { simplify } from "../../codegen/simplify.js";
+import { differentiate } from "../../codegen/passes/gradient.js";
+import { lower } from "../../codegen/passes/lower.js";
+import { simplify } from "../../codegen/passes/simplify.js";
 import { defineLoss, type Expr, type Expression, type LossDefinition, type LossReturn, type Policy } from "../../dsl/index.js";
 import { trace } from "../../dsl/trace.js";
 

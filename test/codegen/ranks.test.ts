@@ -7,7 +7,8 @@ import { describe, expect, it } from "vitest";
 import { isCoarseFold, isRowValue, ranksOf } from "../../codegen/ranks.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { add, atTarget, type FoldKind, fold, input, logits, mul } from "../../dsl/ops/index.js";
+import { add, fold, input, mul } from "../../dsl/ops/index.js";
+import { atTarget, logits } from "../../dsl/policy.js";
 import { many, SEED } from "../properties/settings.js";
 
 /** A random graph in few nodes, vocabulary expressions of later releases among them. */
@@ -29,7 +30,7 @@ function graphOf(drawn: readonly Draw[]): Expression[] {
         rows.push(a % 2 === 0 ? mul(at(rows, a >> 1), any) : add(at(rows, a >> 1), any));
         break;
       case 1:
-        others.push(fold(a % 2 === 0 ? "sum" : ("max" as FoldKind), at(rows, b), "vocab", "token"));
+        others.push(fold(a % 2 === 0 ? "sum" : "max", at(rows, b), "vocab", "token"));
         break;
       case 2:
         others.push(a % 2 === 0 ? atTarget(at(rows, b)) : add(at(others, a >> 1), at(others, b)));

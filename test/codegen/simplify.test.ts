@@ -1,37 +1,19 @@
 /** One line per rule. That values are kept is what `test/properties/simplify.test.ts` shows on random graphs. */
 import { expect, it } from "vitest";
-import { simplifier } from "../../codegen/simplify.js";
-import {
-  absorb,
-  add,
-  chain,
-  div,
-  eq,
-  exp,
-  fold,
-  gt,
-  input,
-  isTarget,
-  logits,
-  mul,
-  ne,
-  neg,
-  not,
-  sub,
-  tanh,
-  where,
-} from "../../dsl/ops/index.js";
-import type { Built } from "../../dsl/ops/registry.js";
+import { simplifier } from "../../codegen/passes/simplify.js";
+import type { Expression } from "../../dsl/expression.js";
+import { absorb, add, chain, div, eq, exp, fold, gt, input, mul, ne, neg, not, sub, tanh, where } from "../../dsl/ops/index.js";
+import { isTarget, logits } from "../../dsl/policy.js";
 import { said } from "./graphs.js";
 
 const [a, b] = [input("a", "token"), input("b", "token")];
 const [s, e] = [input("s", "sequence"), input("e", "batch")];
-const sum = (x: Built) => fold("sum", x, "token", "batch");
-const row = (x: Built) => fold("sum", x, "vocab", "token");
-const top = (x: Built) => fold("max", x, "vocab", "token");
+const sum = (x: Expression) => fold("sum", x, "token", "batch");
+const row = (x: Expression) => fold("sum", x, "vocab", "token");
+const top = (x: Expression) => fold("max", x, "vocab", "token");
 const c = gt(a, b);
 
-const RULES: readonly (readonly [Built, string])[] = [
+const RULES: readonly (readonly [Expression, string])[] = [
   [add(a, 0), "a"],
   [add(0, a), "a"],
   [add(a, neg(b)), "sub(a, b)"],

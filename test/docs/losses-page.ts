@@ -1,8 +1,10 @@
 /** Writes docs/losses.md: what the TSDoc of each loss says, and what follows from its definition. */
 import { readFileSync } from "node:fs";
 import { compilePlan } from "../../codegen/compile.js";
+import { toAuthor } from "../../dsl/expression.js";
 import { isLossDefinition, LosscError, type LossDefinition } from "../../dsl/index.js";
-import * as folds from "../../dsl/ops/folds.js";
+import * as ops from "../../dsl/ops/index.js";
+import { logits, targetLogprob } from "../../dsl/policy.js";
 import * as losses from "../../losses/index.js";
 
 const HEAD = `# The losses that ship with lossc
@@ -28,17 +30,16 @@ function paragraphsOf(name: string): string[] {
 
 /** The names of the metrics, as the loss returns them. */
 function metricsOf(loss: LossDefinition): string[] {
-  const row = folds.logits;
   const policy = {
-    logprobs: folds.targetLogprob(row),
-    logsumexp: folds.rowLogsumexp(row),
-    logits: row,
-    entropy: folds.rowLogsumexp(row),
+    logprobs: toAuthor(targetLogprob(logits)),
+    logsumexp: toAuthor(ops.rowLogsumexp(logits)),
+    logits: toAuthor(logits),
+    entropy: toAuthor(ops.rowLogsumexp(logits)),
   };
-  const inputs = Object.entries(loss.inputs).map(([name, { space }]) => [name, folds.input(name, space)]);
+  const inputs = Object.entries(loss.inputs).map(([name, { space }]) => [name, toAuthor(ops.input(name, space))]);
   const config = Object.entries(loss.config).map(([name, { kind, value }]) => [
     name,
-    kind === "scalar" ? folds.config(name) : value,
+    kind === "scalar" ? toAuthor(ops.config(name)) : value,
   ]);
   const returned = loss.loss(policy, Object.fromEntries(inputs), Object.fromEntries(config));
   return typeof returned === "object" && "metrics" in returned ? Object.keys(returned.metrics ?? {}) : [];

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { constant, constantValue, toExpression } from "../../dsl/expression.js";
+import { constant, constantValue, type Expression, intern, toAuthor, toExpression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import {
   abs,
@@ -12,7 +12,6 @@ import {
   defineLoss,
   div,
   type Expr,
-  Expression,
   exp,
   gt,
   isExpression,
@@ -26,11 +25,12 @@ import {
   sub,
   where,
 } from "../../dsl/index.js";
-import { config, input, logits, targetLogprob } from "../../dsl/ops/index.js";
+import { config, input } from "../../dsl/ops/index.js";
+import { logits, targetLogprob } from "../../dsl/policy.js";
 
-const a = input("a", "token") as Expr;
-const b = input("b", "token") as Expr;
-const s = input("s", "sequence") as Expr;
+const a = toAuthor(input("a", "token"));
+const b = toAuthor(input("b", "token"));
+const s = toAuthor(input("s", "sequence"));
 const node = (x: Expr) => x as unknown as Expression;
 
 describe("nodes", () => {
@@ -39,7 +39,7 @@ describe("nodes", () => {
     expect(mul(add(a, b), 2)).toBe(mul(add(a, b), 2));
     expect(add(a, b)).not.toBe(add(b, a));
     expect(input("a", "token")).toBe(a);
-    expect(input("a", "token", 0)).not.toBe(a);
+    expect(input("a", "token", { default: 0 })).not.toBe(a);
     expect(input("a", "sequence")).not.toBe(a);
     expect(constant(1)).not.toBe(constant(true));
     expect(constant(0)).not.toBe(constant(-0));
@@ -49,8 +49,8 @@ describe("nodes", () => {
   });
 
   it("tell apart what a text of their parts would not", () => {
-    expect(Expression.intern("input", [], "token", "f32", { name: "x", default: null })).not.toBe(
-      Expression.intern("input", [], "token", "f32", { name: 'x";default="null', default: null }),
+    expect(intern("input", [], "token", "f32", { differentiable: false, name: "x", default: null })).not.toBe(
+      intern("input", [], "token", "f32", { differentiable: false, name: 'x";default="null', default: null }),
     );
   });
 
@@ -65,7 +65,7 @@ describe("nodes", () => {
   it("have larger ids than their operands, and live in the finest of their spaces", () => {
     const x = node(mul(add(a, s), exp(s)));
     for (const y of topological([x])) for (const operand of y.operands) expect(operand.id).toBeLessThan(y.id);
-    expect([x.space, node(exp(s)).space, node(mul(2, config("c") as Expr)).space]).toEqual(["token", "sequence", "batch"]);
+    expect([x.space, node(exp(s)).space, node(mul(2, toAuthor(config("c")))).space]).toEqual(["token", "sequence", "batch"]);
   });
 
   it("fold constants as they meet", () => {

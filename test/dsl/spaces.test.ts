@@ -1,15 +1,37 @@
 import { expect, it } from "vitest";
-import { finest, isFiner, nextCoarser, SPACES } from "../../dsl/spaces.js";
+import { AXES, type Axis, isFiner, isPerEntry, join, pathTo, reduced, SPACES, type Space } from "../../dsl/spaces.js";
 
-it("orders spaces from the vocabulary to the batch", () => {
-  for (const [i, x] of SPACES.entries()) for (const [j, y] of SPACES.entries()) expect(isFiner(x, y)).toBe(i < j);
+it("a value of a coarser space is broadcast, one of a finer space is not", () => {
+  for (const [i, x] of SPACES.entries()) for (const [j, y] of SPACES.entries()) expect(isFiner(x, y), `${x} ${y}`).toBe(i < j);
 });
 
-it("finds the finest, which of nothing is the batch", () => {
-  expect(finest(["batch", "token", "sequence"])).toBe("token");
-  expect(finest([])).toBe("batch");
+it("two spaces join at the finer level, with the axis that either has; nothing joins to the batch", () => {
+  expect(join(["batch", "token", "sequence"])).toBe("token");
+  expect(join(["group", "vocab"])).toBe("vocab");
+  expect(join([])).toBe("batch");
+  for (const x of SPACES) for (const y of SPACES) expect(join([x, y])).toBe(join([y, x]));
 });
 
-it("goes one space at a time", () => {
-  expect((["vocab", "token", "sequence", "group"] as const).map(nextCoarser)).toEqual(["token", "sequence", "group", "batch"]);
+it("joining is what broadcasting is: both spaces are the joint one, or coarser", () => {
+  for (const x of SPACES)
+    for (const y of SPACES) {
+      const both = join([x, y]);
+      for (const one of [x, y]) expect(one === both || isFiner(both, one)).toBe(true);
+    }
+});
+
+it("a reduction removes the axis that it names, or leads to the next level", () => {
+  expect(Object.keys(AXES).map((axis) => reduced(axis as Axis))).toEqual(["token", "sequence", "group", "batch"]);
+});
+
+it("folds lead from each space to each coarser one, the row's axis first", () => {
+  expect(pathTo("vocab", "batch")).toEqual(["token", "batch"]);
+  expect(pathTo("vocab", "token")).toEqual(["token"]);
+  expect(pathTo("token", "group")).toEqual(["group"]);
+  for (const from of SPACES)
+    for (const to of SPACES.filter((space) => isFiner(from, space))) {
+      const path: readonly Space[] = pathTo(from, to);
+      expect(path.at(-1)).toBe(to);
+      expect(path.some(isPerEntry)).toBe(false);
+    }
 });

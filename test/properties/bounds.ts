@@ -6,7 +6,7 @@
 import { type LossGraph, neededOf } from "../../codegen/expand.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { opRow } from "../../dsl/ops/index.js";
+import { type Fold, opRow } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
 import type { ReferenceInput } from "../../runtime/reference.js";
 
@@ -106,16 +106,12 @@ export class Bounds {
     const { input } = this;
     switch (x.op) {
       case "constant":
-        return exact(Float64Array.of(x.attribute.value as number));
+        return exact(Float64Array.of(x.attribute.value));
       case "config":
-        return exact(Float64Array.of(input.config[x.attribute.name as string] as number));
+        return exact(Float64Array.of(input.config[x.attribute.name] as number));
       case "input":
-        return exact(input.inputs[x.attribute.name as string] ?? new Float64Array(n).fill(x.attribute.default as number));
-      case "policyLogprobs":
-        return exact(input.policyLogprobs as Float64Array);
-      case "logits":
-        return exact(input.logits as Float64Array);
-      case "isTarget":
+        return exact(this.given(x) ?? new Float64Array(n).fill(x.attribute.default ?? 0));
+      case "isAt":
         return exact(
           Float64Array.from({ length: n }, (_, i) =>
             Number(input.targetTokens?.[Math.floor(i / input.vocab)] === i % input.vocab),
@@ -123,8 +119,8 @@ export class Bounds {
         );
       case "placeInGroup":
         return exact(Float64Array.from((input.groups ?? []).flatMap((size) => Array.from({ length: size }, (_, i) => i))));
-      case "atTarget": {
-        const { value } = this.in(x.operands[0] as Expression, "vocab");
+      case "at": {
+        const { value } = this.in(x.operands[0], "vocab");
         const entry = (t: number) => value[t * input.vocab + (input.targetTokens?.[t] as number)] as number;
         return exact(Float64Array.from({ length: n }, (_, t) => (this.skips(t) ? 0 : entry(t))));
       }
@@ -133,6 +129,11 @@ export class Bounds {
       default:
         throw new Error(`bounds know no ${x.op}`);
     }
+  }
+
+  private given({ attribute: { name } }: Extract<Expression, { readonly op: "input" }>): Float64Array | null | undefined {
+    const { logits, policyLogprobs, inputs } = this.input;
+    return name === "logits" ? logits : name === "policy_logprobs" ? policyLogprobs : inputs[name];
   }
 
   private skips(token: number): boolean {
@@ -200,7 +201,7 @@ export class Bounds {
   }
 
   /** Whether element i is surely the only greatest (or least) of its segment, surely not the greatest, or (null) neither. */
-  private alone(x: Expression, fold: Expression, i: number): boolean | null {
+  private alone(x: Expression, fold: Fold, i: number): boolean | null {
     const { value, error } = this.in(x, x.space);
     const sign = fold.attribute.kind === "max" ? 1 : -1;
     const segment = this.up(i, x.space, fold.space);
@@ -215,10 +216,9 @@ export class Bounds {
     return certain ? true : null;
   }
 
-  private fold(x: Expression): Bounded {
-    const from = x.attribute.from as Space;
-    const kind = x.attribute.kind as "sum" | "max" | "min";
-    const { value, error } = this.in(x.operands[0] as Expression, from);
+  private fold(x: Fold): Bounded {
+    const { from, kind } = x.attribute;
+    const { value, error } = this.in(x.operands[0], from);
     const n = this.counts[x.space];
     const segments: number[][] = Array.from({ length: n }, () => []);
     for (let i = 0; i < value.length; i++) segments[this.up(i, from, x.space)]?.push(i);

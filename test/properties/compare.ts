@@ -1,8 +1,8 @@
 /** Runs random losses on a device and holds every number against what float32 arithmetic allows. */
 import { type CompiledPlan, compilePlan } from "../../codegen/compile.js";
 import type { LossGraph } from "../../codegen/expand.js";
-import { lower } from "../../codegen/lower.js";
-import { simplify } from "../../codegen/simplify.js";
+import { lower } from "../../codegen/passes/lower.js";
+import { simplify } from "../../codegen/passes/simplify.js";
 import type { Space } from "../../dsl/spaces.js";
 import { compileTogether } from "../../runtime/compiled/together.js";
 import type { CompiledLoss, Device, LossResult } from "../../runtime/devices/device.js";

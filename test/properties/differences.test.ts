@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { type OpRow, opRow } from "../../dsl/ops/registry.js";
+import { type AnyRow, opRow } from "../../dsl/ops/index.js";
+import type { ElementwiseOp } from "../../dsl/ops/names.js";
 import { evaluateReference } from "../../runtime/reference.js";
 import { batchOf } from "./batch.js";
 import { type Kind, lossOf, type Recipe, recipes } from "./recipe.js";
@@ -80,8 +81,8 @@ describe("the gradient on reference is the slope of the loss", () => {
 });
 
 /** Runs with one row of the table changed, as a mistake would. */
-function withMistake(name: string, change: Partial<OpRow>, run: () => void): void {
-  const row = opRow(name) as OpRow;
+function withMistake(name: ElementwiseOp, change: Partial<AnyRow>, run: () => void): void {
+  const row = opRow(name) as AnyRow;
   const right = { ...row };
   try {
     Object.assign(row, change);
@@ -92,10 +93,10 @@ function withMistake(name: string, change: Partial<OpRow>, run: () => void): voi
 }
 
 describe("a wrong derivative is found", () => {
-  for (const name of ["tanh", "mul", "sigmoid", "softplus", "div", "min"]) {
+  for (const name of ["tanh", "mul", "sigmoid", "softplus", "div", "min"] as const) {
     it(`of ${name}`, () => {
-      const right = (opRow(name) as OpRow).gradient as NonNullable<OpRow["gradient"]>;
-      const swapped: NonNullable<OpRow["gradient"]> = (g, self, ...operands) => {
+      const right = (opRow(name) as AnyRow).gradient as NonNullable<AnyRow["gradient"]>;
+      const swapped: NonNullable<AnyRow["gradient"]> = (g, self, ...operands) => {
         const parts = right(g, self, ...operands);
         // Of one operand: the adjoint itself; of several: each other's.
         return parts.length === 1 ? [g] : [...parts].reverse();

@@ -1,8 +1,8 @@
 /** Mistakes that are planted in what a device gets, or in what it answers, are found: the tolerances are no blanket. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ge, gt, le, lt, where } from "../../dsl/ops/index.js";
-import { type OpRow, opRow } from "../../dsl/ops/registry.js";
+import { type AnyRow, ge, gt, le, lt, opRow, where } from "../../dsl/ops/index.js";
+import type { ElementwiseOp } from "../../dsl/ops/names.js";
 import { evaluateReference } from "../../runtime/reference.js";
 import { FLOAT32 } from "./bounds.js";
 import { boundsOf, casesOf, hold } from "./compare.js";
@@ -12,9 +12,9 @@ import { SEED } from "./settings.js";
 const KIND: Kind = { smooth: false, from: "policy_logprobs", groups: true };
 
 /** Of so many random losses, those whose answer is refused when `answer` is what a device says. */
-function refused(change: Partial<OpRow> | null, name: string, spoil: (values: number[]) => void = () => {}): number {
+function refused(change: Partial<AnyRow> | null, name: ElementwiseOp, spoil: (values: number[]) => void = () => {}): number {
   let found = 0;
-  const row = opRow(name) as OpRow;
+  const row = opRow(name) as AnyRow;
   const right = { ...row };
   for (const recipe of fc.sample(recipes(), { seed: SEED, numRuns: 300 })) {
     const { cases } = casesOf([recipe], KIND, [1 + (recipe.seed % 9)]);
@@ -67,7 +67,7 @@ describe("the bounds", () => {
     ["a value that is off by five parts in a million", "mul", { evaluate: (a: number, b: number) => a * b * (1 + 5e-6) }],
     ["a sigmoid of the wrong sign", "sigmoid", { evaluate: (x: number) => 1 / (1 + Math.exp(x)) }],
     ["a comparison that takes equality for less", "lt", { evaluate: (a: number, b: number) => Number(a <= b) }],
-  ] satisfies readonly (readonly [string, string, Partial<OpRow>])[])("refuse %s", (_, name, change) => {
+  ] satisfies readonly (readonly [string, ElementwiseOp, Partial<AnyRow>])[])("refuse %s", (_, name, change) => {
     // Of 300 graphs; the suites run a thousand on each device.
     expect(refused(change, name)).toBeGreaterThan(0);
   });

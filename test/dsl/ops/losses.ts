@@ -1,23 +1,24 @@
 /** An op as losses: one per operand that a gradient may reach, the policy's logprobs in its place. */
 
-import type { Expression } from "../../../dsl/expression.js";
+import { toAuthor } from "../../../dsl/expression.js";
 import { defineLoss, type Expr, gt, type LossDefinition, stopGradient, where } from "../../../dsl/index.js";
-import { opRow, rebuild } from "../../../dsl/ops/registry.js";
+import { opRow, rebuild } from "../../../dsl/ops/index.js";
+import type { ElementwiseOp } from "../../../dsl/ops/names.js";
 import type { CompiledLoss } from "../../../runtime/devices/device.js";
 
 const NAMES = ["x", "y", "z"] as const;
 
 /** The op on the operands; where it asks for truth values, numbers are one if they are positive. */
-export function applied(op: string, operands: readonly Expr[]): Expr {
+export function applied(op: ElementwiseOp, operands: readonly Expr[]): Expr {
   const row = opRow(op);
   if (!row) throw new Error(`no row ${op}`);
-  const nodes = operands.map((x, i) => (row.takes[i] === "bool" ? gt(x, 0) : x) as unknown as Expression);
-  const result = rebuild(op, nodes) as unknown as Expr;
+  const nodes = operands.map((x, i) => (row.takes[i] === "bool" ? gt(x, 0) : x));
+  const result = toAuthor(rebuild(op, nodes));
   return row.gives === "bool" ? where(result, 1, 0) : result;
 }
 
 /** `values` hold constants in the place of some operands. */
-export function lossesOf(op: string, operands: number, constants: readonly (number | undefined)[] = []): LossDefinition[] {
+export function lossesOf(op: ElementwiseOp, operands: number, constants: readonly (number | undefined)[] = []): LossDefinition[] {
   return Array.from(
     { length: operands },
     (_, k) =>

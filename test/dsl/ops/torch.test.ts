@@ -27,6 +27,7 @@ import {
   variance,
   where,
 } from "../../../dsl/index.js";
+import type { ElementwiseOp } from "../../../dsl/ops/names.js";
 import { opened } from "../../properties/devices.js";
 import { lossesOf } from "./losses.js";
 
@@ -58,7 +59,7 @@ describe("elementwise ops as in torch", () => {
     async (what, entry) => {
       const operands = entry.operands.map(Number);
       const constants = entry.gradient.map((g, i) => (g === null ? operands[i] : undefined));
-      const losses = lossesOf(entry.op.replace(" constant", ""), operands.length, constants);
+      const losses = lossesOf(entry.op.replace(" constant", "") as ElementwiseOp, operands.length, constants);
       const compiled = await Promise.all(losses.map((loss) => device.compile(loss)));
       // In float64, as torch had it.
       const gradients: (number | undefined)[] = [];

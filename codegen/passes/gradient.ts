@@ -1,9 +1,10 @@
 /** Reverse-mode differentiation of the graph. Derivatives of ops are rows of the table; here is only the order in which adjoints meet. */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import { add, fold, foldGradient, logits, ONE, opRow, policyLogprobs, rowGradient, ZERO } from "../dsl/ops/index.js";
-import { isFiner, type Space } from "../dsl/spaces.js";
-import type { LossGraph } from "./expand.js";
+import type { Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import { add, fold, foldGradient, isRowOp, ONE, opRow, rowGradient, ZERO } from "../../dsl/ops/index.js";
+import { logits, policyLogprobs } from "../../dsl/policy.js";
+import { isFiner, pathTo, type Space } from "../../dsl/spaces.js";
+import type { LossGraph } from "../expand.js";
 
 /** Adds the gradient of the seeds' sum with respect to what the policy gives. */
 export function differentiate(graph: LossGraph): LossGraph {
@@ -26,40 +27,35 @@ export function differentiate(graph: LossGraph): LossGraph {
       const contribution = contributions[i];
       if (!contribution || !live.has(operand)) return;
       // An operand that was broadcast gathers what reached each of its copies.
-      give(operand, isFiner(space, operand.space) ? gathered(contribution, space, operand.space) : contribution);
+      give(operand, sumBroadcast(contribution, space, operand.space));
     });
   }
-  return { ...graph, gradient: adjoints.get(leaf) ?? (ZERO as Expression) };
+  return { ...graph, gradient: adjoints.get(leaf) ?? ZERO };
 }
 
-/** The sum back over what an operand was broadcast to. A row is folded to its token first: that is what a sweep can do. */
-function gathered(contribution: Expression, from: Space, to: Space): Expression {
-  const perToken = from === "vocab" ? fold("sum", contribution, from, "token") : contribution;
-  const reached = from === "vocab" ? "token" : from;
-  return reached === to ? perToken : fold("sum", perToken, reached, to);
+/** The sum over the elements that an operand was broadcast to. */
+function sumBroadcast(contribution: Expression, from: Space, to: Space): Expression {
+  if (!isFiner(from, to)) return contribution;
+  let reached = from;
+  return pathTo(from, to).reduce((x, next) => {
+    const sum = fold("sum", x, reached, next);
+    reached = next;
+    return sum;
+  }, contribution);
 }
 
 /** Whether any adjoint passes this op. */
 function passes(x: Expression): boolean {
-  const row = opRow(x.op);
-  return row === undefined || row.gradient !== null;
+  return opRow(x.op)?.gradient !== null;
 }
 
-/** What reaches the operands of x, and the space in whose elements it does. */
+/** The adjoints of the operands of x, and the space in whose elements they are given. */
 function backward(
   g: Expression,
   x: Expression,
 ): { readonly space: Space; readonly contributions: readonly (Expression | null)[] } {
-  switch (x.op) {
-    case "fold":
-      return { space: x.attribute.from as Space, contributions: [foldGradient(g, x)] };
-    case "targetLogprob":
-    case "rowLogsumexp":
-    case "atTarget":
-    case "softmax":
-    case "logSoftmax":
-      return { space: "vocab", contributions: [rowGradient(g, x)] };
-  }
+  if (x.op === "fold") return { space: x.attribute.from, contributions: [foldGradient(g, x)] };
+  if (isRowOp(x)) return { space: x.operands[0].space, contributions: [rowGradient(g, x)] };
   const derivative = opRow(x.op)?.gradient;
   if (!derivative) throw new Error(`no derivative of ${x.op}`);
   return { space: x.space, contributions: derivative(g, x, ...x.operands) };

@@ -1,33 +1,18 @@
 /** The verifier that runs after every pass. What it throws is a fault of lossc's own, named by pass and node. */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import { opRow } from "../dsl/ops/index.js";
-import { finest, isFiner, type Space } from "../dsl/spaces.js";
-import { type LossGraph, rootsOf } from "./expand.js";
+import type { Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import { isRowOp, LEAVES, opRow, ROW_OPS } from "../../dsl/ops/index.js";
+import type { Op } from "../../dsl/ops/names.js";
+import { isFiner, isPerEntry, join, levelOf, type Space } from "../../dsl/spaces.js";
+import { type LossGraph, rootsOf } from "../expand.js";
 
-const LEAVES: Readonly<Record<string, Space | null>> = {
-  constant: "batch",
-  config: "batch",
-  input: null,
-  logits: "vocab",
-  isTarget: "vocab",
-  policyLogprobs: "token",
-  placeInGroup: "sequence",
-};
-const ROWS: Readonly<Record<string, Space>> = {
-  targetLogprob: "token",
-  rowLogsumexp: "token",
-  softmax: "vocab",
-  logSoftmax: "vocab",
-  atTarget: "token",
-};
 /** Ops that a pass has removed for good. */
 const GONE = {
   expand: ["reduce"],
   gradient: ["reduce"],
-  lower: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "logSoftmax"],
-  simplify: ["reduce", "stopGradient", "targetLogprob", "rowLogsumexp", "softmax", "logSoftmax"],
-} as const satisfies Readonly<Record<string, readonly string[]>>;
+  lower: ["reduce", "stopGradient", "logprobAt", "rowLogsumexp", "softmax", "logSoftmax"],
+  simplify: ["reduce", "stopGradient", "logprobAt", "rowLogsumexp", "softmax", "logSoftmax"],
+} as const satisfies Readonly<Record<string, readonly Op[]>>;
 
 /** Checks the graph that the pass left behind, and hands it on. */
 export function verify(graph: LossGraph, pass: keyof typeof GONE): LossGraph {
@@ -52,18 +37,26 @@ function problemOf(x: Expression): string | null {
   const row = opRow(x.op);
   if (row) {
     if (x.operands.length !== row.takes.length) return `has ${x.operands.length} operands`;
-    if (x.space !== finest(x.operands.map((operand) => operand.space))) return "is not in the finest space of its operands";
+    if (x.space !== join(x.operands.map((operand) => operand.space))) return "is not in the finest space of its operands";
     const wrong = x.operands.findIndex(
       (operand, i) => row.takes[i] !== "any" && (operand.dtype === "bool") !== (row.takes[i] === "bool"),
     );
     return wrong < 0 ? null : `has an operand ${wrong} of dtype ${x.operands[wrong]?.dtype}`;
   }
   if (x.op === "fold") {
-    const from = x.attribute.from as Space;
-    if (!isFiner(from, x.space) || (from === "vocab" && x.space !== "token")) return `folds ${from} into ${x.space}`;
-    return isFiner((x.operands[0] as Expression).space, from) ? `folds an operand finer than ${from}` : null;
+    const { from } = x.attribute;
+    if (!isFiner(from, x.space) || (isPerEntry(from) && x.space !== levelOf(from))) return `folds ${from} into ${x.space}`;
+    return isFiner(x.operands[0].space, from) ? `folds an operand finer than ${from}` : null;
   }
-  const space = x.op in ROWS ? ROWS[x.op] : LEAVES[x.op];
-  if (space === undefined) return x.op === "reduce" ? "was not expanded" : "is unknown";
+  if (x.op === "reduce") return "was not expanded";
+  const space = spaceOf(x);
+  if (space === undefined) return "is unknown";
   return space === null || space === x.space ? null : `should live in ${space} space`;
+}
+
+/** The space that a node of this op lives in: null of a leaf that has its own, undefined of an op that nobody knows. */
+function spaceOf(x: Exclude<Expression, { readonly op: "fold" | "reduce" }>): Space | null | undefined {
+  if (isRowOp(x)) return ROW_OPS[x.op].gives === "row" ? x.operands[0].space : levelOf(x.operands[0].space);
+  const leaves: Readonly<Record<string, { readonly space: Space | null } | undefined>> = LEAVES;
+  return leaves[x.op]?.space;
 }

@@ -1,0 +1,182 @@
+/**
+ * Sums, taken apart: Σ (aX + b) is aΣX + bΣ1. Factors that a fold does not run over leave it, so that a fold depends on as few other folds as can be, and
+ * its phase is as early as can be. A sum over a row with `isAt` as a factor is one entry.
+ */
+import { constantValue, type Expression } from "../../dsl/expression.js";
+import { operandsFirst, rewriter } from "../../dsl/graph.js";
+import { absorb, add, chain, div, entryAt, type Fold, fold, mul, neg, ONE, sub, where, ZERO } from "../../dsl/ops/index.js";
+import { isFiner, isPerEntry } from "../../dsl/spaces.js";
+import { isMaximum } from "../ranks.js";
+import { type Rewriting, ruleFor } from "./rules.js";
+
+/** A product of a factor that the fold does not run over and one that it does. */
+interface Term {
+  readonly factor: Expression;
+  readonly row: Expression;
+}
+
+/** More terms than this are left in one loop. */
+const MANY = 6;
+
+/** The terms of an expression of entries, one where it does not come apart. */
+const termsOf = operandsFirst((x): readonly Term[] => {
+  const whole: readonly Term[] = [{ factor: ONE, row: x }];
+  if (!isPerEntry(x.space)) return [{ factor: x, row: ONE }];
+  switch (x.op) {
+    case "add": {
+      const [a, b] = x.operands;
+      return few(joined([...termsOf(a), ...termsOf(b)]), whole);
+    }
+    case "sub": {
+      const [a, b] = x.operands;
+      // z − max is small where z is large: taken apart it would lose what it is for.
+      if (isMaximum(b)) return whole;
+      return few(joined([...termsOf(a), ...termsOf(b).map(negated)]), whole);
+    }
+    case "neg":
+      return termsOf(x.operands[0]).map(negated);
+    case "div": {
+      const [a, b] = x.operands;
+      return isPerEntry(b.space) ? whole : termsOf(a).map((term) => scaled(term, div(1, b)));
+    }
+    case "chain":
+    case "mul":
+    case "absorb": {
+      const [a, b] = x.operands;
+      if (!isPerEntry(a.space)) return termsOf(b).map((term) => scaled(term, a));
+      if (!isPerEntry(b.space)) return termsOf(a).map((term) => scaled(term, b));
+      return few(
+        termsOf(a).flatMap((p) => termsOf(b).map((q) => ({ ...scaled(p, q.factor), row: product(p.row, q.row) }))),
+        whole,
+      );
+    }
+    case "where": {
+      const [condition, a, b] = x.operands;
+      if (constantValue(b) !== 0) return whole;
+      // A condition that does not depend on the entry is one of the factor: a token that does not count hears nothing of its row.
+      return isPerEntry(condition.space)
+        ? termsOf(a).map(({ factor, row }) => ({ factor, row: where(condition, row, 0) }))
+        : termsOf(a).map(({ factor, row }) => ({ factor: where(condition, factor, 0), row }));
+    }
+    default:
+      return whole;
+  }
+});
+
+function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
+  return terms.length <= MANY ? terms : whole;
+}
+
+/** How many folds deep it is: a fold of it can be known no earlier. */
+const depth = operandsFirst((x): number => Math.max(0, ...x.operands.map(depth)) + Number(x.op === "fold"));
+
+/** Terms whose factors are the same but for the sign as one: every sum over the row costs. A row that is no sum, or is one anyway as Σ1 is, stays by itself. */
+function joined(terms: readonly Term[]): Term[] {
+  const result: Term[] = [];
+  for (const term of terms) {
+    const { factor, row } = term;
+    const minus = neg(factor);
+    const i = result.findIndex((other) => joins(other.row, row) && (other.factor === factor || other.factor === minus));
+    const before = result[i];
+    if (before) result[i] = { ...before, row: (before.factor === factor ? add : sub)(before.row, row) };
+    else result.push(term);
+  }
+  return result;
+}
+
+const stands = (row: Expression) => row === ONE || singleEntry(row) !== null;
+const joins = (a: Expression, b: Expression) => a !== b && !stands(a) && !stands(b) && depth(a) === depth(b);
+
+const negated = (term: Term): Term => ({ ...term, factor: neg(term.factor) });
+
+function scaled({ factor, row }: Term, by: Expression): Term {
+  return { factor: factor === ONE ? by : by === ONE ? factor : absorb(by, factor), row };
+}
+
+function product(p: Expression, q: Expression): Expression {
+  if (p === ONE) return q;
+  return q === ONE ? p : absorb(p, q);
+}
+
+/** The sum over the row as a sum of factors times simpler sums; null where nothing comes apart. `sum` makes the fold of a term. */
+function distributed(x: Expression, sum: (row: Expression) => Expression): Expression | null {
+  const terms = termsOf(x);
+  // Without a factor that leaves there is nothing to gain, and every sum costs; but for one that is no sum.
+  if (terms.every(({ factor, row }) => factor === ONE && singleEntry(row) === null)) return null;
+  // A factor of 0, or a sum over no entry, makes the product 0 whatever the other is, as in the row.
+  return terms.map(({ factor, row }) => absorb(factor, sum(row))).reduce((total, part) => add(total, part));
+}
+
+/** An expression of which one entry alone is not 0: the input that names the entry, and its value there. */
+interface SingleEntry {
+  readonly index: string;
+  readonly value: Expression;
+}
+
+/** The one entry of an expression with `isAt` as a factor; null where there is no such factor. */
+const singleEntry = operandsFirst((x): SingleEntry | null => {
+  const mapped = (single: SingleEntry | null, change: (value: Expression, index: string) => Expression) =>
+    single && { ...single, value: change(single.value, single.index) };
+  switch (x.op) {
+    case "isAt":
+      return { index: x.attribute.index, value: ONE };
+    case "neg":
+      return mapped(singleEntry(x.operands[0]), (value) => neg(value));
+    case "mul":
+    case "chain":
+    case "absorb": {
+      const [a, b] = x.operands;
+      return (
+        mapped(singleEntry(a), (value, index) => absorb(value, entryAt(b, index))) ??
+        mapped(singleEntry(b), (value, index) => absorb(entryAt(a, index), value))
+      );
+    }
+    case "where": {
+      const [condition, a, b] = x.operands;
+      if (constantValue(b) !== 0) return null;
+      return mapped(singleEntry(a), (value, index) => where(entryAt(condition, index), value, 0));
+    }
+    default:
+      return null;
+  }
+});
+
+/** The input that names an entry somewhere in the expression. */
+const indexIn = operandsFirst((x): string | null =>
+  x.op === "isAt" ? x.attribute.index : x.operands.reduce<string | null>((found, y) => found ?? indexIn(y), null),
+);
+
+function overRow(x: Fold, { settle, deep }: Rewriting): Expression | null {
+  const [a] = x.operands;
+  const { kind, from } = x.attribute;
+  const sum = (row: Expression) => fold(kind, row, from, x.space);
+  const single = singleEntry(a);
+  if (single) return deep(single.value);
+  const parts = distributed(a, sum);
+  if (parts) return deep(parts);
+  const index = indexIn(a);
+  if (index === null) return null;
+  // The named entry's share beside the others is added by itself: within the row no entry knows whether it is the one.
+  const offTarget = rewriter((y) => (y.op === "isAt" ? ZERO : y))(a);
+  return deep(add(settle(sum(offTarget)), sub(entryAt(a, index), entryAt(offTarget, index))));
+}
+
+/** Factors that the fold does not run over leave a sum; so does a sign. */
+export const distributeSums = [
+  ruleFor("fold", (x, rewriting) => {
+    const [a] = x.operands;
+    const { kind, from } = x.attribute;
+    if (kind !== "sum") return null;
+    if (constantValue(a) === 0) return ZERO;
+    if (isPerEntry(from)) return overRow(x, rewriting);
+    const { settle } = rewriting;
+    const inner = (y: Expression) => settle(fold(kind, y, from, x.space));
+    if (a.op === "neg") return settle(neg(inner(a.operands[0])));
+    if (a.op !== "mul" && a.op !== "chain") return null;
+    const [p, q] = a.operands;
+    const outer = (y: Expression) => !isFiner(y.space, x.space);
+    if (outer(p) && !outer(q)) return settle((a.op === "mul" ? mul : chain)(p, inner(q)));
+    if (outer(q) && !outer(p) && a.op === "mul") return settle(mul(inner(p), q));
+    return null;
+  }),
+];

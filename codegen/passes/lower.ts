@@ -1,0 +1,14 @@
+/** After the gradient: ops that read a row become folds over it, and `stopGradient` has done its work. The table of ops says how. */
+import type { Expression } from "../../dsl/expression.js";
+import { rewriter } from "../../dsl/graph.js";
+import { isRowOp, lowerRow, opRow } from "../../dsl/ops/index.js";
+import { type LossGraph, mapGraph } from "../expand.js";
+
+export function lower(graph: LossGraph): LossGraph {
+  return mapGraph(graph, rewriter(lowered));
+}
+
+function lowered(x: Expression): Expression {
+  if (isRowOp(x)) return lowerRow(x);
+  return opRow(x.op)?.lower?.(...x.operands) ?? x;
+}

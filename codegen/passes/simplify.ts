@@ -1,0 +1,154 @@
+/**
+ * Simplification: rules that keep every value (NaN and infinity included) but for the sign of a zero and the order of rounding. Constants were folded
+ * when the nodes were built.
+ */
+import { constantValue, type Expression } from "../../dsl/expression.js";
+import { operandsFirst } from "../../dsl/graph.js";
+import {
+  absorb,
+  add,
+  byStructure,
+  chain,
+  div,
+  exp,
+  exp2,
+  exponent,
+  log,
+  mul,
+  ne,
+  neg,
+  not,
+  sub,
+  where,
+  ZERO,
+} from "../../dsl/ops/index.js";
+import { isFiner, isPerEntry } from "../../dsl/spaces.js";
+import { type LossGraph, mapGraph } from "../expand.js";
+import { isMaximum } from "../ranks.js";
+import { distributeSums } from "./distribute-sums.js";
+import { isExponential, scaledRow } from "./patterns.js";
+import { byOp, rewriterBy, rule, variable } from "./rules.js";
+
+export function simplify(graph: LossGraph): LossGraph {
+  return mapGraph(graph, simplifier());
+}
+
+/** One simplifier for several expressions: what they share is simplified once. */
+export const simplifier = (): ((root: Expression) => Expression) => rewriterBy(RULES);
+
+const isConstant = (x: Expression) => constantValue(x) !== undefined;
+
+/** Any expressions, a condition and a constant; an entry of a row, and a value that is none. */
+const [a, b, d] = [variable("a"), variable("b"), variable("d")];
+const c = variable("c", () => true, "bool");
+const k = variable("k", isConstant);
+const entry = variable("entry", ({ space }) => isPerEntry(space));
+const value = variable("value", ({ space }) => !isPerEntry(space));
+
+/** Whether a row's entry is exactly 0 by itself where the entry of `row` is −∞. */
+const vanishes = operandsFirst((x): ((row: Expression) => boolean) => {
+  switch (x.op) {
+    case "exp": {
+      const [y] = x.operands;
+      return (row) => y.op === "sub" && y.operands[0] === row && !isPerEntry(y.operands[1].space);
+    }
+    case "exp2":
+      // Where the row's factor is not above 0, its maximum is +∞ or NaN, and these are NaN.
+      return (row) => isExponential(x) && scaledRow(x.operands[0].operands[0])?.row === row;
+    case "neg":
+      return vanishes(x.operands[0]);
+    case "mul":
+    case "chain":
+    case "absorb": {
+      const [left, right] = x.operands.map(vanishes);
+      return (row) => left?.(row) || right?.(row) || false;
+    }
+    default:
+      return () => false;
+  }
+});
+
+/** Whether x is 0 already wherever the condition does not hold: one of the masks around it is the same. */
+function hasMask(x: Expression, condition: Expression): boolean {
+  let inner = x;
+  while (inner.op === "where" && constantValue(inner.operands[2]) === 0) {
+    if (inner.operands[0] === condition) return true;
+    inner = inner.operands[1];
+  }
+  return false;
+}
+
+const RULES = byOp([
+  rule(add(0, b), b),
+  rule(add(a, 0), a),
+  rule(add(a, neg(b)), sub(a, b)),
+  rule(add(neg(a), b), sub(b, a)),
+
+  rule(sub(a, 0), a),
+  rule(sub(0, b), neg(b)),
+  rule(sub(a, neg(b)), add(a, b)),
+
+  rule(neg(neg(a)), a),
+  rule(neg(sub(a, b)), sub(b, a)),
+
+  rule(mul(1, b), b),
+  rule(mul(a, 1), a),
+  rule(mul(-1, b), neg(b)),
+  rule(mul(a, -1), neg(a)),
+  // A sign belongs to the factor that is computed less often.
+  rule(mul(a, neg(b)), mul(neg(a), b), (bound) => isFiner(bound(b).space, bound(a).space)),
+  rule(mul(a, neg(b)), neg(mul(a, b))),
+  rule(mul(neg(a), b), neg(mul(a, b)), (bound) => !isFiner(bound(b).space, bound(a).space)),
+
+  rule(div(a, 1), a),
+  // One division per token rather than one per entry.
+  rule(div(entry, value), mul(entry, div(1, value))),
+
+  // Over a row: a softmax needs no logarithm and no phase of its own; exp(y − max y) is a power of two.
+  rule(exp(mul(Math.LN2, exponent(entry, b))), exp2(exponent(entry, b))),
+  rule(exp(sub(entry, log(value))), mul(exp(entry), div(1, value))),
+  rule(exp(sub(entry, value)), exp2(exponent(entry, value)), (bound) => {
+    const m = bound(value);
+    return isMaximum(m) && m.operands[0] === bound(entry);
+  }),
+
+  // An adjoint's product.
+  rule(chain(0, b), ZERO),
+  rule(chain(a, 0), ZERO),
+  rule(chain(k, b), mul(k, b)),
+  rule(chain(a, k), mul(a, k), (bound) => Number.isFinite(constantValue(bound(k)))),
+  rule(chain(a, neg(b)), chain(neg(a), b)),
+  // A branch that got nothing passes nothing on.
+  rule(chain(where(c, 0, b), d), where(c, 0, chain(b, d))),
+  rule(chain(where(c, a, 0), d), where(c, chain(a, d), 0)),
+
+  // A product of entries of a row. It is no `chain`: an entry that is exactly 0 stays 0 also beside a factor that is infinite or NaN.
+  rule(absorb(0, b), ZERO),
+  rule(absorb(a, 0), ZERO),
+  rule(absorb(1, b), b),
+  rule(absorb(a, 1), a),
+  rule(absorb(-1, b), neg(b)),
+  rule(absorb(a, -1), neg(a)),
+  rule(absorb(neg(a), b), neg(absorb(a, b))),
+  rule(absorb(a, neg(b)), neg(absorb(a, b))),
+  // One order for both, so that equal products are the same node; the factor that does not depend on the entry comes first.
+  rule(absorb(a, b), absorb(b, a), (bound) => {
+    const [left, right] = [bound(a), bound(b)];
+    return left.space === right.space ? byStructure(left, right) > 0 : isPerEntry(left.space);
+  }),
+  rule(absorb(where(c, a, 0), b), where(c, absorb(a, b), 0)),
+  rule(absorb(b, where(c, a, 0)), where(c, absorb(a, b), 0)),
+
+  rule(where(true, a, b), a),
+  rule(where(false, a, b), b),
+  rule(where(c, a, a), a),
+  // An entry that is not there needs no mask where the value is 0 without one.
+  rule(where(ne(entry, Number.NEGATIVE_INFINITY), a, 0), a, (bound) => vanishes(bound(a))(bound(entry))),
+  rule(where(not(c), a, b), where(c, b, a)),
+  rule(where(c, where(c, a, d), b), where(c, a, b)),
+  rule(where(c, a, 0), a, (bound) => hasMask(bound(a), bound(c))),
+  rule(where(c, a, where(c, b, d)), where(c, a, d)),
+  rule(where(ne(a, b), a, b), a),
+
+  ...distributeSums,
+]);

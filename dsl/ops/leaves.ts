@@ -1,0 +1,41 @@
+/** Ops without operands: numbers that come from outside, or that follow from where an element stands. */
+import { constant, type Expression, intern } from "../expression.js";
+import type { Space } from "../spaces.js";
+import type { LeafOp } from "./names.js";
+
+export interface LeafRow {
+  /** See `OpRow.order`. */
+  readonly order: number;
+  /** The space that every leaf of this op lives in; null where each has its own. */
+  readonly space: Space | null;
+}
+
+export const LEAVES: { readonly [O in LeafOp]: LeafRow } = {
+  constant: { order: 8, space: "batch" },
+  config: { order: 7, space: "batch" },
+  input: { order: 19, space: null },
+  isAt: { order: 21, space: "vocab" },
+  placeInGroup: { order: 38, space: "sequence" },
+};
+
+export const ONE: Expression = constant(1);
+export const ZERO: Expression = constant(0);
+
+interface InputOptions {
+  /** Every element's value where the caller gives none. */
+  readonly default?: number | undefined;
+  /** Whether the program gives back its adjoint. */
+  readonly differentiable?: boolean;
+}
+
+export const input = (name: string, space: Space, { default: otherwise, differentiable = false }: InputOptions = {}) =>
+  intern("input", [], space, "f32", { differentiable, name, default: otherwise ?? null });
+
+/** A runtime scalar. */
+export const config = (name: string): Expression => intern("config", [], "batch", "f32", { name });
+
+/** 1 at the entry of the row that the input `index` names, and 0 elsewhere. */
+export const isAt = (index: string): Expression => intern("isAt", [], "vocab", "f32", { index });
+
+/** The number of a sequence within its group, from 0. */
+export const placeInGroup: Expression = intern("placeInGroup", [], "sequence", "f32");
