@@ -3,8 +3,8 @@ import type { Expression } from "../dsl/expression.js";
 import { type CoarseFold, FOLDS } from "../dsl/ops/index.js";
 import { Arguments } from "./arguments.js";
 import type { Buffers } from "./buffers.js";
-import type { LossGraph } from "./expand.js";
 import { type ElementSpace, STATUS } from "./plan.js";
+import type { Program } from "./program.js";
 import { isCoarseFold } from "./ranks.js";
 import type { Schedule, Slot } from "./schedule.js";
 import { commentText, floatText, Printer } from "./text.js";
@@ -15,7 +15,7 @@ const FEW_FOLDS = 16;
 
 export interface BodyOptions {
   readonly id: string;
-  readonly graph: LossGraph;
+  readonly program: Program;
   readonly schedule: Schedule;
   readonly slot: Slot;
   readonly buffers: Buffers;
@@ -116,11 +116,11 @@ export abstract class Body {
     for (const { x, buffer } of [...stored, ...rowValues]) {
       this.lines.push(`    ${call}${this.args.buffer(buffer, true)}, ${this.element}, ${this.printer.print(x)});`);
     }
-    // The gradient of logits is looked at where it is stored, row by row.
-    const { from, gradient } = this.options.graph;
-    const flagged =
-      from === "policy_logprobs" && slot.space === "token" && gradient && slot.stores.has(gradient) ? [gradient] : [];
-    for (const x of [...slot.summands, ...flagged]) {
+    // The gradient of a row is checked where it is stored, row by row.
+    const checked = this.options.program.results.filter(
+      ({ checked, space, x }) => checked && space === slot.space && slot.stores.has(x),
+    );
+    for (const x of [...slot.checks, ...checked.map(({ x }) => x)]) {
       const word = STATUS[slot.space as "token" | "sequence" | "group"];
       this.lines.push(`    flag_non_finite(${this.status()}, ${word}, ${this.element}, ${this.printer.print(x)});`);
     }
@@ -196,14 +196,14 @@ export class StepBody extends Body {
   }
 
   main(): string[] {
-    this.printer.expect([...this.options.slot.stores, ...this.options.slot.summands]);
+    this.printer.expect([...this.options.slot.stores, ...this.options.slot.checks]);
     this.stores("store(");
     return [`  LOSSC_FN static void element(const Args& a, index ${this.element}) {`, ...this.lines, "  }"];
   }
 
   protected what(): string {
-    const { graph, slot } = this.options;
-    return `a step of "${commentText(graph.name)}", one ${slot.space} at a time.`;
+    const { program, slot } = this.options;
+    return `a step of "${commentText(program.name)}", one ${slot.space} at a time.`;
   }
 
   protected traffic({ perToken }: ReturnType<typeof trafficOf>): string | null {

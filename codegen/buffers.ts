@@ -1,35 +1,33 @@
 /** The memory of a plan: each buffer is made when it is first asked for. */
-import type { InputDeclaration } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
-import type { CoarseFold } from "../dsl/ops/index.js";
-import type { LossGraph } from "./expand.js";
-import {
-  type Between,
-  type BufferDtype,
-  type ElementSpace,
-  type LogitsDtype,
-  type PlanBuffer,
-  STATUS,
-  type Structure,
-} from "./plan.js";
+import type { CoarseFold, Input } from "../dsl/ops/index.js";
+import { isPerEntry } from "../dsl/spaces.js";
+import { type Between, type ElementSpace, type PlanBuffer, STATUS, type Structure } from "./plan.js";
+import { elementResults, gradientName, type InputType, type Program, type Result, scalarResults } from "./program.js";
 import type { Schedule, Slot } from "./schedule.js";
 
 export class Buffers {
   readonly list: PlanBuffer[] = [];
   private readonly byKey = new Map<string, PlanBuffer>();
-  /** Names of what the caller gets, by the space in whose elements it does. */
-  private readonly results: Readonly<Record<ElementSpace, ReadonlyMap<Expression, string>>>;
+  /** Names of results, by the space in whose elements they are wanted. */
+  private readonly names = new Map<ElementSpace, Map<Expression, string>>();
   /** When a value is stored in its own space. */
   private readonly storedAt = new Map<Expression, number>();
 
   constructor(
-    graph: LossGraph,
-    private readonly inputs: Readonly<Record<string, InputDeclaration>>,
-    private readonly logits: LogitsDtype | null,
+    private readonly program: Program,
     schedule: Schedule,
   ) {
-    this.results = resultsOf(graph);
+    const results = [...scalarResults(program), ...elementResults(program)];
+    // Of two names of one value the first counts, and those that come always are first.
+    for (const result of [...results.filter(({ always }) => always), ...results]) this.nameResult(result);
     for (const slot of schedule.slots) for (const x of slot.stores) this.willStore(x, slot);
+  }
+
+  private nameResult({ name, space, x }: Result): void {
+    const names = this.names.get(space) ?? new Map<Expression, string>();
+    if (!names.has(x)) names.set(x, name);
+    this.names.set(space, names);
   }
 
   /** Notes that the slot's kernel stores x. */
@@ -54,14 +52,21 @@ export class Buffers {
   }
 
   input(name: string): PlanBuffer {
-    const make = (dtype: BufferDtype, extent: PlanBuffer["extent"], otherwise?: number) =>
-      this.make(`input/${name}`, { role: "input", name, dtype, extent, ...(otherwise !== undefined && { default: otherwise }) });
-    if (name === "logits") return make(this.logits as LogitsDtype, { per: "row" });
-    if (name === "target_tokens") return make("i32", { per: "token" });
-    if (name === "policy_logprobs") return make("f32", { per: "token" });
-    const declared = this.inputs[name];
-    if (!declared) return make("f32", { per: "token" }, 1); // weights come with every loss
-    return make(declared.dtype, { per: declared.space === "vocab" ? "row" : declared.space }, declared.default);
+    const { space, dtype, default: otherwise } = this.typeOf(name);
+    const extent = { per: isPerEntry(space) ? "row" : (space as ElementSpace) } as const;
+    return this.make(`input/${name}`, {
+      role: "input",
+      name,
+      dtype,
+      extent,
+      ...(otherwise !== undefined && { default: otherwise }),
+    });
+  }
+
+  private typeOf(name: string): InputType {
+    const type = this.program.inputs[name];
+    if (!type) throw new Error(`the program "${this.program.name}" has no input "${name}"`);
+    return type;
   }
 
   structure(kind: Structure["kind"], between: Between): PlanBuffer {
@@ -93,7 +98,7 @@ export class Buffers {
   }
 
   private resultName(x: Expression, space: ElementSpace): string | null {
-    return this.results[space].get(x) ?? null;
+    return this.names.get(space)?.get(x) ?? null;
   }
 
   fold(
@@ -130,35 +135,14 @@ export class Buffers {
     });
   }
 
-  /** The gradient of the logits. */
-  gradient(): PlanBuffer {
-    return this.make("gradient", {
-      role: "result",
-      name: "gradient of logits",
-      dtype: this.logits as LogitsDtype,
-      extent: { per: "row" },
-    });
+  /** The gradient of the row. */
+  gradient(leaf: Input): PlanBuffer {
+    const { dtype } = this.typeOf(leaf.attribute.name);
+    return this.make("gradient", { role: "result", name: gradientName(leaf), dtype, extent: { per: "row" } });
   }
 
   status(): PlanBuffer {
     const extent = { per: "batch", plus: Object.keys(STATUS).length - 1 } as const;
     return this.make("status", { role: "result", name: "status", dtype: "u32", extent, fill: 255 });
   }
-}
-
-/** Of two names the first counts: a value that is wanted twice has one buffer. */
-function resultsOf(graph: LossGraph): Record<ElementSpace, Map<Expression, string>> {
-  const results = { token: new Map(), sequence: new Map(), group: new Map(), batch: new Map() } satisfies Record<
-    string,
-    Map<Expression, string>
-  >;
-  const name = (space: ElementSpace, x: Expression, text: string) => {
-    if (!results[space].has(x)) results[space].set(x, text);
-  };
-  if (graph.from === "logits") name("token", graph.logprobs, "logprobs");
-  else name("token", graph.gradient as Expression, "gradient of policy_logprobs");
-  name("batch", graph.loss, "loss");
-  for (const [key, x] of graph.metrics) name("batch", x, `metric ${key}`);
-  for (const [key, { space, x }] of graph.outputs) name(space, x, `output ${key}`);
-  return results;
 }

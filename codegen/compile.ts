@@ -1,15 +1,13 @@
-/** The whole compiler up to the plan: trace, expand, gradient, lower, simplify, plan, with the verifier after every pass. */
+/** The whole compiler up to the plan: trace, program, passes, plan. */
 import type { LossDefinition } from "../dsl/define-loss.js";
 import { LosscError } from "../dsl/errors.js";
 import { trace } from "../dsl/trace.js";
-import { expand, type LossGraph } from "./expand.js";
 import { withFrame } from "./frame.js";
-import { differentiate } from "./passes/gradient.js";
-import { lower } from "./passes/lower.js";
-import { simplify } from "./passes/simplify.js";
-import { verify } from "./passes/verify.js";
+import { planOf } from "./loss-plan.js";
+import { lossProgram } from "./loss-program.js";
+import { runPasses } from "./passes/index.js";
 import type { LogitsDtype, Plan } from "./plan.js";
-import { planOf } from "./planner.js";
+import type { Program } from "./program.js";
 
 export interface CompileRequest {
   readonly loss: LossDefinition;
@@ -27,8 +25,10 @@ export interface CompileRequest {
 
 export interface CompiledPlan {
   readonly plan: Plan;
-  /** The loss and its gradient before lowering and simplification: what the `reference` device evaluates. */
-  readonly graph: LossGraph;
+  /** The loss and its gradient before lowering and simplification: the `reference` device evaluates it. */
+  readonly program: Program;
+  /** The program after each pass, in their order. */
+  readonly passed: readonly { readonly pass: string; readonly program: Program }[];
 }
 
 /**
@@ -40,11 +40,12 @@ export function compilePlan({ loss, logits, statics = {}, metrics, absent = [], 
   const from = logits === null ? "policy_logprobs" : "logits";
   const traced = withFrame(() => trace(loss, { from, statics, metrics, absent }));
   try {
-    const graph = verify(differentiate(verify(expand(loss.name, from, traced), "expand")), "gradient");
-    const lowered = verify(lower(graph), "lower");
-    return { plan: planOf(loss, verify(simplify(lowered), "simplify"), logits, firstKernel), graph };
+    const passed: { readonly pass: string; readonly program: Program }[] = [];
+    const last = runPasses(lossProgram(loss, traced, logits), ({ name }, program) => passed.push({ pass: name, program }));
+    const program = passed.find(({ pass }) => pass === "gradient")?.program ?? last;
+    return { plan: planOf(loss, traced, last, logits, firstKernel), program, passed };
   } catch (error) {
-    // V8's word for a stack that is full: what a gradient of rows is gathered of is walked as deep as it is nested.
+    // V8 throws this where the stack is full: the terms of a row's gradient are visited as deep as they are nested.
     if (!(error instanceof RangeError)) throw error;
     const message = `the loss "${loss.name}" nests expressions of rows deeper than can be followed: join terms pair by pair in place of one after the other`;
     throw new LosscError("UNSUPPORTED_SYNTAX", message, { cause: error });

@@ -1,10 +1,10 @@
 /** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
 import { constantValue, type Expression } from "../dsl/expression.js";
-import { oncePerNode, operandsFirst, rewriter, withOperands } from "../dsl/graph.js";
+import { operandsFirst, rewriter, topological, withOperands } from "../dsl/graph.js";
 import { ONE, ZERO } from "../dsl/ops/index.js";
 import { isPerEntry } from "../dsl/spaces.js";
-import { isThere } from "./expand.js";
 import { simplifier } from "./passes/simplify.js";
+import type { Program, ProgramRows } from "./program.js";
 
 export interface GradientParts {
   /** At every entry but the target's. */
@@ -18,18 +18,32 @@ export interface GradientParts {
 export const isNothing = ({ offTarget, target }: GradientParts) => constantValue(offTarget) === 0 && constantValue(target) === 0;
 
 /** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */
-const ofThere = operandsFirst((x): Expression => {
-  if (!isPerEntry(x.space)) return x;
-  if (x.op === "where" && x.operands[0] === isThere) return ofThere(x.operands[1]);
-  return withOperands(x, x.operands.map(ofThere));
-});
+function ofPresent(root: Expression, isPresent: Expression): Expression {
+  const done = new Map<Expression, Expression>();
+  const change = (x: Expression): Expression => {
+    if (!isPerEntry(x.space)) return x;
+    const operands = x.operands.map((y) => done.get(y) ?? y);
+    return x.op === "where" && x.operands[0] === isPresent ? (operands[1] ?? x) : withOperands(x, operands);
+  };
+  for (const x of topological([root], ({ space }) => !isPerEntry(space))) done.set(x, change(x));
+  return done.get(root) ?? root;
+}
 
-/** Whatever a kernel must know to write the gradient it must know for these: simplified again, they are made of other values than the gradient is. */
-export const gradientParts = oncePerNode((gradient): GradientParts => {
-  const of = ofThere(gradient);
+const partsOf = (gradient: Expression, { isPresent }: ProgramRows): GradientParts => {
+  const of = ofPresent(gradient, isPresent);
   const at = (value: Expression) => simplifier()(rewriter((x) => (x.op === "isAt" ? value : x))(of));
   return { offTarget: at(ZERO), target: at(ONE), factors: factorsOf(of) ?? [] };
-});
+};
+
+const known = new WeakMap<Expression, GradientParts>();
+
+/** The parts of the row's gradient; null of a program without one. They are simplified again, and so made of other values than the gradient is. */
+export function gradientParts({ rows, rowGradient }: Program): GradientParts | null {
+  if (!rows || !rowGradient) return null;
+  const parts = known.get(rowGradient) ?? partsOf(rowGradient, rows);
+  known.set(rowGradient, parts);
+  return parts;
+}
 
 /** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */
 export const factorsOf = operandsFirst((x): readonly Expression[] | null => {

@@ -7,7 +7,7 @@ import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { isPerEntry } from "../dsl/spaces.js";
 import { gradientParts } from "./entries.js";
-import type { LossGraph } from "./expand.js";
+import type { Program } from "./program.js";
 import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
 import { byTime, isSweep, MOST_STORES, type Schedule, type Slot, SWEEP } from "./schedule.js";
 
@@ -19,36 +19,37 @@ const FEW_KERNELS = 16;
 const AGAIN = 8;
 
 /** The schedule with what is kept. */
-export function withKept(graph: LossGraph, planned: Schedule): Schedule {
-  const early = planned.slots.filter(isSweep).flatMap((slot) => beforeSweep(graph, planned.ranks, slot));
+export function withKept(program: Program, planned: Schedule): Schedule {
+  const early = planned.slots.filter(isSweep).flatMap((slot) => beforeSweep(program, planned.ranks, slot));
   const slots = [...planned.slots, ...early].sort(byTime);
-  if (slots.length > FEW_KERNELS) keepShared(graph, slots);
+  if (slots.length > FEW_KERNELS) keepShared(program, slots);
   return { ...planned, slots };
 }
 
 /** What a slot's kernel computes, but for row values that are to be kept. */
-export function rootsOf(graph: LossGraph, slot: Slot): Expression[] {
-  const own = [...slot.stores, ...slot.summands];
-  if (!slot.gradient) return own;
-  const { offTarget, target, factors } = gradientParts(graph.gradient as Expression);
+export function rootsOf(program: Program, slot: Slot): Expression[] {
+  const own = [...slot.stores, ...slot.checks];
+  const gradient = slot.gradient ? gradientParts(program) : null;
+  if (!gradient) return own;
+  const { offTarget, target, factors } = gradient;
   return [...own, offTarget, target, ...factors];
 }
 
 const isLeaf = (x: Expression) => x.operands.length === 0 || constantValue(x) !== undefined || isCoarseFold(x);
 
 /** The step before a sweep that computes what is long of what the sweep needs and is known by then. */
-function beforeSweep(graph: LossGraph, ranks: Ranks, sweep: Slot): Slot[] {
+function beforeSweep(program: Program, ranks: Ranks, sweep: Slot): Slot[] {
   const number = sweep.time / SWEEP;
   const isEarly = (x: Expression) => !isPerEntry(x.space) && !isRowValue(x) && ranks.rank(x) < number;
   const found = new Set<Expression>();
-  for (const x of topological(rootsOf(graph, sweep), isCoarseFold)) {
+  for (const x of topological(rootsOf(program, sweep), isCoarseFold)) {
     if (isCoarseFold(x) || isEarly(x)) continue;
     for (const y of x.operands) if (y.space === "token" && y.dtype === "f32" && isEarly(y) && !isLeaf(y)) found.add(y);
   }
   const long = [...found].filter((x) => operationsOf([x]) > FEW_OPERATIONS);
   // Numbers that share most of what they are made of would each go through memory for little.
   if (long.length === 0 || operationsOf(long) < FEW_OPERATIONS * long.length) return [];
-  return [{ time: sweep.time - 0.5, space: "token", folds: [], stores: new Set(long), summands: [], gradient: false }];
+  return [{ time: sweep.time - 0.5, space: "token", folds: [], stores: new Set(long), checks: [], gradient: false }];
 }
 
 function operationsOf(roots: readonly Expression[]): number {
@@ -57,7 +58,7 @@ function operationsOf(roots: readonly Expression[]): number {
 }
 
 /** Lets a kernel that computes what several later ones begin with store it. */
-function keepShared(graph: LossGraph, slots: readonly Slot[]): void {
+function keepShared(program: Program, slots: readonly Slot[]): void {
   /** Values in the elements of their own space: which kernel computes them first, and from when on they are stored. */
   const first = new Map<Expression, Slot>();
   const storedAt = new Map<Expression, number>();
@@ -68,7 +69,7 @@ function keepShared(graph: LossGraph, slots: readonly Slot[]): void {
   for (const slot of slots) {
     const ends = (x: Expression) =>
       isLeaf(x) || (!isSweep(slot) && isRowValue(x)) || (storedAt.get(x) ?? Number.POSITIVE_INFINITY) < slot.time;
-    const roots = rootsOf(graph, slot);
+    const roots = rootsOf(program, slot);
     const computed = topological(roots, ends).filter((x) => !ends(x));
     const again = new Set(computed.filter((x) => first.has(x)));
     if (again.size > AGAIN) {

@@ -1,7 +1,6 @@
 /** The rows that a sweep reads: how they are opened, and functions of one entry of them. */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { logits } from "../dsl/policy.js";
 import { isPerEntry } from "../dsl/spaces.js";
 import { Printer } from "./text.js";
 
@@ -38,6 +37,8 @@ export class Rows {
   constructor(
     private readonly printer: Printer,
     private readonly fresh: (prefix: string) => string,
+    /** The row that every other stands beside. */
+    private readonly leaf: Expression,
   ) {}
 
   /** The line that opens a row: where its rows lie, which of them it is, and their entries, as text. */
@@ -52,9 +53,9 @@ export class Rows {
     return this.of(x).name;
   }
 
-  /** The logits, and the other rows that the roots read: what a store takes. */
-  withLogits(roots: readonly Expression[]): Expression[] {
-    return this.readBy([logits, ...roots]);
+  /** The leaf, and the other rows that the roots read: what a store takes. */
+  withLeaf(roots: readonly Expression[]): Expression[] {
+    return this.readBy([this.leaf, ...roots]);
   }
 
   /** The function of one entry of the rows that gives the roots. */
@@ -66,7 +67,7 @@ export class Rows {
     if (of) printer.know(of, DERIVED);
     printer.expect(roots);
     const used = among ?? this.readBy(roots);
-    const rows = (used.length > 0 ? used : [logits]).map((row) => this.of(row));
+    const rows = (used.length > 0 ? used : [this.leaf]).map((row) => this.of(row));
     const entries = of ? [DERIVED] : rows.map((row) => row.entry);
     const texts = roots.map((x) => {
       if (!isPerEntry(x.space)) return `as_entry(${entries[0]}, ${printer.print(x)})`;

@@ -6,8 +6,8 @@ import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import type { CoarseFold } from "../dsl/ops/index.js";
 import { isPerEntry, SPACES } from "../dsl/spaces.js";
-import { type LossGraph, neededOf, type Placed } from "./expand.js";
 import type { ElementSpace } from "./plan.js";
+import { elementResults, neededOf, type Program, scalarResults } from "./program.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
 
 export const SWEEP = 1_000_000;
@@ -17,14 +17,14 @@ const PART = 2 ** -20;
 /** Values that a kernel stores, at most. A compiler takes longer than in proportion to a function's length, and a kernel of CUDA has room for so many pointers. */
 export const MOST_STORES = 64;
 
-/** One kernel to be: what it stores and folds, in the elements of its space. */
+/** One kernel to be: the values that it stores and folds, in the elements of its space. */
 export interface Slot {
   readonly time: number;
   readonly space: ElementSpace;
   readonly folds: CoarseFold[];
   /** Values per element that leave the kernel. */
   readonly stores: Set<Expression>;
-  readonly summands: Expression[];
+  readonly checks: Expression[];
   gradient: boolean;
 }
 
@@ -55,7 +55,7 @@ class Slots {
       space,
       folds: [],
       stores: new Set<Expression>(),
-      summands: [],
+      checks: [],
       gradient: false,
     };
     this.list.push(slot);
@@ -81,15 +81,14 @@ class Slots {
 /** Whether the slot is a sweep's. */
 export const isSweep = ({ time }: Slot): boolean => time % SWEEP === 0;
 
-export function schedule(graph: LossGraph): Schedule {
-  const roots = neededOf(graph);
+export function schedule(program: Program): Schedule {
+  const roots = neededOf(program);
   const ranks = ranksOf(roots);
   const order = topological(roots);
-  const fromLogits = graph.from === "logits";
-  const gradient = graph.gradient as Expression;
+  const { rowGradient } = program;
   const rows = order.filter((x) => isPerEntry(x.space));
-  const sweeps = fromLogits ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
-  const latest = latestTimes(order, ranks, fromLogits ? [gradient, sweeps * SWEEP - 1] : null);
+  const sweeps = program.rows ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
+  const latest = latestTimes(order, ranks, rowGradient ? [rowGradient, sweeps * SWEEP - 1] : null);
 
   const foldTime = new Map<Expression, number>();
   const slots = new Slots();
@@ -100,11 +99,12 @@ export function schedule(graph: LossGraph): Schedule {
     const { known, inSweep } = needs.get(x) as { known: number; inSweep: number };
     if (space === "token") {
       const sweep = Math.max(SWEEP, inSweep, (Math.floor(known / SWEEP) + 1) * SWEEP);
-      if (sweep <= sweeps * SWEEP && sweep <= deadline && (x === perToken || !slots.isFull(sweep, x))) return sweep;
+      if (sweep <= sweeps * SWEEP && sweep <= deadline && (always.has(x) || !slots.isFull(sweep, x))) return sweep;
     }
     return Math.max(known, inSweep) + 1;
   };
-  const perToken = fromLogits ? graph.logprobs : gradient;
+  const results = elementResults(program);
+  const always = new Set(results.flatMap((result) => (result.always ? [result.x] : [])));
 
   for (const x of order) {
     if (isRowValue(x)) {
@@ -126,17 +126,16 @@ export function schedule(graph: LossGraph): Schedule {
       needs.set(x, own);
     }
   }
-  for (const { space, x } of graph.summands) slots.at(timeFor(x, space), space, x).summands.push(x);
-  const outputs: Placed[] = [...graph.outputs.values(), { space: "token", x: perToken }];
-  for (const { space, x } of outputs) slots.store(timeFor(x, space), space, x);
+  for (const { space, x } of program.checks) slots.at(timeFor(x, space), space, x).checks.push(x);
+  for (const { space, x } of results) slots.store(timeFor(x, space), space, x);
   // Scalars that are no fold themselves are computed by the last steps.
-  const scalars = [graph.loss, ...graph.metrics.values()].filter((x) => !isCoarseFold(x));
+  const scalars = scalarResults(program)
+    .map(({ x }) => x)
+    .filter((x) => !isCoarseFold(x));
   const last = scalars.reduce((most, x) => Math.max(most, timeFor(x, "batch")), 0);
   for (const x of scalars) slots.store(last, "batch", x);
-  if (fromLogits) {
-    for (let k = 1; k <= sweeps; k++) slots.at(k * SWEEP, "token");
-    slots.at(sweeps * SWEEP, "token").gradient = true;
-  }
+  for (let k = 1; k <= sweeps; k++) slots.at(k * SWEEP, "token");
+  if (rowGradient) slots.at(sweeps * SWEEP, "token").gradient = true;
   return { ranks, sweeps, slots: slots.list.sort(byTime), foldTime };
 }
 

@@ -1,15 +1,15 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { FOLDS, neg, ONE, type RowFold } from "../dsl/ops/index.js";
-import { logits, weights } from "../dsl/policy.js";
+import { FOLDS, type Input, neg, ONE, type RowFold } from "../dsl/ops/index.js";
 import { isPerEntry } from "../dsl/spaces.js";
 import { Body, type BodyOptions } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { gathered } from "./gathered.js";
 import { rootsOf } from "./keep.js";
 import { isExponential, scaledRow } from "./passes/patterns.js";
-import { isZeroWhereMasked } from "./passes/zero-at-masked.js";
+import { zeroWhere } from "./passes/zero-at-masked.js";
+import type { ProgramRows } from "./program.js";
 import { isRowFold, isRowValue, type RowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
@@ -21,6 +21,7 @@ export class SweepBody extends Body {
   /** See {@link PlanKernel.exchanged}. */
   exchanged = 0;
   private readonly rows: Rows;
+  private readonly read: ProgramRows;
   private readonly number: number;
   /** Of a sweep that writes it. */
   private readonly gradient: GradientParts | null;
@@ -33,11 +34,13 @@ export class SweepBody extends Body {
 
   constructor(options: BodyOptions) {
     super(options, "t");
-    const { slot, schedule, kept, graph, buffers } = options;
-    this.rows = new Rows(this.printer, this.fresh);
+    const { slot, schedule, kept, program, buffers } = options;
+    if (!program.rows) throw new Error(`"${program.name}" reads no rows`);
+    this.read = program.rows;
+    this.rows = new Rows(this.printer, this.fresh, this.read.leaf);
     this.number = slot.time / SWEEP;
-    this.gradient = slot.gradient ? gradientParts(graph.gradient as Expression) : null;
-    this.roots = [...rootsOf(graph, slot), ...kept];
+    this.gradient = slot.gradient ? gradientParts(program) : null;
+    this.roots = [...rootsOf(program, slot), ...kept];
     this.values = topological(this.roots)
       .filter(isRowValue)
       .filter((x) => schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot));
@@ -46,16 +49,18 @@ export class SweepBody extends Body {
   main(): string[] {
     const { gradient, options, args } = this;
     const { slot, buffers } = options;
-    const weight = this.leafText(weights);
+    const weight = this.leafText(this.read.mask);
     this.lines.push(`    const auto reads = either(${args.skipMasked()} == 0, ${weight} != 0.0f);`);
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
-    const inputs = topological(this.roots).filter((x) => x.op === "input" && isPerEntry(x.space) && x !== logits);
-    for (const x of [logits, ...inputs]) this.open(x);
-    const targets = args.buffer(buffers.input("target_tokens"));
+    const inputs = topological(this.roots)
+      .filter((x) => x.op === "input")
+      .filter(({ space }) => isPerEntry(space));
+    for (const x of new Set([this.read.leaf, ...inputs])) this.open(x);
+    const targets = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
     const rows = [...this.values.map(operandOf), ...(gradient ? [gradient.offTarget, gradient.target] : [])];
-    this.printer.expect([...slot.stores, ...slot.summands, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
+    this.printer.expect([...slot.stores, ...slot.checks, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
     this.phases();
     this.stores("put(team, ");
     if (gradient) this.storeGradient(gradient);
@@ -67,8 +72,8 @@ export class SweepBody extends Body {
   }
 
   protected what(): string {
-    const { graph, schedule } = this.options;
-    return `sweep ${this.number} of ${schedule.sweeps} of "${commentText(graph.name)}", one row of logits per token.`;
+    const { program, schedule } = this.options;
+    return `sweep ${this.number} of ${schedule.sweeps} of "${commentText(program.name)}", one row of logits per token.`;
   }
 
   protected override does(): string[] {
@@ -84,10 +89,10 @@ export class SweepBody extends Body {
     return `${perEntry} bytes per vocabulary entry and ${perToken} more`;
   }
 
-  private open(x: Expression): void {
-    const buffer = this.options.buffers.input(nameOf(x));
-    // The logits of some tokens alone may be in memory; what else has rows has one for every token.
-    const place = x === logits ? "place" : "t";
+  private open(x: Input): void {
+    const buffer = this.options.buffers.input(x.attribute.name);
+    // The leaf's rows of some tokens alone may be in memory; other inputs have one for every token.
+    const place = x === this.read.leaf ? "place" : "t";
     this.lines.push(this.rows.open(x, this.args.buffer(buffer), place, this.args.size("vocab")));
   }
 
@@ -96,7 +101,7 @@ export class SweepBody extends Body {
     for (const x of values) {
       if (x.op !== "at") continue;
       const [row] = x.operands;
-      const what = row === logits ? "the target's logit" : `the target's entry of ${commentText(nameOf(row))}`;
+      const what = row === this.read.leaf ? "the target's logit" : `the target's entry of ${commentText(nameOf(row))}`;
       this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, target); })`, what);
     }
     const folds = values.filter(isRowFold);
@@ -137,14 +142,15 @@ export class SweepBody extends Body {
   }
 
   private gradientBuffer(): string {
-    return this.args.buffer(this.options.buffers.gradient(), true);
+    return this.args.buffer(this.options.buffers.gradient(this.read.leaf), true);
   }
 
   /** Defines folds by what the lines return, in their order: lines that only a team whose row is read runs. */
   private folded(folds: readonly RowFold[], lines: readonly string[]): void {
     const name = this.fresh("f");
+    const isZero = zeroWhere(this.read.mask);
     // A row that is not read has the adjoints of a token of weight 0; 1 stands for a sum of exponentials, whose logarithm is then 0.
-    const otherwise = folds.map((x) => (x.attribute.kind === "sum" && !isZeroWhereMasked(x) ? "1.0f" : "0.0f")).join(", ");
+    const otherwise = folds.map((x) => (x.attribute.kind === "sum" && !isZero(x) ? "1.0f" : "0.0f")).join(", ");
     this.lines.push(`    const auto ${name} = when(reads, values(${otherwise}), [&] {`, ...lines, "    });");
     folds.forEach((x, i) => {
       this.define(x, `${name}.v[${i}]`, `${x.attribute.kind} over the row`);
@@ -203,7 +209,7 @@ export class SweepBody extends Body {
     if (!gradient || isNothing(gradient)) return null;
     const { offTarget, target } = gradient;
     const found = topological([offTarget], (x) => !isPerEntry(x.space)).find(isExponential);
-    if (!found || rows.readBy([found]).some((row) => row !== logits)) return null;
+    if (!found || rows.readBy([found]).some((row) => row !== this.read.leaf)) return null;
     return rows.readBy([...folds.map(operandOf), offTarget, target], found).length === 0 ? found : null;
   }
 
@@ -218,7 +224,7 @@ export class SweepBody extends Body {
     const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
     const [single] = factors.length === 1 ? factors : [];
     const nonZero = new Set(single ? [single, neg(single), ...(single.op === "neg" ? single.operands : [])] : []);
-    const options = { among: this.rows.withLogits([offTarget, target]), nonZero, of: this.derived };
+    const options = { among: this.rows.withLeaf([offTarget, target]), nonZero, of: this.derived };
     const map = this.rows.lambda([gathered(offTarget, { value: this.derived, nonZero, zero: factors.length > 0 })], {
       ...options,
       to: "total",

@@ -1,13 +1,13 @@
 /** The leaves of a loss that its author does not declare: what the policy gives, the target and the weights. Programs know them as inputs like any other. */
 import type { Expression } from "./expression.js";
-import { at, input, isAt, logprobAt } from "./ops/index.js";
+import { at, type Input, input, isAt, logprobAt } from "./ops/index.js";
 
 /** The row of logits of each token. */
-export const logits: Expression = input("logits", "vocab", { differentiable: true });
+export const logits: Input = input("logits", "vocab", { differentiable: true });
 /** The policy's logprobs where the caller brings them in place of logits. */
-export const policyLogprobs: Expression = input("policy_logprobs", "token", { differentiable: true });
+export const policyLogprobs: Input = input("policy_logprobs", "token", { differentiable: true });
 /** Weights of the loss, 1 where none are given. */
-export const weights: Expression = input("weights", "token", { default: 1 });
+export const weights: Input = input("weights", "token", { default: 1 });
 
 /** The input that names the target's entry of each row. */
 export const TARGET = "target_tokens";

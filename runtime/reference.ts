@@ -1,13 +1,12 @@
 /**
- * The `reference` device: float64 evaluation of the graph as the gradient pass left it, before lowering and simplification. It needs neither addon nor
- * compiler, and is the oracle of every test.
+ * The `reference` device: float64 evaluation of a loss's program as the gradient pass left it, before lowering and simplification. It needs neither addon
+ * nor compiler, and is the oracle of every test.
  */
-import type { LossGraph } from "../codegen/expand.js";
-import { neededOf } from "../codegen/expand.js";
+import { authoredResults, gradientOf, LOGPROBS, LOSS, metricName, outputName } from "../codegen/loss-program.js";
+import { neededOf, type Program, type Result, resultOf } from "../codegen/program.js";
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { type AnyRow, FOLDS, type Fold, isRowOp, opRow, ROW_OPS, type RowExpression } from "../dsl/ops/index.js";
-import type { Space } from "../dsl/spaces.js";
+import { Evaluation } from "./evaluation.js";
 
 export interface ReferenceInput {
   /** Tokens of each sequence. */
@@ -39,28 +38,40 @@ export interface ReferenceResult {
 }
 
 /** Evaluates a loss and its gradient. The input is taken as checked. */
-export function evaluateReference(graph: LossGraph, input: ReferenceInput): ReferenceResult {
-  const evaluation = new Evaluation(input);
-  for (const x of topological(neededOf(graph))) evaluation.evaluate(x);
-  const scalar = (x: Expression) => evaluation.value(x)[0] as number;
-  const gradient = evaluation.spread(graph.gradient as Expression, graph.from === "logits" ? "vocab" : "token");
+export function evaluateReference(program: Program, input: ReferenceInput): ReferenceResult {
+  const { logits, targetTokens, policyLogprobs, inputs, skipMasked } = input;
+  const given: Readonly<Record<string, ArrayLike<number> | null>> = {
+    ...inputs,
+    logits,
+    target_tokens: targetTokens,
+    policy_logprobs: policyLogprobs,
+  };
+  const isSkipped = (token: number) => skipMasked && inputs.weights?.[token] === 0;
+  const evaluation = new Evaluation({ ...input, input: (name) => (Object.hasOwn(given, name) ? given[name] : null), isSkipped });
+  for (const x of topological(neededOf(program))) evaluation.evaluate(x);
+  const scalar = ({ x }: { readonly x: Expression }) => evaluation.value(x)[0] as number;
+  const { x, space } = gradientOf(program);
+  if (!evaluation.knows(x)) evaluation.evaluate(x);
+  const gradient = evaluation.spread(x, space);
   // A logit of -inf is an entry that is not there.
-  input.logits?.forEach((z, i) => {
+  logits?.forEach((z, i) => {
     if (z === Number.NEGATIVE_INFINITY) gradient[i] = 0;
   });
-  const loss = scalar(graph.loss);
+  const loss = scalar(resultOf(program, LOSS));
+  const mapped = <T>(name: typeof metricName | typeof outputName, f: (result: Result) => T) =>
+    Object.fromEntries([...authoredResults(program, name)].map(([key, result]) => [key, f(result)]));
   return {
     loss,
-    logprobs: graph.from === "logits" ? evaluation.spread(graph.logprobs, "token") : null,
+    logprobs: program.rows && evaluation.spread(resultOf(program, LOGPROBS).x, "token"),
     gradient,
-    metrics: Object.fromEntries([...graph.metrics].map(([key, x]) => [key, scalar(x)])),
-    outputs: Object.fromEntries([...graph.outputs].map(([key, { space, x }]) => [key, evaluation.spread(x, space)])),
-    nonFinite: firstNonFinite(graph, evaluation, gradient, loss, input.vocab),
+    metrics: mapped(metricName, scalar),
+    outputs: mapped(outputName, (result) => evaluation.spread(result.x, result.space)),
+    nonFinite: firstNonFinite(program, evaluation, gradient, loss, input.vocab),
   };
 }
 
 function firstNonFinite(
-  graph: LossGraph,
+  program: Program,
   evaluation: Evaluation,
   gradient: Float64Array,
   loss: number,
@@ -68,159 +79,15 @@ function firstNonFinite(
 ): ReferenceResult["nonFinite"] {
   const bad = (values: Float64Array) => values.findIndex((v) => !Number.isFinite(v));
   const entry = bad(gradient);
-  let token = entry < 0 ? Number.POSITIVE_INFINITY : graph.from === "logits" ? Math.floor(entry / vocab) : entry;
+  let token = entry < 0 ? Number.POSITIVE_INFINITY : program.rows ? Math.floor(entry / vocab) : entry;
   let coarser: ReferenceResult["nonFinite"] = null;
-  for (const { space, x } of graph.summands) {
+  for (const { space, x } of program.checks) {
     const element = bad(evaluation.spread(x, space));
     if (element < 0) continue;
     if (space === "token") token = Math.min(token, element);
-    else coarser ??= { space: space as "sequence", element };
+    else coarser ??= { space, element };
   }
   // A token says more than the sequence that it is in.
   if (token !== Number.POSITIVE_INFINITY) return { space: "token", element: token };
   return coarser ?? (Number.isFinite(loss) ? null : { space: "batch", element: 0 });
-}
-
-/** Values of nodes, each an array over the elements of its space. */
-class Evaluation {
-  private readonly values = new Map<Expression, Float64Array>();
-  private readonly counts: Record<Space, number>;
-  private readonly parents = new Map<string, Int32Array>();
-
-  constructor(private readonly input: ReferenceInput) {
-    const { lengths, groups, vocab } = input;
-    const token = lengths.reduce((a, b) => a + b, 0);
-    this.counts = { vocab: token * vocab, token, sequence: lengths.length, group: groups?.length ?? 0, batch: 1 };
-  }
-
-  value(x: Expression): Float64Array {
-    return this.values.get(x) as Float64Array;
-  }
-
-  /** The value with one number per element of a space at least as fine. */
-  spread(x: Expression, to: Space): Float64Array {
-    const values = this.value(x);
-    if (x.space === to) return values.slice();
-    const parent = this.parent(to, x.space);
-    const result = new Float64Array(parent.length);
-    for (let i = 0; i < result.length; i++) result[i] = values[parent[i] as number] as number;
-    return result;
-  }
-
-  evaluate(x: Expression): void {
-    this.values.set(x, this.compute(x));
-  }
-
-  /** For each element of a space, the element of a coarser space that holds it. */
-  private parent(from: Space, to: Space): Int32Array {
-    const key = `${from}/${to}`;
-    const known = this.parents.get(key);
-    if (known) return known;
-    const result = new Int32Array(this.counts[from]);
-    if (from === "vocab") {
-      const up = to === "token" ? null : this.parent("token", to);
-      for (let i = 0; i < result.length; i++) {
-        const t = Math.floor(i / this.input.vocab);
-        result[i] = up ? (up[t] as number) : t;
-      }
-    } else if (to !== "batch") {
-      const [middle, runs]: [Space, readonly number[]] =
-        from === "token" ? ["sequence", this.input.lengths] : ["group", this.input.groups ?? []];
-      const up = middle === to ? null : this.parent(middle, to);
-      let i = 0;
-      runs.forEach((run, segment) => {
-        result.fill(up ? (up[segment] as number) : segment, i, i + run);
-        i += run;
-      });
-    }
-    this.parents.set(key, result);
-    return result;
-  }
-
-  private compute(x: Expression): Float64Array {
-    const row = opRow(x.op);
-    if (row) {
-      const operands = x.operands.map((operand) =>
-        operand.space === x.space ? this.value(operand) : this.spread(operand, x.space),
-      );
-      return elementwise(row.evaluate, operands, this.counts[x.space]);
-    }
-    if (isRowOp(x)) return this.ofRow(x);
-    const { input } = this;
-    switch (x.op) {
-      case "constant":
-        return Float64Array.of(x.attribute.value);
-      case "config":
-        return Float64Array.of(input.config[x.attribute.name] as number);
-      case "input":
-        return this.given(x);
-      case "isAt":
-        return this.targets();
-      case "placeInGroup":
-        return this.placesInGroups();
-      case "fold":
-        return this.fold(x);
-      default:
-        throw new Error(`reference knows no ${x.op}`);
-    }
-  }
-
-  private given({ attribute, space }: Extract<Expression, { readonly op: "input" }>): Float64Array {
-    const { name, default: otherwise } = attribute;
-    const { logits, policyLogprobs, inputs } = this.input;
-    const given = name === "logits" ? logits : name === "policy_logprobs" ? policyLogprobs : inputs[name];
-    return given ?? new Float64Array(this.counts[space]).fill(otherwise ?? 0);
-  }
-
-  private targets(): Float64Array {
-    const result = new Float64Array(this.counts.vocab);
-    this.input.targetTokens?.forEach((target, t) => {
-      result[t * this.input.vocab + target] = 1;
-    });
-    return result;
-  }
-
-  private placesInGroups(): Float64Array {
-    return Float64Array.from((this.input.groups ?? []).flatMap((size) => Array.from({ length: size }, (_, i) => i)));
-  }
-
-  private fold(x: Fold): Float64Array {
-    const { from, kind } = x.attribute;
-    const [operand] = x.operands;
-    const values = operand.space === from ? this.value(operand) : this.spread(operand, from);
-    const parent = this.parent(from, x.space);
-    const { start, merge } = FOLDS[kind];
-    const empty = new Set(Array.from({ length: this.counts[x.space] }, (_, i) => i));
-    const result = new Float64Array(this.counts[x.space]).fill(start);
-    values.forEach((v, i) => {
-      const segment = parent[i] as number;
-      empty.delete(segment);
-      result[segment] = merge(result[segment] as number, v);
-    });
-    for (const segment of empty) result[segment] = 0; // nothing was folded
-    return result;
-  }
-
-  private ofRow(x: RowExpression): Float64Array {
-    const { vocab, targetTokens, skipMasked, inputs } = this.input;
-    const rows = this.value(x.operands[0]);
-    const result = new Float64Array(this.counts[x.space]);
-    for (let t = 0; t < this.counts.token; t++) {
-      if (skipMasked && inputs.weights?.[t] === 0) continue;
-      const value = ROW_OPS[x.op].evaluate(rows.subarray(t * vocab, (t + 1) * vocab), targetTokens?.[t] ?? 0);
-      if (typeof value === "number") result[t] = value;
-      else result.set(value, t * vocab);
-    }
-    return result;
-  }
-}
-
-/** Applies an op to each element. One loop per number of operands: to gather them in a list for each of millions of entries costs more than the op. */
-function elementwise(evaluate: AnyRow["evaluate"], operands: readonly Float64Array[], count: number): Float64Array {
-  const result = new Float64Array(count);
-  const [a, b, c] = operands as [Float64Array, Float64Array?, Float64Array?];
-  if (c && b) for (let i = 0; i < count; i++) result[i] = evaluate(a[i] as number, b[i] as number, c[i] as number);
-  else if (b) for (let i = 0; i < count; i++) result[i] = evaluate(a[i] as number, b[i] as number);
-  else for (let i = 0; i < count; i++) result[i] = evaluate(a[i] as number);
-  return result;
 }

@@ -2,10 +2,12 @@
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
+import { ZERO } from "../../dsl/ops/index.js";
 import { weights } from "../../dsl/policy.js";
 import type { Space } from "../../dsl/spaces.js";
 import type { Traced } from "../../dsl/trace.js";
-import { expand, type LossGraph } from "../expand.js";
+import { spellingOut } from "../loss-program.js";
+import type { Program } from "../program.js";
 import { free, namesOf } from "./names.js";
 import { Notation } from "./notation.js";
 import { fromProduct, productOf, times } from "./products.js";
@@ -40,12 +42,12 @@ export interface Tidied {
   readonly tidy: (x: Expression) => Expression;
 }
 
-export function tidied(definition: LossDefinition, traced: Traced, graph: LossGraph): Tidied {
+export function tidied(definition: LossDefinition, traced: Traced, program: Program): Tidied {
   const shown = tidier({ stops: true });
   const tidy = tidier({ origin: originOf(traced) });
   // A loss per token is multiplied by its weight.
-  const terms = traced.terms.map(shown).map((x, i) => (isPerToken(traced.terms[i] as Expression) ? weighted(x) : x));
-  const rows = rowTerms(tidy(graph.gradient as Expression));
+  const terms = traced.terms.map((x) => [x, shown(x)] as const).map(([x, y]) => (isPerToken(x) ? weighted(y) : y));
+  const rows = rowTerms(tidy(program.rowGradient ?? ZERO));
   const taken = takenNames(definition);
   const names = namesOf([...terms, ...rows.flatMap(({ factor, row }) => [factor, row])], taken);
   const notation = new Notation(names, taken);
@@ -66,11 +68,9 @@ export function takenNames({ inputs, config }: LossDefinition): ReadonlySet<stri
 
 /** What the compiler spells out of each reduction but sums, counts and means, which read well as they are. */
 function originOf(traced: Traced): ReadonlyMap<Expression, Expression> {
-  const roots = [...traced.terms];
-  const reductions = topological(roots).filter((x) => x.op === "reduce" && !PLAIN.has(x.attribute.reduction));
-  const outputs = new Map(reductions.map((x) => [String(x.id), x]));
-  const spelled = expand("", "logits", { terms: [], metrics: new Map(), outputs }).outputs;
-  return new Map(reductions.map((x) => [spelled.get(String(x.id))?.x as Expression, x]));
+  const reductions = topological(traced.terms).filter((x) => x.op === "reduce" && !PLAIN.has(x.attribute.reduction));
+  const spellOut = spellingOut();
+  return new Map(reductions.map((x) => [spellOut(x), x]));
 }
 
 const PLAIN: ReadonlySet<unknown> = new Set(["sum", "count", "mean"]);
@@ -85,7 +85,7 @@ const OVER: Readonly<Record<Space, string>> = {
 
 export function formulaOf(definition: LossDefinition, traced: Traced, { terms, rows, names }: Tidied): Formula {
   const notation = new Notation(names, takenNames(definition));
-  const loss = terms.map((x, i) => `${OVER[(traced.terms[i] as Expression).space]}${notation.text(x)}`);
+  const loss = traced.terms.map((term, i) => `${OVER[term.space]}${notation.text(terms[i] ?? term)}`);
   const gradient = rows.map((term) => rowText(notation, term)).reduce(joined, "") || "0";
   const roots = [...terms, ...rows.flatMap(({ factor, row }) => [factor, row])];
   const definitions = topological(roots).flatMap((x) => {

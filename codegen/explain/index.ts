@@ -35,18 +35,18 @@ export interface ExplainOptions {
 
 /** Everything that `lossc explain` tells. Opens no device. */
 export function explainLoss(loss: LossDefinition, { dtype, vocab }: ExplainOptions): Explanation {
-  const { plan, graph } = compilePlan({ loss, logits: dtype });
+  const { plan, program } = compilePlan({ loss, logits: dtype });
   const traced = trace(loss, { from: "logits", statics: {} });
-  const formulas = tidied(loss, traced, graph);
+  const formulas = tidied(loss, traced, program);
   const formula = formulaOf(loss, traced, formulas);
   return {
     loss: loss.name,
     inputs: loss.inputs,
     config: Object.fromEntries(Object.entries(loss.config).map(([name, { value }]) => [name, value])),
-    metrics: [...graph.metrics.keys()],
+    metrics: [...traced.metrics.keys()],
     formula,
     head: headExplanation(plan),
-    execution: executionOf(plan, graph, formulas, takenNames(loss)),
+    execution: executionOf(plan, program, formulas, takenNames(loss)),
     bytes: { ...plan.bytes, vocab, dtype, token: plan.bytes.perEntry * vocab + plan.bytes.perToken },
     dot: pictureOf(loss, formulas, plan.sweeps, formula.gradient),
   };

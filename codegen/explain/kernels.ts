@@ -3,11 +3,12 @@ import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import { type CoarseFold, ONE } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
-import { type LossGraph, mapGraph, neededOf } from "../expand.js";
 import { withKept } from "../keep.js";
+import { LOSS, metricName } from "../loss-program.js";
 import { lower } from "../passes/lower.js";
 import { simplifier } from "../passes/simplify.js";
 import type { Plan, PlanKernel } from "../plan.js";
+import { mapProgram, neededOf, type Program, resultOf } from "../program.js";
 import { isCoarseFold, isRowFold, type Ranks } from "../ranks.js";
 import { isSweep, type Schedule, type Slot, SWEEP, schedule } from "../schedule.js";
 import { type Traffic, trafficOf } from "../traffic.js";
@@ -46,8 +47,8 @@ export interface Execution {
   readonly why: readonly string[];
 }
 
-export function executionOf(plan: Plan, graph: LossGraph, tidied: Tidied, taken: ReadonlySet<string>): Execution {
-  const { lowered, written } = correspondence(graph);
+export function executionOf(plan: Plan, program: Program, tidied: Tidied, taken: ReadonlySet<string>): Execution {
+  const { lowered, written } = correspondence(program);
   const planned = withKept(lowered, schedule(lowered));
   const scribe = new Scribe(planned, written, tidied, taken, lowered);
   return {
@@ -59,20 +60,20 @@ export function executionOf(plan: Plan, graph: LossGraph, tidied: Tidied, taken:
 }
 
 /** The graph as the planner sees it, and for its nodes what they were before lowering. */
-function correspondence(graph: LossGraph): {
-  readonly lowered: LossGraph;
+function correspondence(program: Program): {
+  readonly lowered: Program;
   readonly written: ReadonlyMap<Expression, Expression>;
 } {
-  const nodes = topological(neededOf(graph));
+  const nodes = topological(neededOf(program));
   const change = simplifier();
-  const outputs = new Map(nodes.map((x, i) => [String(i), { space: "batch" as const, x }]));
-  const all = mapGraph(lower({ ...graph, outputs }), change);
+  const checks = nodes.map((x) => ({ space: "batch" as const, x }));
+  const all = mapProgram(lower({ ...program, checks }), change);
   const written = new Map<Expression, Expression>();
-  nodes.forEach((x, i) => {
-    const y = all.outputs.get(String(i))?.x as Expression;
-    if (!written.has(y) && y.operands.length > 0) written.set(y, x);
+  all.checks.forEach(({ x: y }, i) => {
+    const x = nodes[i];
+    if (x && !written.has(y) && y.operands.length > 0) written.set(y, x);
   });
-  return { lowered: mapGraph(lower(graph), change), written };
+  return { lowered: mapProgram(lower(program), change), written };
 }
 
 class Scribe {
@@ -89,10 +90,10 @@ class Scribe {
     private readonly written: ReadonlyMap<Expression, Expression>,
     private readonly tidied: Tidied,
     private readonly taken: ReadonlySet<string>,
-    private readonly graph: LossGraph,
+    private readonly program: Program,
   ) {
     this.ranks = planned.ranks;
-    this.order = topological(neededOf(graph));
+    this.order = topological(neededOf(program));
     this.notation = new Notation(tidied.names, taken);
     this.rows = new Notation(this.rowNames, taken);
     this.formulas = new Set(topological(tidied.rows.flatMap(({ factor, row }) => [factor, row])));
@@ -149,10 +150,10 @@ class Scribe {
 
   /** A fold over tokens or coarser, in the words of the formulas. */
   private foldText(x: CoarseFold): string {
-    const summand = this.graph.summands.some((other) => other.x === x.operands[0]);
-    if (x === this.graph.loss || (summand && x.space === "batch" && x.attribute.kind === "sum")) return "the loss";
-    const metric = [...this.graph.metrics].find(([, y]) => y === x)?.[0];
-    if (metric !== undefined) return `the metric ${metric}`;
+    const summand = this.program.checks.some((other) => other.x === x.operands[0]);
+    if (x === resultOf(this.program, LOSS).x || (summand && x.space === "batch" && x.attribute.kind === "sum")) return "the loss";
+    const metric = this.program.results.find((result) => result.x === x && result.name.startsWith(metricName("")));
+    if (metric !== undefined) return `the ${metric.name}`;
     return this.isCount(x) ? `how many ${PLURAL[x.attribute.from]} count${OF[x.space]}` : this.text(x);
   }
 
@@ -192,7 +193,7 @@ class Scribe {
     const { sweeps } = this.planned;
     if (sweeps === 1) return [ONE_SWEEP];
     const later: string[] = [];
-    let waiting = [this.graph.gradient as Expression];
+    let waiting: readonly Expression[] = this.program.rowGradient ? [this.program.rowGradient] : [];
     let what = "the gradient uses";
     for (let k = sweeps; k > 1; k--) {
       waiting = this.coarse(waiting, k - 0.5);

@@ -1,16 +1,16 @@
 /** Reverse-mode differentiation of the graph. Derivatives of ops are rows of the table; here is only the order in which adjoints meet. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { add, fold, foldGradient, isRowOp, ONE, opRow, rowGradient, ZERO } from "../../dsl/ops/index.js";
-import { logits, policyLogprobs } from "../../dsl/policy.js";
-import { isFiner, pathTo, type Space } from "../../dsl/spaces.js";
-import type { LossGraph } from "../expand.js";
+import { add, fold, foldGradient, type Input, isRowOp, ONE, opRow, rowGradient, ZERO } from "../../dsl/ops/index.js";
+import { isFiner, isPerEntry, levelOf, pathTo, type Space } from "../../dsl/spaces.js";
+import { gradientName, type Program, type Result } from "../program.js";
 
-/** Adds the gradient of the seeds' sum with respect to what the policy gives. */
-export function differentiate(graph: LossGraph): LossGraph {
-  const leaf = graph.from === "logits" ? logits : policyLogprobs;
-  const order = topological(graph.seeds);
-  const live = new Set<Expression>([leaf]);
+/** Adds the gradient of the seeds' sum with respect to the differentiable leaves. */
+export function differentiate(program: Program): Program {
+  const { differentiable, seeds } = program;
+  const order = topological(seeds);
+  const leaves = new Set<Expression>(differentiable);
+  const live = new Set(leaves);
   for (const x of order) if (passes(x) && x.operands.some((operand) => live.has(operand))) live.add(x);
 
   const adjoints = new Map<Expression, Expression>();
@@ -18,19 +18,25 @@ export function differentiate(graph: LossGraph): LossGraph {
     const known = adjoints.get(x);
     adjoints.set(x, known ? add(known, g) : g);
   };
-  for (const seed of graph.seeds) give(seed, ONE);
+  for (const seed of seeds) give(seed, ONE);
   for (const x of order.reverse()) {
     const g = adjoints.get(x);
-    if (g === undefined || x === leaf || !live.has(x)) continue;
+    if (g === undefined || leaves.has(x) || !live.has(x)) continue;
     const { space, contributions } = backward(g, x);
     x.operands.forEach((operand, i) => {
       const contribution = contributions[i];
-      if (!contribution || !live.has(operand)) return;
-      // An operand that was broadcast gathers what reached each of its copies.
-      give(operand, sumBroadcast(contribution, space, operand.space));
+      if (contribution && live.has(operand)) give(operand, sumBroadcast(contribution, space, operand.space));
     });
   }
-  return { ...graph, gradient: adjoints.get(leaf) ?? ZERO };
+  const adjointOf = (leaf: Input) => adjoints.get(leaf) ?? ZERO;
+  const row = differentiable.find(({ space }) => isPerEntry(space));
+  const results = differentiable
+    .filter((leaf) => leaf !== row)
+    .map((leaf): Result => {
+      const space = levelOf(leaf.space);
+      return { name: gradientName(leaf), space, x: adjointOf(leaf), always: true, checked: true };
+    });
+  return { ...program, results: [...results, ...program.results], rowGradient: row ? adjointOf(row) : null };
 }
 
 /** The sum over the elements that an operand was broadcast to. */

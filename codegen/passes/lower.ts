@@ -2,10 +2,10 @@
 import type { Expression } from "../../dsl/expression.js";
 import { rewriter } from "../../dsl/graph.js";
 import { isRowOp, lowerRow, opRow } from "../../dsl/ops/index.js";
-import { type LossGraph, mapGraph } from "../expand.js";
+import { mapProgram, type Program } from "../program.js";
 
-export function lower(graph: LossGraph): LossGraph {
-  return mapGraph(graph, rewriter(lowered));
+export function lower(program: Program): Program {
+  return mapProgram(program, rewriter(lowered));
 }
 
 function lowered(x: Expression): Expression {

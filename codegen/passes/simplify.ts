@@ -23,14 +23,14 @@ import {
   ZERO,
 } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
-import { type LossGraph, mapGraph } from "../expand.js";
+import { mapProgram, type Program } from "../program.js";
 import { isMaximum } from "../ranks.js";
 import { distributeSums } from "./distribute-sums.js";
 import { isExponential, scaledRow } from "./patterns.js";
 import { byOp, rewriterBy, rule, variable } from "./rules.js";
 
-export function simplify(graph: LossGraph): LossGraph {
-  return mapGraph(graph, simplifier());
+export function simplify(program: Program): Program {
+  return mapProgram(program, simplifier());
 }
 
 /** One simplifier for several expressions: what they share is simplified once. */

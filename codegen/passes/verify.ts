@@ -2,35 +2,25 @@
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { isRowOp, LEAVES, opRow, ROW_OPS } from "../../dsl/ops/index.js";
-import type { Op } from "../../dsl/ops/names.js";
 import { isFiner, isPerEntry, join, levelOf, type Space } from "../../dsl/spaces.js";
-import { type LossGraph, rootsOf } from "../expand.js";
+import type { Program } from "../program.js";
+import type { Pass } from "./pass.js";
 
-/** Ops that a pass has removed for good. */
-const GONE = {
-  expand: ["reduce"],
-  gradient: ["reduce"],
-  lower: ["reduce", "stopGradient", "logprobAt", "rowLogsumexp", "softmax", "logSoftmax"],
-  simplify: ["reduce", "stopGradient", "logprobAt", "rowLogsumexp", "softmax", "logSoftmax"],
-} as const satisfies Readonly<Record<string, readonly Op[]>>;
-
-/** Checks the graph that the pass left behind, and hands it on. */
-export function verify(graph: LossGraph, pass: keyof typeof GONE): LossGraph {
+/** Checks the program that the pass left behind, and hands it on. */
+export function verify(program: Program, { name, gone }: Pass): Program {
   const fault = (x: Expression, what: string) =>
-    new Error(`lossc is at fault: after ${pass} of "${graph.name}", node ${x.id} (${x.op}, ${x.space}) ${what}`);
-  const gone: readonly string[] = GONE[pass];
-  for (const x of topological(rootsOf(graph))) {
-    const problem = gone.includes(x.op) ? "should be gone" : problemOf(x);
+    new Error(`lossc is at fault: after ${name} of "${program.name}", node ${x.id} (${x.op}, ${x.space}) ${what}`);
+  const { rowGradient: gradient } = program;
+  const placed = [...program.results, ...program.checks];
+  for (const x of topological([...program.seeds, ...placed.map(({ x }) => x), ...(gradient ? [gradient] : [])])) {
+    const problem = gone.has(x.op) ? "should be gone" : problemOf(x);
     if (problem) throw fault(x, problem);
   }
-  for (const x of [...graph.seeds, graph.loss, ...graph.metrics.values()])
-    if (x.space !== "batch") throw fault(x, "should be a scalar");
-  if (pass !== "expand") {
-    const gradient = graph.gradient as Expression;
-    const finestAllowed = graph.from === "logits" ? "vocab" : "token";
-    if (isFiner(gradient.space, finestAllowed)) throw fault(gradient, `is a gradient finer than ${finestAllowed}`);
-  }
-  return graph;
+  for (const x of program.seeds) if (x.space !== "batch") throw fault(x, "should be a scalar");
+  for (const { space, x } of placed)
+    if (isFiner(x.space, space)) throw fault(x, space === "batch" ? "should be a scalar" : `is wanted per ${space}`);
+  if (gradient && !program.rows) throw fault(gradient, "is a gradient per entry where there are no rows");
+  return program;
 }
 
 function problemOf(x: Expression): string | null {

@@ -21,6 +21,9 @@ export const LEAVES: { readonly [O in LeafOp]: LeafRow } = {
 export const ONE: Expression = constant(1);
 export const ZERO: Expression = constant(0);
 
+/** A leaf whose numbers come from outside. */
+export type Input = Extract<Expression, { readonly op: "input" }>;
+
 interface InputOptions {
   /** Every element's value where the caller gives none. */
   readonly default?: number | undefined;
@@ -28,7 +31,7 @@ interface InputOptions {
   readonly differentiable?: boolean;
 }
 
-export const input = (name: string, space: Space, { default: otherwise, differentiable = false }: InputOptions = {}) =>
+export const input = (name: string, space: Space, { default: otherwise, differentiable = false }: InputOptions = {}): Input =>
   intern("input", [], space, "f32", { differentiable, name, default: otherwise ?? null });
 
 /** A runtime scalar. */

@@ -1,8 +1,10 @@
 /** What `reference` makes of a case, and what is as right where float32 stands on the other side of a kink. */
-import type { LossGraph } from "../../codegen/expand.js";
+import { outputName } from "../../codegen/loss-program.js";
+import { mapProgram, type Program } from "../../codegen/program.js";
 import type { Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter, topological } from "../../dsl/graph.js";
 import { abs, add, and, le, mul, not, sub, where, ZERO } from "../../dsl/ops/index.js";
+import { isPerEntry } from "../../dsl/spaces.js";
 import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
 import type { CheckCase } from "./check-cases.js";
 import type { Batch } from "./check-inputs.js";
@@ -41,14 +43,13 @@ export function referenceInput(
   };
 }
 
-export function expectedOf(graph: LossGraph, given: CheckCase, scalars: Readonly<Record<string, number>>): Expected {
+export function expectedOf(program: Program, given: CheckCase, scalars: Readonly<Record<string, number>>): Expected {
   const { batch } = given;
   const input = referenceInput(batch, scalars);
-  const outputs = new Map(graph.summands.map((summand, i) => [`summand ${i}`, summand]));
-  const told = { ...graph, outputs };
+  const told = { ...program, results: [...withoutOutputs(program), ...summandsOf(program)] };
   const wanted = evaluateReference(told, input);
   const sequences = batch.lengths.flatMap((length, sequence) => Array.from({ length }, () => sequence));
-  const shifted = (of: LossGraph, by: (sequence: number) => number) => {
+  const shifted = (of: Program, by: (sequence: number) => number) => {
     const logits = input.logits.slice();
     batch.target_tokens.forEach((target, t) => {
       const i = t * batch.vocab + target;
@@ -79,29 +80,32 @@ function lossOf(all: readonly ReferenceResult[], most: (...values: number[]) => 
 
 const isOfPolicy = operandsFirst((x): boolean => (x.op === "input" && x.attribute.differentiable) || x.operands.some(isOfPolicy));
 
-/** The graph with a gradient and outputs that take numbers for equal where float32 may have made them so. */
-function nearlyTied(graph: LossGraph): LossGraph {
-  const gradient = graph.gradient as Expression;
-  const outputs = [...graph.outputs];
-  const nodes = topological([gradient, ...outputs.map(([, { x }]) => x)]);
+const withoutOutputs = ({ results }: Program) => results.filter(({ name }) => !name.startsWith(outputName("")));
+/** The terms of the loss as outputs. */
+const summandsOf = ({ checks }: Program) =>
+  checks.map((summand, i) => ({ ...summand, name: outputName(`summand ${i}`), always: false }));
+
+/** The program with a gradient and outputs that take numbers for equal where float32 may have made them so. */
+function nearlyTied(program: Program): Program {
+  const outputs = program.results.filter(({ name }) => name.startsWith(outputName("")));
+  const roots = [...outputs.map(({ x }) => x), ...(program.rowGradient ? [program.rowGradient] : [])];
+  const nodes = topological(roots);
   const pair = (x: Expression) => x.operands.map(({ id }) => id).join();
   const tied = new Set(nodes.flatMap((x) => (x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [])));
-  const close = ([a, b]: readonly Expression[]): Expression => {
-    const [x, y] = [a as Expression, b as Expression];
+  const close = (x: Expression, y: Expression): Expression => {
     // Differences of logprobs are as inexact as those are, however small they come out.
     const least = isOfPolicy(x) || isOfPolicy(y) ? 1 : 0;
     return le(abs(sub(x, y)), mul(NEAR, add(least, add(abs(x), abs(y)))));
   };
-  const numeric = (x: Expression) => x.operands[0]?.op !== "placeInGroup" && x.operands.every(({ space }) => space !== "vocab");
   const change = rewriter((x) => {
-    if (x.op === "eq" && numeric(x)) return close(x.operands);
-    if (x.op === "sign" && numeric(x)) return where(close([...x.operands, ZERO]), 0, x);
-    const strict = (x.op === "gt" || x.op === "lt") && tied.has(pair(x));
-    return strict && numeric(x) ? and(x, not(close(x.operands))) : x;
+    if (x.op !== "eq" && x.op !== "gt" && x.op !== "lt" && x.op !== "sign") return x;
+    const [a, b = ZERO] = x.operands;
+    if (a.op === "placeInGroup" || x.operands.some(({ space }) => isPerEntry(space))) return x;
+    if (x.op === "eq") return close(a, b);
+    if (x.op === "sign") return where(close(a, b), 0, x);
+    return tied.has(pair(x)) ? and(x, not(close(a, b))) : x;
   });
-  return {
-    ...graph,
-    gradient: change(gradient),
-    outputs: new Map(outputs.map(([key, { space, x }]) => [key, { space, x: change(x) }])),
-  };
+  const others = withoutOutputs(program);
+  const changed = mapProgram({ ...program, results: outputs, seeds: [], checks: [] }, change);
+  return { ...program, rowGradient: changed.rowGradient, results: [...others, ...changed.results] };
 }

@@ -1,7 +1,7 @@
 /** `lossc check`: is the gradient the derivative of the loss, and do all devices agree, on random and on nasty inputs? */
 import { randomInt } from "node:crypto";
 import { compilePlan } from "../../codegen/compile.js";
-import type { LossGraph } from "../../codegen/expand.js";
+import type { Program } from "../../codegen/program.js";
 import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { CompiledLoss } from "../devices/device.js";
@@ -36,7 +36,7 @@ export async function check(reference: string, options: CheckOptions): Promise<0
   const loss = await findLoss(reference);
   const config = checkConfig(loss, parseConfig(options.config));
   const seed = options.seed ?? randomInt(2 ** 32);
-  const { graph, plan } = compilePlan({ loss, logits: "f32", statics: config.statics });
+  const { program, plan } = compilePlan({ loss, logits: "f32", statics: config.statics });
   const ranges = options.range ?? new Map();
   for (const name of ranges.keys()) {
     if (Object.hasOwn(loss.inputs, name)) continue;
@@ -47,7 +47,7 @@ export async function check(reference: string, options: CheckOptions): Promise<0
     );
   }
   const cases = casesOf(loss, { seed, groupSize: plan.groupSize, scalars: config.scalars, ranges });
-  const expected = cases.map((x) => expectedOf(graph, x, config.scalars));
+  const expected = cases.map((x) => expectedOf(program, x, config.scalars));
   const [first] = expected as [Expected];
   if (first.wanted.nonFinite) {
     const { space, element } = first.wanted.nonFinite;
@@ -57,7 +57,7 @@ export async function check(reference: string, options: CheckOptions): Promise<0
     );
   }
 
-  const comparisons = expected.map((x) => withDifferences(graph, x, config.scalars));
+  const comparisons = expected.map((x) => withDifferences(program, x, config.scalars));
   for (const name of options.device ?? (await available())) {
     await using device = await openDevice(name);
     for (const x of expected) {
@@ -81,13 +81,13 @@ async function available(): Promise<string[]> {
 
 /** The gradient of `reference` against the slope of the loss there. */
 function withDifferences(
-  graph: LossGraph,
+  program: Program,
   { name, batch, wanted }: Expected,
   scalars: Readonly<Record<string, number>>,
 ): Comparison {
   const what = { case: name, device: "reference", compared: "gradient with finite differences" } as const;
   if (wanted.nonFinite) return without(what, true, notFinite(wanted));
-  const { values, kinks } = finiteDifferences(graph, referenceInput(batch, scalars));
+  const { values, kinks } = finiteDifferences(program, referenceInput(batch, scalars));
   const note =
     kinks.size > 0 ? `${kinks.size} of ${batch.logits.length} logits stand at a kink: no derivative to compare with` : null;
   return worst(wanted.gradient, values, { ...what, tolerance: DIFFERENCES, width: batch.vocab, skip: (i) => kinks.has(i), note });

@@ -1,6 +1,7 @@
 /** Finite differences of a loss in float64, with what stands under `stopGradient` held still. */
-import type { LossGraph } from "../../codegen/expand.js";
+import { LOGPROBS, LOSS, outputName } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
+import { type Program, resultOf } from "../../codegen/program.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import { input as inputNode, ZERO } from "../../dsl/ops/index.js";
@@ -19,18 +20,18 @@ export interface Differences {
 }
 
 /** The slope of the loss along each logit that is there, with what stands under `stopGradient` held still. */
-export function finiteDifferences(graph: LossGraph, input: ReferenceInput & { readonly logits: Float64Array }): Differences {
-  const still = held(graph, input);
+export function finiteDifferences(program: Program, input: ReferenceInput & { readonly logits: Float64Array }): Differences {
+  const still = held(program, input);
   const logits = input.logits.slice();
   const given = { ...input, logits, inputs: { ...input.inputs, ...still.values } };
   const lossAt = (index: number, value: number) => {
     const before = logits[index] as number;
     logits[index] = value;
-    const { loss } = evaluateReference(still.graph, given);
+    const { loss } = evaluateReference(still.program, given);
     logits[index] = before;
     return loss;
   };
-  const { loss: here } = evaluateReference(still.graph, given);
+  const { loss: here } = evaluateReference(still.program, given);
   const slopes = (i: number, step: number): Slopes => {
     const z = logits[i] as number;
     return [(here - lossAt(i, z - step)) / step, (lossAt(i, z + step) - here) / step];
@@ -54,20 +55,24 @@ type Slopes = readonly [left: number, right: number];
 const centre = ([left, right]: Slopes): number => (left + right) / 2;
 const gapOf = ([left, right]: Slopes): number => Math.abs(right - left);
 
-/** The graph with nothing but its loss, each `stopGradient` an input with the value that it has now. */
+/** The program with nothing but its loss, each `stopGradient` an input with the value that it has now. */
 function held(
-  graph: LossGraph,
+  program: Program,
   input: ReferenceInput,
-): { readonly graph: LossGraph; readonly values: Readonly<Record<string, Float64Array>> } {
-  const stops = topological([graph.loss]).filter((x) => x.op === "stopGradient");
-  const names = new Map(stops.map((x, i) => [x, `stopGradient ${i}`]));
-  const wanted = new Map(stops.map((x) => [names.get(x) as string, { space: x.space as ElementSpace, x }]));
-  const { outputs } = evaluateReference({ ...graph, outputs: wanted }, input);
-  const loss = replaced(graph.loss, names);
-  return {
-    graph: { ...graph, loss, summands: [], seeds: [], gradient: ZERO, metrics: new Map(), outputs: new Map() },
-    values: outputs,
-  };
+): { readonly program: Program; readonly values: Readonly<Record<string, Float64Array>> } {
+  const loss = resultOf(program, LOSS);
+  const stops = topological([loss.x]).filter((x) => x.op === "stopGradient");
+  const names = new Map(stops.map((x, i) => [x as Expression, `stopGradient ${i}`]));
+  const wanted = stops.map((x, i) => ({
+    name: outputName(`stopGradient ${i}`),
+    space: x.space as ElementSpace,
+    x,
+    always: false,
+  }));
+  const { outputs } = evaluateReference({ ...program, results: [...program.results, ...wanted] }, input);
+  const logprobs = program.rows ? [resultOf(program, LOGPROBS)] : [];
+  const results = [{ ...loss, x: replaced(loss.x, names) }, ...logprobs];
+  return { program: { ...program, results, checks: [], seeds: [], rowGradient: ZERO }, values: outputs };
 }
 
 function replaced(root: Expression, names: ReadonlyMap<Expression, string>): Expression {

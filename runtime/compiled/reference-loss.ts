@@ -34,7 +34,7 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
     if (targets) given.target_tokens = Float64Array.from(targets);
     const states = head && { hidden: numbers(head.hidden), head: numbers(head.head), width: head.width };
     const result = inMemory(() =>
-      evaluateReference(compiled.graph, {
+      evaluateReference(compiled.program, {
         lengths: shape.lengths,
         groups: shape.groups,
         vocab: shape.vocab,

@@ -55,9 +55,9 @@ const LOGITS = [0.5, -1, 2, 1, 0.25, -0.75];
 const batch: Batch = { lengths: [2], groups: [1], vocab: 3, logits: LOGITS, target_tokens: [2, 0], inputs: {} };
 
 function differences(loss: unknown) {
-  const { graph } = compilePlan({ loss: loss as LossDefinition, logits: "f32" });
+  const { program } = compilePlan({ loss: loss as LossDefinition, logits: "f32" });
   const input = referenceInput(batch, {});
-  return { ...finiteDifferences(graph, input), gradient: evaluateReference(graph, input).gradient };
+  return { ...finiteDifferences(program, input), gradient: evaluateReference(program, input).gradient };
 }
 
 describe("finiteDifferences", () => {
@@ -96,8 +96,8 @@ describe("expectedOf", () => {
     }) as unknown as LossDefinition;
     const tie = defineLoss({ name: "tied", loss: (policy) => max(policy.logprobs, first + 1e-7) }) as unknown as LossDefinition;
     const slopes = (x: LossDefinition) => {
-      const { graph } = compilePlan({ loss: x, logits: "f32" });
-      return new Set(expectedOf(graph, { name: "", batch }, {}).gradients.map((g) => (g[2] as number).toFixed(4)));
+      const { program } = compilePlan({ loss: x, logits: "f32" });
+      return new Set(expectedOf(program, { name: "", batch }, {}).gradients.map((g) => (g[2] as number).toFixed(4)));
     };
     const p = Math.exp(first);
     expect(slopes(loss)).toEqual(new Set(["0.0000", (1 - p).toFixed(4)]));

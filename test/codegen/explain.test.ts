@@ -1,11 +1,11 @@
 /** The formulas of `lossc explain` are equal in value to what the compiler runs, and read as people write. */
 import { describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { expand } from "../../codegen/expand.js";
 import { tidied } from "../../codegen/explain/formula.js";
 import { explainLoss } from "../../codegen/explain/index.js";
 import { together } from "../../codegen/explain/rows.js";
 import { explanationText } from "../../codegen/explain/text.js";
+import { outputName, spellingOut } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
 import * as lossc from "../../dsl/index.js";
 import { defineLoss, type LossDefinition } from "../../dsl/index.js";
@@ -70,19 +70,24 @@ const ALL = [...Object.values(builtins), ...OWN].map((loss) => [loss.name, loss]
 
 /** Values of tidy expressions and of what they stand for, on random inputs in which every token counts. */
 function values(loss: LossDefinition) {
-  const { graph } = compilePlan({ loss, logits: "f32" });
+  const { program } = compilePlan({ loss, logits: "f32" });
   const traced = trace(loss, { from: "logits", statics: {} });
-  const { terms, rows } = tidied(loss, traced, graph);
+  const { terms, rows } = tidied(loss, traced, program);
   const written = new Map([["gradient", together(rows)], ...terms.map((x, i) => [`term ${i}`, x] as const)]);
-  const spelled = expand(loss.name, "logits", { terms: [], metrics: new Map(), outputs: written }).outputs;
+  const spellOut = spellingOut();
   const spaces = new Map<string, ElementSpace | "vocab">([
     ["gradient", "vocab"],
     ...traced.terms.map(({ space }, i) => [`term ${i}`, space] as const),
   ]);
-  const outputs = new Map([...spelled].map(([key, { x }]) => [key, { space: spaces.get(key) as ElementSpace, x }]));
+  const outputs = [...written].map(([key, x]) => ({
+    name: outputName(key),
+    space: spaces.get(key) as ElementSpace,
+    x: spellOut(x),
+    always: false,
+  }));
   const batch = randomBatch(loss, 5);
   const result = evaluateReference(
-    { ...graph, outputs },
+    { ...program, results: [...program.results, ...outputs] },
     {
       ...batch,
       logits: Float64Array.from(batch.logits),

@@ -1,12 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { simplifier } from "../../codegen/passes/simplify.js";
-import type { Expression } from "../../dsl/expression.js";
 import { add, floor, mean, mul, neg, square, stopGradient, sum } from "../../dsl/index.js";
-import { differentiated, lossOf, said } from "./graphs.js";
+import { differentiated, gradientIn, lossOf, said } from "./graphs.js";
 
 const gradient = (f: Parameters<typeof lossOf>[0], from: "logits" | "policy_logprobs" = "policy_logprobs") => {
   const simplify = simplifier();
-  return said(simplify(differentiated(lossOf(f), from).gradient as Expression));
+  return said(simplify(gradientIn(differentiated(lossOf(f), from))));
 };
 
 describe("gradient", () => {
@@ -37,7 +36,7 @@ describe("gradient", () => {
   });
 
   it("of a row is the target less the softmax, times a factor per token", () => {
-    expect(gradient(({ policy }) => neg(policy.logprobs), "logits")).toBe("chain(neg(weights), sub(isTarget, softmax(logits)))");
+    expect(gradient(({ policy }) => neg(policy.logprobs), "logits")).toBe("chain(neg(weights), sub(isAt, softmax(logits)))");
     expect(gradient(({ policy }) => policy.logsumexp, "logits")).toBe("chain(weights, softmax(logits))");
   });
 });

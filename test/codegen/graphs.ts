@@ -1,9 +1,10 @@
 /** Losses as the passes see them, for tests of the passes. */
 
-import { expand, type LossGraph } from "../../codegen/expand.js";
+import { gradientOf, LOGPROBS, LOSS, lossProgram } from "../../codegen/loss-program.js";
 import { differentiate } from "../../codegen/passes/gradient.js";
 import { lower } from "../../codegen/passes/lower.js";
 import { simplify } from "../../codegen/passes/simplify.js";
+import { type Program, resultOf } from "../../codegen/program.js";
 import { defineLoss, type Expr, type Expression, type LossDefinition, type LossReturn, type Policy } from "../../dsl/index.js";
 import { trace } from "../../dsl/trace.js";
 
@@ -26,12 +27,15 @@ export const lossOf = (f: (given: Given) => LossReturn, name = "test"): LossDefi
 /** An author's expression as the node that it is. */
 export const node = (x: Expr): Expression => x as unknown as Expression;
 
-export type From = LossGraph["from"];
-export const expanded = (loss: LossDefinition, from: From = "logits"): LossGraph =>
-  expand(loss.name, from, trace(loss, { from, statics: {} }));
-export const differentiated = (loss: LossDefinition, from: From = "logits"): LossGraph => differentiate(expanded(loss, from));
-export const lowered = (loss: LossDefinition, from: From = "logits"): LossGraph => lower(differentiated(loss, from));
-export const simplified = (loss: LossDefinition, from: From = "logits"): LossGraph => simplify(lowered(loss, from));
+export type From = "logits" | "policy_logprobs";
+export const expanded = (loss: LossDefinition, from: From = "logits"): Program =>
+  lossProgram(loss, trace(loss, { from, statics: {} }), from === "logits" ? "f32" : null);
+export const lossIn = (program: Program): Expression => resultOf(program, LOSS).x;
+export const logprobsIn = (program: Program): Expression => resultOf(program, LOGPROBS).x;
+export const gradientIn = (program: Program): Expression => gradientOf(program).x;
+export const differentiated = (loss: LossDefinition, from: From = "logits"): Program => differentiate(expanded(loss, from));
+export const lowered = (loss: LossDefinition, from: From = "logits"): Program => lower(differentiated(loss, from));
+export const simplified = (loss: LossDefinition, from: From = "logits"): Program => simplify(lowered(loss, from));
 
 /** A graph as one line, for comparing and reading. */
 export function said(x: Expression): string {

@@ -48,7 +48,7 @@ const RULES: readonly (readonly [Expression, string])[] = [
   [where(c, where(eq(a, b), where(c, s, 0), 0), 0), "where(eq(a, b), where(gt(a, b), s, 0), 0)"],
   [absorb(logits, -1), "neg(logits)"],
   [row(mul(logits, add(logits, 1))), "sum[vocab→token](mul(logits, add(logits, 1)))"],
-  [row(add(absorb(isTarget, tanh(logits)), exp(logits))), "add(tanh(atTarget(logits)), sum[vocab→token](exp(logits)))"],
+  [row(add(absorb(isTarget, tanh(logits)), exp(logits))), "add(tanh(at(logits)), sum[vocab→token](exp(logits)))"],
   [row(add(mul(a, exp(logits)), tanh(logits))), "add(absorb(a, sum[vocab→token](exp(logits))), sum[vocab→token](tanh(logits)))"],
   [sum(neg(a)), "neg(sum[token→batch](a))"],
   [sum(mul(e, a)), "mul(e, sum[token→batch](a))"],

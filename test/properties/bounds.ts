@@ -3,7 +3,8 @@
  * trying the corners of what the operands may be, so that a sum of large numbers that cancel is allowed what it loses, a decision between two numbers that
  * cannot be told apart is allowed both outcomes, and arithmetic on whole quarters is allowed nothing at all.
  */
-import { type LossGraph, neededOf } from "../../codegen/expand.js";
+import { gradientOf } from "../../codegen/loss-program.js";
+import { neededOf, type Program } from "../../codegen/program.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { type Fold, opRow } from "../../dsl/ops/index.js";
@@ -53,9 +54,9 @@ export class Bounds {
     this.counts = { vocab: token * vocab, token, sequence: lengths.length, group: groups?.length ?? 0, batch: 1 };
   }
 
-  /** Works out everything that a lowered graph needs. */
-  visit(graph: LossGraph): void {
-    for (const x of topological(neededOf(graph))) this.known.set(x, this.compute(x));
+  /** Works out everything that a lowered program needs. */
+  visit(program: Program): void {
+    for (const x of topological([...neededOf(program), gradientOf(program).x])) this.known.set(x, this.compute(x));
   }
 
   /** One entry per element of a space at least as fine as that of x. */

@@ -1,8 +1,9 @@
 /** Runs random losses on a device and holds every number against what float32 arithmetic allows. */
 import { type CompiledPlan, compilePlan } from "../../codegen/compile.js";
-import type { LossGraph } from "../../codegen/expand.js";
+import { authoredResults, gradientOf, LOGPROBS, LOSS, metricName, outputName } from "../../codegen/loss-program.js";
 import { lower } from "../../codegen/passes/lower.js";
 import { simplify } from "../../codegen/passes/simplify.js";
+import { resultOf } from "../../codegen/program.js";
 import type { Space } from "../../dsl/spaces.js";
 import { compileTogether } from "../../runtime/compiled/together.js";
 import type { CompiledLoss, Device, LossResult } from "../../runtime/devices/device.js";
@@ -19,23 +20,27 @@ export interface Tally {
 }
 
 /** What a loss may answer for a batch. */
-export function boundsOf({ graph }: CompiledPlan, { input }: Batch, arithmetic: Arithmetic): Record<string, Bounded> {
-  const lowered = simplify(lower(graph));
+export function boundsOf({ program }: CompiledPlan, { input }: Batch, arithmetic: Arithmetic): Record<string, Bounded> {
+  const lowered = simplify(lower(program));
   const bounds = new Bounds(input, arithmetic);
   bounds.visit(lowered);
-  const space: Space = lowered.from === "logits" ? "vocab" : "token";
-  const { value, error } = bounds.in(lowered.gradient as NonNullable<LossGraph["gradient"]>, space);
+  const gradient = gradientOf(lowered);
+  const { value, error } = bounds.in(gradient.x, gradient.space);
   // What an expression of a row says of a token of weight 0 is nobody's business: its row may hold anything.
   const silent = (i: number) => "v" in input.inputs && input.inputs.weights?.[i] === 0;
   const told = (bounded: Bounded, of: Space): Bounded =>
     of === "token" ? { ...bounded, error: bounded.error.map((e, i) => (silent(i) ? Number.POSITIVE_INFINITY : e)) } : bounded;
   const absent = (i: number) => input.logits?.[i] === Number.NEGATIVE_INFINITY;
   return {
-    loss: bounds.in(lowered.loss, "batch"),
-    ...(lowered.from === "logits" && { logprobs: bounds.in(lowered.logprobs, "token") }),
+    loss: bounds.in(resultOf(lowered, LOSS).x, "batch"),
+    ...(lowered.rows && { logprobs: bounds.in(resultOf(lowered, LOGPROBS).x, "token") }),
     gradient: { value: value.map((v, i) => (absent(i) ? 0 : v)), error: error.map((e, i) => (absent(i) ? 0 : e)) },
-    ...Object.fromEntries([...lowered.metrics].map(([key, x]) => [`metric ${key}`, bounds.in(x, "batch")])),
-    ...Object.fromEntries([...lowered.outputs].map(([key, { space, x }]) => [`output ${key}`, told(bounds.in(x, space), space)])),
+    ...Object.fromEntries(
+      [...authoredResults(lowered, metricName)].map(([key, { x }]) => [`metric ${key}`, bounds.in(x, "batch")]),
+    ),
+    ...Object.fromEntries(
+      [...authoredResults(lowered, outputName)].map(([key, { space, x }]) => [`output ${key}`, told(bounds.in(x, space), space)]),
+    ),
   };
 }
 
@@ -130,7 +135,7 @@ export async function checkUnit(cases: readonly Case[], compiled: readonly Compi
       hold(numbersOf(result), bounds, 2, tally, !one.kind.rows);
       const certain = Object.values(bounds).every(({ error }) => error.every((e) => Number.isFinite(e)));
       if (!certain) continue;
-      const expected = evaluateReference(one.compiled.graph, input).nonFinite;
+      const expected = evaluateReference(one.compiled.program, input).nonFinite;
       const told = await loss.forwardBackward(given, {}, { skipMasked }).then(
         () => null,
         (error: { code?: string; message: string }) => error.code ?? error.message,

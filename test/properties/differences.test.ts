@@ -21,10 +21,10 @@ interface Tally {
 /** Compares some entries of the gradient; throws at the first that differs. */
 function check(recipe: Recipe, kind: Kind, tally: Tally): void {
   const { loss, text } = lossOf(recipe, kind);
-  const { graph } = compilePlan({ loss, logits: kind.from === "logits" ? "f32" : null });
+  const { program } = compilePlan({ loss, logits: kind.from === "logits" ? "f32" : null });
   const { input } = batchOf(recipe.seed, { ...kind, vocab: 1 + (recipe.seed % 5) });
   const at = input.logits ?? (input.policyLogprobs as Float64Array);
-  const { gradient, loss: value } = evaluateReference(graph, input);
+  const { gradient, loss: value } = evaluateReference(program, input);
   if (!Number.isFinite(value)) return;
   for (let n = 0; n < Math.min(TRIED, at.length); n++) {
     const i = (recipe.seed + n * 7919) % at.length;
@@ -32,7 +32,7 @@ function check(recipe: Recipe, kind: Kind, tally: Tally): void {
     let largest = Math.abs(value);
     const shifted = (h: number) => {
       at[i] = centre + h;
-      const result = evaluateReference(graph, input).loss;
+      const result = evaluateReference(program, input).loss;
       largest = Math.max(largest, Math.abs(result));
       return result;
     };

@@ -94,7 +94,7 @@ export async function checkHead(one: Case, compiled: CompiledLoss, tally: HeadTa
     hold({ ...numbersOf({ ...result, gradLogits: Float32Array.from(both) }) }, { ...bounds, gradient }, 2, tally, false);
     // Where float32 may be infinite nobody knows whether that is told.
     if (Object.values(bounds).some(({ error }) => error.some((e) => !Number.isFinite(e)))) return;
-    const expected = evaluateReference(one.compiled.graph, input).nonFinite;
+    const expected = evaluateReference(one.compiled.program, input).nonFinite;
     const sum = new Float32Array(factors.head.length).fill(1);
     const told = await compiled.forwardBackward(given, {}, { ...options, gradHead: sum }).then(
       () => null,

@@ -24,7 +24,7 @@ function refused(change: Partial<AnyRow> | null, name: ElementwiseOp, spoil: (va
       Object.assign(row, change ?? {});
       const { cases: mistaken } = casesOf([recipe], KIND, [1 + (recipe.seed % 9)]);
       const { loss, logprobs, gradient, metrics, outputs } = evaluateReference(
-        (mistaken[0] as typeof one).compiled.graph,
+        (mistaken[0] as typeof one).compiled.program,
         one.batch.input,
       );
       const numbers = Array.from(gradient, Math.fround);

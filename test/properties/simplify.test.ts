@@ -19,7 +19,7 @@ for (const [from, rows] of [
         fc.property(recipes(), (recipe) => {
           const { cases } = casesOf([recipe], { smooth: false, from, groups, rows }, [1 + (recipe.seed % 6)]);
           const [one] = cases as [(typeof cases)[number]];
-          const reference = evaluateReference(one.compiled.graph, one.batch.input);
+          const reference = evaluateReference(one.compiled.program, one.batch.input);
           const got = {
             loss: [reference.loss],
             ...(reference.logprobs && { logprobs: reference.logprobs }),

@@ -1,7 +1,8 @@
 /**
- * First pass: what the author wrote, with weights and reductions spelt out. Afterwards there are no `reduce` nodes; every fold carries its mask, and
- * the loss is a scalar. This is where "a token of weight 0 contributes exactly 0" comes from.
+ * Losses as programs: here stands what a loss has, logits or the policy's logprobs, a target and weights. Weights and reductions are spelt out: there are
+ * no `reduce` nodes afterwards, every fold carries its mask, and the loss is a scalar. "A token of weight 0 contributes exactly 0" comes from here.
  */
+import type { LossDefinition } from "../dsl/define-loss.js";
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { operandsFirst, rewriter, topological, withOperands } from "../dsl/graph.js";
 import {
@@ -27,59 +28,11 @@ import {
   ZERO,
 } from "../dsl/ops/index.js";
 import type { Reduction } from "../dsl/ops/names.js";
-import { logits, policyLogprobs, targetLogprob, weights } from "../dsl/policy.js";
+import { logits, policyLogprobs, TARGET, targetLogprob, weights } from "../dsl/policy.js";
 import { type ElementSpace, isPerEntry, type Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
-
-/** An expression with the space in whose elements it is wanted: simplification may make it coarser, the caller still wants one value per element. */
-export interface Placed {
-  readonly space: ElementSpace;
-  readonly x: Expression;
-}
-
-/** A loss as the later passes see it. */
-export interface LossGraph {
-  readonly name: string;
-  readonly from: "logits" | "policy_logprobs";
-  /** What the gradient starts from: scalars whose sum has the loss's gradient. */
-  readonly seeds: readonly Expression[];
-  /** The loss. Batch space. */
-  readonly loss: Expression;
-  /** What is summed into the loss, in its own space: where one is not finite its element is named. */
-  readonly summands: readonly Placed[];
-  /** The gradient of the logits (vocab space) or of the policy's logprobs (token space); null before the gradient pass. */
-  readonly gradient: Expression | null;
-  readonly logprobs: Expression;
-  readonly metrics: ReadonlyMap<string, Expression>;
-  readonly outputs: ReadonlyMap<string, Placed>;
-}
-
-/** Every expression that a graph holds. */
-export function rootsOf(graph: LossGraph): Expression[] {
-  return [...graph.seeds, ...neededOf(graph)];
-}
-
-/** What must be computed once the gradient is known. */
-export function neededOf(graph: LossGraph): Expression[] {
-  const gradient = graph.gradient ? [graph.gradient] : [];
-  const placed = [...graph.summands, ...graph.outputs.values()].map(({ x }) => x);
-  return [graph.loss, ...placed, ...gradient, graph.logprobs, ...graph.metrics.values()];
-}
-
-/** The graph with every expression changed. */
-export function mapGraph(graph: LossGraph, change: (x: Expression) => Expression): LossGraph {
-  const placed = ({ space, x }: Placed): Placed => ({ space, x: change(x) });
-  return {
-    ...graph,
-    seeds: graph.seeds.map(change),
-    loss: change(graph.loss),
-    summands: graph.summands.map(placed),
-    gradient: graph.gradient && change(graph.gradient),
-    logprobs: change(graph.logprobs),
-    metrics: new Map([...graph.metrics].map(([key, x]) => [key, change(x)])),
-    outputs: new Map([...graph.outputs].map(([key, output]) => [key, placed(output)])),
-  };
-}
+import type { LogitsDtype } from "./plan.js";
+import { gradientName, type InputType, type Placed, type Program, type Result, resultOf } from "./program.js";
 
 /** Whether an element counts: a token of non-zero weight, or a sequence, group or batch that holds one. */
 function counts(space: Exclude<Space, "vocab">): Expression {
@@ -213,38 +166,78 @@ function total(list: readonly Expression[]): Expression {
   return add(total(list.slice(0, half)), total(list.slice(half)));
 }
 
-/** Spells out reductions, weights and the sum that every loss ends in. */
-export function expand(name: string, from: LossGraph["from"], traced: Traced): LossGraph {
-  const spellOut = rewriter((x) => {
+/** Reductions as folds, and products of entries that absorb. One function for several expressions: what they share is spelt out once. */
+export const spellingOut = (): ((x: Expression) => Expression) =>
+  rewriter((x) => {
     if (x.op === "mul" && isPerEntry(x.space)) return absorb(...x.operands);
     if (OF_ROWS.has(x.op)) return withOperands(x, x.operands.map(rowOf));
     if (x.op !== "reduce") return x;
     return reduction(x.operands[0], x.attribute.reduction, x.space, x.attribute.unbiased);
   });
-  const summands: Placed[] = [];
+
+/** Results of a loss by their names in its program. */
+export const LOSS = "loss";
+export const LOGPROBS = "logprobs";
+export const metricName = (key: string): string => `metric ${key}`;
+export const outputName = (key: string): string => `output ${key}`;
+
+/** The program of a loss. `dtype`: that of the logits, null where the caller brings the policy's logprobs. */
+export function lossProgram(definition: LossDefinition, traced: Traced, dtype: LogitsDtype | null): Program {
+  const spellOut = spellingOut();
+  const checks: Placed[] = [];
   const seeds: Expression[] = [];
   const values: Expression[] = [];
   for (const { space, counted, x } of joined(traced.terms.map(spellOut))) {
-    if (space === "batch") {
+    if (space === "batch" || !counted) {
       seeds.push(x);
       values.push(counted ? where(counted, x, 0) : x);
       continue;
     }
-    const summand = where(counted as Expression, space === "token" ? mul(weights, x) : x, 0);
+    const summand = where(counted, space === "token" ? mul(weights, x) : x, 0);
     const total = fold("sum", summand, space, "batch");
-    summands.push({ space, x: summand });
+    checks.push({ space, x: summand });
     seeds.push(total);
     values.push(total);
   }
+  const results: Result[] = [{ name: LOSS, space: "batch", x: total(values), always: true }];
+  if (dtype) results.push({ name: LOGPROBS, space: "token", x: targetLogprob(logits), always: true });
+  for (const [key, x] of traced.metrics) results.push({ name: metricName(key), space: "batch", x: spellOut(x), always: false });
+  for (const [key, x] of traced.outputs)
+    results.push({ name: outputName(key), space: x.space as ElementSpace, x: spellOut(x), always: false });
   return {
-    name,
-    from,
+    name: definition.name,
+    inputs: inputsOf(definition, dtype),
+    rows: dtype && { leaf: logits, index: TARGET, mask: weights, isPresent: isThere },
+    differentiable: [dtype ? logits : policyLogprobs],
     seeds,
-    loss: total(values),
-    summands,
-    gradient: null,
-    logprobs: from === "logits" ? targetLogprob(logits) : policyLogprobs,
-    metrics: new Map([...traced.metrics].map(([key, x]) => [key, spellOut(x)])),
-    outputs: new Map([...traced.outputs].map(([key, x]) => [key, { space: x.space as ElementSpace, x: spellOut(x) }])),
+    results,
+    checks,
+    rowGradient: null,
+  };
+}
+
+/** The gradient of a loss, with the space in whose elements it is wanted: per entry of logits, or per token of the policy's logprobs. */
+export function gradientOf(program: Program): { readonly space: Space; readonly x: Expression } {
+  return program.rows ? { space: "vocab", x: program.rowGradient ?? ZERO } : resultOf(program, gradientName(policyLogprobs));
+}
+
+/** Results by the keys of a loss's author. */
+export function authoredResults(program: Program, name: typeof metricName | typeof outputName): ReadonlyMap<string, Result> {
+  const prefix = name("");
+  return new Map(
+    program.results.flatMap((result) =>
+      result.name.startsWith(prefix) ? [[result.name.slice(prefix.length), result] as const] : [],
+    ),
+  );
+}
+
+/** The inputs of a loss: those that its author declares, and those that every loss has. */
+function inputsOf({ inputs }: LossDefinition, dtype: LogitsDtype | null): Record<string, InputType> {
+  return {
+    [weights.attribute.name]: { space: "token", dtype: "f32", default: 1 },
+    ...inputs,
+    ...(dtype
+      ? { [logits.attribute.name]: { space: "vocab", dtype }, [TARGET]: { space: "token", dtype: "i32" } }
+      : { [policyLogprobs.attribute.name]: { space: "token", dtype: "f32" } }),
   };
 }

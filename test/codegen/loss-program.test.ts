@@ -1,17 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { neededOf, rootsOf } from "../../codegen/expand.js";
+import { authoredResults, outputName } from "../../codegen/loss-program.js";
+import { neededOf } from "../../codegen/program.js";
 import { topological } from "../../dsl/graph.js";
 import { add, amax, eq, mean, mul, neg, sum, where } from "../../dsl/index.js";
-import { expanded, lossOf, said } from "./graphs.js";
+import { expanded, lossIn, lossOf, said } from "./graphs.js";
 
 /** The loss, without the 0 that its terms are added to. */
 const lossText = (f: Parameters<typeof lossOf>[0]) =>
-  said(expanded(lossOf(f), "policy_logprobs").loss).replace(/^add\(0, (.*)\)$/, "$1");
-const LP = "policyLogprobs";
+  said(lossIn(expanded(lossOf(f), "policy_logprobs"))).replace(/^add\(0, (.*)\)$/, "$1");
+const LP = "policy_logprobs";
 const SEQUENCE = "gt(sum[token→sequence](where(ne(weights, 0), 1, 0)), 0)";
 const BATCH = "gt(sum[token→batch](where(ne(weights, 0), 1, 0)), 0)";
 
-describe("expand", () => {
+describe("the program of a loss", () => {
   it("multiplies a token loss by its weights, and lets a token of weight 0 contribute 0", () => {
     expect(lossText(({ policy }) => neg(policy.logprobs))).toBe(
       `sum[token→batch](where(ne(weights, 0), mul(weights, neg(${LP})), 0))`,
@@ -32,13 +33,13 @@ describe("expand", () => {
   });
 
   it("sums each term of a list in its own space", () => {
-    const { seeds, summands } = expanded(lossOf(({ policy, s }) => [policy.logprobs, s, mean(policy.logprobs)]));
+    const { seeds, checks } = expanded(lossOf(({ policy, s }) => [policy.logprobs, s, mean(policy.logprobs)]));
     expect(seeds.map(({ space }) => space)).toEqual(["batch", "batch", "batch"]);
-    expect(summands.map(({ space }) => space)).toEqual(["token", "sequence"]);
+    expect(checks.map(({ space }) => space)).toEqual(["token", "sequence"]);
     // A term of the batch that is broadcast into a token loss would count once per token.
     const once = expanded(lossOf(({ policy }) => [policy.logprobs, mean(policy.logprobs)]));
     const perToken = expanded(lossOf(({ policy }) => add(policy.logprobs, mean(policy.logprobs))));
-    expect(once.loss).not.toBe(perToken.loss);
+    expect(lossIn(once)).not.toBe(lossIn(perToken));
   });
 
   it("leaves no reduction, also in metrics and outputs", () => {
@@ -49,8 +50,8 @@ describe("expand", () => {
         outputs: { o: sum(policy.logprobs, "tokens"), w: where(eq(s, 1), 1, 1) },
       })),
     );
-    for (const x of topological([...rootsOf(graph), ...neededOf(graph)])) expect(x.op).not.toBe("reduce");
-    expect([...graph.outputs].map(([key, { space }]) => [key, space])).toEqual([
+    for (const x of topological([...graph.seeds, ...neededOf(graph)])) expect(x.op).not.toBe("reduce");
+    expect([...authoredResults(graph, outputName)].map(([key, { space }]) => [key, space])).toEqual([
       ["o", "sequence"],
       ["w", "sequence"],
     ]);

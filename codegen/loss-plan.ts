@@ -1,0 +1,52 @@
+/** A loss's program as its plan: what the runtime knows of losses, on top of what the planner knows of programs. */
+import type { LossDefinition } from "../dsl/define-loss.js";
+import { logits as logitsLeaf, policyLogprobs } from "../dsl/policy.js";
+import type { Traced } from "../dsl/trace.js";
+import { planHeadOf } from "./head.js";
+import { LOGPROBS, LOSS, metricName, outputName, picksIn } from "./loss-program.js";
+import type { LogitsDtype, Plan, PlanResults } from "./plan.js";
+import { planned } from "./planner.js";
+import { gradientName, neededOf, type Program } from "./program.js";
+import { trafficOf } from "./traffic.js";
+
+export function planOf(
+  definition: LossDefinition,
+  { metrics, outputs }: Traced,
+  program: Program,
+  logits: LogitsDtype | null,
+  firstKernel: number,
+): Plan {
+  const { sweeps, kernels, buffers, resultBuffer, statusBuffer } = planned(program, firstKernel);
+  const config = Object.entries(definition.config).flatMap(([key, declared]) =>
+    declared.kind === "scalar" ? [[key, declared.value] as const] : [],
+  );
+  const results: PlanResults = {
+    loss: resultBuffer(LOSS),
+    status: statusBuffer,
+    logprobs: logits === null ? null : resultBuffer(LOGPROBS),
+    gradient: resultBuffer(gradientName(logits === null ? policyLogprobs : logitsLeaf)),
+    metrics: [...metrics.keys()].map((key) => ({ key, buffer: resultBuffer(metricName(key)) })),
+    outputs: [...outputs].map(([key, { space }]) => ({
+      key,
+      space: space as "token" | "sequence",
+      buffer: resultBuffer(outputName(key)),
+    })),
+  };
+  return {
+    format: 1,
+    loss: definition.name,
+    logits,
+    sweeps,
+    groupSize: neededOf(program).reduce((most, x) => Math.max(most, (picksIn(x).at(-1) ?? -1) + 1), 0),
+    steps: kernels.filter(({ kind }) => kind === "step").length,
+    buffers,
+    kernels,
+    config: Object.fromEntries(config),
+    results,
+    bytes: trafficOf(
+      kernels.flatMap((kernel) => kernel.arguments),
+      buffers,
+    ),
+    head: logits === null ? null : planHeadOf({ kernels, buffers, sweeps }),
+  };
+}

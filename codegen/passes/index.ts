@@ -1,0 +1,35 @@
+/** The passes over a program, in their order. Every transformation of the graph is one of them, and is verified when it is done. */
+import type { Op } from "../../dsl/ops/names.js";
+import type { Program } from "../program.js";
+import { differentiate } from "./gradient.js";
+import { lower } from "./lower.js";
+import type { Pass } from "./pass.js";
+import { simplify } from "./simplify.js";
+import { verify } from "./verify.js";
+
+const AUTHORED: readonly Op[] = ["reduce"];
+const LOWERED: readonly Op[] = [...AUTHORED, "stopGradient", "logprobAt", "rowLogsumexp", "softmax", "logSoftmax"];
+
+/** The program as it is made of a loss: not transformed, but verified. */
+const start: Pass = { name: "program", run: (program) => program, gone: new Set(AUTHORED) };
+/** Its result is the program that the `reference` device evaluates. */
+const gradient: Pass = { name: "gradient", run: differentiate, gone: new Set(AUTHORED) };
+
+export const PASSES: readonly Pass[] = [
+  start,
+  gradient,
+  { name: "lower", run: lower, gone: new Set(LOWERED) },
+  { name: "simplify", run: simplify, gone: new Set(LOWERED) },
+];
+
+/** The program after every pass. `seen` is told each of them. */
+export function runPasses(program: Program, seen?: (pass: Pass, program: Program) => void): Program {
+  return PASSES.reduce((before, pass) => {
+    const after = verify(pass.run(before), pass);
+    seen?.(pass, after);
+    return after;
+  }, program);
+}
+
+/** The program with its gradient, before anything is lowered. */
+export const withGradient = (program: Program): Program => verify(gradient.run(verify(program, start)), gradient);
