@@ -1,5 +1,5 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
-import { BYTES } from "../codegen/dtypes.js";
+import { BYTES } from "../codegen/emit/dtypes.js";
 import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 

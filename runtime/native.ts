@@ -1,4 +1,5 @@
 /** The addon as TypeScript sees it. Only this folder imports it. Everything it throws or rejects with has a `code` of `LosscError`. */
+import type { TargetName } from "../codegen/emit/targets/index.js";
 
 /** Memory of a device. `byteLength` is reported to V8; the finalizer frees what was not disposed of. */
 export interface NativeBuffer {
@@ -89,7 +90,7 @@ export type Command =
     };
 
 export interface NativeDevice {
-  readonly kind: "cpu" | "cuda" | "emulated";
+  readonly kind: TargetName;
   /** For people: processor or GPU name. */
   readonly name: string;
   /** `sm_90` on cuda, else the machine's architecture (`x86_64`, `aarch64`). */

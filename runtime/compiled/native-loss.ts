@@ -1,7 +1,7 @@
 /** Compiled losses on the devices of the addon: plan → kernel text → binary → one native call. */
 import type { CompiledPlan } from "../../codegen/compile.js";
-import { emitText } from "../../codegen/emit.js";
-import { type LogitsDtype, type Plan, STATUS, type Target } from "../../codegen/plan.js";
+import { emitText, type TargetName } from "../../codegen/emit/index.js";
+import { type LogitsDtype, type Plan, STATUS } from "../../codegen/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { abortedError, whenAborted } from "../abort.js";
@@ -22,7 +22,7 @@ import { Variant } from "./variant.js";
 /** What a compiled loss needs of a device of the addon. */
 export interface NativeLossHost extends LossHost {
   readonly native: NativeDevice;
-  readonly target: Target;
+  readonly target: TargetName;
   /** Architecture that texts are emitted for. */
   readonly architecture: string;
   readonly arenas: Arenas;

@@ -1,0 +1,3 @@
+#pragma once
+
+#define LOSSC_FN __device__ __forceinline__
