@@ -135,7 +135,10 @@ export interface PlanResults {
   readonly outputs: readonly { readonly key: string; readonly space: "token" | "sequence"; readonly buffer: number }[];
 }
 
-/** Words of the status buffer: the smallest element for which a kernel saw the fault, 0xffffffff where none. */
+/** A word of a status buffer that no kernel has flagged: more than any index. */
+export const NO_FAULT = 0xffffffff;
+
+/** Words of the status buffer: the smallest element for which a kernel saw the fault, {@link NO_FAULT} where none. */
 export const STATUS = {
   /** Token whose target lies outside the vocabulary. */
   target: 0,

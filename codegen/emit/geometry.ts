@@ -2,6 +2,7 @@
  * How the rows of a sweep are spread over the lanes of a GPU, as data. Geometry follows from architecture, vocabulary, the bytes of an entry and how many values a row
  * is folded to, never from the number of tokens: a token's numbers have the same bits in every batch.
  */
+import { EXCHANGES, LINE_PACKETS, PACKET_BYTES, WARP } from "./constants.js";
 
 /** Who shares a row, and where it stays. */
 export interface Sharing {
@@ -59,7 +60,7 @@ const SHORT: readonly { readonly packets: number; readonly lanes: number }[] = [
   { packets: 96, lanes: 8 },
   { packets: 192, lanes: 16 },
   // A warp folds without any barrier, and is worth some more.
-  { packets: 512, lanes: 32 },
+  { packets: 512, lanes: WARP },
 ];
 /** Threads of a block of short rows. */
 const SHORT_THREADS = 128;
@@ -78,9 +79,8 @@ const RESERVED = 1024;
 const MOST_PACKETS = 32;
 const OTHER_ROOMS = [768, 1024];
 
-const PACKET = 16;
-/** Of a line of the cache, where a part of a row begins: of one that two parts shared, both would move what the other needs. */
-const LINE_PACKETS = 8;
+/** Bytes of a value that lanes exchange. */
+const DOUBLE = 8;
 
 export function chipOf(architecture: string): Chip {
   const number = Number(/^sm_(\d+)/.exec(architecture)?.[1] ?? 80);
@@ -117,7 +117,7 @@ export function alternativesTo(architecture: string, shape: RowShape): Spread[] 
   for (const threads of LONG_THREADS) {
     for (let cluster = 1; cluster <= largestCluster; cluster *= 2)
       if (cluster * threads <= packets) blocks.push({ threads, lanes: threads, cluster, resident: true });
-    for (let lanes = 2; lanes <= 32; lanes *= 2)
+    for (let lanes = 2; lanes <= WARP; lanes *= 2)
       if (lanes < threads && packets <= MOST_PACKETS * lanes) blocks.push({ threads, lanes, cluster: 1, resident: true });
   }
   return blocks
@@ -148,16 +148,16 @@ function roomOf(shape: RowShape): Room {
 
 /** Entries of a packet: 16 bytes of logits. */
 function widthOf({ entryBytes }: RowShape): number {
-  return PACKET / (entryBytes[0] as number);
+  return PACKET_BYTES / (entryBytes[0] as number);
 }
 
 /** With the shared memory that `Team` and `open` of the prelude cut up; both must agree. */
 export function sized({ threads, lanes, cluster, resident }: Sharing, shape: RowShape): Spread {
   const width = widthOf(shape);
-  const part = Math.min(lanes, 32);
+  const part = Math.min(lanes, WARP);
   const parts = (cluster * lanes) / part;
   // Two places for what the parts of a row exchange; the tails use them, too.
-  const exchange = Math.max(parts > 1 ? 2 * parts * shape.values * 8 : 0, stepShared(threads));
+  const exchange = Math.max(parts > 1 ? EXCHANGES * parts * shape.values * DOUBLE : 0, stepShared(threads));
   const unit = parts > 1 ? LINE_PACKETS * width : width;
   const share = Math.ceil(Math.ceil(shape.vocab / parts) / unit) * unit;
   const rounds = Math.ceil((share + (shape.vocab % width === 0 ? 0 : width)) / (part * width));
@@ -167,5 +167,5 @@ export function sized({ threads, lanes, cluster, resident }: Sharing, shape: Row
 
 /** Shared memory of a step's block: what its warps exchange. */
 export function stepShared(threads: number): number {
-  return (threads / 32) * 8;
+  return (threads / WARP) * DOUBLE;
 }

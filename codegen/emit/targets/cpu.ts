@@ -1,10 +1,11 @@
 /** The target `cpu`: packets of a processor's SIMD registers. */
+import { MOST_LANES } from "../constants.js";
 import type { RowShape } from "../geometry.js";
 import { cxx } from "./cxx.js";
 import type { Entry, Target } from "./target.js";
 
-/** Rows that a thread works on at once: one, or as many as a packet has lanes, of which no processor has more than 16. */
-export type RowsAtOnce = 1 | 16;
+/** Rows that a thread works on at once: one, or as many as a packet has lanes. */
+export type RowsAtOnce = 1 | typeof MOST_LANES;
 
 /**
  * Bytes of a row up to which several are worked on at once. What is done once per row then costs a part of it each, which matters less the longer a row is, while all
@@ -13,7 +14,7 @@ export type RowsAtOnce = 1 | 16;
 const AT_ONCE_BYTES = 4096;
 
 export function rowsAtOnce({ vocab, entryBytes }: RowShape): RowsAtOnce {
-  return vocab * entryBytes.reduce((sum, bytes) => sum + bytes, 0) <= AT_ONCE_BYTES ? 16 : 1;
+  return vocab * entryBytes.reduce((sum, bytes) => sum + bytes, 0) <= AT_ONCE_BYTES ? MOST_LANES : 1;
 }
 
 /** The elements of a step that a thread takes at least. */

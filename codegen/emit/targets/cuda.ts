@@ -1,4 +1,5 @@
 /** The target `cuda`: NVIDIA's GPUs from sm_80 on. */
+import { PACKET_BYTES } from "../constants.js";
 import { spreadOf } from "../geometry.js";
 import { simtStep, simtSweep } from "./simt.js";
 import type { Target } from "./target.js";
@@ -14,7 +15,7 @@ export const cuda = {
   },
   binariesFor: "gpu",
   architecture: null,
-  alignment: 16,
+  alignment: PACKET_BYTES,
   runBytes: 0,
   sweep: ({ shape, architecture, spread }) => simtSweep(spread?.(shape) ?? spreadOf(architecture, shape), shape),
   step: simtStep,

@@ -1,4 +1,5 @@
 /** The target `emulated`: the geometry of a GPU, lane by lane on the processor, for tests. */
+import { PACKET_BYTES } from "../constants.js";
 import { spreadOf } from "../geometry.js";
 import { cxx } from "./cxx.js";
 import { simtStep, simtSweep } from "./simt.js";
@@ -14,7 +15,7 @@ export const emulated = {
   binariesFor: null,
   architecture: ARCHITECTURE,
   // A kernel's widest load, as a GPU wants it.
-  alignment: 16,
+  alignment: PACKET_BYTES,
   runBytes: 0,
   sweep: ({ shape, spread }) => simtSweep(spread?.(shape) ?? spreadOf(ARCHITECTURE, shape), shape),
   step: simtStep,

@@ -1,6 +1,7 @@
 // ---- values and folds: what a row, or a run of tokens, is reduced to ----
 #pragma once
 
+#include "constants.h"
 #include "target.h"
 
 namespace lossc {
@@ -99,7 +100,7 @@ LOSSC_FN index place_of(const int* rows, index t, index first) { return rows ? l
 LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* status) {
   const index target = load(targets, t);
   if (target >= 0 && target < vocab) return target;
-  flag(status, 0, t);
+  flag(status, kTargetFault, t);
   return 0;
 }
 
@@ -118,7 +119,7 @@ template <class Team, class T, class Map, class Mend, class... Rows>
 LOSSC_FN void store_gradient(const Team& team, T* out, index place, index t, index vocab, index target, unsigned* status, bool zero,
                              const Map& map, const Mend& mend, const Rows&... rows) {
   if (zero) fill_row(team, out, place, vocab, 0.0f);
-  else if (!store_row(team, out, place, vocab, target, map, mend, rows...)) flag(status, 1, t);
+  else if (!store_row(team, out, place, vocab, target, map, mend, rows...)) flag(status, kTokenFault, t);
 }
 
 // ---- elementwise functions that are arithmetic ----

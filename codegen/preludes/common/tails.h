@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base.h"
+#include "constants.h"
 
 namespace lossc {
 

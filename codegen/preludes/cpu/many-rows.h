@@ -134,7 +134,7 @@ LOSSC_FN void store_gradient(const Team<kLanes>&, T* out, const Places& place, c
     }
     const bool finite = store_packets(out + at * vocab, index(in_row(r, target)), in_row(r, mended),
                                             [&](auto... z) LOSSC_INLINE { return map(entries_of(r, z)...).v; }, logits.row(r), others.row(r)...);
-    if (!finite) flag(status, 1, t.first + r);
+    if (!finite) flag(status, kTokenFault, t.first + r);
   }
 }
 

@@ -1,6 +1,7 @@
 // A packet is as many entries as the processor's SIMD registers have lanes.
 #pragma once
 
+#include "../common/constants.h"
 #include "../host/host.h"
 
 namespace lossc {
@@ -14,6 +15,7 @@ constexpr int kLanes = 8;
 #else
 constexpr int kLanes = 4;
 #endif
+static_assert(kLanes <= kMostLanes);
 typedef float Packet __attribute__((vector_size(4 * kLanes)));
 typedef int Mask __attribute__((vector_size(4 * kLanes)));
 typedef unsigned Bits __attribute__((vector_size(4 * kLanes)));

@@ -166,7 +166,7 @@ template <class X> LOSSC_FN void flag_non_finite(unsigned* status, int word, con
 }
 LOSSC_FN PerRow<Mask> load_target(const int* targets, const Tokens& t, index vocab, unsigned* status) {
   const Mask target = read(targets, t).v, wrong = (target < 0) | (target >= int(vocab));
-  flag_lanes(status, 0, t, wrong);
+  flag_lanes(status, kTargetFault, t, wrong);
   return {wrong ? Mask{} : target};
 }
 

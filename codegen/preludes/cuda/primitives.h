@@ -2,6 +2,7 @@
 #pragma once
 
 #include "function.h"
+#include "../common/constants.h"
 #include "../common/types.h"
 
 namespace lossc {
@@ -58,7 +59,7 @@ template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) { ret
 template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) {
   const auto words = __builtin_bit_cast(Values<sizeof(P) / 4, unsigned>, v);
   const auto to = __cvta_generic_to_global(p + e);
-  if constexpr (sizeof(P) == 16)
+  if constexpr (sizeof(P) == kPacketBytes)
     asm volatile("st.global.cs.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(words.v[0]), "r"(words.v[1]), "r"(words.v[2]), "r"(words.v[3]) : "memory");
   else
     *reinterpret_cast<P*>(p + e) = v;
@@ -153,11 +154,11 @@ struct Lane {
   LOSSC_FN void barrier() const { __syncthreads(); }
   // Among aligned groups of so many lanes.
   template <int LANES> LOSSC_FN unsigned shuffle(unsigned v, int source) const {
-    const unsigned group = LANES == 32 ? kNone : ((1u << (LANES % 32)) - 1u) << (threadIdx.x % 32 / LANES * LANES);
+    const unsigned group = LANES == kWarp ? ~0u : ((1u << (LANES % kWarp)) - 1u) << (threadIdx.x % kWarp / LANES * LANES);
     return __shfl_sync(group, v, source);
   }
   LOSSC_FN void* shared() const {
-    extern __shared__ __align__(16) unsigned char words[];
+    extern __shared__ __align__(kPacketBytes) unsigned char words[];
     return words;
   }
   // The first arrival says no more than that this block runs.
@@ -180,7 +181,7 @@ struct Lane {
   template <int BYTES, bool ALONE> LOSSC_FN void copy(void* shared, const void* global) const {
     const auto to = unsigned(__cvta_generic_to_shared(shared));
     const auto from = __cvta_generic_to_global(global);
-    if constexpr (BYTES == 16 && ALONE)
+    if constexpr (BYTES == kPacketBytes && ALONE)
       asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
     else
       asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(from), "n"(BYTES) : "memory");

@@ -3,24 +3,11 @@
 
 #include "../host/function.h"
 #include "../common/types.h"
+#include "lane.h"
 #include "watch.h"
 #include "../host/host.h"
 
 namespace lossc {
-
-struct LosscLane {
-  long long block;
-  int thread, threads, rank, cluster;
-  void* shared;
-  void (*barrier)(const LosscLane*);
-  unsigned (*shuffle)(const LosscLane*, unsigned value, int source, int lanes);
-  void (*cluster_arrive)(const LosscLane*);
-  void (*cluster_wait)(const LosscLane*);
-  void* (*remote)(const LosscLane*, void* mine, int rank);
-  void (*copy)(const LosscLane*, void* shared, const void* global, int bytes);
-  void (*copies_done)(const LosscLane*);
-  void (*touch)(const void* address, int bytes, int how);
-};
 
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) {
   P r;

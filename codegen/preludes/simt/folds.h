@@ -1,6 +1,7 @@
 // What a team's rows are folded to.
 #pragma once
 
+#include "../common/constants.h"
 #include "rows.h"
 
 namespace lossc {
@@ -37,7 +38,7 @@ LOSSC_FN Values<All::N, float> fold_places(const Team& team, Values<All::N, floa
     const int next = team.partHere() * Team::kPart + int(unsigned(team.lane() + 1) % Team::kPart);
     for (int k = 0; k < All::N; ++k)
       for (int i = 0; i < W - 1; ++i) {
-        const float other = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), int(unsigned(next) % 32)));
+        const float other = as_float(team.self.template shuffle<Team::kPart>(as_bits(acc[i].v[k]), int(unsigned(next) % kWarp)));
         if (i < skew) acc[i].v[k] = other;
       }
   }

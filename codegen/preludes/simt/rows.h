@@ -1,14 +1,15 @@
 // Rows of a team, in packets that are aligned to the global element index: opened, and visited packet by packet.
 #pragma once
 
+#include "../common/constants.h"
 #include "teams.h"
 
 namespace lossc {
 
 LOSSC_FN unsigned min_of(unsigned a, unsigned b) { return a < b ? a : b; }
 
-template <class T> constexpr int kPacket = 16 / sizeof(T);
-template <class T, int W> struct alignas(W * sizeof(T) < 16 ? W * sizeof(T) : 16) Packet { T v[W]; };
+template <class T> constexpr int kPacket = kPacketBytes / sizeof(T);
+template <class T, int W> struct alignas(W * sizeof(T) < kPacketBytes ? W * sizeof(T) : kPacketBytes) Packet { T v[W]; };
 
 // A part's run of a row's entries, in packets of W. Entries are counted by int, which takes half the registers of an index.
 template <class T, int W, bool LOGITS>
@@ -16,7 +17,7 @@ struct Row {
   static constexpr int kWidth = W;
   static constexpr bool kLogits = LOGITS;
   // A packet that is wider than an access lies in pieces: those that lanes read at the same time, side by side.
-  static constexpr int kBytes = W * sizeof(T), kPieces = kBytes > 16 ? kBytes / 16 : 1, kPieceWidth = W / kPieces;
+  static constexpr int kBytes = W * sizeof(T), kPieces = kBytes > kPacketBytes ? kBytes / kPacketBytes : 1, kPieceWidth = W / kPieces;
   using Piece = Packet<T, kPieceWidth>;
   const T* first;  // entry 0 of the row
   int begin, end;  // the part's run
@@ -49,7 +50,7 @@ template <class T, int W, bool LOGITS> LOSSC_FN float at(const Row<T, W, LOGITS>
 template <class Team, int W, bool LOGITS, class T>
 LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
   // Unsigned: what is divided by a power of two is shifted. Parts of a row begin where lines of the cache do, if the row does.
-  constexpr unsigned kWidth = W, kStep = Team::kPart * W, kParts = Team::kParts, kUnit = kParts > 1 ? 8 * kWidth : kWidth;
+  constexpr unsigned kWidth = W, kStep = Team::kPart * W, kParts = Team::kParts, kUnit = kParts > 1 ? kLinePackets * kWidth : kWidth;
   const unsigned count = unsigned(vocab), share = ((count + kParts - 1) / kParts + kUnit - 1) / kUnit * kUnit;
   Row<T, W, LOGITS> row;
   row.first = p + place * vocab;

@@ -3,6 +3,7 @@
 
 #include "target.h"
 #include "../common/base.h"
+#include "../common/constants.h"
 
 namespace lossc {
 
@@ -12,7 +13,7 @@ template <class All, int LANES, class V> LOSSC_FN V fold_lanes(const Lane& self,
   LOSSC_UNROLL(8)
   for (int mask = LANES / 2; mask > 0; mask >>= 1) {
     auto words = __builtin_bit_cast(Values<kWords, unsigned>, acc);
-    for (int i = 0; i < kWords; ++i) words.v[i] = self.shuffle<LANES>(words.v[i], int(unsigned(self.thread()) % 32) ^ mask);
+    for (int i = 0; i < kWords; ++i) words.v[i] = self.shuffle<LANES>(words.v[i], int(unsigned(self.thread()) % kWarp) ^ mask);
     acc = All::merge(acc, __builtin_bit_cast(V, words));
   }
   return acc;
@@ -22,14 +23,14 @@ template <class All, int LANES, class V> LOSSC_FN V fold_lanes(const Lane& self,
 template <int THREADS>
 struct Block {
   Lane self;
-  static constexpr int kLanes = THREADS, kWarps = THREADS / 32;
+  static constexpr int kLanes = THREADS, kWarps = THREADS / kWarp;
   LOSSC_FN int lane() const { return self.thread(); }
   LOSSC_FN bool leads() const { return lane() == 0; }
 
   template <class All, class V> LOSSC_FN V reduce(V acc) const {
-    acc = fold_lanes<All, 32>(self, acc);
+    acc = fold_lanes<All, kWarp>(self, acc);
     V* const exchange = static_cast<V*>(self.shared());
-    if (lane() % 32 == 0) write(exchange, lane() / 32, acc);
+    if (lane() % kWarp == 0) write(exchange, lane() / kWarp, acc);
     self.barrier();
     acc = read(exchange, 0);
     for (int w = 1; w < kWarps; ++w) acc = All::merge(acc, read(exchange, w));
@@ -70,13 +71,13 @@ template <int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUES>
 struct Team {
   using Tokens = index;
   Lane self;
-  static constexpr int kPart = LANES < 32 ? LANES : 32;
+  static constexpr int kPart = LANES < kWarp ? LANES : kWarp;
   static constexpr int kParts = CLUSTER * LANES / kPart;
   static constexpr int kThreads = THREADS;
   static constexpr int kPartsHere = THREADS / kPart;
   static constexpr int kRows = THREADS / LANES;
   static constexpr bool kResident = RESIDENT;
-  static constexpr int kExchange = kParts > 1 ? 2 * kParts * VALUES * int(sizeof(double)) : 0;
+  static constexpr int kExchange = kParts > 1 ? kExchanges * kParts * VALUES * int(sizeof(double)) : 0;
   mutable int turn = 0;
 
   // Threads are counted without signs: what is divided by a power of two is shifted.
@@ -93,7 +94,7 @@ struct Team {
   // Every part gives its values to all parts: one barrier, for the next exchange has places of its own. Where the values of all parts lie then.
   template <class V> LOSSC_FN const V* exchange(const V& mine) const {
     static_assert(sizeof(V) <= VALUES * sizeof(double), "the parts of a row exchange more than was planned");
-    V* const all = reinterpret_cast<V*>(static_cast<unsigned char*>(self.shared()) + turn % 2 * (kExchange / 2));
+    V* const all = reinterpret_cast<V*>(static_cast<unsigned char*>(self.shared()) + turn % kExchanges * (kExchange / kExchanges));
     if constexpr (CLUSTER > 1) {
       if (turn == 0) self.cluster_wait();  // the other blocks are there
       if (lane() < CLUSTER)
