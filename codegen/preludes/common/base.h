@@ -53,12 +53,12 @@ struct AllOf {
   }
 };
 
-// How sums that parts of a row have taken from their own maxima are brought to common ones.
+// Rules by which sums that each part of a row has taken from its own maxima are brought to the row's.
 template <int MAX> struct Scaled {  // a sum of e · h, e = exp(x - maximum MAX)
   static constexpr int kMax = MAX, kSum = -1;
   template <class By> static LOSSC_FN double shift(const By&) { return 0.0; }
 };
-// A sum of e · (± distances from maxima); SUM is the sum of the same e. `by` says how far a part's maximum lies above the common one, in powers of two.
+// A sum of e · (± distances from maxima); SUM is the sum of the same e. `by` gives the distance of a part's maximum from the row's, in powers of two.
 template <int MAX, int SUM, class... Parts> struct Shifted {
   static constexpr int kMax = MAX, kSum = SUM;
   template <class By> static LOSSC_FN double shift(const By& by) { return (Parts::of(by) + ...); }
@@ -73,7 +73,7 @@ template <class Part> struct Minus {
   template <class By> static LOSSC_FN double of(const By& by) { return -Part::of(by); }
 };
 
-// What lanes have folded in float32 is brought together in float64.
+// The values in another type: lanes fold in float32, and their results are folded in float64.
 template <class To, int N, class From> LOSSC_FN Values<N, To> converted(const Values<N, From>& v) {
   Values<N, To> r;
   for (int i = 0; i < N; ++i) r.v[i] = To(v.v[i]);
@@ -94,9 +94,9 @@ LOSSC_FN void flag(unsigned* status, int word, index element) { atomic_min(statu
 LOSSC_FN void flag_non_finite(unsigned* status, int word, index element, float v) {
   if (v - v != 0.0f) flag(status, word, element);
 }
-// Which of the rows in memory is the token's: they lie in the order of the tokens that are visited, unless `rows` says where. Negative where it has none.
+// The index in memory of the token's row: rows lie in the order of the tokens that are visited, unless `rows` has their places. Negative: no row.
 LOSSC_FN index place_of(const int* rows, index t, index first) { return rows ? load(rows, t) : t - first; }
-// A target outside the vocabulary reads nothing: it is flagged, and stands for the first entry.
+// A target outside the vocabulary is flagged and replaced by the first entry, so that nothing out of range is read.
 LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* status) {
   const index target = load(targets, t);
   if (target >= 0 && target < vocab) return target;
@@ -104,9 +104,9 @@ LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* s
   return 0;
 }
 
-// ---- what one row knows ----
+// ---- values per row ----
 
-// What a function gives where the condition holds, and something else where it does not.
+// then() where the condition holds, else `otherwise`.
 template <class V, class Then> LOSSC_FN V when(bool condition, V otherwise, const Then& then) {
   if (condition) otherwise = then();
   return otherwise;
@@ -114,7 +114,7 @@ template <class V, class Then> LOSSC_FN V when(bool condition, V otherwise, cons
 // A value per token as an entry of its row.
 template <class Entry, class X> LOSSC_FN auto as_entry(Entry, X x) { return splat<Entry>(x); }
 
-// Writes the row's gradient, or zeros where that is known beforehand.
+// Writes the row's gradient, or zeros where the gradient is known to be 0.
 template <class Team, class T, class Map, class Mend, class... Rows>
 LOSSC_FN void store_gradient(const Team& team, T* out, index place, index t, index vocab, index target, unsigned* status, bool zero,
                              const Map& map, const Mend& mend, const Rows&... rows) {
@@ -126,8 +126,8 @@ LOSSC_FN void store_gradient(const Team& team, T* out, index place, index t, ind
 
 LOSSC_FN float number(index i) { return float(i); }
 
-// In float64 and rounded once: a rounding more would show in every ratio of probabilities. What exponent_ does not give exactly may make the sum less than
-// the 1 that its maximum alone contributes; a logprob is never above 0 all the same.
+// In float64 and rounded once: a second rounding would show in every ratio of probabilities. The rounding of exponent_ can make the sum less than 1,
+// the term of the maximum; the logprob is clamped to 0 then.
 LOSSC_FN float logprob_(float z, float m, float s) {
   const double l = (double(z) - double(m)) - (log_(double(s)) - excess_(m));
   return l > 0.0 ? 0.0f : float(l);

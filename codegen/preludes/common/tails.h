@@ -1,6 +1,6 @@
-// Folds that leave the row: values of tokens (or sequences, or groups) that a kernel has just stored are folded into the next coarser thing by
-// the team that stores the last of them. The tree is fixed (chunks of 1024 elements from the segment's start, then the chunks), its sums
-// are float64, and so the result depends on neither the order of teams nor their number.
+// Folds over tokens, sequences and groups: the team that stores the last value of a segment folds the segment. The tree is fixed (chunks of kChunk
+// elements from the segment's start, then the chunks) and its sums are float64, so that the result depends on neither the order nor the number of
+// teams.
 #pragma once
 
 #include "base.h"
@@ -26,7 +26,7 @@ struct Runs {  // consecutive runs: the tokens of sequences, the sequences of gr
   LOSSC_FN index segments() const { return count; }
 };
 
-// `partials` and `counters` have one place per chunk; `counters` one more per segment, behind them.
+// `partials` has one element per chunk; `counters` has one per chunk and, behind these, one per segment.
 template <class F, class Team, class Segments>
 LOSSC_FN void fold_tail(const Team& team, const Segments& segments, index first, index count, const float* values, double* partials,
                         unsigned* counters, double* results) {
@@ -50,7 +50,7 @@ LOSSC_FN void fold_tail(const Team& team, const Segments& segments, index first,
   }
 }
 
-// The same of many folds, which share code that stands by itself: where the numbers of each lie.
+// Memory of one of many folds, which share one function: a compiler's time grows with the code.
 struct FoldPlaces {
   const float* values;
   double* partials;

@@ -1,5 +1,5 @@
-// The primitives that the common headers are written in. In the text of a kernel this header stands for the `primitives.h` of the kernel's target. For an editor
-// that opens a common header alone it chooses one: CUDA's where the compiler is CUDA's, the CPU's elsewhere.
+// The primitives that the common headers are written in. In the text of a kernel this header stands for the `primitives.h` of the kernel's target.
+// For an editor that opens a common header alone it chooses one: CUDA's where the compiler is CUDA's, the CPU's elsewhere.
 #pragma once
 
 #if defined(LOSSC_FN)

@@ -1,3 +1,4 @@
+// Element types and the infinity of float32, on every target.
 #pragma once
 
 namespace lossc {

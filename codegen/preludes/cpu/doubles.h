@@ -1,4 +1,4 @@
-// A packet in float64, by halves: for what is rounded once, at its end.
+// Packets in float64, by halves: for functions that are rounded once, at their end.
 #pragma once
 
 #include "machine.h"
@@ -18,7 +18,7 @@ template <class... C> LOSSC_FN Doubles polynomial(Doubles x, double first, C... 
   return p;
 }
 
-// Both to a relative 1e-11 and better, of which rounding to float32 leaves nothing to be seen.
+// Both have a relative error below 1e-11, which vanishes in the rounding to float32.
 
 // x = 2^n · m with m between the roots of 1/2 and of 2; log m = 2 artanh((m - 1) / (m + 1)).
 LOSSC_FN Doubles log_(Doubles x) {
@@ -32,7 +32,7 @@ LOSSC_FN Doubles log_(Doubles x) {
 }
 LOSSC_FN Packet log_(Packet x) { return joined(log_(lower_half(x)), log_(upper_half(x))); }
 
-// 2^n · e^r with x = n log 2 + r. Beyond the bounds float32 knows 0 and infinity alone.
+// 2^n · e^r with x = n log 2 + r. Beyond the bounds the result is 0 or infinity in float32.
 LOSSC_FN Doubles exp_(Doubles x) {
   const Doubles low = Doubles{} - 150.0;
   x = x < low ? low : x > -low ? -low : x;

@@ -1,4 +1,4 @@
-// Entry points: a thread takes what elements it gets.
+// Entry points: a thread visits the elements [begin, end).
 #pragma once
 
 #include "many-rows.h"
@@ -12,7 +12,7 @@ template <class K> LOSSC_FN void visit_rows(const typename K::Args& a, const Tea
   for (index t = begin; t < end; t += kLanes) K::row(a, team, Tokens{t, end - t < kLanes ? int(end - t) : kLanes});
 }
 
-// Flattened: a function that stood apart would find what rows know in memory.
+// Flattened: a function that is not inlined would get the values per row through memory.
 #define LOSSC_SWEEP(name, K, rows)                                                                  \
   extern "C" __attribute__((flatten)) void name(const void* arguments, index begin, index end) {    \
     const K::Args& a = *static_cast<const K::Args*>(arguments);                                     \

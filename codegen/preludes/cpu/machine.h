@@ -1,4 +1,4 @@
-// What processors and compilers have words of their own for. Elsewhere the CPU's text is C++ with vectors, as GCC and Clang know them.
+// Instructions and built-ins of single processors and compilers. The other headers of the CPU use nothing but the vectors of GCC and Clang.
 #pragma once
 
 #include "packets.h"
@@ -7,7 +7,7 @@ namespace lossc {
 
 template <class V> struct Two { V v[2]; };
 
-// The lanes I of x, and of y, whose lanes are counted on from x's.
+// The lanes I of x and y; those of y are numbered on from those of x.
 template <class V, int... I> LOSSC_FN V shuffled(V x, V y, Indices<I...>) {
 #ifdef __clang__
   return __builtin_shufflevector(x, y, I...);
@@ -42,7 +42,7 @@ LOSSC_FN Packet scale_(Packet x, Packet n) { return (Packet)__builtin_ia32_scale
 #else
 constexpr bool kScales = false;
 LOSSC_FN Packet scale_(Packet x, Packet n) {
-  // In two steps, each of which is a normal number: so what is too small ends at 0, and what is too large at infinity.
+  // In two steps, each by a normal number: a result that is too small becomes 0, one that is too large infinity.
   const Mask whole = __builtin_convertvector(n, Mask), half = whole >> 1, rest = whole - half;
   return (x * (Packet)((half + 127) << 23)) * (Packet)((rest + 127) << 23);
 }
@@ -64,7 +64,7 @@ LOSSC_FN Packet at_most(Packet x, float high) { return smaller(broadcast(high), 
 LOSSC_FN Packet max_(Packet a, Packet b) { return b == b ? larger(b, a) : b; }
 LOSSC_FN Packet min_(Packet a, Packet b) { return b == b ? smaller(b, a) : b; }
 
-// Halves of a packet in float64. GCC goes lane by lane, or by way of memory, unless it is told.
+// Halves of a packet in float64. Without these built-ins GCC converts lane by lane, or through memory.
 #if defined(LOSSC_AVX512) && !defined(__clang__)
 typedef double HalfDoubles __attribute__((vector_size(32)));
 template <int HALF> LOSSC_FN Doubles doubled_half(Packet x) {
@@ -97,7 +97,7 @@ LOSSC_FN unsigned bits_of(Mask m) {
 }
 LOSSC_FN bool any(Mask m) { return bits_of(m) != 0; }
 
-// The first lanes of a packet in memory; zeros are read behind them, and nothing is written there.
+// The first lanes of a packet, read from memory and written: zeros are read for the others, and the others are not written.
 #ifdef LOSSC_AVX512
 #ifdef __clang__
 typedef short EdgeOfHalves __attribute__((vector_size(32)));

@@ -1,5 +1,5 @@
-// Short rows on one thread, as many as a packet has lanes: each is read and written by packets of its own entries, and between the phases the team works
-// on all of them at once, a row in each lane. So what is done once per row, one step waiting for another, is done once for all of them.
+// Short rows on one thread, as many as a packet has lanes. Each row is read and written by packets of its own entries. Between the phases the team
+// works on all rows at once, one in each lane: a chain of operations per row, each of which waits for the one before, runs once for all of them.
 #pragma once
 
 #include "per-row.h"
@@ -26,7 +26,7 @@ template <class T, class... Open>
 LOSSC_FN Rows<T> open(const Team<kLanes>& team, const PerRow<Mask>& reads, const T* p, const Tokens& t, index vocab, const Open&... before) {
   return open(team, reads, p, place_of(nullptr, t, 0), vocab, before...);
 }
-// Rows by what a function makes of their entries, as for one row.
+// Rows of f(entry), as Derived is for one row.
 template <class T, class F>
 struct DerivedRows {
   Rows<T> rows;
@@ -54,13 +54,13 @@ LOSSC_OF_ROWS(is_absent)
 template <class T> LOSSC_FN auto absent(const Rows<T>&, const PerRow<Packet>& z) { return z == -LOSSC_INFINITY; }
 template <class F> LOSSC_FN auto absent(const KeptRows<F>&, const PerRow<Packet>& e) { return is_absent(e); }
 
-// Put together in registers: a packet that was stored lane by lane is slow to load.
+// Built in registers: a packet that was stored lane by lane is slow to load.
 template <class Rows, int... I> LOSSC_FN Packet gathered(const Rows& rows, Mask i, Indices<I...>) {
   return Packet{(rows.visits(I) ? at(rows.row(I), index(i[I])) : 0.0f)...};
 }
 template <class Rows> LOSSC_FN PerRow<Packet> at(const Rows& rows, const PerRow<Mask>& i) { return {gathered(rows, i.v, lanes_of(Packet()))}; }
 
-// Two packets become one: neighbours of so many lanes are merged, and those of x and y alternate. Every row's tree is the same.
+// One packet of two: runs of STEP lanes are merged with the next run, and the results of x and y alternate. Every row's tree is the same.
 template <class F, int STEP, class V, int... I> LOSSC_FN V fold_pair(V x, V y, Indices<I...>) {
   constexpr int kOther = sizeof...(I) - STEP;
   return F::merge(shuffled(x, y, Indices<(I / STEP % 2 * kOther + I)...>()), shuffled(x, y, Indices<(I / STEP % 2 * kOther + I + STEP)...>()));
@@ -73,7 +73,7 @@ template <class F, int STEP, int N, class V> LOSSC_FN V fold_tree(V* v) {
     return fold_tree<F, 2 * STEP, N / 2>(v);
   }
 }
-// The lanes of a packet of every row in one number each, sums in float64 as those of a single row are.
+// The fold of each row's packet as one lane; sums are float64, as those of a single row are.
 template <class F> LOSSC_FN Packet fold_rows(const Packet (&of)[kLanes]) {
   if constexpr (F::kOrdered) {
     Doubles folded[2][kLanes / 2];

@@ -6,7 +6,7 @@
 
 namespace lossc {
 
-// x log2 e - n, for the whole number n that is nearest: without a multiply-add by way of x - n ln 2, whose first product is exact.
+// x log2 e - n, where n is the nearest whole number. Without a fused multiply-add by way of x - n ln 2, whose first product is exact.
 LOSSC_FN Packet reduced(Packet x, Packet n) {
 #ifdef LOSSC_NO_FMA
   return ((x - n * 0.693359375f) + n * 2.12194440e-4f) * kLog2e;
@@ -34,14 +34,14 @@ LOSSC_FN Packet exp_(Packet x) {
   return scale_(power_(reduced(x, n)), n);
 }
 LOSSC_FN Packet fast_exp_(Packet x) { return exp_(x); }
-// Of what is not above 200, or what nobody looks at: lanes beyond a row's end. exp2_(0) is exactly 1, exp2_(-inf) exactly 0.
+// For x up to 200; lanes beyond a row's end may hold more, and their results are not used. exp2_(0) is exactly 1, exp2_(-inf) exactly 0.
 LOSSC_FN Packet exp2_(Packet x) {
   if constexpr (kScales) {
     x = at_least(x, -200.0f);
     const Packet n = (x + kMagic) - kMagic;
     return scale_(power_(x - n), n);
   } else {
-    // The whole number stands in the last bits of the sum, and is added to the exponent; NaN has other things there. What would be no normal number is 0.
+    // The last bits of the sum are the whole number, which is added to the exponent; a NaN is handed on as it is. A subnormal result is 0.
     const Packet known = at_most(at_least(x, -126.0f), 128.0f), sum = known + kMagic, p = power_(known - (sum - kMagic));
     const Packet power = (Packet)((Bits)p + ((Bits)sum << 23));
     return x >= -126.0f ? power : x < -126.0f ? Packet{} : x;
@@ -52,14 +52,14 @@ template <class C, class A, class B> LOSSC_FN Packet plus_product(Packet sum, C 
 }
 template <class C, class A> LOSSC_FN Packet plus_product(float sum, C holds, A a, Packet b) { return plus_product(broadcast(sum), holds, a, b); }
 template <class C> LOSSC_FN Packet plus_product(float sum, C holds, Packet a, float b) { return plus_product(broadcast(sum), holds, a, b); }
-// (x - m) log2 e, which is 0 at the maximum; or (c · x - m) log2 e, which rounding shifts alike for every entry of the row.
+// (x - m) log2 e, which is 0 at the maximum; or (c · x - m) log2 e, which rounding shifts by the same amount for every entry of the row.
 LOSSC_FN float exponent_(float x, float m) { return (x - m) * kLog2e; }
 LOSSC_FN float exponent_(float x, float m, float c) { return __builtin_fmaf(x, c * kLog2e, -(m * kLog2e)); }
 template <class M> LOSSC_FN Packet exponent_(Packet x, M m) { return (x - m) * kLog2e; }
 template <class M, class C> LOSSC_FN Packet exponent_(Packet x, M m, C c) { return fma_(x, broadcast(c * kLog2e), broadcast(-(m * kLog2e))); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 
-// What libm has only for one number is called lane by lane.
+// Functions that libm has for single numbers only are called lane by lane.
 #define LOSSC_LANES(name)                                        \
   LOSSC_FN Packet name(Packet x) {                               \
     for (int l = 0; l < kLanes; ++l) x[l] = name(x[l]);          \

@@ -14,11 +14,11 @@ LOSSC_FN Packet widened(Halves halves, f16) {
 }
 LOSSC_FN Packet widen_packet(const float* p) { Packet r; __builtin_memcpy(&r, p, sizeof r); return r; }
 template <class T> LOSSC_FN Packet widen_packet(const T* p) { Halves h; __builtin_memcpy(&h, p, sizeof h); return widened(h, T()); }
-// Part of a packet, filled up with zeros.
+// The first `count` entries of a packet, and zeros for the others.
 LOSSC_FN Packet edge_packet(const float* p, index count) { return load_first(p, count); }
 template <class T> LOSSC_FN Packet edge_packet(const T* p, index count) { return widened(load_first(&p->bits, count), T()); }
 
-// Stores a packet, and gives what it has become.
+// Stores a packet, and returns it as rounded.
 LOSSC_FN Packet narrow_packet(Packet x, float* p) { __builtin_memcpy(p, &x, sizeof x); return x; }
 LOSSC_FN Packet narrow_packet(Packet x, bf16* p) {
   const Bits b = (Bits)x, nan = (Bits)(x != x);
@@ -31,7 +31,7 @@ LOSSC_FN Packet narrow_packet(Packet x, f16* p) {
   for (int i = 0; i < kLanes; ++i) narrow(x[i], p[i]);
   return widen_packet(p);
 }
-// Stores part of a packet, and gives what all of it has become.
+// Stores the first `count` entries of a packet, and returns all of it as rounded.
 LOSSC_FN Packet narrow_edge(Packet x, float* p, index count) { return store_first(x, p, count), x; }
 template <class T> LOSSC_FN Packet narrow_edge(Packet x, T* p, index count) {
   T narrowed[kLanes];

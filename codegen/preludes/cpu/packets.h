@@ -1,4 +1,4 @@
-// A packet is as many entries as the processor's SIMD registers have lanes.
+// Packets: as many entries as a SIMD register of the processor has lanes.
 #pragma once
 
 #include "../common/constants.h"
@@ -37,7 +37,7 @@ template <int... I> constexpr Mask counted(Indices<I...>) { return Mask{I...}; }
 template <> LOSSC_FN Packet splat<Packet>(float x) { return x - Packet{}; }
 LOSSC_FN Packet broadcast(float x) { return splat<Packet>(x); }
 LOSSC_FN Packet broadcast(Packet x) { return x; }
-LOSSC_FN Mask broadcast(bool x) { return Mask{} - int(x); }  // a lane that holds is -1, as comparisons give it
+LOSSC_FN Mask broadcast(bool x) { return Mask{} - int(x); }  // true is -1 in each lane, as the result of a comparison is
 LOSSC_FN Mask broadcast(Mask x) { return x; }
 LOSSC_FN Mask either(Mask a, Mask b) { return a | b; }
 LOSSC_FN Mask either(bool a, Mask b) { return broadcast(a) | b; }

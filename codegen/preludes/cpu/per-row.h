@@ -1,4 +1,4 @@
-// The values of a team of several rows: what a row knows of itself is a lane of a packet. `V` is Packet, or Mask for what is true or false and for whole numbers.
+// Values of a team of several rows: one lane of a packet is the value of one row. `V` is Packet, or Mask for truth values and whole numbers.
 #pragma once
 
 #include "math.h"
@@ -7,17 +7,17 @@
 namespace lossc {
 
 template <class V> struct PerRow { V v; };
-// A packet of entries of one of the rows. They meet a value per row as the number that it is for theirs.
+// A packet of entries of one of the rows. Beside a value per row, the value of their row counts.
 template <class V> struct Entries {
   V v;
   int row;
 };
-// Consecutive tokens, one in each lane or fewer.
+// Consecutive tokens: at most one per lane.
 struct Tokens {
   index first;
   int count;
 };
-// Where their rows lie, counted in rows: one in each lane.
+// Indices in memory of the tokens' rows, one in each lane.
 struct Places {
   Mask at;
   int count;
@@ -44,7 +44,7 @@ template <class X> LOSSC_FN X in_row(int, const X& x) { return x; }
 template <class X> LOSSC_FN int row_of(const X&) { return 0; }
 template <class V> LOSSC_FN int row_of(const Entries<V>& x) { return x.row; }
 
-// A function of packets and numbers as one of these.
+// Applies a function of packets and numbers to values per row and to entries.
 template <class F, class... X> LOSSC_FN auto lift(const F& f, const X&... x) {
   if constexpr ((kEntries<X> || ...)) {
     const int row = (row_of(x) | ...);
@@ -100,7 +100,7 @@ LOSSC_OF_ROWS(log_sigmoid_)
 LOSSC_OF_ROWS(log1mexp_)
 LOSSC_OF_ROWS(is_finite_)
 
-// What most losses ask of a token, in float64 and rounded once; the rest is libm's, lane by lane.
+// The functions that most losses apply to a token, in float64 and rounded once; the others are libm's, lane by lane.
 LOSSC_FN PerRow<Packet> exp_(const PerRow<Packet>& x) { return {joined(exp_(lower_half(x.v)), exp_(upper_half(x.v)))}; }
 LOSSC_FN Doubles logprob_(Doubles z, Doubles m, Doubles s) {
   const Doubles l = (z - m) - log_(s);
@@ -123,7 +123,7 @@ template <int N, class Then> LOSSC_FN auto when(const PerRow<Mask>& condition, c
   return r;
 }
 
-// ---- memory: what lies at consecutive tokens, and at the elements that these belong to ----
+// ---- memory: elements of consecutive tokens, and elements by index ----
 
 LOSSC_FN Mask there(const Tokens& t) { return kPlaces < t.count; }
 
@@ -139,7 +139,7 @@ template <class T> LOSSC_FN PerRow<Packet> load_or(const T* p, const Tokens& t, 
 template <class T> LOSSC_FN PerRow<Packet> load_or(const T* p, const PerRow<Mask>& i, float otherwise) {
   return p ? load(p, i) : per_row(otherwise);
 }
-// Beyond the last token stands what the first one has, so that whatever is looked up with it is there.
+// Lanes beyond the last token repeat the first one, so that a look-up by them stays in range.
 LOSSC_FN PerRow<Mask> read(const int* p, const Tokens& t) {
   Mask r;
   if (t.count == kLanes) return __builtin_memcpy(&r, p + t.first, sizeof r), PerRow<Mask>{r};
@@ -152,7 +152,7 @@ LOSSC_FN PerRow<Mask> read(const int* p, const PerRow<Mask>& i) {
   return {r};
 }
 
-// See place_of a single token.
+// As place_of a single token.
 LOSSC_FN Places place_of(const int* rows, const Tokens& t, index first) {
   return {rows ? read(rows, t).v : kPlaces + int(t.first - first), t.count};
 }

@@ -6,12 +6,12 @@
 
 namespace lossc {
 
-// ROWS of a thread that are worked on at once.
+// A thread that works on ROWS at once.
 template <int ROWS>
 struct Team {
   using Tokens = index;
   LOSSC_FN bool leads() const { return true; }
-  // Counts `count` arrivals; true for the one that completes `members`, which then sees what the others wrote.
+  // Counts `count` arrivals; true for the one that completes `members`, which then sees the writes of the others.
   LOSSC_FN bool arrive(unsigned* counter, index count, index members) const {
     if (count == members) return true;
     if (atomic_add(counter, unsigned(count)) + unsigned(count) != unsigned(members)) return false;
@@ -29,20 +29,20 @@ template <class T>
 struct Row {
   const T* data;
   index count;
-  index ahead;  // from here to the row that this thread works on next
-  // While the processor is busy with exponentials, memory brings what it wants next.
+  index ahead;  // distance to the row that this thread works on next
+  // Prefetches the next row while the processor computes exponentials.
   LOSSC_FN int expect(index i) const { return __builtin_prefetch(data + i + ahead), 0; }
 };
-// Opens a row; the logits first, the others with those that are open already.
+// Opens a row. The logits come first; another row is given those that are open.
 template <class T, class... Open>
 LOSSC_FN Row<T> open(const Team<1>&, bool, const T* p, index place, index vocab, const Open&...) { return {p + place * vocab, vocab, vocab}; }
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, i); }
 template <class T> LOSSC_FN Packet packet_at(const Row<T>& row, index i) { return widen_packet(row.data + i); }
 template <class T> LOSSC_FN Packet edge_at(const Row<T>& row, index i, index left) { return edge_packet(row.data + i, left); }
-// Whether the entry is none of the vocabulary's.
+// Whether the entry is masked out: its logit is -inf.
 template <class T, class V> LOSSC_FN auto absent(const Row<T>&, const V& z) { return z == -LOSSC_INFINITY; }
 
-// A row by what a function makes of its entries: computed again by the store, as it is by the fold.
+// A row of f(entry). The fold computes f, and the store computes it again.
 template <class T, class F>
 struct Derived {
   Row<T> row;
@@ -55,8 +55,9 @@ template <class T, class F> LOSSC_FN Packet edge_at(const Derived<T, F>& from, i
 template <class T, class F> LOSSC_FN Derived<T, F> derive(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
 template <class T, class F> LOSSC_FN Derived<T, F> derived(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
 
-// What float32 holds the fold keeps in the row of the gradient, and the store finds it there: all whole packets. A part of one is computed again, for it would be
-// stored under a mask, and on what such a store may have written, such as the next row, a load waits. The function is nowhere negative: -0 stands for an absent entry.
+// For float32 the fold keeps f(entry) in the row of the gradient, and the store reads it there: all whole packets. The last part of a packet is
+// computed again, since it would be stored under a mask, and a load that may touch what such a store has written, such as the next row, waits for it.
+// f is nowhere negative: -0 marks an absent entry.
 constexpr float kAbsent = -0.0f;
 LOSSC_FN bool is_absent(float e) { return as_bits(e) == as_bits(kAbsent); }
 LOSSC_FN Mask is_absent(Packet e) { return (Bits)e == as_bits(kAbsent); }
@@ -93,13 +94,13 @@ template <class F, class V> LOSSC_FN auto absent(const Kept<F>&, const V& e) { r
 template <class F> LOSSC_FN Keeping<F> derive(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
 template <class F> LOSSC_FN Kept<F> derived(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
 
-// Each lane merged with the one so many away.
+// Merges each lane with the one AWAY from it.
 template <class F, int AWAY, class V, int... I> LOSSC_FN V fold_across(V x, Indices<I...>) { return F::merge(x, shuffled(x, x, Indices<(I ^ AWAY)...>())); }
 template <class F, int AWAY, class V> LOSSC_FN V fold_vector(V x) {
   if constexpr (AWAY == 0) return x;
   else return fold_vector<F, AWAY / 2>(fold_across<F, AWAY>(x, lanes_of(x)));
 }
-// The lanes of a packet in one number, by halves: sums in float64, and what rounding does not touch as it is.
+// Folds the lanes of a packet, by halves: sums in float64; maxima and minima, which are not rounded, in float32.
 template <class F> LOSSC_FN Doubles folded_halves(Packet x) {
   return F::merge(lower_half(x), upper_half(x));
 }
@@ -108,7 +109,7 @@ template <class F> LOSSC_FN double fold_lanes(Packet x) {
   else return fold_vector<F, kLanes / 2>(x)[0];
 }
 
-// What sums take of an entry.
+// Terms of a sum.
 template <class C, class V> LOSSC_FN auto only_where(C holds, V v) { return select(holds, v, 0.0f); }
 template <class C, class A, class B> LOSSC_FN auto product_where(C holds, A a, B b) { return select(holds, a * b, 0.0f); }
 template <class... V> LOSSC_FN auto summands(V... v) { return values(v...); }
@@ -142,10 +143,10 @@ template <class... F, class Map, class... Rows> LOSSC_FN auto fold(const Team<1>
   return r;
 }
 
-// A thread has the whole row, so that its part is all there is, and its maxima are the row's.
+// A thread has the whole row: its part is the row, and its maxima are the row's.
 template <class... F, class Team, class Map, class... Rows>
 LOSSC_FN auto fold_part(const Team& team, const Map& map, const Rows&... rows) { return fold<F...>(team, map, rows...); }
-// Folds the entries as they are.
+// Folds the entries themselves.
 template <class F, class Team, class Row> LOSSC_FN auto fold_part(const Team& team, const Row& row) {
   return fold<F>(team, [](auto z) { return values(z); }, row);
 }
@@ -168,8 +169,8 @@ template <class T> LOSSC_FN bool all_finite(const T* p, index count) {
   return finite;
 }
 
-// Stores map(entry, …) for every entry of the rows, 0 where the first row's, the logits', is absent, and then `mended` over the target's: no branch depends on
-// where that is. Writes over the row that it reads, if asked to. False where something stored is not finite.
+// Stores map(entry, …) for every entry of the rows, 0 where the first row's, the logits', is absent, and then `mended` over the target's, so that no
+// branch depends on the target. The row may be written over one that is read. False where a stored value is not finite.
 template <class T, class Map, class Logits, class... Others>
 LOSSC_FN bool store_packets(T* to, index target, float mended, const Map& map, const Logits& logits, const Others&... others) {
   Packet poison{};  // 0 · finite is 0
@@ -185,7 +186,7 @@ LOSSC_FN bool store_packets(T* to, index target, float mended, const Map& map, c
     poison = fma_(select(kPlaces < int(left), stored, 0.0f), Packet{}, poison);
   }
   narrow(mended, to[target]);
-  // What stood in the target's place is seldom all that was not finite.
+  // The value that `mended` has replaced may have been the only one that was not finite, which is rare.
   return any(poison != poison) ? all_finite(to, logits.count) : is_finite_(widen(to[target]));
 }
 
@@ -210,7 +211,7 @@ template <class T> LOSSC_FN void fill_row(const Team<1>&, T* out, index place, i
   narrow_edge(broadcast(v), to + i, vocab - i);
 }
 
-// A value per token that the whole team holds.
+// Stores a value per token that the whole team holds.
 template <class T> LOSSC_FN void put(const Team<1>&, T* p, index i, float v) { store(p, i, v); }
 LOSSC_FN void put(const Team<1>&, double* p, index i, double v) { store(p, i, v); }
 

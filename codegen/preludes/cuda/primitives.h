@@ -1,4 +1,4 @@
-// PTX and built-ins. Compiled with -fmad=false: where a fused multiply-add is meant it is written.
+// Primitives of a GPU: PTX and built-ins. Compiled with -fmad=false, so that every fused multiply-add is written as one.
 #pragma once
 
 #include "function.h"
@@ -7,10 +7,10 @@
 
 namespace lossc {
 
-// Before a loop: how often its body is repeated. Loops that run seldom are kept small, for the compiler takes as long as its text is.
+// Before a loop: the factor by which it is unrolled. Loops that run seldom stay small, since a compiler's time grows with the code.
 #define LOSSC_PRAGMA(text) _Pragma(#text)
 #define LOSSC_UNROLL(times) LOSSC_PRAGMA(unroll (times))
-// A function that is no part of those that call it.
+// A function that is not inlined.
 #define LOSSC_APART __device__ __noinline__
 
 LOSSC_FN float as_float(unsigned bits) { return __uint_as_float(bits); }
@@ -40,7 +40,7 @@ LOSSC_FN unsigned narrow_two(float low, float high, f16) {
 
 template <class T> LOSSC_FN T read(const T* p, index i) { return p[i]; }
 template <class T> LOSSC_FN void write(T* p, index i, T v) { p[i] = v; }
-// What another block may have written during this kernel: past the first-level cache.
+// Reads past the first-level cache, where another block may have written during this kernel.
 LOSSC_FN float read_fresh(const float* p, index i) {
   float r;
   asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(r) : "l"(__cvta_generic_to_global(p + i)) : "memory");
@@ -55,7 +55,7 @@ LOSSC_FN void atomic_min(unsigned* p, unsigned v) { atomicMin(p, v); }
 LOSSC_FN unsigned atomic_add(unsigned* p, unsigned v) { return atomicAdd(p, v); }
 LOSSC_FN void fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 template <class P, class T> LOSSC_FN P read_as_packet(const T* p, index e) { return *reinterpret_cast<const P*>(p + e); }
-// Nobody reads it again during this kernel: it is the first to leave the cache.
+// Evicted from the cache first, since it is not read again during this kernel.
 template <class P, class T> LOSSC_FN void write_as_packet(T* p, index e, const P& v) {
   const auto words = __builtin_bit_cast(Values<sizeof(P) / 4, unsigned>, v);
   const auto to = __cvta_generic_to_global(p + e);
@@ -82,12 +82,12 @@ LOSSC_FN float exp2_(float x) {
   return r;
 }
 LOSSC_FN float fast_exp_(float x) { return exp2_(x * kLog2e); }
-// (x - m) log2 e in one multiply-add; or (c · x - m) log2 e. What rounding takes from m · log2 e shifts every entry of the row alike: it leaves no trace in
-// differences, nor in ratios of powers, and `excess_` says how much there is in the logarithm of one.
+// (x - m) log2 e in one multiply-add; or (c · x - m) log2 e. The rounding of m · log2 e shifts every entry of the row by the same amount, which
+// cancels in differences and in ratios of powers; `excess_` is that amount in the logarithm of a power.
 LOSSC_FN float exponent_(float x, float m) { return fma_(x, kLog2e, -(m * kLog2e)); }
 LOSSC_FN float exponent_(float x, float m, float c) { return fma_(x, c * kLog2e, -(m * kLog2e)); }
 LOSSC_FN double excess_(float m) { return double(exponent_(m, m)) * 0.69314718055994531; }
-// What an exponent from one maximum is more than that from another.
+// The difference of an exponent from two maxima.
 LOSSC_FN float between_(float from, float to) { return from * kLog2e - to * kLog2e; }
 LOSSC_FN float max_(float a, float b) {
   float r;
@@ -99,7 +99,7 @@ LOSSC_FN float min_(float a, float b) {
   asm("min.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
   return r;
 }
-// Of two halves in a word each, and what is not a number wins here, too.
+// The maxima of two pairs of halves, each pair in a word. NaN wins here, too.
 LOSSC_FN unsigned max_two(unsigned a, unsigned b, bf16) {
   unsigned r;
   asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
@@ -111,7 +111,7 @@ LOSSC_FN unsigned max_two(unsigned a, unsigned b, f16) {
   return r;
 }
 
-// All bits of a half that is not -inf, none of one that is.
+// A mask of two halves: all bits of one that is not -inf, no bits of one that is.
 LOSSC_FN unsigned there_two(unsigned halves, f16) {
   unsigned r;
   asm("set.neu.u32.f16x2 %0, %1, %2;" : "=r"(r) : "r"(halves), "r"(0xfc00fc00u));
@@ -127,7 +127,7 @@ LOSSC_FN unsigned there_two(unsigned halves, bf16) {
 #endif
 }
 
-// A word of stored entries is looked at by a product with 0, two entries at a time where they are halves: 0 · finite is 0.
+// Adds 0 · entry to `poison`, which stays 0 while entries are finite; halves two at a time.
 template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);
 template <> LOSSC_FN unsigned look<float>(unsigned word, unsigned poison) { return __float_as_uint(fma_(as_float(word), 0.0f, as_float(poison))); }
 template <> LOSSC_FN unsigned look<bf16>(unsigned word, unsigned poison) {
@@ -152,7 +152,7 @@ struct Lane {
     return int(r);
   }
   LOSSC_FN void barrier() const { __syncthreads(); }
-  // Among aligned groups of so many lanes.
+  // Among aligned groups of LANES lanes.
   template <int LANES> LOSSC_FN unsigned shuffle(unsigned v, int source) const {
     const unsigned group = LANES == kWarp ? ~0u : ((1u << (LANES % kWarp)) - 1u) << (threadIdx.x % kWarp / LANES * LANES);
     return __shfl_sync(group, v, source);
@@ -161,7 +161,7 @@ struct Lane {
     extern __shared__ __align__(kPacketBytes) unsigned char words[];
     return words;
   }
-  // The first arrival says no more than that this block runs.
+  // The first arrival says only that this block runs.
   LOSSC_FN void cluster_enter() const { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
   // A warp arrives and waits as one.
   LOSSC_FN void cluster_arrive() const {
@@ -177,7 +177,7 @@ struct Lane {
     asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(unsigned(__cvta_generic_to_shared(mine))), "r"(rank));
     asm volatile("st.shared::cluster.f64 [%0], %1;" ::"r"(there), "d"(v) : "memory");
   }
-  // ALONE: it asks for whole sectors. Of what is copied in pieces the second finds in the first-level cache what the first has brought.
+  // ALONE: one copy covers whole sectors. Of two pieces the second is in the first-level cache, where the first has brought it.
   template <int BYTES, bool ALONE> LOSSC_FN void copy(void* shared, const void* global) const {
     const auto to = unsigned(__cvta_generic_to_shared(shared));
     const auto from = __cvta_generic_to_global(global);
@@ -194,7 +194,7 @@ struct Lane {
 #define LOSSC_CLUSTER_4 __attribute__((cluster_dims(4, 1, 1)))
 #define LOSSC_CLUSTER_8 __attribute__((cluster_dims(8, 1, 1)))
 
-// The threads that a multiprocessor has room for are told, for left to itself the compiler spills to fit more of them.
+// The launch bounds name the threads that a multiprocessor has room for: without them the compiler spills to fit more.
 #define LOSSC_ENTRY(name, K, threads, cluster, room, visit)                                                           \
   extern "C" __global__ void LOSSC_CLUSTER_##cluster __launch_bounds__(threads, room / threads) name(const __grid_constant__ K::Args a) { \
     const index block = blockIdx.x;                                                                                   \

@@ -1,4 +1,4 @@
-// The geometry of a GPU, lane by lane on the CPU: every lane is a fiber of the addon, which switches lanes where they meet.
+// Primitives of an emulated GPU: every lane is a fiber of the addon, which switches lanes at barriers and shuffles.
 #pragma once
 
 #include "../host/function.h"
@@ -39,13 +39,13 @@ template <class T> LOSSC_FN unsigned there_two(unsigned halves, T) {
 
 LOSSC_FN float fma_(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
-// 0 at the maximum and rounded once, as a multiply-add is: here nothing is shifted that a test would have to know of.
+// 0 at the maximum and rounded once, as a multiply-add is, but without the shift of the cuda prelude's, so that tests need no allowance for it.
 LOSSC_FN float exponent_(float x, float m) { return float((double(x) - m) * 1.4426950408889634); }
 LOSSC_FN float exponent_(float x, float m, float c) { return float((double(c * x) - m) * 1.4426950408889634); }
 LOSSC_FN double excess_(float) { return 0.0; }
 LOSSC_FN float between_(float from, float to) { return (from - to) * kLog2e; }
 
-// Remembers in `poison` whether an entry of a word is not finite.
+// Sets `poison` where an entry of a word is not finite.
 template <class T> LOSSC_FN unsigned look(unsigned word, unsigned poison);
 template <> LOSSC_FN unsigned look<float>(unsigned word, unsigned poison) { return poison | ((word & 0x7f800000u) == 0x7f800000u); }
 LOSSC_FN unsigned look_halves(unsigned word, unsigned exponent) { return (word & exponent) == exponent || (word >> 16 & exponent) == exponent; }
@@ -67,7 +67,7 @@ struct Lane {
   LOSSC_FN void copies_done() const { lane->copies_done(lane); }
 };
 
-// Beside the entry, what a GPU's kernel says of itself: how many blocks are a cluster.
+// Beside the entry point stands the number of blocks of a cluster, which a GPU's kernel has as an attribute.
 #define LOSSC_ENTRY(name, K, threads, cluster, room, visit)                             \
   extern "C" const int name##_cluster = cluster;                                        \
   extern "C" void name(const void* arguments, const LosscLane* self) {                  \

@@ -1,4 +1,4 @@
-// What a C++ compiler gives: integer conversions of bf16 and f16, libm, atomics.
+// Primitives of a C++ compiler: bf16 and f16 in integer arithmetic, libm, atomics.
 #pragma once
 
 #include "function.h"
@@ -17,7 +17,7 @@ LOSSC_FN float widen(double x) { return float(x); }
 LOSSC_FN float widen(bf16 x) { return as_float(unsigned(x.bits) << 16); }
 LOSSC_FN float widen(f16 x) {
   const unsigned magnitude = x.bits & 0x7fffu, sign = (x.bits & 0x8000u) << 16;
-  // The exponent is rebased by a product, which makes normal numbers of subnormal ones as well.
+  // A product rebases the exponent; it also makes subnormal numbers normal.
   const float scaled = as_float(magnitude << 13) * as_float(0x77800000u);
   return as_float(sign | (magnitude >= 0x7c00u ? 0x7f800000u | (magnitude << 13) : as_bits(scaled)));
 }
@@ -36,14 +36,14 @@ LOSSC_FN void narrow(float x, f16& out) {
   out.bits = (unsigned short)(sign | r);
 }
 
-// Only the emulated device wants to be told of accesses (watch.h).
+// Accesses are reported to the emulated device alone (watch.h).
 #ifndef LOSSC_TOUCH
 #define LOSSC_TOUCH(how, p, bytes) void()
 #endif
 
 template <class T> LOSSC_FN T read(const T* p, index i) { LOSSC_TOUCH(LOSSC_READ, p + i, sizeof(T)); return p[i]; }
 template <class T> LOSSC_FN void write(T* p, index i, T v) { LOSSC_TOUCH(LOSSC_WRITE, p + i, sizeof(T)); p[i] = v; }
-// What another block may have written during this kernel.
+// Reads memory that another block may have written during this kernel.
 template <class T> LOSSC_FN T read_fresh(const T* p, index i) { LOSSC_TOUCH(LOSSC_READ, p + i, sizeof(T)); return p[i]; }
 LOSSC_FN void atomic_min(unsigned* p, unsigned v) {
   LOSSC_TOUCH(LOSSC_ATOMIC, p, sizeof *p);

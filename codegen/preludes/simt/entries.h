@@ -5,7 +5,7 @@
 
 namespace lossc {
 
-// The rows of a block, or of the blocks of a cluster, and then what is folded of their tokens.
+// Visits the rows of a block, or of the blocks of a cluster, and then folds values of their tokens.
 template <class K, int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUES>
 LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index block) {
   const Team<THREADS, LANES, CLUSTER, RESIDENT, VALUES> team{lane};
@@ -15,7 +15,7 @@ LOSSC_FN void visit_rows(const typename K::Args& a, const Lane& lane, index bloc
   if (t < a.last) K::row(a, team, t);
   if constexpr (CLUSTER > 1)
     if (lane.rank() != 0) return;
-  if (RESIDENT) lane.copies_done();  // of rows that nobody has read: the tails use their place
+  if (RESIDENT) lane.copies_done();  // of rows that were not read: the tails use the same memory
   K::tails(a, Block<THREADS>{lane}, first, first + kRows < a.last ? kRows : a.last - first);
 }
 template <class K, int THREADS> LOSSC_FN void visit_elements(const typename K::Args& a, const Lane& lane, index block) {

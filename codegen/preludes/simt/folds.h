@@ -1,4 +1,4 @@
-// What a team's rows are folded to.
+// Folds of a team's rows.
 #pragma once
 
 #include "../common/constants.h"
@@ -6,7 +6,7 @@
 
 namespace lossc {
 
-// What sums take of an entry: a number, or one that counts where a condition holds, which costs a sum nothing where it does not.
+// Terms of a sum: a number, or a number or product that counts where a condition holds and costs nothing where it does not.
 struct Only { bool holds; float v; };
 struct Product { bool holds; float a, b; };
 LOSSC_FN Only only_where(bool holds, float v) { return {holds, v}; }
@@ -23,15 +23,16 @@ template <class T, class... Rest> struct Summands<T, Rest...> { T first; Summand
 template <class T> LOSSC_FN Summands<T> summands(T v) { return {v}; }
 template <class T, class... Rest> LOSSC_FN Summands<T, Rest...> summands(T first, Rest... rest) { return {first, summands(rest...)}; }
 
-// What is folded so far, and what a function gives of one more entry.
+// Folds the values of one more entry into the values so far.
 template <class All> LOSSC_FN void fold_in(Values<All::N, float>& acc, const Values<All::N, float>& entry) { acc = All::merge(acc, entry); }
 template <class All, int K = 0, class... T> LOSSC_FN void fold_in(Values<All::N, float>& acc, const Summands<T...>& entry) {
   acc.v[K] = plus(acc.v[K], entry.first);
   if constexpr (sizeof...(T) > 1) fold_in<All, K + 1>(acc, entry.rest);
 }
 
-// The sum over the packet's places of what lanes have folded place by place. Which lane an entry falls to depends on where its row lies in memory. With the
-// first places taken from the next lane, the same entries come together wherever it lies; their order is another, but each pair is the same, and so the bits.
+// Folds the places of a packet, each of which a lane has folded by itself. The lane that visits an entry depends on the row's place in memory. With
+// the first places taken from the next lane, the same entries meet wherever the row lies: in another order, but in the same pairs, and so with the
+// same bits.
 template <class Team, class All, int W>
 LOSSC_FN Values<All::N, float> fold_places(const Team& team, Values<All::N, float> (&acc)[W], int skew) {
   if (All::kOrdered && skew != 0) {
@@ -68,7 +69,7 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
       if (kPadded || (row.holds(e) && row.holds(e + W - 1))) {
         for (int i = 0; i < W; ++i) fold_in<All>(acc[i], map(entries.v[i]...));
       } else if constexpr (!kPadded) {
-        // What is rare is small: every place in turn is the first.
+        // Rare, and so kept small: every place in turn is the first.
         LOSSC_UNROLL(1)
         for (int i = 0; i < W; ++i) {
           if (row.holds(e + i)) fold_in<All>(acc[0], map(entries.v[0]...));
@@ -80,12 +81,12 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
     take(widened(packet(team, row, e, k)), widened(packet(team, others, e, k))...);
   });
   const auto mine = fold_places<Team, All, W>(team, acc, row.skew);
-  // Sums come together in float64; what no rounding touches need not.
+  // Sums are folded in float64; maxima and minima are not rounded and stay in float32.
   if constexpr (All::kOrdered) return fold_lanes<All, Team::kPart>(team.self, converted<double>(mine));
   else return converted<double>(fold_lanes<All, Team::kPart>(team.self, mine));
 }
 
-// The largest entry of halves, two at a time, as they are stored: 8 to a packet.
+// The largest of a row of halves, compared two at a time as they are stored, 8 to a packet.
 template <class Team, class T, bool LOGITS> LOSSC_FN Values<1, double> largest_half(const Team& team, const Row<T, 8, LOGITS>& row) {
   if (Team::kResident) team.self.copies_done();
   T least;
@@ -101,20 +102,20 @@ template <class Team, class T, bool LOGITS> LOSSC_FN Values<1, double> largest_h
   return converted<double>(fold_lanes<Folds<Max>, Team::kPart>(team.self, values(max_(widen(two.v[0]), widen(two.v[1])))));
 }
 
-// Folds the entries as they are. F is Max: nothing else is asked for so.
+// Folds the entries themselves. F is Max: no other fold is called so.
 template <class F, class Team, class T, int W, bool LOGITS> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, W, LOGITS>& row) {
   if constexpr (sizeof(T) == 2 && W == 8) return largest_half(team, row);
   else return fold_part<F>(team, [](auto z) { return values(z); }, row);
 }
 
-// The maximum of c · entry, where `top` is that of the entries: a product does not shrink where a factor grows, and rounding changes nothing of it.
+// The maximum of c · entry, where `top` is the maximum of the entries. A product with c > 0 is monotone, also when rounded.
 template <class Team, class Row> LOSSC_FN double scaled_max(const Team& team, const Values<1, double>& top, float c, const Row& row) {
   if (c > 0.0f) return double(float(top.v[0]) * c);
   // Rows that are read together are not padded.
   return fold_part<Max>(team, [&](auto z, auto) { return values(z * c); }, row, row).v[0];
 }
 
-// What a part's exponents are taken from: its maximum, or 0 where it has no entry though other parts may have some.
+// The base of a part's exponents: its maximum, or 0 where the part has no entry though other parts may have some.
 template <class Team> LOSSC_FN float base_(const Team&, double maximum) {
   return Team::kParts > 1 && maximum == -double(LOSSC_INFINITY) ? 0.0f : float(maximum);
 }
@@ -133,7 +134,7 @@ LOSSC_FN auto fold(const Team& team, const Map& map, const Rows&... rows) {
   return converted<float>(folded);
 }
 
-// The maxima of the whole row, and sums that every part has taken from its own maxima, brought to these: one exchange for both.
+// The maxima of the whole row, and the sums that every part has taken from its own maxima, brought to the row's: one exchange for both.
 template <class... Rules, class Team, int N, int K>
 LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& maxima, const Values<K, double>& sums) {
   static_assert(sizeof...(Rules) == K);
@@ -146,7 +147,7 @@ LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& ma
     for (int i = 0; i < N; ++i) mine.v[i] = maxima.v[i];
     for (int i = 0; i < K; ++i) mine.v[N + i] = sums.v[i];
     const auto* const all = team.exchange(mine);
-    // What the other parts give: to each lane its share of it.
+    // The values of all parts are shared out among the lanes.
     constexpr int kShare = (Team::kParts + Team::kPart - 1) / Team::kPart;
     decltype(mine) share[kShare];
     for (int j = 0; j < kShare; ++j) {

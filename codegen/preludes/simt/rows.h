@@ -16,7 +16,7 @@ template <class T, int W, bool LOGITS>
 struct Row {
   static constexpr int kWidth = W;
   static constexpr bool kLogits = LOGITS;
-  // A packet that is wider than an access lies in pieces: those that lanes read at the same time, side by side.
+  // A packet that is wider than an access lies in pieces; pieces that lanes read at the same time lie side by side.
   static constexpr int kBytes = W * sizeof(T), kPieces = kBytes > kPacketBytes ? kBytes / kPacketBytes : 1, kPieceWidth = W / kPieces;
   using Piece = Packet<T, kPieceWidth>;
   const T* first;  // entry 0 of the row
@@ -27,13 +27,13 @@ struct Row {
   Piece* kept;  // the lane's first; a piece lies beside those that the other lanes read at the same time
   bool torn = false;  // a row beside the logits whose packets, cut where those of the logits are, lie across boundaries in memory
 
-  // Where a piece lies of the lane's packet k.
+  // The place of a piece of the lane's packet k.
   template <class Team> LOSSC_FN Piece* piece(const Team&, int k, int which) const { return kept + (k * kPieces + which) * Team::kThreads; }
   // The first entry of the run's first packet.
   LOSSC_FN int base() const { return begin - skew; }
   LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
-  // Beyond the run it is -inf, which neither a maximum nor a fold of the logits sees.
+  // Beyond the run it is -inf, which changes neither a maximum nor a fold of the logits.
   LOSSC_FN T entry(int e) const {
     T x;
     narrow(-LOSSC_INFINITY, x);
@@ -49,7 +49,7 @@ template <class T, int W, bool LOGITS> LOSSC_FN float at(const Row<T, W, LOGITS>
 
 template <class Team, int W, bool LOGITS, class T>
 LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
-  // Unsigned: what is divided by a power of two is shifted. Parts of a row begin where lines of the cache do, if the row does.
+  // Unsigned, so that a division by a power of two is a shift. Parts of a row begin where lines of the cache do, if the row does.
   constexpr unsigned kWidth = W, kStep = Team::kPart * W, kParts = Team::kParts, kUnit = kParts > 1 ? kLinePackets * kWidth : kWidth;
   const unsigned count = unsigned(vocab), share = ((count + kParts - 1) / kParts + kUnit - 1) / kUnit * kUnit;
   Row<T, W, LOGITS> row;
@@ -75,7 +75,8 @@ template <int UNROLL, class Team, class Row, class Visit> LOSSC_FN void each_pac
   LOSSC_UNROLL(1)
   for (; k < row.packets; ++k, e += kStep) visit(e, k);
 }
-// The same for those that lie in the run as a whole. They are visited with their place in `p`: a pointer that goes along costs less than one made anew.
+// The same for packets that lie in the run as a whole. They are visited with their place in `p`: an increment costs less than an address computed
+// anew.
 template <int UNROLL, class Team, class Row, class T, class Visit> LOSSC_FN void each_whole(const Team& team, const Row& row, T* p, const Visit& visit) {
   constexpr int W = Row::kWidth, kStep = Team::kPart * W;
   int k = row.skew != 0 && team.lane() == 0;
@@ -89,7 +90,7 @@ template <int UNROLL, class Team, class Row, class T, class Visit> LOSSC_FN void
   LOSSC_UNROLL(1)
   for (; left >= 0; left -= kStep, ++k, p += kStep) visit(p, k);
 }
-// The same for the others: the run's first and last at most, or all of a torn row.
+// The same for the other packets: the run's first and last at most, or all of a torn row.
 template <class Team, class Row, class Visit> LOSSC_FN void each_cut(const Team& team, const Row& row, const Visit& visit) {
   constexpr int W = Row::kWidth;
   const int last = (row.end - row.base()) / W;
@@ -103,7 +104,7 @@ template <class Team, class Row, class Visit> LOSSC_FN void each_cut(const Team&
 
 template <class First, class... Others> LOSSC_FN const First& first_of(const First& first, const Others&...) { return first; }
 
-// Opens a row; the logits first, the others with those that are open already. What is read of it is on its way from here on.
+// Opens a row, and starts the copies of its entries. The logits come first; another row is given those that are open.
 template <class Team, class T, class... Open>
 LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index vocab, const Open&... before) {
   constexpr int W = [] {
@@ -125,10 +126,10 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
         for (int j = 0; j < Own::kPieces; ++j)
           team.self.template copy<sizeof(typename Own::Piece), Own::kPieces == 1>(row.piece(team, k, j), from + j * Own::kPieceWidth);
       });
-    // Entry by entry comes last, so that nothing waits for it.
+    // Copies entry by entry come last, so that no other copy waits for them.
     each_cut(team, row, [&](int e, int k) {
       if constexpr (sizeof...(Open) > 0) {
-        // They may be all that there is.
+        // A torn row consists of nothing else.
         for (int j = 0; j < Own::kPieces; ++j) write(row.piece(team, k, j), 0, row.template gather<Own::kPieceWidth>(e + j * Own::kPieceWidth));
       } else {
         LOSSC_UNROLL(1)
@@ -154,7 +155,7 @@ LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int
 LOSSC_FN unsigned word_of(float x) { return as_bits(x); }
 template <class T> LOSSC_FN unsigned word_of(T x) { return x.bits; }
 
-// One of its entries.
+// One entry of a packet.
 template <class Team, class T, int W, bool LOGITS>
 LOSSC_FN float entry(const Team& team, const Row<T, W, LOGITS>& row, int e, int k, int i) {
   constexpr int kPieceWidth = Row<T, W, LOGITS>::kPieceWidth;
@@ -167,7 +168,7 @@ template <class T, int W> LOSSC_FN Values<W, float> widened(const Packet<T, W>& 
   for (int i = 0; i < W; ++i) r.v[i] = widen(p.v[i]);
   return r;
 }
-// Two halves come from one word by an instruction each.
+// Two halves are taken from one word, each by one instruction.
 template <int W> LOSSC_FN Values<W, float> widened(const Packet<bf16, W>& p) {
   const auto words = __builtin_bit_cast(Values<W / 2, unsigned>, p);
   Values<W, float> r;

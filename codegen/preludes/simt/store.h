@@ -1,11 +1,11 @@
-// What a team stores: the gradient in place of its rows, and values per token.
+// Stores of a team: the gradient, over its rows or beside them, and values per token.
 #pragma once
 
 #include "folds.h"
 
 namespace lossc {
 
-// A packet of entries in the words that are stored: two halves are rounded by one instruction.
+// A packet of entries as the words that are stored: two halves are rounded by one instruction.
 template <class T, int W> LOSSC_FN auto narrowed(const float (&x)[W]) {
   Values<W * sizeof(T) / 4, unsigned> words;
   for (int i = 0; i < int(W * sizeof(T) / 4); ++i) {
@@ -15,7 +15,7 @@ template <class T, int W> LOSSC_FN auto narrowed(const float (&x)[W]) {
   return words;
 }
 
-// Of a packet of the logits, in its words: all bits of an entry that is there, none of one that is not.
+// A mask for the words of a packet of the logits: all bits of an entry that is there, no bits of one that is -inf.
 template <class T, int W> LOSSC_FN auto there(const Packet<T, W>& logits) {
   auto words = __builtin_bit_cast(Values<W * sizeof(T) / 4, unsigned>, logits);
   for (unsigned& word : words.v) {
@@ -27,7 +27,7 @@ template <class T, int W> LOSSC_FN auto there(const Packet<T, W>& logits) {
 
 LOSSC_FN bool spoilt(unsigned poison) { return (poison & 0x7fff7fffu) != 0; }
 
-// Looks at what the lane has stored.
+// Checks again the values that the lane has stored.
 template <class Team, class T, class Row> LOSSC_FN unsigned look_again(const Team& team, const Row& row, const T* out) {
   unsigned poison = 0;
   each_packet<1>(team, row, [&](int e, int) {
@@ -38,8 +38,9 @@ template <class Team, class T, class Row> LOSSC_FN unsigned look_again(const Tea
   return poison;
 }
 
-// Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; where the first row, the logits, is -inf, 0. A lane reads what it
-// writes before it writes it, and nothing else, so that the row may be written over. False where this lane stored something that is not finite.
+// Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; 0 where the first row, the logits, is -inf. A lane reads no
+// entry but those that it writes, and each before its write, so that the row may be written over. False where this lane stored a value that is not
+// finite.
 template <class Team, class T, class Map, class Mend, class First, class... Others>
 LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const First& row,
                         const Others&... others) {
@@ -54,7 +55,7 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
     poison = look<T>(word_of(x), poison);
   };
   if (Team::kResident) team.self.copies_done();
-  // The lane that stores the target's entry mends it when all else is done; what it needs of it may not be there then.
+  // The lane that stores the target's entry computes it now, since the row may be written over, and stores it last.
   const int hot = int(target);
   const bool mends = row.holds(hot) && int(unsigned(hot - row.base()) / W % Team::kPart) == team.lane();
   float mended = 0.0f;
@@ -80,13 +81,13 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
   });
   if (mends) {
     store_one(hot, mended);
-    // It may have been the other one, in its place, that was not finite.
+    // The value that it replaces may have been the one that was not finite.
     if (spoilt(poison)) poison = look_again(team, row, to);
   }
   return !spoilt(poison);
 }
 
-// A row by what a function makes of its entries: lanes compute that again where it is asked for, from what they hold of the row.
+// A row of f(entry): lanes compute f wherever it is used, from the entries that they hold.
 template <class Row, class F> struct Derived { Row row; F f; };
 template <class T, class Row, class F> LOSSC_FN Derived<Row, F> derive(T*, index, const Row& row, const F& f) { return {row, f}; }
 template <class T, class Row, class F> LOSSC_FN Derived<Row, F> derived(T*, index, const Row& row, const F& f) { return {row, f}; }
@@ -102,7 +103,7 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
 template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index place, index vocab, float v) {
   if (place < 0) return;
   const auto row = run_of<Team, kPacket<T>, true>(team, out, place, vocab);
-  if (Team::kResident) team.self.copies_done();  // they may read what is written over
+  if (Team::kResident) team.self.copies_done();  // copies may still read what is written over
   Packet<T, kPacket<T>> full;
   for (int i = 0; i < kPacket<T>; ++i) narrow(v, full.v[i]);
   T* const to = out + place * vocab;
@@ -114,7 +115,7 @@ template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, 
   });
 }
 
-// A value per token that the whole team holds.
+// Stores a value per token that the whole team holds.
 template <class Team, class T> LOSSC_FN void put(const Team& team, T* p, index i, float v) {
   if (team.leads()) store(p, i, v);
 }

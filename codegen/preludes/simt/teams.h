@@ -7,7 +7,7 @@
 
 namespace lossc {
 
-// The lanes [0, LANES) around a lane: every one gives a value and gets the fold of all, in the same tree and so with the same bits.
+// Folds one value of each of a group of LANES lanes. Every lane gets the result, by the same tree and so with the same bits.
 template <class All, int LANES, class V> LOSSC_FN V fold_lanes(const Lane& self, V acc) {
   constexpr int kWords = sizeof(V) / 4;
   LOSSC_UNROLL(8)
@@ -19,7 +19,7 @@ template <class All, int LANES, class V> LOSSC_FN V fold_lanes(const Lane& self,
   return acc;
 }
 
-// The threads of a block, for what is folded over tokens and coarser.
+// The threads of a block, for folds over tokens, sequences and groups.
 template <int THREADS>
 struct Block {
   Lane self;
@@ -38,7 +38,7 @@ struct Block {
     return acc;
   }
 
-  // Counts `count` arrivals; true for the block that completes `members`, which then sees what the others wrote.
+  // Counts `count` arrivals; true for the block that completes `members`, which then sees the writes of the others.
   LOSSC_FN bool arrive(unsigned* counter, index count, index members) const {
     self.barrier();
     unsigned* const last = static_cast<unsigned*>(self.shared());
@@ -53,7 +53,7 @@ struct Block {
     }
     self.barrier();
     const bool completes = read(last, 0) != 0;
-    self.barrier();  // its place is free again
+    self.barrier();  // the place of `last` is free again
     return completes;
   }
 
@@ -65,8 +65,8 @@ struct Block {
   }
 };
 
-// The lanes of a row: LANES of a block, in each of CLUSTER blocks. They stand in parts of up to a warp, and every part has a run of the row's entries to
-// itself. RESIDENT: the row is copied to shared memory when it is opened. VALUES: the most that the parts exchange at once.
+// The lanes of a row: LANES of a block, in each of CLUSTER blocks. They stand in parts of up to a warp, and every part has a run of the row's entries
+// to itself. RESIDENT: the row is copied to shared memory when it is opened. VALUES: the most that the parts exchange at once.
 template <int THREADS, int LANES, int CLUSTER, bool RESIDENT, int VALUES>
 struct Team {
   using Tokens = index;
@@ -80,7 +80,7 @@ struct Team {
   static constexpr int kExchange = kParts > 1 ? kExchanges * kParts * VALUES * int(sizeof(double)) : 0;
   mutable int turn = 0;
 
-  // Threads are counted without signs: what is divided by a power of two is shifted.
+  // Threads are counted without signs, so that a division by a power of two is a shift.
   LOSSC_FN int lane() const { return int(unsigned(self.thread()) % kPart); }
   LOSSC_FN int partHere() const { return int(unsigned(self.thread()) / kPart); }
   LOSSC_FN int part() const {
@@ -91,7 +91,7 @@ struct Team {
   LOSSC_FN bool leads() const { return lane() == 0 && part() == 0; }
   LOSSC_FN unsigned char* rows() const { return static_cast<unsigned char*>(self.shared()) + kExchange; }
 
-  // Every part gives its values to all parts: one barrier, for the next exchange has places of its own. Where the values of all parts lie then.
+  // Gives every part's values to all parts, and returns their place. One barrier is enough, since the next exchange has a place of its own.
   template <class V> LOSSC_FN const V* exchange(const V& mine) const {
     static_assert(sizeof(V) <= VALUES * sizeof(double), "the parts of a row exchange more than was planned");
     V* const all = reinterpret_cast<V*>(static_cast<unsigned char*>(self.shared()) + turn % kExchanges * (kExchange / kExchanges));
