@@ -10,5 +10,5 @@ export const TYPES: Readonly<Record<BufferDtype, string>> = {
   u32: "unsigned",
 };
 
-/** In the order in which a caller is told them. */
+/** In the order in which error messages list them. */
 export const BYTES = { f32: 4, bf16: 2, f16: 2, f64: 8, i32: 4, u32: 4 } as const satisfies Record<BufferDtype, number>;

@@ -27,7 +27,7 @@ export interface Spread extends Sharing {
 /** A multiprocessor has registers for 512 threads of 128, or for 256 of 255, more than which none can have. */
 export type Room = 512 | 256;
 
-/** What of a sweep its geometry depends on. */
+/** A sweep, as far as its geometry depends on it. */
 export interface RowShape {
   readonly vocab: number;
   /** Bytes of one entry of each row that is read, the logits first. */
@@ -72,7 +72,7 @@ const SHORT_THREADS = 128;
 const LONG_BYTES = 36 * 1024;
 /** Threads of a block of long rows: the fewest with which those of a multiprocessor are busy enough, for every warp does once what is done once per row. */
 const LONG_THREADS = [64, 128, 256, 512];
-/** What the system keeps of every block's shared memory. */
+/** Bytes of every block's shared memory that the system keeps. */
 const RESERVED = 1024;
 
 /** Packets of a lane and threads with room on a multiprocessor, of what else is worth a try. */
@@ -151,7 +151,7 @@ function widthOf({ entryBytes }: RowShape): number {
   return PACKET_BYTES / (entryBytes[0] as number);
 }
 
-/** With the shared memory that `Team` and `open` of the prelude cut up; both must agree. */
+/** With the shared memory that `Team` and `open` of `simt/` cut up; both must agree. */
 export function sized({ threads, lanes, cluster, resident }: Sharing, shape: RowShape): Spread {
   const width = widthOf(shape);
   const part = Math.min(lanes, WARP);
@@ -165,7 +165,7 @@ export function sized({ threads, lanes, cluster, resident }: Sharing, shape: Row
   return { threads, lanes, cluster, resident, room: roomOf(shape), shared: exchange + (resident ? rows : 0) };
 }
 
-/** Shared memory of a step's block: what its warps exchange. */
+/** Shared memory of a step's block, in which its warps exchange values. */
 export function stepShared(threads: number): number {
   return (threads / WARP) * DOUBLE;
 }

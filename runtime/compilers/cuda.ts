@@ -47,7 +47,7 @@ export async function findFittingNvcc(
   return { path: null, problem: problem ?? absent };
 }
 
-/** Why an `nvcc` is not taken; null where it is. One that does not tell its release is. */
+/** The reason why an `nvcc` is not taken; null where it is, as one is whose release is unknown. */
 async function misfitOf(cache: KernelCache, path: string, driver: string | undefined): Promise<string | null> {
   let version: string;
   try {
@@ -69,7 +69,7 @@ const OLDEST = 12;
 
 const major = (version: string) => Number.parseInt(version, 10);
 
-/** What NVRTC is to compile for where its binaries are for `wanted`, or why it cannot. */
+/** The architecture that NVRTC compiles for where binaries are for `wanted`, or the reason why it cannot. */
 function targetOfNvrtc(
   nvrtc: NvrtcReport | undefined,
   wanted: string,

@@ -1,4 +1,4 @@
-/** What turns kernel text into a binary that a device loads. */
+/** Toolchains: kernel text becomes a binary that a device loads. */
 import { basename } from "node:path";
 import type { KernelText, TargetName } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";

@@ -31,7 +31,7 @@ export const cpu = {
   alignment: 1,
   runBytes: 256,
   sweep: ({ shape, long }) => {
-    // What rows do side by side a compiler writes lane by lane where there is no instruction for it.
+    // Of several rows a compiler writes lane by lane the operations that the processor has no instruction for, and long text is long enough.
     const rows = long ? 1 : rowsAtOnce(shape);
     return {
       comment: rows === 1 ? "a thread works on one row at once." : "a thread works on a row in each lane at once.",
