@@ -1,5 +1,5 @@
-/** What other geometries than those of `codegen/geometry.ts` take on a GPU: the table there is to say what is found best here. */
-import { alternativesTo, type RowShape, type Spread, sized, spreadOf } from "../codegen/geometry.js";
+/** What other geometries than those of `codegen/emit/geometry.ts` take on a GPU: the table there is to say what is found best here. */
+import { alternativesTo, type RowShape, type Spread, sized, spreadOf } from "../codegen/emit/geometry.js";
 import type { Plan } from "../codegen/plan.js";
 import { rowBytesOf } from "../codegen/traffic.js";
 import type { Device } from "../runtime/devices/device.js";

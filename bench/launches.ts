@@ -1,5 +1,5 @@
 /** The launches of a call by themselves: what it takes beyond them is what `forwardBackward` costs. */
-import { type EmitOptions, emitText } from "../codegen/emit.js";
+import { type EmitOptions, emitText } from "../codegen/emit/index.js";
 import type { PlanBuffer } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { Place } from "../runtime/compiled/region.js";

@@ -1,5 +1,5 @@
 /** The bench's own kernels: the data, made where it is needed, and the yardstick beside the device's own copy. */
-import { TYPES } from "../codegen/dtypes.js";
+import { TYPES } from "../codegen/emit/dtypes.js";
 import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { Device, DeviceBuffer, LoadedUnit, UnitArgument } from "../runtime/devices/device.js";

@@ -1,5 +1,5 @@
 /** The argument struct of a kernel while its body is written: a field is declared when it is first used. */
-import { TYPES } from "./dtypes.js";
+import { TYPES } from "./emit/dtypes.js";
 import type { ElementSpace, PlanArgument, PlanBuffer } from "./plan.js";
 import { commentText } from "./text.js";
 

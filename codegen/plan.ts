@@ -135,7 +135,10 @@ export interface PlanResults {
   readonly outputs: readonly { readonly key: string; readonly space: "token" | "sequence"; readonly buffer: number }[];
 }
 
-/** Words of the status buffer: the smallest element for which a kernel saw the fault, 0xffffffff where none. */
+/** A word of a status buffer that no kernel has flagged: more than any index. */
+export const NO_FAULT = 0xffffffff;
+
+/** Words of the status buffer: the smallest element for which a kernel saw the fault, {@link NO_FAULT} where none. */
 export const STATUS = {
   /** Token whose target lies outside the vocabulary. */
   target: 0,
@@ -148,27 +151,3 @@ export const STATUS = {
   /** Vocabulary entry of a head whose gradient is not finite. */
   head: 4,
 } as const;
-
-export type Target = "cuda" | "cpu" | "emulated";
-
-/** One translation unit: the prelude of a target, its geometry, and the kernels of a plan. */
-export interface KernelText {
-  readonly target: Target;
-  readonly text: string;
-  readonly launches: readonly Launch[];
-  /** Set where a plan's kernels are so long that a C++ compiler is asked for less: it would take minutes for what saves microseconds. */
-  readonly long?: true;
-}
-
-/** How one kernel is spread over threads. */
-export interface Launch {
-  readonly kernel: string;
-  /** Threads of a block (cuda, emulated). */
-  readonly block: number;
-  /** Elements that a cluster works on (cuda, emulated), or the least that a thread takes at once (cpu). */
-  readonly perBlock: number;
-  /** Blocks of a cluster: 1 where every block works by itself. */
-  readonly cluster: number;
-  /** Bytes of shared memory that a block gets (cuda, emulated). */
-  readonly shared: number;
-}

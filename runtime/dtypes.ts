@@ -1,5 +1,5 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
-import { BYTES } from "../codegen/dtypes.js";
+import { BYTES, LOGITS_DTYPES } from "../codegen/emit/dtypes.js";
 import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 
@@ -18,10 +18,10 @@ export interface Float16Numbers extends ArrayBufferView {
 
 /** The dtypes that a caller may name. */
 export const BUFFER_DTYPES = Object.keys(BYTES) as readonly BufferDtype[];
-export const FLOAT_DTYPES: readonly BufferDtype[] = ["f32", "bf16", "f16", "f64"];
+export const FLOAT_DTYPES: readonly BufferDtype[] = [...LOGITS_DTYPES, "f64"];
 
 export function isLogitsDtype(value: unknown): value is LogitsDtype {
-  return value === "f32" || value === "bf16" || value === "f16";
+  return (LOGITS_DTYPES as readonly unknown[]).includes(value);
 }
 
 export function isBufferDtype(value: unknown): value is BufferDtype {
@@ -123,7 +123,7 @@ export function dtypeOfArray(array: unknown): BufferDtype | null {
 /** Whether a typed array can hold elements of the dtype. */
 export function holds(array: unknown, dtype: BufferDtype): array is TypedArray | Float16Numbers {
   const known = dtypeOfArray(array);
-  return known === null && (dtype === "bf16" || dtype === "f16") ? isArrayOf(array, Uint16Array) : known === dtype;
+  return known === null && isHalf(dtype) ? isArrayOf(array, Uint16Array) : known === dtype;
 }
 
 /** The array, or a copy of one that could shrink while kernels read it. */
@@ -180,11 +180,21 @@ export function fromF16(half: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** dtypes of two bytes, whose bits lie in a `Uint16Array`, and how a number is read and written. */
+const HALVES = { bf16: { read: fromBf16, write: toBf16 }, f16: { read: fromF16, write: toF16 } } as const satisfies Partial<
+  Record<BufferDtype, unknown>
+>;
+
+/** Whether the dtype's bits lie in a `Uint16Array`. */
+export function isHalf(dtype: BufferDtype): dtype is keyof typeof HALVES {
+  return Object.hasOwn(HALVES, dtype);
+}
+
 /** The numbers that the bits stand for. A `Float64Array` comes back as it is. */
 export function widen(array: TypedArray, dtype: BufferDtype): Float64Array {
   if (array instanceof Float64Array) return array;
-  if (dtype !== "bf16" && dtype !== "f16") return Float64Array.from(array);
-  const read = dtype === "bf16" ? fromBf16 : fromF16;
+  if (!isHalf(dtype)) return Float64Array.from(array);
+  const { read } = HALVES[dtype];
   const result = new Float64Array(array.length);
   for (let i = 0; i < array.length; i++) result[i] = read(array[i] as number);
   return result;
@@ -192,11 +202,11 @@ export function widen(array: TypedArray, dtype: BufferDtype): Float64Array {
 
 /** Writes the numbers into an array of the dtype, rounded to nearest even. */
 export function narrowInto(target: TypedArray, dtype: BufferDtype, values: ArrayLike<number>): void {
-  if (dtype !== "bf16" && dtype !== "f16") {
+  if (!isHalf(dtype)) {
     target.set(values);
     return;
   }
-  const write = dtype === "bf16" ? toBf16 : toF16;
+  const { write } = HALVES[dtype];
   for (let i = 0; i < values.length; i++) target[i] = write(values[i] as number);
 }
 
@@ -204,6 +214,6 @@ export function narrowInto(target: TypedArray, dtype: BufferDtype, values: Array
 export function convert(array: TypedArray, from: BufferDtype, to: BufferDtype): TypedArray {
   if (from === to) return array;
   const result = makeArray(to, array.length);
-  narrowInto(result, to, from === "bf16" || from === "f16" ? widen(array, from) : array);
+  narrowInto(result, to, isHalf(from) ? widen(array, from) : array);
   return result;
 }

@@ -1,4 +1,6 @@
 /** The addon as TypeScript sees it. Only this folder imports it. Everything it throws or rejects with has a `code` of `LosscError`. */
+import type { TargetName } from "../codegen/emit/targets/index.js";
+import type { LogitsDtype } from "../codegen/plan.js";
 
 /** Memory of a device. `byteLength` is reported to V8; the finalizer frees what was not disposed of. */
 export interface NativeBuffer {
@@ -14,7 +16,7 @@ export interface Matrix {
   readonly memory: Memory;
   /** In bytes. */
   readonly offset: number;
-  readonly dtype: "f32" | "bf16" | "f16";
+  readonly dtype: LogitsDtype;
 }
 
 /** A binary on a device. */
@@ -89,7 +91,7 @@ export type Command =
     };
 
 export interface NativeDevice {
-  readonly kind: "cpu" | "cuda" | "emulated";
+  readonly kind: TargetName;
   /** For people: processor or GPU name. */
   readonly name: string;
   /** `sm_90` on cuda, else the machine's architecture (`x86_64`, `aarch64`). */

@@ -1,6 +1,6 @@
 // npm run build: the TypeScript into dist/, then the addon into build/Release. `--addon` builds only the addon, `--sanitize` one with sanitizers into build/sanitize.
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,12 +20,8 @@ function buildTypeScript() {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   run(process.execPath, [createRequire(import.meta.url).resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
   const preludes = join(root, "codegen", "preludes");
-  if (existsSync(preludes)) {
-    mkdirSync(join(root, "dist", "codegen", "preludes"), { recursive: true });
-    for (const file of readdirSync(preludes).filter((name) => name.endsWith(".h"))) {
-      cpSync(join(preludes, file), join(root, "dist", "codegen", "preludes", file));
-    }
-  }
+  const isHeader = (path) => path.endsWith(".h") || statSync(path).isDirectory();
+  cpSync(preludes, join(root, "dist", "codegen", "preludes"), { recursive: true, filter: isHeader });
   const commandLine = join(root, "dist", "runtime", "cli", "main.js");
   if (existsSync(commandLine)) chmodSync(commandLine, 0o755);
 }

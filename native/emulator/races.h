@@ -10,10 +10,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "emulator/lane.h"
+
 namespace lossc::emulator {
 
-/// As the prelude tells it.
-enum class Touch { read, write, atomic, fence };
+/// As the prelude reports it.
+enum class Touch { read = LOSSC_READ, write = LOSSC_WRITE, atomic = LOSSC_ATOMIC, fence = LOSSC_FENCE };
 
 /// Where a lane stands: how often it has met its warp and its block, arrived at and waited for barriers of its cluster, and set a fence.
 struct Stamp {

@@ -1,8 +1,7 @@
 /** Compiling the kernels of losses for machines that have no compiler. */
 import { availableParallelism } from "node:os";
-import { emitText } from "../../codegen/emit.js";
-import type { KernelText, LogitsDtype } from "../../codegen/plan.js";
-import { stepUnit } from "../../codegen/unit.js";
+import { emitText, isCxxTarget, type KernelText, type ShippedTarget, stepUnit, TARGETS } from "../../codegen/emit/index.js";
+import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import { loadAddon, requireAddon } from "../addon.js";
 import { type CacheEntry, defaultCache, entryFile } from "../cache/index.js";
@@ -12,7 +11,7 @@ import { checkConfig } from "../inputs/config.js";
 import { TRAINING_KERNELS, TRAINING_UNIT } from "../training/kernels.js";
 import { fromLogprobs } from "./declarations.js";
 import type { Output } from "./output.js";
-import { FILES, HOST, neededFeatures, type ShippedTarget, shippedKey } from "./shipped.js";
+import { HOST, neededFeatures, shippedKey } from "./shipped.js";
 
 export interface BinaryOptions {
   readonly targets: readonly ShippedTarget[];
@@ -42,7 +41,7 @@ export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOpt
     if (!jobs.has(key)) jobs.set(key, { key, architecture, text, what });
   };
   for (const target of options.targets) {
-    for (const architecture of target === "cuda" ? options.architectures : [HOST]) {
+    for (const architecture of TARGETS[target].binariesFor === "gpu" ? options.architectures : [HOST]) {
       for (const loss of losses) {
         for (const dtype of [...options.dtypes, ...(fromLogprobs(loss) ? [null] : [])]) {
           const { plan } = planOf(loss, dtype, checkConfig(loss));
@@ -105,14 +104,13 @@ export async function writeBinaries(
 }
 
 async function openToolchain(target: ShippedTarget, architecture: string): Promise<Toolchain> {
-  if (target === "cuda") return openCuda(defaultCache(), loadAddon().addon, architecture);
-  return openCxx(defaultCache(), "cpu", requireAddon("building for the CPU").cpuFeatures());
+  if (!isCxxTarget(target)) return openCuda(defaultCache(), loadAddon().addon, architecture);
+  return openCxx(defaultCache(), target, requireAddon("building for the CPU").cpuFeatures());
 }
 
 /** An entry in the cache's format. It may be read by others than who made it, unlike those of the cache. */
 function entryOf(job: Job, compiled: CacheEntry, version: string): Record<string, string | Uint8Array> {
-  const target = job.text.target as ShippedTarget;
-  const { source, binary } = FILES[target];
+  const { source, binary } = TARGETS[job.text.target].compiler;
   const { features, made: _made, ...about } = compiled.about;
   const needs = typeof features === "string" && { needs: neededFeatures(features) };
   const entry = entryFile({ key: job.key, binary }, compiled.bytes, { ...about, lossc: version, ...needs });

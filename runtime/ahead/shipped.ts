@@ -9,17 +9,11 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { KernelText, Target } from "../../codegen/plan.js";
+import { type Compiler, type KernelText, type ShippedTarget, TARGETS } from "../../codegen/emit/index.js";
 import { type CacheEntry, type EntryNames, readEntry } from "../cache/index.js";
 
 /** The processor that this process runs on, as keys name it. */
 export const HOST = `${process.platform}-${process.arch}`;
-
-/** Names of the files of an entry. */
-export const FILES = {
-  cuda: { source: "kernel.cu", binary: "kernel.cubin" },
-  cpu: { source: "kernel.cpp", binary: "kernel.so" },
-} as const;
 
 /** What a binary is made for: `sm_90` on cuda, {@link HOST} on the CPU. */
 export function shippedKey(architecture: string, text: string): string {
@@ -42,8 +36,8 @@ export function registerBinaries(folder: URL): void {
 }
 
 /** Whether some built module brought binaries for the target. */
-export function shipsFor(target: "cuda" | "cpu"): boolean {
-  return [...folders.values()].flat().some((name) => name.startsWith(target === "cuda" ? "sm_" : HOST));
+export function shipsFor(target: ShippedTarget): boolean {
+  return [...folders.values()].flat().some((name) => name.startsWith(TARGETS[target].binariesFor === "gpu" ? "sm_" : HOST));
 }
 
 /** A binary that fits, or else why none does; both null where no built module was loaded. */
@@ -54,25 +48,25 @@ export interface Shipped {
 
 /** Looks for the binary of a text. `features` are the processor's, see `NativeAddon.cpuFeatures`. */
 export function findShipped(text: KernelText, architecture: string, features: () => string): Shipped {
-  const { target } = text;
+  const { binariesFor, compiler } = TARGETS[text.target];
   let problem: string | null = null;
-  if (target === "emulated") return { entry: null, problem };
+  if (binariesFor === null) return { entry: null, problem };
   for (const [folder, names] of folders) {
     const built = names.filter((name) => name.endsWith(shippedKey("", text.text))).map(architectureOf);
-    const chosen = target === "cpu" ? built.find((name) => name === HOST) : fitting(architecture, built);
+    const chosen = binariesFor === "processor" ? built.find((name) => name === HOST) : fitting(architecture, built);
     if (chosen === undefined) {
-      problem = absent(folder, names, target === "cpu" ? HOST : architecture, built);
+      problem = absent(folder, names, binariesFor === "processor" ? HOST : architecture, built);
       continue;
     }
     const path = join(folder, shippedKey(chosen, text.text));
     // They may be somebody else's, as the program itself may be.
     const entry = readEntry(
       { path, read: (name) => readFileSync(join(path, name)) },
-      namesOf(target, shippedKey(chosen, text.text)),
+      namesOf(compiler, shippedKey(chosen, text.text)),
     );
     if (!entry) problem = `the entry ${path} is damaged; build it again`;
     else {
-      const lacking = target === "cpu" ? lacks(entry, features()) : [];
+      const lacking = binariesFor === "processor" ? lacks(entry, features()) : [];
       if (lacking.length === 0) return { entry, problem: null };
       problem = `those in ${folder} were made for a processor with ${lacking.join(", ")}, which this one lacks; build them on a machine like this one`;
     }
@@ -80,8 +74,8 @@ export function findShipped(text: KernelText, architecture: string, features: ()
   return { entry: null, problem };
 }
 
-function namesOf(target: "cuda" | "cpu", key: string): EntryNames {
-  return { key, source: { file: FILES[target].source }, binary: FILES[target].binary };
+function namesOf({ source, binary }: Compiler, key: string): EntryNames {
+  return { key, source: { file: source }, binary };
 }
 
 function architectureOf(name: string): string {
@@ -135,5 +129,3 @@ function lacks(entry: CacheEntry, features: string): string[] {
   const { needs } = entry.about;
   return Array.isArray(needs) ? needs.filter((need): need is string => typeof need === "string" && !here.has(need)) : [];
 }
-
-export type ShippedTarget = Exclude<Target, "emulated">;

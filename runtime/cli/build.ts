@@ -2,13 +2,13 @@
 import { existsSync, realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { SingleBar } from "cli-progress";
+import type { ShippedTarget } from "../../codegen/emit/index.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { binaryJobs, type Job, writeBinaries } from "../ahead/binaries.js";
 import { writeDeclarations } from "../ahead/declarations.js";
 import { collectModules, KERNELS, type SourceModule, writeModule } from "../ahead/modules.js";
 import { Output } from "../ahead/output.js";
-import type { ShippedTarget } from "../ahead/shipped.js";
 import { write } from "./stream.js";
 
 export interface BuildOptions {

@@ -1,12 +1,12 @@
 /** `lossc emit`. Opens no device and needs no addon. */
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText } from "../../codegen/emit.js";
-import type { LogitsDtype, Target } from "../../codegen/plan.js";
+import { emitText, type TargetName } from "../../codegen/emit/index.js";
+import type { LogitsDtype } from "../../codegen/plan.js";
 import { findLoss } from "../modules/find.js";
 import { write } from "./stream.js";
 
 export interface EmitOptions {
-  readonly target: Target;
+  readonly target: TargetName;
   readonly dtype: LogitsDtype;
   readonly arch: string;
   readonly vocab: number;

@@ -1,6 +1,8 @@
 /** The commands and their options. What a command does is loaded when it is called. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { LOGITS_DTYPES } from "../../codegen/emit/dtypes.js";
+import { SHIPPED_TARGETS, TARGET_NAMES } from "../../codegen/emit/targets/index.js";
 import { describeFailure, exitCodeOf, failureLine, inWords } from "./failure.js";
 import { withFaults } from "./faults.js";
 import { hasBegun, stdout, writeFailure } from "./stream.js";
@@ -117,8 +119,8 @@ function build(done: (code: number) => void): Command {
     .command("emit")
     .description("print the kernels that a loss compiles to")
     .argument("<loss>", LOSS_HELP)
-    .addOption(new Option("--target <target>", "what the text is for").choices(["cuda", "cpu", "emulated"]).default("cuda"))
-    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(["f32", "bf16", "f16"]).default("bf16"))
+    .addOption(new Option("--target <target>", "what the text is for").choices(TARGET_NAMES).default("cuda"))
+    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(LOGITS_DTYPES).default("bf16"))
     .addOption(new Option("--arch <arch>", "CUDA architecture").argParser(architecture).default("sm_90"))
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
     .option("--plan", "print the plan, as JSON, instead of the text")
@@ -145,7 +147,7 @@ function build(done: (code: number) => void): Command {
     .command("explain")
     .description("print a loss and its gradient as formulas, what runs for them and why; draw the graph")
     .argument("<loss>", LOSS_HELP)
-    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(["f32", "bf16", "f16"]).default("bf16"))
+    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(LOGITS_DTYPES).default("bf16"))
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
     .option("--svg <file>", "draw the graph of the loss and its gradient to a file")
     .option("--json", "print JSON")
@@ -197,7 +199,7 @@ function build(done: (code: number) => void): Command {
     .argument("<files...>", "files that export losses: losses/*.loss.ts")
     .requiredOption("--out <folder>", "where to write")
     .addOption(
-      new Option("--target <targets>", "with commas between").argParser(several(["cuda", "cpu"])).default(["cuda", "cpu"]),
+      new Option("--target <targets>", "with commas between").argParser(several(SHIPPED_TARGETS)).default(SHIPPED_TARGETS),
     )
     .addOption(
       new Option("--arch <archs>", "CUDA architectures, with commas between")
@@ -206,7 +208,7 @@ function build(done: (code: number) => void): Command {
     )
     .addOption(
       new Option("--dtype <dtypes>", "how logits will lie in memory, with commas between")
-        .argParser(several(["f32", "bf16", "f16"]))
+        .argParser(several(LOGITS_DTYPES))
         .default(["f32", "bf16"]),
     )
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row (default: all sizes)").argParser(whole(1, 2 ** 31 - 1)))

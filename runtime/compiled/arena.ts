@@ -1,15 +1,13 @@
 /** Memory that calls of one device use again: what lies on the device, and on the host what is copied to it and back. */
+import { TARGETS } from "../../codegen/emit/targets/index.js";
 import { inMemory } from "../dtypes.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
 import { Growing } from "./growing.js";
 
-/** Bytes of the widest load of a kernel. */
-const WIDEST = 16;
-
 export class Arena {
   /** Whether kernels reach memory of the host. Asked once: what the addon answers costs more than what it says. */
   readonly hostMemory: boolean;
-  /** The boundary that host memory has to lie on for that. The emulated device's kernels want it where a GPU's would: at their widest loads. */
+  /** The boundary that host memory has to lie on for that. */
   readonly #alignment: number;
   readonly #slab: Growing;
   readonly #zeros: Growing;
@@ -20,7 +18,7 @@ export class Arena {
     this.#slab = new Growing(device);
     this.#zeros = new Growing(device);
     this.hostMemory = device.hostMemory;
-    this.#alignment = device.kind === "emulated" ? WIDEST : 1;
+    this.#alignment = TARGETS[device.kind].alignment;
   }
 
   /** Whether kernels may take an array where it lies. */

@@ -1,7 +1,7 @@
 /** Compiled losses on the devices of the addon: plan → kernel text → binary → one native call. */
 import type { CompiledPlan } from "../../codegen/compile.js";
-import { emitText } from "../../codegen/emit.js";
-import { type LogitsDtype, type Plan, STATUS, type Target } from "../../codegen/plan.js";
+import { emitText, type TargetName } from "../../codegen/emit/index.js";
+import { type LogitsDtype, NO_FAULT, type Plan, STATUS } from "../../codegen/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { abortedError, whenAborted } from "../abort.js";
@@ -22,7 +22,7 @@ import { Variant } from "./variant.js";
 /** What a compiled loss needs of a device of the addon. */
 export interface NativeLossHost extends LossHost {
   readonly native: NativeDevice;
-  readonly target: Target;
+  readonly target: TargetName;
   /** Architecture that texts are emitted for. */
   readonly architecture: string;
   readonly arenas: Arenas;
@@ -201,12 +201,11 @@ function gone({ inputs, gradHead }: Call): LosscError | null {
 
 /** What the status words of a run say: the first bad target, else the first non-finite value. */
 function judge(plan: Plan, { shape, options }: Call, status: Uint32Array, loss: number): LosscError | null {
-  const NONE = 0xffffffff;
   const word = (at: number) => status[at] as number;
-  if (word(STATUS.target) !== NONE) return targetOutOfRange(shape, word(STATUS.target), shape.vocab);
+  if (word(STATUS.target) !== NO_FAULT) return targetOutOfRange(shape, word(STATUS.target), shape.vocab);
   if (options.propagate) return null;
   for (const space of ["token", "sequence", "group", "head"] as const) {
-    if (word(STATUS[space]) !== NONE) return nonFiniteError(plan.loss, shape, space, word(STATUS[space]));
+    if (word(STATUS[space]) !== NO_FAULT) return nonFiniteError(plan.loss, shape, space, word(STATUS[space]));
   }
   return Number.isFinite(loss) ? null : nonFiniteError(plan.loss, shape, "batch", 0);
 }

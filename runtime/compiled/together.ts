@@ -1,6 +1,6 @@
 /** Many losses in one translation unit: one run of the compiler and one module for all of them. */
 import { compilePlan } from "../../codegen/compile.js";
-import { emitTogether } from "../../codegen/emit.js";
+import { emitTogether } from "../../codegen/emit/index.js";
 import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";

@@ -1,5 +1,6 @@
 /** A plan with its binary on one device: what does not change from call to call. */
-import type { ElementSpace, KernelText, Launch, Plan, PlanKernel } from "../../codegen/plan.js";
+import type { KernelText, Launch } from "../../codegen/emit/index.js";
+import type { ElementSpace, Plan, PlanKernel } from "../../codegen/plan.js";
 import type { Command, Memory, NativeModule } from "../native.js";
 import { type BatchShape, countOf } from "../structure.js";
 import type { Place } from "./region.js";

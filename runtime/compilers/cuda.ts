@@ -1,7 +1,7 @@
 /** CUDA text becomes a cubin: by NVRTC where the addon finds one that knows the GPU, else by `nvcc`. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { KernelText } from "../../codegen/plan.js";
+import { type KernelText, TARGETS } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
 import { wrapNative } from "../addon.js";
 import { fitting } from "../ahead/shipped.js";
@@ -11,8 +11,7 @@ import { type Probe, probe } from "./probe.js";
 import { findProgram, runProgram } from "./process.js";
 import { firstErrors, runCompiler, type Toolchain } from "./toolchain.js";
 
-/** Contraction is off in every compiler: a fused multiply-add is written where it is meant. Division, roots and subnormals stay exact. */
-const FLAGS = ["-std=c++17", "-fmad=false"] as const;
+const { flags: FLAGS, source: SOURCE, binary: BINARY } = TARGETS.cuda.compiler;
 
 /** How to get a compiler for CUDA, for messages. */
 export const CUDA_ADVICE =
@@ -48,7 +47,7 @@ export async function findFittingNvcc(
   return { path: null, problem: problem ?? absent };
 }
 
-/** Why an `nvcc` is not taken; null where it is. One that does not tell its release is. */
+/** The reason why an `nvcc` is not taken; null where it is, as one is whose release is unknown. */
 async function misfitOf(cache: KernelCache, path: string, driver: string | undefined): Promise<string | null> {
   let version: string;
   try {
@@ -70,7 +69,7 @@ const OLDEST = 12;
 
 const major = (version: string) => Number.parseInt(version, 10);
 
-/** What NVRTC is to compile for where its binaries are for `wanted`, or why it cannot. */
+/** The architecture that NVRTC compiles for where binaries are for `wanted`, or the reason why it cannot. */
 function targetOfNvrtc(
   nvrtc: NvrtcReport | undefined,
   wanted: string,
@@ -119,8 +118,8 @@ abstract class CudaToolchain implements Toolchain {
     return this.cache.get(
       {
         key: cacheKey(["cuda", text.text, this.architecture, version, ...flags]),
-        source: { file: "kernel.cu", text: text.text },
-        binary: "kernel.cubin",
+        source: { file: SOURCE, text: text.text },
+        binary: BINARY,
         about: {
           target: "cuda",
           architecture: this.architecture,
@@ -165,7 +164,7 @@ class Nvrtc extends CudaToolchain {
       throw new LosscError(code, log ? `${message}: ${firstErrors(log)}.` : message, { cause, log });
     });
     signal.throwIfAborted();
-    await writeFile(join(folder, "kernel.cubin"), compiled.binary);
+    await writeFile(join(folder, BINARY), compiled.binary);
   }
 }
 
@@ -190,7 +189,7 @@ class Nvcc extends CudaToolchain {
   }
 
   protected async build(folder: string, _text: string, signal: AbortSignal): Promise<void> {
-    await runCompiler(this.program, [...this.flags(), "-o", "kernel.cubin", "kernel.cu"], folder, signal);
+    await runCompiler(this.program, [...this.flags(), "-o", BINARY, SOURCE], folder, signal);
   }
 }
 

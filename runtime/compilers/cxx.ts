@@ -1,5 +1,5 @@
 /** The machine's C++ compiler: text for `cpu` and `emulated` becomes a shared object. */
-import type { KernelText } from "../../codegen/plan.js";
+import { type CxxTarget, type KernelText, TARGETS } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
 import { type CacheEntry, cacheKey, type KernelCache } from "../cache/index.js";
 import { type Probe, probe } from "./probe.js";
@@ -8,25 +8,6 @@ import { runCompiler, type Toolchain } from "./toolchain.js";
 
 /** Names that are tried after `$CXX`. */
 const NAMES = ["c++", "g++", "clang++"] as const;
-
-/**
- * Never `-ffast-math`: infinities and NaN are data here, and sums keep their order. What is switched off is only what nobody looks at,
- * `errno` and floating-point traps, and contraction, so that every multiply-add that is fused is written as one.
- */
-const FLAGS = [
-  "-std=c++17",
-  "-ffp-contract=off",
-  "-fno-math-errno",
-  "-fno-trapping-math",
-  "-fno-exceptions",
-  "-fno-rtti",
-  "-fPIC",
-  "-shared",
-  "-w",
-] as const;
-
-/** `emulated` is for tests: its text is compiled often and run on little. Of long texts (see {@link KernelText}) no more is asked for `cpu`. */
-const OPTIMISE = { cpu: "-O3", emulated: "-O1" } as const;
 
 /** How to get a C++ compiler, for messages. */
 export const CXX_ADVICE = "install one (Debian, Ubuntu: `apt-get install g++`) or name one in $CXX";
@@ -41,7 +22,7 @@ export async function findCxx(): Promise<string | null> {
 }
 
 /** The C++ compiler for a target. `features` names the processor's features that `-march=native` resolves to. `COMPILER_NOT_FOUND` where there is none. */
-export async function openCxx(cache: KernelCache, target: "cpu" | "emulated", features: string): Promise<Toolchain> {
+export async function openCxx(cache: KernelCache, target: CxxTarget, features: string): Promise<Toolchain> {
   const program = await findCxx();
   if (!program) {
     throw new LosscError("COMPILER_NOT_FOUND", `there is no C++ compiler (looked for $CXX, ${NAMES.join(", ")}): ${CXX_ADVICE}.`);
@@ -54,7 +35,7 @@ class CxxToolchain implements Toolchain {
 
   constructor(
     private readonly cache: KernelCache,
-    readonly target: "cpu" | "emulated",
+    readonly target: CxxTarget,
     private readonly program: string,
     private readonly features: string,
   ) {
@@ -63,12 +44,13 @@ class CxxToolchain implements Toolchain {
 
   async compile(text: KernelText, signal?: AbortSignal): Promise<CacheEntry> {
     const about = await probe(this.cache, this.program, "c++", () => askCxx(this.program));
-    const flags = [text.long ? "-O1" : OPTIMISE[this.target], ...about.native, ...FLAGS, ...extraFlags()];
+    const { source, binary, optimise, flags: own } = TARGETS[this.target].compiler;
+    const flags = [text.long ? optimise.long : optimise.usual, ...about.native, ...own, ...extraFlags()];
     return this.cache.get(
       {
         key: cacheKey([this.target, text.text, process.arch, this.features, this.program, about.version, ...flags]),
-        source: { file: "kernel.cpp", text: text.text },
-        binary: "kernel.so",
+        source: { file: source, text: text.text },
+        binary,
         about: {
           target: this.target,
           compiler: this.program,
@@ -87,7 +69,8 @@ class CxxToolchain implements Toolchain {
   }
 
   private async build(folder: string, flags: readonly string[], signal: AbortSignal): Promise<void> {
-    await runCompiler(this.program, [...flags, "-o", "kernel.so", "kernel.cpp"], folder, signal);
+    const { source, binary } = TARGETS[this.target].compiler;
+    await runCompiler(this.program, [...flags, "-o", binary, source], folder, signal);
   }
 }
 

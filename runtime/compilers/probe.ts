@@ -1,5 +1,5 @@
 /**
- * What a compiler says of itself, asked once per compiler and machine: the answer is kept in the cache folder under the compiler's path, time
+ * The version and flags of a compiler, asked once per compiler and machine: the answer is kept in the cache folder under the compiler's path, time
  * and size, so that a process that finds all its kernels in the cache starts no compiler at all.
  */
 import { realpathSync, statSync } from "node:fs";
@@ -28,7 +28,7 @@ export async function probe(cache: KernelCache, program: string, salt: string, a
   return found;
 }
 
-/** What tells a program from the one that stood in its place before. */
+/** Distinguishes a program from one that was at its path before. */
 function identityOf(program: string): string[] {
   try {
     const path = realpathSync(program);

@@ -81,7 +81,7 @@ export async function runProgram(name: string, args: readonly string[], options:
       done();
       reject(error.errno === undefined ? error : startError(program, error.errno));
     });
-    // What the program started and left behind goes with it, and all of it goes with a guard that somebody killed.
+    // Processes that the program left behind end with it, and all of them with a guard that was killed.
     child.once("exit", stop);
     child.once("close", (code) => {
       done();
@@ -94,7 +94,7 @@ export async function runProgram(name: string, args: readonly string[], options:
   });
 }
 
-/** What the guard wrote of the program's end: see native/guard/guard.cc. A guard that wrote nothing was killed together with the program. */
+/** The end of the program as the guard wrote it (native/guard/guard.cc). A guard that wrote nothing was killed together with the program. */
 function howItEnded(program: string, answer: string): Error | { readonly status: number | null } {
   const [, how, number] = /^(exit|error) (\d+)\n/.exec(answer) ?? [];
   if (how !== "error") return { status: how === "exit" ? Number(number) : null };

@@ -1,12 +1,12 @@
-/** What turns kernel text into a binary that a device loads. */
+/** Toolchains: kernel text becomes a binary that a device loads. */
 import { basename } from "node:path";
-import type { KernelText, Target } from "../../codegen/plan.js";
+import type { KernelText, TargetName } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { CacheEntry } from "../cache/index.js";
 import { runProgram } from "./process.js";
 
 export interface Toolchain {
-  readonly target: Target;
+  readonly target: TargetName;
   /** For people: which compiler, and where. */
   readonly description: string;
   /** Of the compiled text, from the cache or made now. Rejects with `COMPILE_FAILED`, `COMPILER_NOT_FOUND` or `ABORTED`. */

@@ -1,5 +1,6 @@
 /** Devices, their memory and compiled losses, as callers see them. */
-import type { BufferDtype, Launch, LogitsDtype, Plan } from "../../codegen/plan.js";
+import type { Launch } from "../../codegen/emit/index.js";
+import type { BufferDtype, LogitsDtype, Plan } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { Float16Numbers, TypedArray } from "../dtypes.js";
 import type { Command, Memory, NativeDevice, NativeModule } from "../native.js";

@@ -1,5 +1,5 @@
 /** The modules that a device has loaded: one per text, for as long as somebody uses it. */
-import type { KernelText } from "../../codegen/plan.js";
+import type { KernelText } from "../../codegen/emit/index.js";
 import { Shared } from "../abort.js";
 import type { NativeModule } from "../native.js";
 

@@ -1,6 +1,5 @@
 /** The devices of the addon: cuda, cpu, emulated. */
-import type { KernelText, Target } from "../../codegen/plan.js";
-import { stepUnit } from "../../codegen/unit.js";
+import { type KernelText, stepUnit, TARGETS, type TargetName } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { native as fromNative, requireAddon, wrapNative } from "../addon.js";
@@ -18,11 +17,8 @@ import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedUnit, UnitSource
 import { type ModuleLease, Modules } from "./modules.js";
 import { loadedUnit } from "./unit.js";
 
-/** The emulated device plays a GPU of this architecture. */
-const EMULATED_ARCHITECTURE = "sm_90";
-
 export class AddonDevice extends BaseDevice {
-  readonly target: Target;
+  readonly target: TargetName;
   readonly architecture: string;
   readonly arenas: Arenas;
   /** Scratch has grown to what the largest loss needs: it goes with the last of them. */
@@ -40,7 +36,7 @@ export class AddonDevice extends BaseDevice {
   ) {
     super(name, description);
     this.target = native.kind;
-    this.architecture = native.kind === "emulated" ? EMULATED_ARCHITECTURE : native.architecture;
+    this.architecture = TARGETS[native.kind].architecture ?? native.architecture;
     this.arenas = new Arenas(native);
   }
 

@@ -1,5 +1,5 @@
 /** Hand-written step kernels: what turns a caller's arguments into a launch. */
-import type { KernelText } from "../../codegen/plan.js";
+import type { KernelText } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { Command, Memory, NativeModule } from "../native.js";
 import type { LoadedUnit, UnitArgument } from "./device.js";

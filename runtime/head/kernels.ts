@@ -1,5 +1,5 @@
 /** What a head needs beside matrix products and rows, written once in the prelude's primitives for every target. */
-import { TYPES } from "../../codegen/dtypes.js";
+import { TYPES } from "../../codegen/emit/dtypes.js";
 import { type LogitsDtype, STATUS } from "../../codegen/plan.js";
 import type { UnitSource } from "../devices/device.js";
 

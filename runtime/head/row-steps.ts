@@ -2,6 +2,7 @@
  * Rows that are brought together or put back in place, written once for every target. Bits are copied, whatever they stand for, in packets of 16, 4 or 2
  * bytes: the widest that rows and places are multiples of.
  */
+import { TARGETS } from "../../codegen/emit/targets/index.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { Device, LoadedUnit, StepKernel } from "../devices/device.js";
 import type { Command, Memory } from "../native.js";
@@ -9,9 +10,6 @@ import type { Command, Memory } from "../native.js";
 const PACKETS = [16, 4, 2] as const;
 type PacketBytes = (typeof PACKETS)[number];
 const TYPES: Readonly<Record<PacketBytes, string>> = { 16: "Sixteen", 4: "unsigned", 2: "unsigned short" };
-
-/** Bytes of a row that one element copies on a CPU, which is best at long runs. The lanes of a GPU take a packet each, next to one another. */
-const RUN_BYTES = 256;
 
 const text = `
 struct alignas(16) Sixteen { unsigned words[4]; };
@@ -63,7 +61,7 @@ export class RowSteps {
   /** Compiles the kernels, or takes them from the cache. Not on `reference`. */
   static async load(device: Device): Promise<RowSteps> {
     const unit = await device.loadUnit({ comment: ROWS_UNIT, kernels: ROWS_KERNELS });
-    return new RowSteps(unit, device.native?.kind === "cpu" ? RUN_BYTES : 0);
+    return new RowSteps(unit, device.native ? TARGETS[device.native.kind].runBytes : 0);
   }
 
   /** to[i] = from[rows[i]], zeros where rows[i] is negative. `rows` are int32, one for each row of `to`; nothing checks here that `from` has them. */

@@ -4,6 +4,7 @@ import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { Device, LossInputs } from "../devices/device.js";
+import { isHalf } from "../dtypes.js";
 import { type CheckedHead, checkHead } from "../head/check.js";
 import { type BatchShape, locate } from "../structure.js";
 import { checkThere, describe, floatSource, type Source, tokenSource } from "./numbers.js";
@@ -219,7 +220,7 @@ function inputSource(name: string, value: unknown, declared: InputDeclaration, s
       `${name} lives in group space, and the input groups is missing; give the number of data of each group`,
     );
   checkCount(name, source.length, shape, declared.space);
-  const half = source.dtype === "bf16" || source.dtype === "f16";
+  const half = isHalf(source.dtype);
   if (half && declared.dtype !== "f32" && source.dtype !== declared.dtype) {
     throw new LosscError(
       "INPUT_DTYPE",

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit.js";
+import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit/index.js";
 import { fitting } from "../../runtime/ahead/shipped.js";
 import { findNvcc } from "../../runtime/compilers/index.js";
 import { lossc } from "../cli/lossc.js";

@@ -3,8 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { KERNELS_MARK } from "../../codegen/emit.js";
-import type { KernelText } from "../../codegen/plan.js";
+import { KERNELS_MARK, type KernelText } from "../../codegen/emit/index.js";
 import { jsd } from "../../losses/index.js";
 import { requireAddon } from "../../runtime/addon.js";
 import { KernelCache } from "../../runtime/cache/index.js";

@@ -1,6 +1,6 @@
 /** Every kernel through the machine's NVRTC, with the options that the runtime gives it. No GPU is needed for that. */
 import { afterAll, describe, expect, test } from "vitest";
-import type { KernelText } from "../../codegen/plan.js";
+import type { KernelText } from "../../codegen/emit/index.js";
 import { forward_kl } from "../../losses/index.js";
 import { loadAddon } from "../../runtime/addon.js";
 import { KernelCache } from "../../runtime/cache/index.js";

@@ -5,14 +5,14 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { ENTRIES_MARK, emitText, KERNELS_MARK, preludeText } from "../../codegen/emit.js";
-import type { Plan, Target } from "../../codegen/plan.js";
+import { ENTRIES_MARK, emitText, KERNELS_MARK, preludeText, type TargetName } from "../../codegen/emit/index.js";
+import type { Plan } from "../../codegen/plan.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses, goldenLosses } from "./golden-losses.js";
 
 const VOCAB = 131072;
 
-function textOf(plan: Plan, target: Target = "cuda", vocab = VOCAB): string {
+function textOf(plan: Plan, target: TargetName = "cuda", vocab = VOCAB): string {
   return emitText(plan, { target, architecture: "sm_90", vocab }).text;
 }
 
@@ -22,7 +22,7 @@ function kernelsOf(text: string): string {
 }
 
 /** The text without its prelude, which is the same for all. */
-function ownText(text: string, target: Target = "cuda"): string {
+function ownText(text: string, target: TargetName = "cuda"): string {
   const without = text.replace(preludeText(target), "");
   expect(without.length).toBeLessThan(text.length);
   return without;

@@ -1,7 +1,7 @@
 /** Losses of many terms, metrics, kernels: what a loop over constants makes of a list. The work of compiling grows with their number, and not faster. */
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText, KERNELS_MARK } from "../../codegen/emit.js";
+import { emitText, KERNELS_MARK } from "../../codegen/emit/index.js";
 import { explainLoss } from "../../codegen/explain/index.js";
 import { explanationText } from "../../codegen/explain/text.js";
 import type { Plan } from "../../codegen/plan.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText } from "../../codegen/emit.js";
+import { emitText } from "../../codegen/emit/index.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { findNvcc } from "../../runtime/compilers/index.js";
 import { goldenLosses } from "./golden-losses.js";

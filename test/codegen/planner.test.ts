@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitTogether } from "../../codegen/emit.js";
+import { emitTogether } from "../../codegen/emit/index.js";
 import type { Plan } from "../../codegen/plan.js";
 import { trafficOf } from "../../codegen/traffic.js";
 import {

@@ -2,8 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText, preludeText } from "../../codegen/emit.js";
-import type { Target } from "../../codegen/plan.js";
+import { emitText, preludeText, type TargetName } from "../../codegen/emit/index.js";
 import { commentText, floatText } from "../../codegen/text.js";
 import {
   abs,
@@ -25,8 +24,8 @@ import { ppo } from "../../losses/index.js";
 import { onDevices } from "../properties/devices.js";
 import { SEED } from "../properties/settings.js";
 
-const TARGETS: readonly Target[] = ["cuda", "cpu", "emulated"];
-const textOf = (loss: LossDefinition, target: Target = "cuda") =>
+const TARGETS: readonly TargetName[] = ["cuda", "cpu", "emulated"];
+const textOf = (loss: LossDefinition, target: TargetName = "cuda") =>
   emitText(compilePlan({ loss, logits: "bf16" }).plan, { target, architecture: "sm_90", vocab: 131072 }).text;
 const withoutComments = (text: string) => text.replace(/ *\/\/.*$/gm, "");
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText, KERNELS_MARK, PRELUDE_MARK, preludeText, stepUnit } from "../../codegen/emit.js";
-import { chipOf, rowsAtOnce, spreadOf } from "../../codegen/geometry.js";
+import { chipOf, spreadOf } from "../../codegen/emit/geometry.js";
+import { emitText, KERNELS_MARK, PRELUDE_MARK, preludeText, stepUnit } from "../../codegen/emit/index.js";
+import { rowsAtOnce } from "../../codegen/emit/targets/cpu.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 

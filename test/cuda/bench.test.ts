@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from "vitest";
 import type { GeometryTimings } from "../../bench/geometries.js";
 import type { HeadMeasured } from "../../bench/head.js";
-import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit.js";
+import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit/index.js";
 import { lossc, result } from "../cli/lossc.js";
 import { fakeMachine } from "./machine.js";
 

@@ -1,7 +1,7 @@
 /** The command line on the fake GPU, in processes of its own. */
 import { existsSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit.js";
+import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit/index.js";
 import { CASE, type EvalResult, failure, lossc, MAIN, PLAIN, result } from "../cli/lossc.js";
 import { fakeMachine } from "./machine.js";
 

@@ -1,7 +1,7 @@
 /** Every loss through NVRTC, driver and launches of the `cuda` device (fake), against `reference`; and what went over the wire. */
 import { describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText } from "../../codegen/emit.js";
+import { emitText } from "../../codegen/emit/index.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses, sequencePolicy, spread } from "../codegen/golden-losses.js";
 import { agrees, batchOf, inputsFor } from "../emulated/batch.js";

@@ -4,7 +4,7 @@
  */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import type { RowShape, Sharing } from "../../codegen/geometry.js";
+import type { RowShape, Sharing } from "../../codegen/emit/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { Device, LossResult } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
@@ -15,8 +15,8 @@ import { openPlanted } from "./planted.js";
 
 /** What every row is spread over while it is set. */
 const forced = vi.hoisted(() => ({ spread: null as Sharing | null }));
-vi.mock("../../codegen/geometry.js", async (original) => {
-  const geometry = await original<typeof import("../../codegen/geometry.js")>();
+vi.mock("../../codegen/emit/geometry.js", async (original) => {
+  const geometry = await original<typeof import("../../codegen/emit/geometry.js")>();
   return {
     ...geometry,
     spreadOf: (architecture: string, shape: RowShape) =>

@@ -1,6 +1,6 @@
 /** Rows of every length near the borders of packets, warps and geometries, of every dtype, beginning at any alignment, in place. */
 import { expect, test } from "vitest";
-import { spreadOf } from "../../codegen/geometry.js";
+import { spreadOf } from "../../codegen/emit/geometry.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses } from "../codegen/golden-losses.js";
 import { eachDevice } from "../runtime/support.js";

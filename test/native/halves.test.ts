@@ -1,7 +1,7 @@
 /** native/core/halves.h beside runtime/dtypes.ts, and beside what the kernels compute. */
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { stepUnit } from "../../codegen/emit.js";
+import { stepUnit } from "../../codegen/emit/index.js";
 import { fromBf16, fromF16, toBf16, toF16 } from "../../runtime/dtypes.js";
 import type { NativeModule } from "../../runtime/native.js";
 import { addon, compileKernels, launch } from "./support.js";

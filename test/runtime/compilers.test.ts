@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { KernelText } from "../../codegen/plan.js";
+import type { KernelText } from "../../codegen/emit/index.js";
 import { requireAddon } from "../../runtime/addon.js";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { findCxx, findNvcc, openCuda, openCxx } from "../../runtime/compilers/index.js";

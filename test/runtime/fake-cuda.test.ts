@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { preludeText } from "../../codegen/preludes.js";
+import { preludeText } from "../../codegen/emit/index.js";
 import { cross_entropy, ppo } from "../../losses/index.js";
 import { findNvcc } from "../../runtime/compilers/index.js";
 import { openDevice } from "../../runtime/index.js";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { preludeText } from "../../codegen/preludes.js";
+import { preludeText } from "../../codegen/emit/index.js";
 import { RowSteps } from "../../runtime/head/row-steps.js";
 import type { NativeDevice } from "../../runtime/native.js";
 import { FakeMachine } from "../native/fake/machine.js";

@@ -1,6 +1,6 @@
 /** Names of inputs, config, metrics and outputs are the author's: each keeps its value, whatever it is. */
 import { expect, test } from "vitest";
-import { emitText } from "../../codegen/emit.js";
+import { emitText } from "../../codegen/emit/index.js";
 import {
   add,
   defineLoss,

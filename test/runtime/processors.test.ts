@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { emitText } from "../../codegen/emit.js";
+import { emitText } from "../../codegen/emit/index.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
 import { agrees, completeBatch, expectNear, inputsFor } from "../emulated/batch.js";

@@ -1,5 +1,5 @@
 /**
- * For what the CPU's text is compiled: what `cpu-machine.h` of the preludes tells apart. `$LOSSC_CXXFLAGS` come after `-march=native`, so that a
+ * For what the CPU's text is compiled: what `cpu/machine.h` of the preludes tells apart. `$LOSSC_CXXFLAGS` come after `-march=native`, so that a
  * machine stands in for processors that have less than its own.
  */
 import { execFileSync } from "node:child_process";

@@ -1,6 +1,6 @@
 /** Short rows, of which a thread of the CPU works on 16 at once: on both sides of that border, of whole and of broken sixteens, whatever a row holds. */
 import { describe, expect, test } from "vitest";
-import { rowsAtOnce } from "../../codegen/geometry.js";
+import { rowsAtOnce } from "../../codegen/emit/targets/cpu.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { defineLoss, exp, log, mul, sub, sum } from "../../dsl/index.js";

@@ -21,6 +21,7 @@ export interface Fakes {
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const native = fileURLToPath(new URL("../../../native", import.meta.url));
+const codegen = fileURLToPath(new URL("../../../codegen", import.meta.url));
 const kept = fileURLToPath(new URL("../../../build/fakes", import.meta.url));
 /** `scripts/sanitize.sh` names one here that adds its sanitizers. */
 const compiler = process.env.CXX ?? "c++";
@@ -46,8 +47,10 @@ const flags = [
   "-Wall",
   "-Wextra",
   `-I${native}`,
+  `-I${codegen}`,
   `-I${here}`,
   `-DNATIVE_FOLDER="${native}"`,
+  `-DCODEGEN_FOLDER="${codegen}"`,
   `-DFAKE_FOLDER="${here}"`,
 ];
 
@@ -55,7 +58,12 @@ function digest(): string {
   const hash = createHash("sha256").update(
     JSON.stringify([flags, compiler, execFileSync(compiler, ["--version"], { encoding: "utf8" })]),
   );
-  for (const folder of [here, join(native, "core"), join(native, "emulator")]) {
+  for (const folder of [
+    here,
+    join(native, "core"),
+    join(native, "emulator"),
+    ...["common", "emulated"].map((name) => join(codegen, "preludes", name)),
+  ]) {
     for (const file of readdirSync(folder).sort()) {
       if (/\.(cc|h)$/.test(file)) hash.update(file).update(readFileSync(join(folder, file)));
     }

@@ -101,7 +101,7 @@ bool build(Program& program, const std::vector<std::string>& options) {
     std::vector<std::string> words{"env", "-u", "LD_PRELOAD", nvcc, "--ptx", "-o", ptx, text};
     std::copy_if(options.begin(), options.end(), std::back_inserter(words), [](const auto& option) { return option != "-default-device"; });
     fine = run(words) && translate(program, contents(ptx));
-    cxx.insert(cxx.end(), {"-I" FAKE_FOLDER, "-I" NATIVE_FOLDER});
+    cxx.insert(cxx.end(), {"-I" FAKE_FOLDER, "-I" NATIVE_FOLDER, "-I" CODEGEN_FOLDER});
   }
   std::ofstream(source) << program.source;
   cxx.insert(cxx.end(), {"-o", object, source});
