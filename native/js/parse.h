@@ -4,7 +4,7 @@
 #include <napi.h>
 
 #include "core/program.h"
-#include "js/resource.h"
+#include "js/handle.h"
 
 namespace lossc {
 

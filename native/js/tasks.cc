@@ -32,7 +32,7 @@ void LoadTask::execute(const std::atomic<bool>&) { module_ = backend_->load(bina
 Napi::Value LoadTask::result(Napi::Env env) {
   // Disposal has let go of all that there was: a handle that is made after it would hold a module of a closed device.
   if (belongings_->disposed) throw Fault(Code::disposed, "the device has been disposed of");
-  return ModuleHandle::make(env, belongings_, std::move(module_));
+  return ModuleHandle::make(env, {belongings_, std::move(module_)});
 }
 
 CloseTask::CloseTask(const Napi::Object& self, std::shared_ptr<Backend> backend)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/backend.h"
-#include "js/resource.h"
+#include "js/handle.h"
 
 namespace lossc {
 
