@@ -17,7 +17,7 @@ export interface TokenData {
   readonly weights: Float32Array;
 }
 
-interface Rows {
+interface BatchMemory {
   readonly logits: DeviceBuffer;
   readonly gradient: DeviceBuffer;
   readonly teacher_logits?: DeviceBuffer;
@@ -33,7 +33,7 @@ export class Batch {
     /** The token data on the device. */
     private readonly prepared: Readonly<Record<keyof TokenData, DeviceBuffer>>,
     /** `logits` and `teacher_logits` are never written again; calls overwrite `gradient`, where the logits are laid down anew. */
-    readonly rows: Rows,
+    readonly rows: BatchMemory,
   ) {}
 
   /** `teacher`: with rows of a teacher, too. */
@@ -119,7 +119,7 @@ export class Batch {
   }
 
   /** The row of a token, as numbers. */
-  async row(of: keyof Rows, token: number): Promise<Float64Array> {
+  async row(of: keyof BatchMemory, token: number): Promise<Float64Array> {
     const rows = this.rows[of];
     if (!rows) throw new RangeError(`this batch has no ${of}`);
     return rowOf(this.steps.native, rows, token, this.shape.vocab);

@@ -2,8 +2,8 @@
 import { type EmitOptions, emitText } from "../codegen/emit.js";
 import type { PlanBuffer } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
+import { Executable } from "../runtime/compiled/executable.js";
 import type { Place } from "../runtime/compiled/region.js";
-import { Variant } from "../runtime/compiled/variant.js";
 import type { CompiledLoss, DeviceBuffer, LossInputs } from "../runtime/devices/device.js";
 import { AddonDevice } from "../runtime/devices/native-device.js";
 import type { Command } from "../runtime/native.js";
@@ -28,7 +28,7 @@ export async function launchesOf(
   const { dtype, vocab, tokens } = batch.shape;
   const plan = compiled.plan(dtype);
   const text = emitText(plan, { target: device.target, architecture: device.architecture, vocab, spread });
-  const variant = new Variant(plan, text, (await device.lease(text)).module);
+  const executable = new Executable(plan, (await device.lease(text)).module);
   const shape: BatchShape = { lengths: batch.lengths, groups: null, vocab, tokens };
   const own: DeviceBuffer[] = [];
   const memoryOf = async ({ id, role, name, dtype: stored, extent, structure, fill }: PlanBuffer): Promise<Place> => {
@@ -47,7 +47,7 @@ export async function launchesOf(
   for (const buffer of plan.buffers) places.set(buffer.id, await memoryOf(buffer));
   const context = { shape, places, scalars: plan.config, skipMasked: masked === true, rows: null };
   return {
-    commands: variant.launches(plan.kernels, context),
+    commands: executable.launches(plan.kernels, context),
     [Symbol.dispose]() {
       for (const buffer of own) buffer.dispose();
     },

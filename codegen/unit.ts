@@ -51,9 +51,14 @@ export function unitText({ target, header, logit, kernels, long }: Unit): Kernel
   return { target, text, launches: kernels.map((kernel) => launchOf(target, kernel)), ...(long && { long }) };
 }
 
+/** The struct of a kernel: `K0` of `k0`, `BiasTanh` of `biasTanh`. */
+function structOf(id: string): string {
+  return id.slice(0, 1).toUpperCase() + id.slice(1);
+}
+
 /** The entry point: what the addon launches. */
 function entryText(target: Target, { id, entry, spread, rows, values = 0 }: UnitKernel): string[] {
-  const name = `LOSSC_${entry.toUpperCase()}(${id}, ${id.toUpperCase()}`;
+  const name = `LOSSC_${entry.toUpperCase()}(${id}, ${structOf(id)}`;
   if (rows === 1) return [`// ${id}: a thread works on one row at once.`, `${name}, 1)`];
   if (rows) return [`// ${id}: a thread works on a row in each lane at once.`, `${name}, kLanes)`];
   if (target === "cpu") return [`${name})`];

@@ -78,7 +78,7 @@ export function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefin
 }
 
 /** One piece of work that several callers wait for. It is ended only when every one of them has given up. */
-export class Shared<T> {
+export class SharedTask<T> {
   readonly #controller = new AbortController();
   readonly promise: Promise<T>;
   #waiting = 0;

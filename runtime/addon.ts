@@ -4,7 +4,8 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ERROR_CODES, type ErrorCode, LosscError } from "../dsl/errors.js";
-import type { NativeAddon } from "./native.js";
+import { abortedError, throwIfAborted, whenAborted } from "./abort.js";
+import type { Command, NativeAddon, NativeDevice } from "./native.js";
 import { builtFor, platformName, platformPackage } from "./platform.js";
 
 /** What the search for the addon came to. */
@@ -186,5 +187,31 @@ export async function native<T>(work: () => T | Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     throw wrapNative(error);
+  }
+}
+
+/**
+ * Runs a program of the addon. The signal raises the program's abort flag, and the addon stops at the next command or piece of work.
+ *
+ * @param what The call, for the message of `ABORTED`.
+ * @throws LosscError `ABORTED` with the signal's reason; everything that the addon rejects with.
+ */
+export async function runCommands(
+  device: NativeDevice,
+  commands: readonly Command[],
+  signal?: AbortSignal,
+  what = "The call",
+): Promise<void> {
+  throwIfAborted(signal, what);
+  if (commands.length === 0) return;
+  const flag = signal && new Int32Array(1);
+  const leave = whenAborted(signal, () => flag && Atomics.store(flag, 0, 1));
+  try {
+    await device.run(commands, flag);
+  } catch (error) {
+    const wrapped = wrapNative(error);
+    throw wrapped.code === "ABORTED" ? abortedError(signal, what) : wrapped;
+  } finally {
+    leave();
   }
 }

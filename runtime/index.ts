@@ -17,15 +17,15 @@ export type {
   ForwardBackwardOptions,
   HalfSource,
   HiddenInputs,
-  LoadedUnit,
+  LaunchArgument,
+  LoadedModule,
   LogitsInputs,
   LogprobsInputs,
   LossInputs,
   LossResult,
+  ModuleSource,
   StepKernel,
   TokenSource,
-  UnitArgument,
-  UnitSource,
   WholeSource,
 } from "./devices/device.js";
 export { openDevice } from "./devices/open.js";

@@ -9,7 +9,7 @@ import { type CacheEntry, defaultCache, entryFile } from "../cache/index.js";
 import { planOf } from "../compiled/plans.js";
 import { openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { checkConfig } from "../inputs/config.js";
-import { TRAINING_KERNELS, TRAINING_UNIT } from "../training/kernels.js";
+import { TRAINING_MODULE } from "../training/kernels.js";
 import { fromLogprobs } from "./declarations.js";
 import type { Output } from "./output.js";
 import { FILES, HOST, neededFeatures, type ShippedTarget, shippedKey } from "./shipped.js";
@@ -51,8 +51,7 @@ export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOpt
         }
       }
       // The training client's own kernels: whoever runs a built loss may well train with it.
-      const unit = { comment: TRAINING_UNIT, kernels: [...TRAINING_KERNELS] };
-      add("the training client", architecture, stepUnit({ target, ...unit }));
+      add("the training client", architecture, stepUnit({ target, ...TRAINING_MODULE }));
     }
   }
   return [...jobs.values()];

@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
 import { type OwnFolder, StorageError } from "../own-folder.js";
-import { Slots } from "../slots.js";
+import { Semaphore } from "../semaphore.js";
 import { isAbandoned, MARK, temporaryName } from "../temporaries.js";
 import { type CacheEntry, type EntryNames, entryFile, readEntry } from "./entry.js";
 import { storageProblem } from "./problems.js";
@@ -28,7 +28,7 @@ const BUILDING = "building-";
 const FAILED = "failed-";
 
 /** Compilers of this process: one per core, however many losses are compiled at once. */
-const compilers = new Slots(availableParallelism());
+const compilers = new Semaphore(availableParallelism());
 
 /** The entry of a key, if it is there and whole. */
 export function findEntry(folder: OwnFolder, request: EntryNames): CacheEntry | null {

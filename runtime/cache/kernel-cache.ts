@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { LosscError } from "../../dsl/errors.js";
-import { Shared } from "../abort.js";
+import { SharedTask } from "../abort.js";
 import type { OwnFolder } from "../own-folder.js";
 import { warnOnce } from "../warnings.js";
 import { buildEntry, type CacheRequest, findEntry, moveAside, sweep, writeWhole } from "./entries.js";
@@ -32,7 +32,7 @@ export function defaultCache(): KernelCache {
 }
 
 export class KernelCache {
-  readonly #inFlight = new Map<string, Shared<CacheEntry>>();
+  readonly #inFlight = new Map<string, SharedTask<CacheEntry>>();
   /** Shared with other processes of this user. */
   #kept: OwnFolder | null = null;
   /** For this process alone, while the other cannot be had or takes no files. */
@@ -64,7 +64,7 @@ export class KernelCache {
   async get(request: CacheRequest, signal?: AbortSignal): Promise<CacheEntry> {
     let shared = this.#inFlight.get(request.key);
     if (!shared || shared.abandoned) {
-      const made: Shared<CacheEntry> = new Shared((abort) => this.#findOrBuild(request, abort));
+      const made: SharedTask<CacheEntry> = new SharedTask((abort) => this.#findOrBuild(request, abort));
       const forget = () => {
         if (this.#inFlight.get(request.key) === made) this.#inFlight.delete(request.key);
       };

@@ -1,7 +1,7 @@
 /** Memory that calls of one device use again: what lies on the device, and on the host what is copied to it and back. */
 import { inMemory } from "../dtypes.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
-import { Growing } from "./growing.js";
+import { GrowableBuffer } from "./growable-buffer.js";
 
 /** Bytes of the widest load of a kernel. */
 const WIDEST = 16;
@@ -11,14 +11,14 @@ export class Arena {
   readonly hostMemory: boolean;
   /** The boundary that host memory has to lie on for that. The emulated device's kernels want it where a GPU's would: at their widest loads. */
   readonly #alignment: number;
-  readonly #slab: Growing;
-  readonly #zeros: Growing;
+  readonly #slab: GrowableBuffer;
+  readonly #zeros: GrowableBuffer;
   #staging = new Uint8Array(0);
   #landing = new Uint8Array(0);
 
   constructor(device: NativeDevice) {
-    this.#slab = new Growing(device);
-    this.#zeros = new Growing(device);
+    this.#slab = new GrowableBuffer(device);
+    this.#zeros = new GrowableBuffer(device);
     this.hostMemory = device.hostMemory;
     this.#alignment = device.kind === "emulated" ? WIDEST : 1;
   }

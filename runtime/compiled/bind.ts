@@ -8,8 +8,8 @@ import type { Command, NativeBuffer } from "../native.js";
 import { extentOf, structureArray } from "../structure.js";
 import type { Arena } from "./arena.js";
 import type { Call } from "./call.js";
+import type { Executable } from "./executable.js";
 import { type Piece, type Place, Region } from "./region.js";
-import type { Variant } from "./variant.js";
 
 /** Memory of one call that its results are taken from. */
 export interface Binding {
@@ -34,8 +34,14 @@ const SMALL = 64 * 1024;
 export type MakeBuffer = (dtype: PlanBuffer["dtype"], length: number) => OwnedBuffer;
 
 /** `head` where logits are made of hidden states as they are needed. */
-export function bind(call: Call, variant: Variant, arena: Arena, makeBuffer: MakeBuffer, head: HeadStage | null = null): Binding {
-  return new Binder(call, variant, arena, makeBuffer, head).finish();
+export function bind(
+  call: Call,
+  executable: Executable,
+  arena: Arena,
+  makeBuffer: MakeBuffer,
+  head: HeadStage | null = null,
+): Binding {
+  return new Binder(call, executable, arena, makeBuffer, head).finish();
 }
 
 class Binder implements CallMemory {
@@ -63,12 +69,12 @@ class Binder implements CallMemory {
 
   constructor(
     private readonly call: Call,
-    private readonly variant: Variant,
+    private readonly executable: Executable,
     private readonly arena: Arena,
     private readonly makeBuffer: MakeBuffer,
     private readonly head: HeadStage | null,
   ) {
-    this.#plan = variant.plan;
+    this.#plan = executable.plan;
   }
 
   /** Asks for everything that the call needs. */
@@ -104,7 +110,7 @@ class Binder implements CallMemory {
         rows: this.place(HEAD.rows),
       };
       const { kernels, results } = this.#plan;
-      const launches: Launches = (some, range) => this.variant.launches(some, context, range);
+      const launches: Launches = (some, range) => this.executable.launches(some, context, range);
       const work = this.head
         ? this.head.commands(this, launches, this.place(results.gradient), this.place(results.status))
         : launches(kernels);

@@ -203,7 +203,7 @@ export interface DeviceBuffer extends Disposable {
 }
 
 /** One field of a kernel's argument struct. */
-export type UnitArgument =
+export type LaunchArgument =
   | Memory
   | null
   | {
@@ -214,41 +214,42 @@ export type UnitArgument =
   | { readonly index: number }
   | { readonly scalar: number };
 
-/** Hand-written step kernels on a device. */
-export interface LoadedUnit {
+/** Kernels that a device has loaded. */
+export interface LoadedModule {
   readonly module: NativeModule;
   readonly launches: readonly Launch[];
   /**
    * The command that runs a kernel over `elements` (≥ 1). Arguments in the order of the struct's fields: memory (or null) for a pointer,
    * `{ index }` for a whole number, `{ scalar }` for a float64.
    */
-  launch(kernel: string, elements: number, args: readonly UnitArgument[]): Command;
+  launch(kernel: string, elements: number, args: readonly LaunchArgument[]): Command;
 }
 
 /**
- * A step kernel written by hand in the prelude's primitives: a struct with the number of its id, whose function is called for each element.
+ * A step kernel written by hand in the prelude's primitives: a struct with the name of its id, in upper camel case, whose function is called for each element.
  *
  * ```ts
  * const scale: StepKernel = {
- *   id: "k0",
+ *   id: "scale",
  *   body: `
- * struct K0 {
+ * struct Scale {
  *   struct Args { index n; float* x; double factor; };
  *   LOSSC_FN static void element(const Args& a, index i) { store(a.x, i, float(a.factor) * load(a.x, i)); }
  * };`,
  * };
  * ```
  *
- * The fields of `Args` are what {@link LoadedUnit.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the number of elements.
+ * The fields of `Args` are what {@link LoadedModule.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the number of elements.
  */
 export interface StepKernel {
+  /** Name of the entry point, unique in its module: a C identifier that the C library does not use. */
   readonly id: string;
   readonly body: string;
 }
 
-/** The text of step kernels for every target. */
-export interface UnitSource {
-  /** Says at the head of the text what the kernels are for. */
+/** Step kernels that are compiled together, for every target. */
+export interface ModuleSource {
+  /** First line of the text: the purpose of the kernels. */
   readonly comment: string;
   readonly kernels: readonly StepKernel[];
 }
@@ -275,7 +276,7 @@ export interface Device extends AsyncDisposable {
     dtype?: BufferDtype,
   ): Promise<DeviceBuffer>;
   /** Compiles and loads hand-written step kernels. Not on `reference`. */
-  loadUnit(unit: UnitSource): Promise<LoadedUnit>;
+  loadModule(source: ModuleSource): Promise<LoadedModule>;
   /** Waits for what runs, then frees everything. Later calls reject with `DISPOSED`. */
   dispose(): Promise<void>;
 }

@@ -1,18 +1,20 @@
 /** The modules that a device has loaded: one per text, for as long as somebody uses it. */
 import type { KernelText } from "../../codegen/plan.js";
-import { Shared } from "../abort.js";
+import { SharedTask } from "../abort.js";
 import type { NativeModule } from "../native.js";
+import type { LoadedModule } from "./device.js";
+import { loadedModule } from "./launch.js";
 
 /** A module that is used, until it is released. */
 export interface ModuleLease {
-  readonly module: NativeModule;
+  readonly module: LoadedModule;
   /** The last one that releases a module unloads it: when no program that uses it runs any more. Once more does nothing. */
   release(): void;
 }
 
 /** A module that is loaded, or about to be. */
 interface Entry {
-  readonly loading: Shared<NativeModule>;
+  readonly loading: SharedTask<NativeModule>;
   users: number;
 }
 
@@ -34,7 +36,7 @@ export class Modules {
   async lease(text: KernelText, signal?: AbortSignal): Promise<ModuleLease> {
     let entry = this.#entries.get(text.text);
     if (!entry || entry.loading.abandoned) {
-      const made: Entry = { loading: new Shared((abort) => this.make(text, abort)), users: 0 };
+      const made: Entry = { loading: new SharedTask((abort) => this.make(text, abort)), users: 0 };
       this.#entries.set(text.text, made);
       // What failed is tried again, whoever still waits to hear of the failure.
       made.loading.promise.catch(() => this.#forget(text, made));
@@ -55,7 +57,7 @@ export class Modules {
       );
     };
     try {
-      return { module: await used.loading.wait(signal, "The compilation"), release };
+      return { module: loadedModule(text, await used.loading.wait(signal, "The compilation")), release };
     } catch (error) {
       release();
       throw error;

@@ -3,7 +3,7 @@ import type { KernelText, Target } from "../../codegen/plan.js";
 import { stepUnit } from "../../codegen/unit.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { native as fromNative, requireAddon, wrapNative } from "../addon.js";
+import { native as fromNative, requireAddon, runCommands, wrapNative } from "../addon.js";
 import { findShipped } from "../ahead/shipped.js";
 import type { CacheEntry } from "../cache/index.js";
 import { Arenas } from "../compiled/arena.js";
@@ -14,9 +14,8 @@ import { checkThere } from "../inputs/numbers.js";
 import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
-import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedUnit, UnitSource } from "./device.js";
+import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedModule, ModuleSource } from "./device.js";
 import { type ModuleLease, Modules } from "./modules.js";
-import { loadedUnit } from "./unit.js";
 
 /** The emulated device plays a GPU of this architecture. */
 const EMULATED_ARCHITECTURE = "sm_90";
@@ -84,28 +83,21 @@ export class AddonDevice extends BaseDevice {
     return buffer;
   }
 
-  protected async loadUnitHere(unit: UnitSource): Promise<LoadedUnit> {
-    const { comment, kernels } = unit;
-    const text = stepUnit({
-      target: this.target,
-      comment,
-      kernels: [...kernels],
-    });
-    // Of a unit the module stays as long as the device.
-    return loadedUnit(text, (await this.lease(text)).module);
+  protected async loadModuleHere(source: ModuleSource): Promise<LoadedModule> {
+    const text = stepUnit({ target: this.target, ...source });
+    // The lease is never released: the module stays as long as the device.
+    return (await this.lease(text)).module;
   }
 
   async download(memory: Memory, to: TypedArray): Promise<void> {
-    await this.queue.run(() =>
-      fromNative(() => this.native.run([{ kind: "read", from: memory as NativeBuffer, offset: 0, to }])),
-    );
+    await this.queue.run(() => runCommands(this.native, [{ kind: "read", from: memory as NativeBuffer, offset: 0, to }]));
   }
 
   async upload(memory: Memory, from: TypedArray): Promise<void> {
     const { length } = from;
     await this.queue.run(async () => {
       checkThere("the data", from, length);
-      await fromNative(() => this.native.run([{ kind: "write", to: memory as NativeBuffer, offset: 0, from }]));
+      await runCommands(this.native, [{ kind: "write", to: memory as NativeBuffer, offset: 0, from }]);
     });
   }
 

@@ -7,7 +7,7 @@ import { checkThere } from "../inputs/numbers.js";
 import type { Memory } from "../native.js";
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
-import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedUnit } from "./device.js";
+import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedModule } from "./device.js";
 
 export class ReferenceDevice extends BaseDevice {
   readonly native = null;
@@ -31,7 +31,7 @@ export class ReferenceDevice extends BaseDevice {
     return buffer;
   }
 
-  protected async loadUnitHere(): Promise<LoadedUnit> {
+  protected async loadModuleHere(): Promise<LoadedModule> {
     throw new LosscError("DEVICE_NOT_FOUND", "the device reference runs no kernels; step kernels need cpu, cuda or emulated");
   }
 

@@ -1,6 +1,6 @@
 /** Cuts a batch into the chunks of tokens whose logits are in memory together. */
 import type { ElementSpace } from "../../codegen/plan.js";
-import type { Range } from "../compiled/variant.js";
+import type { Range } from "../compiled/executable.js";
 import { type BatchShape, countOf } from "../structure.js";
 
 /** Matrix products like numbers of rows that their tiles divide. */

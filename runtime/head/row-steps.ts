@@ -3,7 +3,8 @@
  * bytes: the widest that rows and places are multiples of.
  */
 import { LosscError } from "../../dsl/errors.js";
-import type { Device, LoadedUnit, StepKernel } from "../devices/device.js";
+import type { Device, LoadedModule, ModuleSource } from "../devices/device.js";
+import { checkCountable, elementLaunch } from "../devices/launch.js";
 import type { Command, Memory } from "../native.js";
 
 const PACKETS = [16, 4, 2] as const;
@@ -33,11 +34,13 @@ struct CopyRows {
 };
 `;
 
-export const ROWS_UNIT = "Rows of a matrix, gathered and scattered.";
-export const ROWS_KERNELS: readonly StepKernel[] = PACKETS.map((bytes, i) => ({
-  id: `k${i}`,
-  body: `${i === 0 ? text : ""}struct K${i} : CopyRows<${TYPES[bytes]}> {};`,
-}));
+const ROWS_MODULE: ModuleSource = {
+  comment: "Rows of a matrix, gathered and scattered.",
+  kernels: PACKETS.map((bytes, i) => ({
+    id: `copyRows${bytes}`,
+    body: `${i === 0 ? text : ""}struct CopyRows${bytes} : CopyRows<${TYPES[bytes]}> {};`,
+  })),
+};
 
 /** Part of a memory; the offset is in bytes. */
 export interface Part {
@@ -56,35 +59,29 @@ export interface RowsShape {
 /** Commands that copy rows. */
 export class RowSteps {
   private constructor(
-    private readonly unit: LoadedUnit,
+    private readonly module: LoadedModule,
     private readonly runBytes: number,
   ) {}
 
   /** Compiles the kernels, or takes them from the cache. Not on `reference`. */
   static async load(device: Device): Promise<RowSteps> {
-    const unit = await device.loadUnit({ comment: ROWS_UNIT, kernels: ROWS_KERNELS });
-    return new RowSteps(unit, device.native?.kind === "cpu" ? RUN_BYTES : 0);
+    const module = await device.loadModule(ROWS_MODULE);
+    return new RowSteps(module, device.native?.kind === "cpu" ? RUN_BYTES : 0);
   }
 
   /** to[i] = from[rows[i]], zeros where rows[i] is negative. `rows` are int32, one for each row of `to`; nothing checks here that `from` has them. */
   copy({ rows, from, to, count, width, elementBytes }: { rows: Part; from: Part; to: Part } & RowsShape): Command[] {
     if (count === 0 || width === 0) return [];
     const rowBytes = width * elementBytes;
-    const kernel = PACKETS.findIndex((bytes) => [rowBytes, placeOf(from), placeOf(to)].every((place) => place % bytes === 0));
-    const bytes = PACKETS[kernel];
+    const bytes = PACKETS.find((packet) => [rowBytes, placeOf(from), placeOf(to)].every((place) => place % packet === 0));
     if (bytes === undefined) throw new LosscError("USAGE", "rows begin at a multiple of their elements' bytes");
     const packets = rowBytes / bytes;
     const run = Math.max(1, Math.floor(this.runBytes / bytes));
     const runs = Math.ceil(packets / run);
     const elements = count * runs;
-    // Rows are found with 32-bit arithmetic, which is several times as fast.
-    if (elements >= 2 ** 32)
-      throw new LosscError(
-        "INPUT_LENGTH",
-        `${count} rows of ${width} are more than a step can count; give fewer tokens per call`,
-      );
+    checkCountable("a copy of rows", elements);
     const sizes = [packets, run, runs].map((index) => ({ index }));
-    return [this.unit.launch(`k${kernel}`, elements, [{ index: elements }, rows, from, to, ...sizes])];
+    return elementLaunch(this.module, `copyRows${bytes}`, elements, [rows, from, to, ...sizes]);
   }
 }
 

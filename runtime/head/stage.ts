@@ -3,15 +3,16 @@ import { type HeadPlan, headPlanOf } from "../../codegen/head.js";
 import type { LogitsDtype, Plan, PlanKernel } from "../../codegen/plan.js";
 import type { Call } from "../compiled/call.js";
 import type { Place } from "../compiled/region.js";
-import type { LoadedUnit, UnitArgument } from "../devices/device.js";
+import type { LaunchArgument, LoadedModule } from "../devices/device.js";
+import { elementLaunch } from "../devices/launch.js";
 import { bytesOf, type TypedArray } from "../dtypes.js";
 import type { Source } from "../inputs/numbers.js";
 import type { Command, Matrix } from "../native.js";
 import type { CheckedHead } from "./check.js";
 import { type Chunk, type Chunks, cutChunks } from "./chunks.js";
-import { HEAD_KERNELS, type HeadKernel } from "./kernels.js";
+import type { HeadKernel } from "./kernels.js";
+import type { RowMap } from "./row-map.js";
 import type { RowSteps } from "./row-steps.js";
-import type { Rows } from "./rows.js";
 
 /** Memory that the stage needs beside the plan's, whose ids are from 0 up. */
 export const HEAD = {
@@ -49,7 +50,7 @@ export type Launches = (kernels: readonly PlanKernel[], range?: Chunk["range"]) 
 
 /** Compiled kernels. */
 export interface HeadSteps {
-  readonly unit: LoadedUnit;
+  readonly module: LoadedModule;
   readonly rows: RowSteps;
 }
 
@@ -75,7 +76,7 @@ export class HeadStage {
   constructor(
     private readonly call: Call,
     plan: Plan,
-    private readonly rows: Rows,
+    private readonly rows: RowMap,
     private readonly steps: HeadSteps,
     private readonly sum: LogitsDtype,
     private readonly way: HeadGradient,
@@ -168,7 +169,7 @@ export class HeadStage {
       const given = this.rows.present ? states : this.matrix(memory.place(HEAD.hidden), first * width);
       const beta = this.#begun ? 1 : 0;
       commands.push(
-        ...this.launch("finite", chunk.rows * width, [given, states]),
+        ...this.launch("zeroNonFinite", chunk.rows * width, [given, states]),
         product({ a: g, b: states, c: sum, m: vocab, n: width, k: chunk.rows, transposeA: true, beta }),
       );
     } else if (!this.#begun) {
@@ -209,9 +210,8 @@ export class HeadStage {
     ];
   }
 
-  private launch(kernel: HeadKernel, elements: number, fields: readonly UnitArgument[]): Command[] {
-    if (elements === 0) return [];
-    return [this.steps.unit.launch(HEAD_KERNELS[kernel], elements, [{ index: elements }, ...fields])];
+  private launch(kernel: HeadKernel, elements: number, fields: readonly LaunchArgument[]): Command[] {
+    return elementLaunch(this.steps.module, kernel, elements, fields);
   }
 
   /** From an element on. */

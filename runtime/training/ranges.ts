@@ -1,6 +1,7 @@
 /** What keeps the steps of a policy within their memory: sizes before a launch, indices in the kernels. */
 import { LosscError } from "../../dsl/errors.js";
 import { wrapNative } from "../addon.js";
+import { NOT_FLAGGED } from "../devices/launch.js";
 import { describe } from "../inputs/numbers.js";
 import type { Command, Memory, NativeBuffer, NativeDevice } from "../native.js";
 import { RANGE_STATUS } from "./kernels.js";
@@ -31,9 +32,6 @@ export function checkTokens(tokens: Memory, count: number, rows: number): void {
   );
 }
 
-/** A word that no kernel has flagged: more than any index. */
-const NONE = 0xffffffff;
-
 /** Where kernels tell of indices that lie outside of the memory they index. */
 export class RangeStatus {
   readonly memory: NativeBuffer;
@@ -63,12 +61,12 @@ export class RangeStatus {
     const words = new Uint32Array(bytes / 4);
     await run([{ kind: "fill", to, offset: 0, bytes, value: 255 }, ...program, { kind: "read", from: to, offset: 0, to: words }]);
     const [slot, token] = [words[RANGE_STATUS.gather], words[RANGE_STATUS.gatherTransposed]];
-    if (slot !== NONE)
+    if (slot !== NOT_FLAGGED)
       throw new LosscError(
         "TARGET_OUT_OF_RANGE",
         `tokens[${slot}] of a gather is no row of its table, and zeros stand for it: tokens are 0 up to, and without, the number of rows`,
       );
-    if (token !== NONE)
+    if (token !== NOT_FLAGGED)
       throw new LosscError(
         "TARGET_OUT_OF_RANGE",
         `the slots that gatherTransposed is told for the token ${token} leave order or d, and nothing was added for it: take begin and order from slotsByToken() of the tokens that d belongs to`,

@@ -1,11 +1,11 @@
 /** The small kernels and matrix products that policies are made of, as commands of a device. */
 import { LosscError } from "../../dsl/errors.js";
-import { throwIfAborted, whenAborted } from "../abort.js";
-import { native } from "../addon.js";
-import type { Device, LoadedUnit, UnitArgument } from "../devices/device.js";
+import { runCommands } from "../addon.js";
+import type { Device, LaunchArgument, LoadedModule } from "../devices/device.js";
+import { checkCountable, elementLaunch } from "../devices/launch.js";
 import type { Command, Matrix, Memory, NativeDevice } from "../native.js";
 import type { AdamFactors, AdamParameters } from "./adam.js";
-import { entryPoint, NORM_CHUNK, TRAINING_KERNELS, TRAINING_UNIT, type TrainingKernel } from "./kernels.js";
+import { NORM_CHUNK, TRAINING_MODULE, type TrainingKernel } from "./kernels.js";
 import { checkNumbers, checkTokens, numbersIn, RangeStatus } from "./ranges.js";
 
 /** A matrix product in float32, row-major: c (m × n) = op(a) · op(b), added to c with `accumulate`. */
@@ -21,8 +21,8 @@ export interface MatrixProduct {
   readonly accumulate?: boolean;
 }
 
-/** Rows of `width` numbers that a vector of `width` numbers meets. */
-interface Rows {
+/** A matrix of `rows` × `width` numbers. */
+interface MatrixSize {
   readonly rows: number;
   readonly width: number;
 }
@@ -35,7 +35,7 @@ export class TrainingSteps {
   private constructor(
     readonly device: Device,
     readonly native: NativeDevice,
-    private readonly unit: LoadedUnit,
+    private readonly module: LoadedModule,
     private readonly status: RangeStatus,
   ) {}
 
@@ -47,8 +47,8 @@ export class TrainingSteps {
         `policies do not run on "${device.name}": their matrix products need the addon and, on the CPU, a C++ compiler; \`lossc devices\` says what is missing`,
       );
     }
-    const unit = await device.loadUnit({ comment: TRAINING_UNIT, kernels: TRAINING_KERNELS });
-    return new TrainingSteps(device, device.native, unit, new RangeStatus(device.native));
+    const module = await device.loadModule(TRAINING_MODULE);
+    return new TrainingSteps(device, device.native, module, new RangeStatus(device.native));
   }
 
   /**
@@ -58,15 +58,7 @@ export class TrainingSteps {
    *   other commands have run. `ABORTED`, `DISPOSED`, `DEVICE_…`.
    */
   async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
-    if (program.length === 0) return;
-    throwIfAborted(signal, "The policy");
-    const flag = signal && new Int32Array(1);
-    const leave = whenAborted(signal, () => flag && Atomics.store(flag, 0, 1));
-    try {
-      await this.status.watch(program, (watched) => native(() => this.native.run(watched, flag)));
-    } finally {
-      leave();
-    }
+    await this.status.watch(program, (watched) => runCommands(this.native, watched, signal, "The policy"));
   }
 
   matmul({ a, b, c, m, n, k, transposeA = false, transposeB = false, accumulate = false }: MatrixProduct): Command[] {
@@ -107,12 +99,12 @@ export class TrainingSteps {
   }
 
   /** x += bias, for every row of x. */
-  addBias({ bias, x, rows, width }: { bias: Memory; x: Memory } & Rows): Command[] {
+  addBias({ bias, x, rows, width }: { bias: Memory; x: Memory } & MatrixSize): Command[] {
     return this.#launch("addBias", rows * width, { bias: [bias, width], x: [x, rows * width] }, [{ index: width }]);
   }
 
   /** x = tanh(x + bias), for every row of x. */
-  biasTanh({ bias, x, rows, width }: { bias: Memory; x: Memory } & Rows): Command[] {
+  biasTanh({ bias, x, rows, width }: { bias: Memory; x: Memory } & MatrixSize): Command[] {
     return this.#launch("biasTanh", rows * width, { bias: [bias, width], x: [x, rows * width] }, [{ index: width }]);
   }
 
@@ -127,7 +119,7 @@ export class TrainingSteps {
   }
 
   /** gradient += Σ over the rows of d. */
-  biasGradient({ d, gradient, rows, width }: { d: Memory; gradient: Memory } & Rows): Command[] {
+  biasGradient({ d, gradient, rows, width }: { d: Memory; gradient: Memory } & MatrixSize): Command[] {
     if (rows === 0) return [];
     const memories = { d: [d, rows * width], gradient: [gradient, width] } as const;
     return this.#launch("biasGradient", width, memories, [{ index: rows }, { index: width }]);
@@ -167,20 +159,15 @@ export class TrainingSteps {
     kernel: TrainingKernel,
     elements: number,
     memories: Readonly<Record<string, readonly [memory: Memory, numbers: number, offset?: number]>>,
-    rest: readonly UnitArgument[] = [],
+    rest: readonly LaunchArgument[] = [],
   ): Command[] {
     if (elements === 0) return [];
-    // Columns are found with 32-bit arithmetic, which is several times as fast.
-    if (elements >= 2 ** 32)
-      throw new LosscError(
-        "INPUT_LENGTH",
-        `${elements} elements are more than a step of a policy can count; give fewer tokens per call`,
-      );
+    checkCountable(`the step ${kernel}`, elements);
     const fields = Object.entries(memories).map(([name, [memory, numbers, offset = 0]]) => {
       checkNumbers(`${name} of ${kernel}`, memory, numbers, offset);
       return { memory, offset };
     });
-    return [this.unit.launch(entryPoint(kernel), elements, [{ index: elements }, ...fields, ...rest])];
+    return elementLaunch(this.module, kernel, elements, [...fields, ...rest]);
   }
 }
 

@@ -36,7 +36,7 @@ describe.each([HERE, ...OTHERS])("$name", ({ environment }) => {
     const from = new Float32Array(Math.ceil(values.length / 16) * 16);
     from.set(values);
     const to = new Float32Array(from.length);
-    const unit = await device.loadUnit(unitOf(name));
+    const unit = await device.loadModule(unitOf(name));
     await device.native?.run([unit.launch("k0", from.length / 16, [from, to])]);
     return to.subarray(0, values.length);
   }

@@ -23,7 +23,7 @@ import {
   sum,
   tanh,
 } from "../../index.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import { numbers, oracle } from "../runtime/oracle.js";
 import { crossEntropyInputs, expectClose, VOCAB } from "../runtime/support.js";
 
@@ -157,7 +157,7 @@ describe.each(["cpu", "emulated"])("on %s", async (name) => {
   const device = await openDevice(name);
   afterAll(() => device.dispose());
   const losses = Object.values(LONG).map((loss) => loss(few));
-  const compiled = compileTogether(device, losses, { dtype: "f32", vocab: VOCAB });
+  const compiled = compileBatch(device, losses, { dtype: "f32", vocab: VOCAB });
 
   test.each(Object.keys(LONG).map((of, i) => [of, i] as const))(
     "%s come to what reference says",

@@ -4,7 +4,7 @@ import type { LossGraph } from "../../codegen/expand.js";
 import { lower } from "../../codegen/lower.js";
 import { simplify } from "../../codegen/simplify.js";
 import type { Space } from "../../dsl/spaces.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device, LossResult } from "../../runtime/devices/device.js";
 import { evaluateReference } from "../../runtime/reference.js";
 import { type Batch, batchOf } from "./batch.js";
@@ -106,7 +106,7 @@ export function casesOf(
   return {
     cases,
     make: (device) =>
-      compileTogether(
+      compileBatch(
         device,
         losses.map(({ loss }) => loss),
         { dtype: logits, vocab: vocabs },

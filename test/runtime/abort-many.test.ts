@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TrainingClient } from "../../index.js";
 import { cross_entropy } from "../../losses/index.js";
-import { Queue, Shared, whenAborted, withSignal } from "../../runtime/abort.js";
+import { Queue, SharedTask, whenAborted, withSignal } from "../../runtime/abort.js";
 import { runProgram } from "../../runtime/compilers/process.js";
 import { data, TablePolicy } from "../training/support.js";
 import { crossEntropyInputs, expectError, openOnly } from "./support.js";
@@ -82,7 +82,7 @@ describe("a thousand calls on one signal", () => {
     const controller = new AbortController();
     const { signal } = controller;
     const never = new Promise<never>(() => {});
-    const shared = new Shared(() => never);
+    const shared = new SharedTask(() => never);
     const queue = new Queue();
     queue.run(() => new Promise((resolve) => whenAborted(signal, () => resolve(null))));
     const calls = many((i) => {

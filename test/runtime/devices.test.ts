@@ -173,7 +173,7 @@ describe("hand-written step kernels", () => {
     (open) => {
       test("run over their elements, in the order of the program", async () => {
         const device = await open();
-        const loaded = await device.loadUnit(unit);
+        const loaded = await device.loadModule(unit);
         expect(loaded.launches.map(({ kernel }) => kernel)).toEqual(["k0", "k1"]);
         const count = 3001;
         const x = Float32Array.from({ length: count }, (_, i) => (i - 1500) / 700);

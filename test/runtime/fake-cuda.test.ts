@@ -157,7 +157,7 @@ describe("cuda:0 (fake)", () => {
   test("a text that NVRTC refuses is COMPILE_FAILED with its log, and the next one works", async () => {
     const device = await openOnly("cuda:0");
     const bad = { comment: "a mistake", kernels: [{ id: "k0", body: "struct K0 { this is none };" }] };
-    const error = await expectError("COMPILE_FAILED", () => device.loadUnit(bad), "kernel.cu", "error:");
+    const error = await expectError("COMPILE_FAILED", () => device.loadModule(bad), "kernel.cu", "error:");
     expect(error.log).toContain("error");
     expect(error.text).toContain(cache);
     expect((await (await device.compile(ppo)).forwardBackward(ppoInputs())).launches).toBe(1);

@@ -13,7 +13,7 @@ import { Random } from "../../examples/random.js";
 import { TrainingClient } from "../../index.js";
 import { findNvcc } from "../../runtime/compilers/index.js";
 import { runProgram } from "../../runtime/compilers/process.js";
-import { TRAINING_KERNELS, TRAINING_UNIT } from "../../runtime/training/kernels.js";
+import { TRAINING_MODULE } from "../../runtime/training/kernels.js";
 import { FakeMachine } from "../native/fake/machine.js";
 import { expectClose, openOnly, temporaryFolder } from "../runtime/support.js";
 import { data } from "./support.js";
@@ -60,7 +60,7 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "nvcc", () => 
     async (architecture) => {
       const folder = temporaryFolder();
       const file = join(folder, "training.cu");
-      const { text } = stepUnit({ target: "cuda", comment: TRAINING_UNIT, kernels: TRAINING_KERNELS });
+      const { text } = stepUnit({ target: "cuda", ...TRAINING_MODULE });
       expect(text).not.toContain("#include");
       writeFileSync(file, text);
       const out = join(folder, "training.cubin");
@@ -77,7 +77,7 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "nvcc", () => 
       ];
       const { status, output } = await runProgram(nvcc as string, args);
       expect(status, output).toBe(0);
-      expect(output.match(/0 bytes spill stores, 0 bytes spill loads/g)).toHaveLength(TRAINING_KERNELS.length);
+      expect(output.match(/0 bytes spill stores, 0 bytes spill loads/g)).toHaveLength(TRAINING_MODULE.kernels.length);
     },
   );
 });

@@ -1,7 +1,7 @@
 /** Every row of the table of ops: its JavaScript value, its kernel text and its gradient side by side, on every device. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type OpRow, opRows } from "../../../dsl/ops/registry.js";
-import { compileTogether } from "../../../runtime/compiled/together.js";
+import { compileBatch } from "../../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device } from "../../../runtime/devices/device.js";
 import { onDevices, opened } from "../../properties/devices.js";
 import { answers, lossesOf } from "./losses.js";
@@ -65,7 +65,7 @@ describe.each(rows)("%s", (_, row, known) => {
 const reference = opened("reference");
 
 async function onReference(row: OpRow, points: readonly (readonly number[])[]) {
-  const losses = await compileTogether(await reference, lossesOf(row.name, row.takes.length), { dtype: null });
+  const losses = await compileBatch(await reference, lossesOf(row.name, row.takes.length), { dtype: null });
   return answers(losses, points);
 }
 
@@ -80,7 +80,7 @@ describe("every row on the devices", () => {
     const compiled = new Map<string, CompiledLoss[]>();
     beforeAll(async () => {
       const losses = rows.map(([name, row]) => lossesOf(name, row.takes.length));
-      const made = await compileTogether(device(), losses.flat(), { dtype: null });
+      const made = await compileBatch(device(), losses.flat(), { dtype: null });
       for (const [i, [name]] of rows.entries()) compiled.set(name, made.splice(0, losses[i]?.length));
     });
 

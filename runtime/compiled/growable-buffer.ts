@@ -2,7 +2,7 @@
 import { wrapNative } from "../addon.js";
 import type { NativeBuffer, NativeDevice } from "../native.js";
 
-export class Growing {
+export class GrowableBuffer {
   #buffer: NativeBuffer | null = null;
   #bytes = 0;
 

@@ -9,7 +9,7 @@ const LOOKOUT = 0.1;
 /** Work that was last answered within this is worth looking out for; what takes longer shall have the core. */
 const SHORT = 0.25;
 
-export class Lookout {
+export class BusyPoll {
   #waiting = false;
   #until = 0;
   /** Of the last answer. */

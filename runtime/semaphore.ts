@@ -1,7 +1,7 @@
 /** So many pieces of work at once; the others wait, in the order in which they came. */
 import { throwIfAborted } from "./abort.js";
 
-export class Slots {
+export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
