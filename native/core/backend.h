@@ -30,7 +30,7 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
 
-  /// Zeroed, aligned to 256 bytes. On the JavaScript thread.
+  /// Zeroed, aligned to memoryAlignment. On the JavaScript thread.
   virtual std::shared_ptr<Allocation> allocate(std::size_t bytes) = 0;
   virtual std::shared_ptr<Module> load(const Binary& binary) = 0;
   virtual void run(Program& program, const Interrupt& interrupt) = 0;

@@ -1,4 +1,4 @@
-// Faults as JavaScript errors: `code` is a code of LosscError, `log` what a compiler printed.
+// Faults as JavaScript errors: `code` is a code of LosscError, `log` the output of a compiler.
 #pragma once
 
 #include <napi.h>

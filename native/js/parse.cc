@@ -64,8 +64,8 @@ class Parser {
     if (!bytes.IsArrayBuffer()) throw Fault(Code::usage, "arguments must be an ArrayBuffer");
     auto buffer = bytes.As<Napi::ArrayBuffer>();
     const auto size = buffer.ByteLength();
-    if (size % 8 != 0) throw Fault(Code::range, "arguments must be eight bytes a field, not " + std::to_string(size) + " bytes");
-    launch.arguments.resize(size / 8);
+    if (size % fieldBytes != 0) throw Fault(Code::range, "arguments must be eight bytes a field, not " + std::to_string(size) + " bytes");
+    launch.arguments.resize(size / fieldBytes);
     if (size > 0) std::memcpy(launch.arguments.data(), buffer.Data(), size);
     point(command.Get("pointers"), launch.arguments);
     return launch;

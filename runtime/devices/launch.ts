@@ -1,14 +1,12 @@
 /** The one builder of launches: the kernels of a loaded module, and the commands that run them. */
 import type { KernelText, Launch } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
+import { FIELD_BYTES } from "../constants.js";
 import type { Command, Memory, NativeModule } from "../native.js";
 import type { LaunchArgument, LoadedModule } from "./device.js";
 
 /** A status word that no kernel has flagged: it is larger than any index. */
 export const NOT_FLAGGED = 0xffffffff;
-
-/** Bytes of a field of the argument struct. */
-const FIELD = 8;
 
 export function loadedModule({ launches }: KernelText, module: NativeModule): LoadedModule {
   const geometries: ReadonlyMap<string, Launch> = new Map(launches.map((launch) => [launch.kernel, launch]));
@@ -48,13 +46,13 @@ export function checkCountable(kernel: string, elements: number): void {
 
 /** The argument struct: numbers as bytes, and memory as pointers whose addresses the addon fills in. */
 function argumentStruct(args: readonly LaunchArgument[]): Pick<Command & { kind: "launch" }, "arguments" | "pointers"> {
-  const bytes = new ArrayBuffer(args.length * FIELD);
+  const bytes = new ArrayBuffer(args.length * FIELD_BYTES);
   const fields = new DataView(bytes);
   const pointers: [number, Memory, number][] = [];
   args.forEach((argument, field) => {
     if (argument === null) return;
-    if ("scalar" in argument) fields.setFloat64(field * FIELD, argument.scalar, true);
-    else if ("index" in argument) fields.setBigInt64(field * FIELD, wholeNumber(argument.index, field), true);
+    if ("scalar" in argument) fields.setFloat64(field * FIELD_BYTES, argument.scalar, true);
+    else if ("index" in argument) fields.setBigInt64(field * FIELD_BYTES, wholeNumber(argument.index, field), true);
     else if ("memory" in argument) pointers.push([field, argument.memory, argument.offset]);
     else pointers.push([field, argument, 0]);
   });
