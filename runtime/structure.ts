@@ -45,7 +45,7 @@ export function segmentLengths(shape: BatchShape, [from, to]: Between): readonly
 /** The int32 array of a {@link Structure}. */
 export function structureArray(shape: BatchShape, structure: Structure): Int32Array {
   const segments = segmentLengths(shape, structure.between);
-  if (structure.kind === "of") {
+  if (structure.kind === "segmentIds") {
     const result = new Int32Array(countOf(shape, structure.between[0]));
     let element = 0;
     for (let segment = 0; segment < segments.length; segment++) {
@@ -59,7 +59,7 @@ export function structureArray(shape: BatchShape, structure: Structure): Int32Ar
   let position = 0;
   for (let segment = 0; segment < segments.length; segment++) {
     result[segment] = position;
-    position += structure.kind === "begin" ? (segments[segment] as number) : chunks(segments[segment] as number);
+    position += structure.kind === "offsets" ? (segments[segment] as number) : chunks(segments[segment] as number);
   }
   result[segments.length] = position;
   return result;

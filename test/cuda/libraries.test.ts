@@ -64,7 +64,7 @@ describe("a driver of CUDA 12 beside a toolkit of CUDA 13", () => {
     }
   });
 
-  test("is mended by an older nvcc", async () => {
+  test("is cured by an older nvcc", async () => {
     const found = await devices({ ...env, LOSSC_NVCC: nvcc("12.4") });
     expect(found.gpu).toMatchObject({ available: true });
     expect(found.nvcc).toMatchObject({ found: true });

@@ -11,7 +11,7 @@ import { openDevice } from "../../runtime/index.js";
 import type { NativeDevice } from "../../runtime/native.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
 import { completeBatch, LENGTHS } from "./batch.js";
-import { openPlanted } from "./planted.js";
+import { openMutated } from "./mutations.js";
 
 /** What every row is spread over while it is set. */
 const forced = vi.hoisted(() => ({ spread: null as Sharing | null }));
@@ -72,7 +72,7 @@ test.each(Object.entries(goldenLosses))("%s gives the same in one block as in ma
 });
 
 test.each(Object.entries(goldenLosses))("%s races with nobody, and touches the bytes that its plan says", async (_, loss) => {
-  const device = await openPlanted(7, null, true);
+  const device = await openMutated(7, null, true);
   const { native } = device as { native: NativeDevice };
   const { plan } = compilePlan({ loss, logits: "f32" });
   const tokens = LENGTHS.reduce((a, b) => a + b);

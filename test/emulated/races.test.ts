@@ -5,7 +5,7 @@ import { label_smoothing, ppo } from "../../losses/index.js";
 import { coreLosses, sequencePolicy } from "../codegen/golden-losses.js";
 import { expectError } from "../runtime/support.js";
 import { batchOf, inputsFor } from "./batch.js";
-import { type Mistake, ORDERS, openPlanted } from "./planted.js";
+import { type Mistake, ORDERS, openMutated } from "./mutations.js";
 
 const GIVE = "if (lane() == 0) write(all, part(), mine);\n";
 const STORE = "write_as_packet(here, 0, words);\n";
@@ -59,7 +59,7 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
 
 test.each(MISTAKES)("$name: told in every order", async ({ vocab, loss = ppo, ...mistake }) => {
   for (const order of ORDERS) {
-    const device = await openPlanted(order, mistake, true);
+    const device = await openMutated(order, mistake, true);
     const inputs = inputsFor(loss, batchOf([2, 3], vocab, "f32", false).inputs());
     const compiled = await device.compile(loss);
     await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs, {}, { inPlace: true }), "there is a race for");
@@ -68,7 +68,7 @@ test.each(MISTAKES)("$name: told in every order", async ({ vocab, loss = ppo, ..
 
 test.each(Object.values(coreLosses).map((loss) => ({ name: loss.name, loss })))("$name has none", async ({ loss }) => {
   for (const order of ["forward", "reverse", 7] as const) {
-    const device = await openPlanted(order, null, true);
+    const device = await openMutated(order, null, true);
     for (const vocab of [3, SHORT, BLOCK]) {
       const batch = batchOf([2, 5], vocab, "bf16", loss === sequencePolicy);
       const compiled = await device.compile(loss, { dtype: "bf16" });

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { type CompiledLoss, type Device, ERROR_CODES, LosscError, type LossDefinition, losses, openDevice } from "../../index.js";
 import { everyNumber, type Fuzzer, type Round } from "./fuzzer.js";
-import { Planted, spoils } from "./junk.js";
+import { JunkError, spoils } from "./junk.js";
 import { OPERATIONS, type Operation, type Step, World } from "./operations.js";
 
 const NAMES = Object.keys(OPERATIONS) as Operation[];
@@ -25,7 +25,7 @@ const cases: fc.Arbitrary<readonly Step[]> = fc.array(
 
 /** What any call may end with: an error of lossc's own that says something, or the very one that the caller's own code threw. */
 function refuse(error: unknown, step: Step): void {
-  if (error instanceof Planted) return;
+  if (error instanceof JunkError) return;
   if (error instanceof LosscError && ERROR_CODES.includes(error.code) && error.message.length > 10) return;
   const text = error instanceof Error ? error.stack : `something that is no Error: ${typeof error}`;
   throw new Error(`${step.do} ended with ${text}`, { cause: error });

@@ -110,8 +110,8 @@ describe("entries", () => {
     const wanted = request("k");
     await new KernelCache(root).get(wanted);
     damage(join(kernels(root), "k"));
-    const mended = await new KernelCache(root).get(wanted);
-    expect([mended.built, text(mended.bytes), wanted.builds]).toEqual([true, "binary of source", 2]);
+    const repaired = await new KernelCache(root).get(wanted);
+    expect([repaired.built, text(repaired.bytes), wanted.builds]).toEqual([true, "binary of source", 2]);
     expect((await new KernelCache(root).get(wanted)).built).toBe(false);
     expect(names(root)).toEqual(["k"]);
   });

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { compilePlan } from "../../codegen/compile.js";
 import { defineLoss, type Expr, exp, mean, mul, softmax } from "../../dsl/index.js";
-import { compiled, explained, inEntry, loosely, type Mistake } from "./kindness.js";
+import { compiled, explained, inEntry, loosely, type Mistake } from "./messages.js";
 
 const inputs = { advantages: "token", reward: "sequence" } as const;
 const config = { beta: 0.1 };
