@@ -67,8 +67,8 @@ async function fromLogprobs(loss: LossDefinition, { masked }: Work, batch: Batch
 }
 
 /**
- * For losses of whole rows that couple no tokens: `reference` computes the sampled rows. Their part of the loss is what weights that mask all others leave of
- * it; the loss of the whole batch is that part and the rest.
+ * For losses of whole rows that couple no tokens: `reference` computes the sampled rows. Their part of the loss is what weights that mask all others
+ * leave of it; the loss of the whole batch is that part and the rest.
  */
 async function fromRows(loss: LossDefinition, batch: Batch, compiled: CompiledLoss, found: LossResult): Promise<void> {
   const samples = samplesOf(batch);

@@ -26,8 +26,8 @@ export interface GeometryTimings {
 }
 
 /**
- * One loss of the shape after the other. Every geometry's gradient is compared with that of the table's before anything is timed. `most`: how many others are
- * tried. A loss that fails is told in `failed`.
+ * One loss of the shape after the other. Every geometry's gradient is compared with that of the table's before anything is timed. `most`: how many
+ * others are tried. A loss that fails is told in `failed`.
  */
 export async function* measureGeometries(
   device: Device,

@@ -1,6 +1,6 @@
 /**
- * The output head: what losses take from hidden states to the gradients of hidden states and head, beside the three matrix products that nobody can do without,
- * and how much memory beyond inputs and gradients. Nothing is timed before its result was found right.
+ * The output head: what losses take from hidden states to the gradients of hidden states and head, beside the three matrix products that nobody can
+ * do without, and how much memory beyond inputs and gradients. Nothing is timed before its result was found right.
  */
 import type { LogitsDtype } from "../codegen/plan.js";
 import { ppo } from "../losses/index.js";
@@ -34,7 +34,10 @@ export interface HeadTiming {
   readonly peakBytes: number | null;
 }
 
-/** By how much a gradient may differ, of the largest number of its row: sums have another order in products of another size, and are rounded chunk by chunk. */
+/**
+ * By how much a gradient may differ, of the largest number of its row: sums have another order in products of another size, and are rounded chunk by
+ * chunk.
+ */
 const TOLERANCE: Readonly<Record<LogitsDtype, number>> = { f32: 1e-4, bf16: 0.05, f16: 0.01 };
 /** The same of the loss, for each token: rounded logits differ here and there. */
 const LOSS_TOLERANCE: Readonly<Record<LogitsDtype, number>> = { f32: 1e-5, bf16: 1e-3, f16: 1e-4 };

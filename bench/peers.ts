@@ -42,8 +42,8 @@ export function peersOf(
 }
 
 /**
- * Has a script of `bench/peers` time losses. `$LOSSC_PYTHON` names the interpreter, else `python3`. `values`: what each loss is; `floor`: by how much a peer's may
- * differ however small it is.
+ * Has a script of `bench/peers` time losses. `$LOSSC_PYTHON` names the interpreter, else `python3`. `values`: what each loss is; `floor`: by how much
+ * a peer's may differ however small it is.
  */
 export async function askPeers(
   name: "main.py" | "head.py",

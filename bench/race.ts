@@ -6,8 +6,8 @@ export interface Rounds {
 }
 
 /**
- * Milliseconds of each contestant; they take turns, round by round, on data laid down anew outside of what is timed. Every other round goes backwards, so
- * that nobody always comes after the same one.
+ * Milliseconds of each contestant; they take turns, round by round, on data laid down anew outside of what is timed. Every other round goes
+ * backwards, so that nobody always comes after the same one.
  */
 export async function race(
   contestants: readonly (() => Promise<unknown>)[],

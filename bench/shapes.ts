@@ -54,7 +54,10 @@ export const TWINS = { builtin: ppo.name, custom: written.name } as const;
 
 const ALL = [crossEntropy, ppo, written, masked, gspo, variance, forwardKl];
 
-/** Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling; other geometries, which are measured only if asked for. */
+/**
+ * Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling; other geometries, which are measured only if
+ * asked for.
+ */
 export const ROWS = [...ALL.map(({ name }) => name), "head", "calls", "compile", "geometries"];
 
 /** A loss of each kind whose kernels differ: of one row, of two sweeps, of two rows. */

@@ -20,8 +20,8 @@ struct CopyPackets {
 };`;
 
 const numbers = (type: string) => `
-// Numbers from seed and place alone: the sum of four uniform ones, less its mean, times a float. Nothing but that product is rounded before the store, so that
-// who computes the same elsewhere has the same bits (peers/bench_data.py).
+// Numbers from seed and place alone: the sum of four uniform ones, less its mean, times a float. Nothing but that product is rounded before the
+// store, so that who computes the same elsewhere has the same bits (peers/bench_data.py).
 struct MakeNumbers {
   struct Args { index n; ${type}* to; index seed; double scale; };
   LOSSC_FN static unsigned mixed(unsigned x) {

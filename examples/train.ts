@@ -1,5 +1,6 @@
 /**
- * Trains a small language model on Moby Dick with lossc: first with `cross_entropy`, then with `ppo` from its own samples, then with a loss of its own.
+ * Trains a small language model on Moby Dick with lossc: first with `cross_entropy`, then with `ppo` from its own samples, then with a loss of its
+ * own.
  *
  *     npm run train -- [--device NAME] [--out DIR] [--fresh] [--quick] [--help]
  *

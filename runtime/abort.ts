@@ -108,7 +108,7 @@ export class SharedTask<T> {
 export class Queue {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** A task whose signal fires while it waits is never started. Once it runs, ending early is its own affair. */
+  /** A task whose signal fires while it waits is never started. A task that runs handles the signal itself. */
   run<T>(task: () => Promise<T>, signal?: AbortSignal, what = "The call"): Promise<T> {
     let started = false;
     const result = this.#last.then(() => {

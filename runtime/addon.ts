@@ -8,7 +8,7 @@ import { abortedError, throwIfAborted, whenAborted } from "./abort.js";
 import type { Command, NativeAddon, NativeDevice } from "./native.js";
 import { builtFor, platformName, platformPackage } from "./platform.js";
 
-/** What the search for the addon came to. */
+/** Result of the search for the addon. */
 export interface AddonReport {
   readonly addon: NativeAddon | null;
   /** The file that was loaded, or looked for. */
@@ -21,7 +21,7 @@ export interface AddonReport {
   readonly reason: string;
 }
 
-/** What came of loading a file. It is tried once: one that does not load will not get better. */
+/** Result of loading a file. A file is tried once, since a second attempt fails the same way. */
 type Attempt = { readonly addon: NativeAddon } | { readonly problem: string };
 
 const attempts = new Map<string, Attempt>();
@@ -43,7 +43,9 @@ export function addonFolder(): string {
   return join(packageRoot(), "build", "Release");
 }
 
-/** The program that runs compilers so that they end with this process (native/guard), beside the addon; null where it was not built or may not be run. */
+/**
+ * The program that runs compilers so that they end with this process (native/guard), beside the addon; null where it was not built or may not be run.
+ */
 export function findGuard(): string | null {
   const path = join(dirname(loadAddon().path), "lossc-guard");
   try {
@@ -55,8 +57,8 @@ export function findGuard(): string | null {
 }
 
 /**
- * Loads the addon: the file that `$LOSSC_ADDON` names, else the first that loads of `build/Release/lossc.node` of the package and that of the package for
- * this kind of machine. Never throws: a machine where it was not built is an ordinary machine.
+ * Loads the addon: the file that `$LOSSC_ADDON` names, else the first that loads of `build/Release/lossc.node` of the package and that of the package
+ * for this kind of machine. Never throws: a machine where it was not built is an ordinary machine.
  */
 export function loadAddon(): AddonReport {
   const override = process.env.LOSSC_ADDON;
@@ -107,7 +109,7 @@ function versionAt(manifest: string): unknown {
 
 /** Loads one file. */
 export function load(path: string): Attempt {
-  // What is missing may be built while the process runs.
+  // A missing file is not remembered: it may be built while the process runs.
   if (!existsSync(path)) return { problem: `the addon is not built (${path} is missing)` };
   let attempt = attempts.get(path);
   if (!attempt) {

@@ -7,7 +7,8 @@ import { LosscError } from "../dsl/errors.js";
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;
 
 /**
- * A `Float16Array`, which Node has from 24 on: told by its structure, for TypeScript before 5.8 does not know it by name. Its bits are those of the dtype `"f16"`.
+ * A `Float16Array`, which Node has from 24 on. It is described by its structure, since TypeScript before 5.8 does not know the name. Its bits are of
+ * dtype `"f16"`.
  */
 export interface Float16Numbers extends ArrayBufferView {
   readonly [Symbol.toStringTag]: "Float16Array";
@@ -90,7 +91,7 @@ export function asFloat16({ buffer, byteOffset, length }: TypedArray): Float16Nu
   return new (float16Class() as Float16Class)(buffer, byteOffset, length);
 }
 
-/** What every typed array has of itself, whatever an object says of it. */
+/** Accessors of typed arrays, taken from their prototype so that an object cannot override them. */
 const own = (name: "length" | "byteLength" | typeof Symbol.toStringTag) =>
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int32Array.prototype), name)?.get as () => unknown;
 const [trueLength, trueBytes, trueKind] = [own("length"), own("byteLength"), own(Symbol.toStringTag)];

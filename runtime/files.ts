@@ -1,6 +1,6 @@
 /**
- * Files whose paths a user gives: written aside and renamed into place, read without ever waiting for a writer, and, where the system refuses, errors that say what to
- * do. Every one of them is `USAGE`.
+ * Files whose paths a user gives: written aside and renamed into place, read without ever waiting for a writer, and, where the system refuses, errors
+ * that say what to do. Every one of them is `USAGE`.
  */
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, opendir, readlink, rename, rm, stat, unlink } from "node:fs/promises";
@@ -17,14 +17,15 @@ const ASIDE = ".lossc-aside-";
 const MAX_LINKS = 40;
 
 /**
- * Writes a file aside, in the folder where it belongs, and renames it into place: whoever reads finds the file before or the file after, never a part.
+ * Writes a file aside, in the folder where it belongs, and renames it into place: whoever reads finds the file before or the file after, never a
+ * part.
  *
  * A symbolic link at `path` stays, and the file that it names is replaced. Mode, owner and group of a file that is replaced are kept as far as the
  * system lets them; a new file follows the umask. The new file and its name are on the disk when this settles. Where it fails, what was there is as
  * it was, and nothing is left aside.
  *
  * @param what What is saved, for messages: `"the state"`.
- * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and whatever `write` throws.
+ * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and all that `write` throws.
  */
 export async function writeAside(path: string, what: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   checkPath(path, what);
@@ -57,7 +58,7 @@ export async function writeAside(path: string, what: string, write: (file: FileH
 /**
  * Opens a file for `read`, with its size in bytes, and closes it again. What is no file (a folder, a pipe, a device) is refused and not waited for.
  *
- * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and whatever `read` throws.
+ * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and all that `read` throws.
  */
 export async function readWith<T>(path: string, what: string, read: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
   checkPath(path, what);
@@ -219,7 +220,7 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close().catch(() => {});
 }
 
-/** What a code of the system means, said of a folder or file, and the way out. */
+/** The meaning of a system error code for a folder or file, and the way out. */
 type Words = Readonly<Record<string, (where: string) => string>>;
 
 const COMMON: Words = {

@@ -71,8 +71,8 @@ export type Command =
       readonly value: number;
     }
   /**
-   * c (m × n) = alpha · op(a) · op(b) + beta · c, with op(a) m × k and op(b) k × n: accumulated in float32, rounded once. a and b have the same dtype,
-   * c has that or f32. c overlaps neither. A beta of 0 reads nothing of c.
+   * c (m × n) = alpha · op(a) · op(b) + beta · c, with op(a) m × k and op(b) k × n: accumulated in float32, rounded once. a and b have the same
+   * dtype, c has that or f32. c overlaps neither. A beta of 0 reads nothing of c.
    */
   | {
       readonly kind: "matmul";
@@ -111,7 +111,7 @@ export interface NativeDevice {
    * stops the program at the next chance and rejects with `ABORTED`. All memory that the program names is kept alive until it settles.
    */
   run(program: readonly Command[], abort?: Int32Array | undefined): Promise<void>;
-  /** Waits for what runs, then frees. Further calls throw `DISPOSED`. */
+  /** Waits for running programs, then frees. Further calls throw `DISPOSED`. */
   dispose(): Promise<void>;
 }
 
@@ -122,7 +122,9 @@ export interface CudaDescription {
   readonly memoryBytes: number;
 }
 
-/** What one library search found: `path` where it was taken, else `problem`. CUDA's are taken only where the driver, if there is one, is of their major version or newer. */
+/**
+ * Result of one library search: `path` where a library was taken, else `problem`. A CUDA library newer than the driver's major version is not taken.
+ */
 export interface LibraryReport {
   readonly path?: string;
   readonly version?: string;
@@ -137,7 +139,10 @@ export interface NvrtcReport extends LibraryReport {
 export interface NativeAddon {
   /** `threads` 0: one per core that the process may use. */
   openCpu(options: { readonly threads: number }): NativeDevice;
-  /** Blocks are run lane by lane in the given order: `"forward"`, `"reverse"`, or a seed. With `races`, accesses that nothing puts in order are a `DEVICE_FAULT`. */
+  /**
+   * Blocks are run lane by lane in the given order: `"forward"`, `"reverse"`, or a seed. With `races`, accesses that nothing puts in order are a
+   * `DEVICE_FAULT`.
+   */
   openEmulated(options: { readonly order: "forward" | "reverse" | number; readonly races?: boolean }): NativeDevice;
   /** `DEVICE_NOT_FOUND` where there is no driver or no such GPU. */
   openCuda(options: { readonly ordinal: number }): NativeDevice;

@@ -202,7 +202,7 @@ class Evaluation {
     return result;
   }
 
-  /** What is known of a row: its target's logprob, its logsumexp, its softmax and the logarithm of that. */
+  /** Values of one row: its target's logprob, its logsumexp, its softmax and the logarithm of that. */
   private ofRow(x: Expression): Float64Array {
     const { vocab, targetTokens, skipMasked, inputs } = this.input;
     const logits = this.value(x.operands[0] as Expression);

@@ -9,7 +9,7 @@ type Next<Context> = (name: string, context: Context) => unknown;
 
 const HERE = new URL("../", import.meta.url).href;
 
-/** What `attempt` gives, or what `otherwise` makes of its failure; either may be a promise. */
+/** The result of `attempt`, or of `otherwise` with its failure. Either may return a promise. */
 function orElse(attempt: () => unknown, otherwise: (error: unknown) => unknown): unknown {
   try {
     const result = attempt();

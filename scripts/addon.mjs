@@ -1,5 +1,5 @@
-// How cmake compiles the addon, in a checkout (scripts/build.mjs) and in an installed package (`lossc build-addon`) alike. What it includes, two packages of
-// headers, is installed with lossc, so that nothing is downloaded.
+// How cmake compiles the addon, in a checkout (scripts/build.mjs) and in an installed package (`lossc build-addon`) alike. What it includes, two
+// packages of headers, is installed with lossc, so that nothing is downloaded.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,4 +1,5 @@
-// npm run build: the TypeScript into dist/, then the addon into build/Release. `--addon` builds only the addon, `--sanitize` one with sanitizers into build/sanitize.
+// npm run build: the TypeScript into dist/, then the addon into build/Release. `--addon` builds only the addon, `--sanitize` one with sanitizers into
+// build/sanitize.
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,5 +1,5 @@
-// `npm run docs`: makes every file anew that is generated from code: docs/losses.md, docs/head.md, native/core/constants.h. The tests that find them stale also
-// write them.
+// `npm run docs`: makes every file anew that is generated from code: docs/losses.md, docs/head.md, native/core/constants.h. The tests that find them
+// stale also write them.
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,6 @@
 // `npm run fuzz -- --seconds 60 --seed 1 --only calls,shapes --device cpu,reference`: attacks lossc through its public face with random cases.
-// Each fuzzer runs in a process of its own, for its share of the seconds. What is found is printed with the seed and the command that repeats it; exit code 1.
+// Each fuzzer runs in a process of its own, for its share of the seconds. What is found is printed with the seed and the command that repeats it;
+// exit code 1.
 import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

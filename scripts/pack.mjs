@@ -1,6 +1,7 @@
-// npm run pack: what a registry would get, under out/npm. `lossc` has no binary and names those of all platforms as optional packages, of which npm installs
-// the one that fits; `@lossc/PLATFORM` holds the addon that this machine has built. `--platforms linux-x64-gnu,darwin-arm64` names those that there will be.
-// `--check` (before every `npm pack`, which packs the package with the addon that lies in it) packs nothing, and fails where nothing was built.
+// npm run pack: what a registry would get, under out/npm. `lossc` has no binary and names those of all platforms as optional packages, of which npm
+// installs the one that fits; `@lossc/PLATFORM` holds the addon that this machine has built. `--platforms linux-x64-gnu,darwin-arm64` names those
+// that there will be. `--check` (before every `npm pack`, which packs the package with the addon that lies in it) packs nothing, and fails where
+// nothing was built.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -47,8 +47,8 @@ struct Belongings {
   const std::shared_ptr<Worker> worker;
   /// The device has been disposed of: nothing may be added.
   bool disposed = false;
-  /// Handles that have not been released, by the pointer that Node-API keeps for the object. A pointer that is found here belongs to this device and is
-  /// alive. This check is faster than a check of the object's tag.
+  /// Handles that have not been released, by the pointer that Node-API keeps for the object. A pointer that is found here belongs to this device and
+  /// is alive. This check is faster than a check of the object's tag.
   std::unordered_map<const void*, Resource*> resources;
 };
 

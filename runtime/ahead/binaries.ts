@@ -30,7 +30,7 @@ export interface Job {
   readonly key: string;
   readonly architecture: string;
   readonly text: KernelText;
-  /** What it belongs to, for people: a loss's name. */
+  /** The loss that needs it, for people. */
   readonly what: string;
 }
 
@@ -66,7 +66,10 @@ function vocabularies(vocab: number | undefined): number[] {
 /** Exponent of a vocabulary beyond all that are in use. */
 const LARGEST = 22;
 
-/** Makes the binaries, several at once, into the folder `kernels` of the output. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were written. */
+/**
+ * Makes the binaries, several at once, into the folder `kernels` of the output. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were
+ * written.
+ */
 export async function writeBinaries(
   jobs: readonly Job[],
   output: Output,
@@ -91,7 +94,7 @@ export async function writeBinaries(
       progress(job);
     }
   };
-  // The first failure ends the others, and is the one that is told.
+  // The first failure ends the other workers and is the one that is thrown.
   const workers = Array.from({ length: availableParallelism() }, () =>
     work().catch((error: unknown) => {
       queue.length = 0;

@@ -1,6 +1,6 @@
 /**
- * Entries in one folder of lossc's, one folder per key. An entry is made under a temporary name and renamed into place, so that it is whole or not there: processes
- * need no lock between them, and one that is killed leaves nothing but a `building-…` folder, which is swept away later.
+ * Entries in one folder of lossc's, one folder per key. An entry is made under a temporary name and renamed into place, so that it is whole or not
+ * there: processes need no lock between them, and one that is killed leaves nothing but a `building-…` folder, which is swept away later.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -11,13 +11,16 @@ import { isAbandoned, MARK, temporaryName } from "../temporaries.js";
 import { type CacheEntry, type EntryNames, entryFile, readEntry } from "./entry.js";
 import { storageProblem } from "./problems.js";
 
-/** What a binary is made from. */
+/** The source of a binary. */
 export interface CacheRequest extends EntryNames {
   /** The readable text, kept beside the binary. */
   readonly source: { readonly file: string; readonly text: string };
   /** For people who look into the folder: compiler, flags, architecture. */
   readonly about: Readonly<Record<string, unknown>>;
-  /** Compiles `source.file` in `folder` to `binary` there. The folder is good as the working folder of a program, and means nothing to the program itself. */
+  /**
+   * Compiles `source.file` in `folder` to `binary` there. The folder is good as the working folder of a program, and means nothing to the program
+   * itself.
+   */
   build(folder: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -91,7 +94,7 @@ function makeMarked(folder: OwnFolder, prefix: string): string {
   return name;
 }
 
-/** What the compiler made, with its own idea of who may read and write it. */
+/** Files of the compiler, whose permissions are the compiler's choice. */
 function adopt(folder: OwnFolder, making: string, binary: string): Uint8Array {
   const file = join(making, binary);
   if (!folder.has(file)) throw new LosscError("COMPILE_FAILED", `the compiler says that all is well and made no ${binary}.`);

@@ -1,11 +1,14 @@
-/** The format of one compiled kernel on disk: a folder with the readable source, the binary, and `entry.json`, which says what the binary is and holds its digest. */
+/**
+ * The format of one compiled kernel on disk: a folder with the readable source, the binary, and `entry.json`, which says what the binary is and holds
+ * its digest.
+ */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 
 /** The file with what is known of a binary. */
 const ENTRY = "entry.json";
 
-/** What an entry is asked by. */
+/** The key and source of an entry. */
 export interface EntryNames {
   readonly key: string;
   readonly source: { readonly file: string };
@@ -22,7 +25,7 @@ export interface CacheEntry {
   readonly source: string;
   /** Whether this call made it. */
   readonly built: boolean;
-  /** What `entry.json` says of it. */
+  /** The content of its `entry.json`. */
   readonly about: Readonly<Record<string, unknown>>;
 }
 
@@ -33,8 +36,8 @@ interface EntryFolder {
 }
 
 /**
- * The entry of a key, if it is whole. It is read at once, which is the one place where the event loop waits for a disk: the files are small, tracing holds the
- * loop longer, and each of the dozen ways to the thread pool and back can cost more than all of the reading.
+ * The entry of a key, if it is whole. It is read at once, which is the one place where the event loop waits for a disk: the files are small, tracing
+ * holds the loop longer, and each of the dozen ways to the thread pool and back can cost more than all of the reading.
  */
 export function readEntry(folder: EntryFolder, { key, source, binary }: EntryNames): CacheEntry | null {
   try {

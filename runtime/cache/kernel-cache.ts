@@ -59,7 +59,8 @@ export class KernelCache {
    * The binary of a key: found, or built. Callers of one process that ask for the same key share one compiler run, which is ended when all of
    * them have been aborted.
    *
-   * @throws LosscError `COMPILE_FAILED` for a text that does not compile, and where no folder takes the compiler's files; `ABORTED`; what `build` throws.
+   * @throws LosscError `COMPILE_FAILED` for a text that does not compile, and where no folder takes the compiler's files; `ABORTED`; what `build`
+   *   throws.
    */
   async get(request: CacheRequest, signal?: AbortSignal): Promise<CacheEntry> {
     let shared = this.#inFlight.get(request.key);

@@ -8,10 +8,13 @@ import { makeTemporaryFolder } from "../temporaries.js";
 /** lossc's folder: in the user's there may be anything. */
 const NAME = "lossc-kernels";
 
-/** By this file lossc knows its folder, and programs that save or search files know that it can be made anew (the Cache Directory Tagging Specification). */
+/**
+ * By this file lossc knows its folder, and programs that save or search files know that it can be made anew (the Cache Directory Tagging
+ * Specification).
+ */
 const TAG = "CACHEDIR.TAG";
 const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
-# This folder was made by lossc. It holds compiled kernels; whatever is removed from it is compiled again when it is needed.
+# This folder was made by lossc. It holds compiled kernels; a file that is removed is compiled again when it is needed.
 `;
 
 /** `$LOSSC_CACHE_DIR`, else `$XDG_CACHE_HOME/lossc`, else `~/.cache/lossc`; null for a user without a home folder. */

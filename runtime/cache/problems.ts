@@ -1,4 +1,4 @@
-/** What file systems refuse, told apart from what compilers refuse. */
+/** Errors of file systems, separated from errors of compilers. */
 import { LosscError } from "../../dsl/errors.js";
 import { StorageError } from "../own-folder.js";
 

@@ -27,7 +27,7 @@ export interface Binding {
   discard(): void;
 }
 
-/** Bytes up to which host memory is put together with other to be copied at once: to move it on the host costs less than a copy of its own. */
+/** Host arrays of up to so many bytes are gathered and copied to the device at once: moving them on the host costs less than a copy each. */
 const SMALL = 64 * 1024;
 
 /** Makes memory for a gradient that stays on the device. */

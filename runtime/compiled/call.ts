@@ -27,7 +27,7 @@ export interface Call {
   readonly inputs: CheckedInputs;
   readonly config: CheckedConfig;
   readonly options: CallOptions;
-  /** What the gradient of the head is added to; null where it is made, or there is no head. */
+  /** The memory that the gradient of the head is added to; null where new memory is made, or there is no head. */
   readonly gradHead: Source | null;
 }
 

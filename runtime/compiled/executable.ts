@@ -29,7 +29,10 @@ export class Executable {
     private readonly module: LoadedModule,
   ) {}
 
-  /** The launches of some kernels in their order, each over the elements that `range` gives, by default all of its space. An empty range has no launch. */
+  /**
+   * The launches of some kernels in their order, each over the elements that `range` gives, by default all of its space. An empty range has no
+   * launch.
+   */
   launches(
     kernels: readonly PlanKernel[],
     context: LaunchContext,

@@ -19,7 +19,7 @@ import { type Call, gradientResult, likeGiven, nonFiniteError } from "./call.js"
 import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
 import { Executable } from "./executable.js";
 
-/** What a compiled loss needs of a device of the addon. */
+/** The part of an addon's device that a compiled loss uses. */
 export interface NativeLossHost extends LossHost {
   readonly native: NativeDevice;
   readonly target: Target;
@@ -180,7 +180,7 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   }
 }
 
-/** Memory of the caller's that went elsewhere while the kernels ran: what they made of it is worth nothing, and what is still to be written has no place. */
+/** The error of caller's memory that was detached while the kernels ran: results of it are worthless, and the gradient has no place. */
 function gone({ inputs, gradHead }: Call): LosscError | null {
   try {
     checkStill(inputs, gradHead);
@@ -190,7 +190,7 @@ function gone({ inputs, gradHead }: Call): LosscError | null {
   }
 }
 
-/** What the status words of a run say: the first bad target, else the first non-finite value. */
+/** The error of a run's status words: the first bad target, else the first non-finite value. */
 function judge(plan: Plan, { shape, options }: Call, status: Uint32Array, loss: number): LosscError | null {
   const word = (at: number) => status[at] as number;
   if (word(STATUS.target) !== NOT_FLAGGED) return targetOutOfRange(shape, word(STATUS.target), shape.vocab);

@@ -26,7 +26,7 @@ async function findNvccs(): Promise<string[]> {
   return paths.filter((path) => path !== null);
 }
 
-/** Path of `nvcc`, whatever its version: the first that is there. */
+/** Path of the first `nvcc` that exists, of any version. */
 export async function findNvcc(): Promise<string | null> {
   return (await findNvccs())[0] ?? null;
 }
@@ -48,7 +48,7 @@ export async function findFittingNvcc(
   return { path: null, problem: problem ?? absent };
 }
 
-/** Why an `nvcc` is not taken; null where it is. One that does not tell its release is. */
+/** Why an `nvcc` is not taken; null where it is. An unknown release is accepted. */
 async function misfitOf(cache: KernelCache, path: string, driver: string | undefined): Promise<string | null> {
   let version: string;
   try {
@@ -70,7 +70,7 @@ const OLDEST = 12;
 
 const major = (version: string) => Number.parseInt(version, 10);
 
-/** What NVRTC is to compile for where its binaries are for `wanted`, or why it cannot. */
+/** The architecture that NVRTC compiles for, so that its binaries run on `wanted`, or the reason why there is none. */
 function targetOfNvrtc(
   nvrtc: NvrtcReport | undefined,
   wanted: string,

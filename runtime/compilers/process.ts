@@ -81,7 +81,7 @@ export async function runProgram(name: string, args: readonly string[], options:
       done();
       reject(error.errno === undefined ? error : startError(program, error.errno));
     });
-    // What the program started and left behind goes with it, and all of it goes with a guard that somebody killed.
+    // Children that the program left behind are killed with it, and all of them when somebody killed the guard.
     child.once("exit", stop);
     child.once("close", (code) => {
       done();
@@ -94,7 +94,7 @@ export async function runProgram(name: string, args: readonly string[], options:
   });
 }
 
-/** What the guard wrote of the program's end: see native/guard/guard.cc. A guard that wrote nothing was killed together with the program. */
+/** Parses the guard's line about the program's end (native/guard/guard.cc). A guard that wrote nothing was killed together with the program. */
 function howItEnded(program: string, answer: string): Error | { readonly status: number | null } {
   const [, how, number] = /^(exit|error) (\d+)\n/.exec(answer) ?? [];
   if (how !== "error") return { status: how === "exit" ? Number(number) : null };
@@ -112,7 +112,7 @@ function startError(program: string, errno: number): Error {
 export async function findProgram(name: string): Promise<string | null> {
   if (name.includes("/")) return (await isProgram(resolve(name))) ? resolve(name) : null;
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    // An empty or relative entry would mean whatever folder the process stands in.
+    // An empty or relative entry would depend on the working directory.
     if (!isAbsolute(folder)) continue;
     const path = join(folder, name);
     if (await isProgram(path)) return path;

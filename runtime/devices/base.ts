@@ -1,4 +1,4 @@
-/** What all devices share: the order of calls, the checks of `compile` and `buffer`, and their end. */
+/** The base of all devices: order of calls, checks of `compile` and `buffer`, disposal. */
 import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
 import { Queue } from "../abort.js";
@@ -68,7 +68,7 @@ export abstract class BaseDevice implements Device, BufferHost {
   }
 
   dispose(): Promise<void> {
-    // What was asked for before still runs; what comes after is refused.
+    // Earlier calls still run; later ones are refused.
     this.#disposal ??= this.queue.idle().then(() => {
       this.#freed = true;
       return this.free();

@@ -24,7 +24,7 @@ export interface BufferHost {
   readonly device: Device;
   /** `DISPOSED` once the device takes no more calls. */
   alive(): void;
-  /** `DISPOSED` once the device's memory is gone: later, for what was asked for before still runs. */
+  /** `DISPOSED` once the device's memory is freed. This is later than {@link BufferHost.alive}: earlier calls still run. */
   usable(): void;
   download(memory: Memory, to: TypedArray): Promise<void>;
   upload(memory: Memory, from: TypedArray): Promise<void>;
@@ -102,7 +102,7 @@ export class OwnedBuffer implements DeviceBuffer {
   }
 }
 
-/** What `device.buffer` was asked for. */
+/** Checked arguments of `device.buffer`. */
 export interface BufferRequest {
   readonly dtype: BufferDtype;
   readonly length: number;

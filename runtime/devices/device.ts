@@ -26,7 +26,7 @@ export type TokenSource = Int32Array | Uint32Array | BigInt64Array | readonly nu
 /** Whole numbers that lie in host memory: lengths and sizes of groups. */
 export type WholeSource = readonly number[] | Int32Array | Uint32Array;
 
-/** What `forwardBackward` takes: one batch of data, packed. */
+/** Input of `forwardBackward`: one batch of data, packed. */
 export interface LossInputs {
   /** Tokens of each datum, whole numbers ≥ 0. Their sum is T. */
   readonly lengths: WholeSource;
@@ -61,7 +61,7 @@ export interface ForwardBackwardOptions {
   readonly inPlace?: boolean;
   /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. One signal may end any number of calls. */
   readonly signal?: AbortSignal | undefined;
-  /** What a non-finite loss or gradient is: `"error"` (`NON_FINITE`, the default) or numbers like all others. */
+  /** The response to a non-finite loss or gradient: `"error"` (`NON_FINITE`, the default), or `"propagate"` to return the numbers. */
   readonly nonFinite?: "error" | "propagate" | undefined;
   /** Rows of weight 0 are not read, and their logprob is reported as 0. */
   readonly skipMasked?: boolean | undefined;
@@ -76,7 +76,7 @@ export interface ForwardBackwardOptions {
   readonly maxBytes?: number | undefined;
 }
 
-/** What `forwardBackward` gives. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */
+/** Result of `forwardBackward`. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */
 export interface LossResult {
   /** Summed over the space that the loss lives in; nothing is averaged. */
   readonly loss: number;
@@ -100,7 +100,7 @@ export interface LossResult {
   readonly launches: number;
 }
 
-/** What {@link Device.compile} is told beside the loss; everything may be left out. */
+/** Options of {@link Device.compile}; everything may be left out. */
 export interface CompileOptions<C = ConfigValues> {
   /** dtype of the logits that will come (default `"f32"`); others are compiled when they come. */
   readonly dtype?: LogitsDtype | undefined;
@@ -117,7 +117,7 @@ export interface CompileOptions<C = ConfigValues> {
 export interface CompiledLoss extends Disposable {
   readonly loss: LossDefinition;
   readonly device: Device;
-  /** What the loss compiles to. `null`: from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
+  /** The plan of the loss for logits of a dtype, or (`null`) from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
   plan(dtype?: LogitsDtype | null): Plan;
   /**
    * Loss, gradient, metrics and outputs of one batch. Calls on one device run in the order in which they were made.
@@ -131,7 +131,7 @@ export interface CompiledLoss extends Disposable {
   dispose(): void;
 }
 
-/** One batch of data, whatever the policy gives. */
+/** The inputs of a batch that do not depend on the kind of policy output. */
 export interface BatchInputs {
   /** Tokens of each datum. Their sum is T. */
   readonly lengths: WholeSource;
@@ -161,7 +161,7 @@ export interface HiddenInputs extends BatchInputs {
   readonly target_tokens: TokenSource;
   /** Numbers of a hidden state, only needed with no tokens. */
   readonly hidden_size?: number | undefined;
-  /** V, which `head` tells by itself. */
+  /** V, which follows from `head`. */
   readonly vocab?: number | undefined;
 }
 
@@ -277,11 +277,11 @@ export interface Device extends AsyncDisposable {
   ): Promise<DeviceBuffer>;
   /** Compiles and loads hand-written step kernels. Not on `reference`. */
   loadModule(source: ModuleSource): Promise<LoadedModule>;
-  /** Waits for what runs, then frees everything. Later calls reject with `DISPOSED`. */
+  /** Waits for running calls, then frees everything. Later calls reject with `DISPOSED`. */
   dispose(): Promise<void>;
 }
 
-/** What {@link openDevice} is told beside the name; each option matters to one device alone. */
+/** Options of {@link openDevice}; each applies to one kind of device. */
 export interface DeviceOptions {
   /** Threads of `cpu`; one per core where left out. Results have the same bits for every number. */
   readonly threads?: number | undefined;

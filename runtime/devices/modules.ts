@@ -38,7 +38,7 @@ export class Modules {
     if (!entry || entry.loading.abandoned) {
       const made: Entry = { loading: new SharedTask((abort) => this.make(text, abort)), users: 0 };
       this.#entries.set(text.text, made);
-      // What failed is tried again, whoever still waits to hear of the failure.
+      // The next lease tries again, even while others still wait for the failure.
       made.loading.promise.catch(() => this.#forget(text, made));
       entry = made;
     }
@@ -76,7 +76,7 @@ export class Modules {
   }
 }
 
-/** What one owner has leased. It knows nothing of its owner, which may be collected before it. */
+/** The leases of one owner. They hold no reference to the owner, so that it can be collected. */
 export class Leases {
   readonly #held = new Set<ModuleLease>();
 

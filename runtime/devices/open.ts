@@ -56,7 +56,7 @@ function checkOptions(options: DeviceOptions): void {
 async function openCpu({ threads = 0 }: DeviceOptions): Promise<Device> {
   const { addon, reason } = loadAddon();
   const compiler = await findCxx();
-  // What was built ahead of time needs no compiler.
+  // Binaries that were built ahead of time need no compiler.
   const missing = addon ? (compiler || shipsFor("cpu") ? null : `there is no C++ compiler: ${CXX_ADVICE}`) : reason;
   if (!addon || missing) {
     warnOnce(`the device cpu falls back to reference (float64 JavaScript, slow), because ${missing}`);

@@ -1,4 +1,4 @@
-/** What a call from hidden states needs before its memory is asked for. */
+/** Preparation of a call from hidden states, before it requests memory. */
 import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { runCommands } from "../addon.js";
 import type { Call } from "../compiled/call.js";
@@ -14,8 +14,8 @@ import { RowSteps } from "./row-steps.js";
 import { HeadStage } from "./stage.js";
 
 /**
- * The stage that makes the logits of a call, or null where it brings them. Reads weights that lie on the device. `plan` is that of the binary that runs: its
- * kernels have other names where several losses share a unit.
+ * The stage that makes the logits of a call, or null where it brings them. Reads weights that lie on the device. `plan` is that of the binary that
+ * runs: its kernels have other names where several losses share a unit.
  */
 export async function headStageOf(call: Call, plan: Plan, device: Device, native: NativeDevice): Promise<HeadStage | null> {
   const { inputs, shape, options, gradHead } = call;

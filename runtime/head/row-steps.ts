@@ -1,6 +1,6 @@
 /**
- * Rows that are brought together or put back in place, written once for every target. Bits are copied, whatever they stand for, in packets of 16, 4 or 2
- * bytes: the widest that rows and places are multiples of.
+ * Copies of rows, gathered or scattered, written once for every target. Rows are copied as bits, in packets of 16, 4 or 2 bytes: the widest that
+ * divides their size and their places.
  */
 import { LosscError } from "../../dsl/errors.js";
 import type { Device, LoadedModule, ModuleSource } from "../devices/device.js";
@@ -85,7 +85,7 @@ export class RowSteps {
   }
 }
 
-/** What is known of where a part lies: buffers of a device are aligned to more than a packet, typed arrays to their elements. */
+/** The known alignment of a part, as an offset. Device buffers are aligned to more than a packet, typed arrays to their elements. */
 function placeOf({ memory, offset }: Part): number {
   if (!ArrayBuffer.isView(memory)) return offset;
   const { BYTES_PER_ELEMENT = 1 } = memory as { BYTES_PER_ELEMENT?: number };

@@ -30,7 +30,7 @@ export const HEAD = {
   gradGathered: -8,
 } as const;
 
-/** What a call's memory is asked for. */
+/** Requests for memory of one call. */
 export interface CallMemory {
   /** Numbers of the caller's that are read, in that dtype. */
   given(id: number, source: Source, dtype: LogitsDtype): void;

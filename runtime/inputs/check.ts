@@ -12,7 +12,7 @@ import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
 /** Inputs that are known to fit together; nothing is converted yet. */
 export interface CheckedInputs {
   readonly shape: BatchShape;
-  /** What the policy gives. */
+  /** The output of the policy. */
   readonly from: (typeof FROM)[number];
   /** Where that lies: the gradient is its gradient. */
   readonly source: Source;
@@ -40,7 +40,7 @@ const OWN = [
   "weights",
 ] as const;
 
-/** What the policy gives: logits, or one of these in their place. */
+/** Outputs of a policy: logits, or one of these in their place. */
 const FROM = ["logits", "policy_logprobs", "hidden"] as const;
 
 const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
@@ -231,7 +231,7 @@ function inputSource(name: string, value: unknown, declared: InputDeclaration, s
   return source;
 }
 
-/** What lies on a device is not converted: its kernels were made for one dtype. */
+/** Device buffers are not converted: the kernels were compiled for one dtype. */
 function checkDeviceDtype(name: string, source: Source, dtype: string, but: string): void {
   if (source.kind === "host" || source.dtype === dtype) return;
   throw new LosscError("INPUT_DTYPE", `${name} is a device buffer of ${source.dtype}, but ${but}`);

@@ -25,7 +25,7 @@ export interface HostSource {
   readonly length: number;
   /** Whether `array` is the caller's own memory and not a copy. */
   readonly own: boolean;
-  /** What the caller gave, where `array` is the bits of it. */
+  /** The caller's array, where `array` holds its bits. */
   readonly float16?: Float16Numbers;
 }
 

@@ -6,8 +6,9 @@ import { type CheckedInputs, readAs, sourcesOf } from "./check.js";
 import type { Source } from "./numbers.js";
 
 /**
- * Refuses a call whose result would be written over numbers that it still reads, or over another of its results. What is converted is read from a copy, so that
- * it may lie anywhere; so may everything beside `policy_logprobs`, whose gradient is made aside, and beside a `gradHead`, which is then made aside too.
+ * Refuses a call whose result would be written over numbers that it still reads, or over another of its results. What is converted is read from a
+ * copy, so that it may lie anywhere; so may everything beside `policy_logprobs`, whose gradient is made aside, and beside a `gradHead`, which is then
+ * made aside too.
  *
  * @throws LosscError `INPUT_OVERLAP`.
  */
@@ -35,8 +36,8 @@ export function overlaps(a: Source, b: Source): boolean {
   if (!ArrayBuffer.isView(memory) || !ArrayBuffer.isView(other)) return memory === other;
   if (memory.buffer === other.buffer)
     return memory.byteOffset < other.byteOffset + other.byteLength && other.byteOffset < memory.byteOffset + memory.byteLength;
-  // Shared memory that came from another thread is another object; only its address tells. Without the addon there is `reference` alone, which reads
-  // all before it writes.
+  // Shared memory that came from another thread is another object; only its address identifies it. Without the addon there is `reference` alone,
+  // which reads all before it writes.
   const shared = memory.buffer instanceof SharedArrayBuffer && other.buffer instanceof SharedArrayBuffer;
   return shared && (loadAddon().addon?.overlap(memory, other) ?? false);
 }

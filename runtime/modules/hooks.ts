@@ -22,7 +22,7 @@ type Next<Context> = (name: string, context: Context) => unknown;
 
 const HERE = new URL("../../", import.meta.url).href;
 
-/** Files that are not the user's: this package and whatever is installed. */
+/** Files that are not the user's: those of this package and of installed packages. */
 function isForeign(url: string | undefined): boolean {
   return url === undefined || url.startsWith(HERE) || url.includes("/node_modules/");
 }

@@ -1,4 +1,4 @@
-/** Losses given as bare functions: what `defineLoss` is told about them is read off the data. */
+/** Losses given as bare functions: their declaration is inferred from the data. */
 
 import { LosscError } from "../../dsl/errors.js";
 import { defineLoss, type InputDeclaration, type LossDefinition } from "../../dsl/index.js";

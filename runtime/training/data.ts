@@ -18,9 +18,9 @@ export type Numbers =
   | Uint16Array
   | Uint8Array;
 
-/** One sequence and what the loss is told about it: arrays per token, numbers per sequence. */
+/** One sequence with its inputs of the loss: arrays per token, numbers per sequence. */
 export interface Datum {
-  /** What the policy reads; as long as `target_tokens`. */
+  /** Tokens that the policy reads; as long as `target_tokens`. */
   readonly modelInput: readonly number[] | Int32Array;
   readonly lossFnInputs: { readonly target_tokens: Numbers } & Readonly<Record<string, Numbers | number>>;
 }
@@ -86,7 +86,7 @@ export function packData(data: readonly Datum[], given: PackOptions): PackedData
   };
 }
 
-/** What a datum gives under a name: "constructor" is one like any other, and not what every object inherits. */
+/** The own property of a datum under a name. Inherited properties such as "constructor" do not count. */
 export function givenAs({ lossFnInputs }: Datum, key: string): Numbers | number | undefined {
   return Object.hasOwn(lossFnInputs, key) ? lossFnInputs[key] : undefined;
 }

@@ -31,8 +31,8 @@ struct Gather {
 };`;
 
 const gatherTransposed = `
-// The transpose of Gather: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in order[begin[token] .. begin[token + 1]).
-// A list that leaves \`order\`, or names a slot that d has no vector for, adds nothing.
+// The transpose of Gather: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in order[begin[token] .. begin[token +
+// 1]). A list that leaves \`order\`, or names a slot that d has no vector for, adds nothing.
 struct GatherTransposed {
   struct Args {
     index n;

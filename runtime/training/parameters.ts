@@ -16,17 +16,17 @@ export interface Parameter {
   readonly weight: NativeBuffer;
   /** The same memory as a loss takes it, say as its `head`. */
   readonly weights: DeviceBuffer;
-  /** What `backward` adds to. */
+  /** The gradient, which `backward` adds to. */
   readonly gradient: NativeBuffer;
   readonly mean: NativeBuffer;
   readonly square: NativeBuffer;
 }
 
-/** What a state calls the arrays of a parameter. */
+/** Names of a parameter's arrays in a state. */
 const PARTS = { weight: "weights", mean: "means", square: "squares" } as const;
 type Part = keyof typeof PARTS;
 
-/** All parameters of a policy: the part of one that is the same whatever its layers are. */
+/** All parameters of a policy: the part that does not depend on its layers. */
 export class ParameterSet<Name extends string = string> {
   readonly device: Device;
   /** Small kernels for layers, and Adam's. */
@@ -69,7 +69,8 @@ export class ParameterSet<Name extends string = string> {
   /**
    * One step of Adam with the gathered gradients, which are zero afterwards.
    *
-   * @throws LosscError `NON_FINITE`, with nothing changed, where {@link checkNorm} finds that no step can be taken; with `nonFinite: "propagate"` it is taken all the same.
+   * @throws LosscError `NON_FINITE`, with nothing changed, where {@link checkNorm} finds that no step can be taken; with `nonFinite: "propagate"` it
+   *   is taken all the same.
    */
   async optimStep(adam: AdamParameters): Promise<void> {
     const factors = adamFactors(adam, this.#step + 1);

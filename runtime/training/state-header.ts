@@ -29,7 +29,7 @@ export interface Place {
   readonly length: number;
 }
 
-/** What a header says. */
+/** The content of a header. */
 export interface Layout {
   readonly step: number;
   /** In the order of the file, without a gap, to its end. */

@@ -28,8 +28,8 @@ interface MatrixSize {
 }
 
 /**
- * What the layers of a policy are put together from, as commands for {@link TrainingSteps.run}: matrix products by the machine's BLAS, and small kernels that are the
- * same text on every device. Each method yields the commands that it takes, none where there is nothing to do.
+ * The building blocks of a policy's layers, as commands for {@link TrainingSteps.run}: matrix products by the machine's BLAS, and small kernels with
+ * one text for all devices. Each method returns its commands, none where there is nothing to do.
  */
 export class TrainingSteps {
   private constructor(
@@ -54,8 +54,8 @@ export class TrainingSteps {
   /**
    * Runs the commands in order.
    *
-   * @throws LosscError `TARGET_OUT_OF_RANGE` where a {@link TrainingSteps.gather} or its transpose met an index outside of its memory: nothing was read there, the
-   *   other commands have run. `ABORTED`, `DISPOSED`, `DEVICE_…`.
+   * @throws LosscError `TARGET_OUT_OF_RANGE` where a {@link TrainingSteps.gather} or its transpose met an index outside of its memory: nothing was
+   *   read there, the other commands have run. `ABORTED`, `DISPOSED`, `DEVICE_…`.
    */
   async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
     await this.status.watch(program, (watched) => runCommands(this.native, watched, signal, "The policy"));
@@ -69,10 +69,11 @@ export class TrainingSteps {
   }
 
   /**
-   * out[slot] = table[tokens[slot]], vectors of `width` float32. `tokens` are int32; `rows` is how many the table has, left out: as many as its memory holds.
+   * out[slot] = table[tokens[slot]], vectors of `width` float32. `tokens` are int32; `rows` is how many the table has, left out: as many as its
+   * memory holds.
    *
-   * @throws LosscError `TARGET_OUT_OF_RANGE` for a token that is no row of the table: here where the tokens lie in host memory, else from {@link TrainingSteps.run},
-   *   which gathers zeros for it. `INPUT_LENGTH` where a memory is too small.
+   * @throws LosscError `TARGET_OUT_OF_RANGE` for a token that is no row of the table: here where the tokens lie in host memory, else from {@link
+   *   TrainingSteps.run}, which gathers zeros for it. `INPUT_LENGTH` where a memory is too small.
    */
   gather(of: { tokens: Memory; table: Memory; out: Memory; slots: number; width: number; rows?: number }): Command[] {
     const { tokens, table, out, slots, width } = of;
@@ -87,7 +88,8 @@ export class TrainingSteps {
   /**
    * The transpose of {@link TrainingSteps.gather}: gradient[token] += Σ d[slot] over the slots of the token, as {@link slotsByToken} lists them.
    *
-   * @throws LosscError `INPUT_LENGTH` where a memory is too small; {@link TrainingSteps.run} throws `TARGET_OUT_OF_RANGE` for lists that leave `order` or `d`.
+   * @throws LosscError `INPUT_LENGTH` where a memory is too small; {@link TrainingSteps.run} throws `TARGET_OUT_OF_RANGE` for lists that leave
+   *   `order` or `d`.
    */
   gatherTransposed(of: { begin: Memory; order: Memory; d: Memory; gradient: Memory; tokens: number; width: number }): Command[] {
     const { begin, order, d, gradient, tokens, width } = of;
@@ -144,8 +146,8 @@ export class TrainingSteps {
   }
 
   /**
-   * Sums of squares of x, one for every {@link NORM_CHUNK} numbers, to be added up. `offset` into `out` is in bytes. With `dtype` f64, which holds the square of every
-   * float32, they are added and stored so; the default is f32.
+   * Sums of squares of x, one for every {@link NORM_CHUNK} numbers, to be added up. `offset` into `out` is in bytes. With `dtype` f64, which holds
+   * the square of every float32, they are added and stored so; the default is f32.
    */
   squares(of: { x: Memory; length: number; out: Memory; offset: number; dtype?: "f32" | "f64" }): Command[] {
     const { x, length, out, offset, dtype } = of;

@@ -1,5 +1,5 @@
-// What run.sh of the bundle runs, one step after the other, what is wanted most first. Each leaves its output as a file; summary.json has what came of it. What
-// needs a GPU, or a tool that is not there, is skipped by name.
+// What run.sh of the bundle runs, one step after the other, what is wanted most first. Each leaves its output as a file; summary.json has what came
+// of it. What needs a GPU, or a tool that is not there, is skipped by name.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";

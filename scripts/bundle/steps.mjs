@@ -7,8 +7,8 @@ export class Steps {
   #done = [];
 
   /**
-   * `chosen`: how the names of the steps begin that are to run; all where it is empty. `seconds`: after so many a step is ended, for a kernel that hangs must
-   * not keep the others from their turn. `about` stands before the steps in the summary.
+   * `chosen`: how the names of the steps begin that are to run; all where it is empty. `seconds`: after so many a step is ended, for a kernel that
+   * hangs must not keep the others from their turn. `about` stands before the steps in the summary.
    */
   constructor(root, out, { chosen = [], seconds = 600, about = {} } = {}) {
     this.root = root;

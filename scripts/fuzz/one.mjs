@@ -1,4 +1,5 @@
-// One fuzzer in a process of its own, which may end it: `node one.mjs '{ "name", "seed", "devices", "share", "last" }'`. What it finds goes to the parent.
+// One fuzzer in a process of its own, which may end it: `node one.mjs '{ "name", "seed", "devices", "share", "last" }'`. What it finds goes to the
+// parent.
 import { ftruncateSync, openSync, writeSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

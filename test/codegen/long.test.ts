@@ -1,4 +1,6 @@
-/** Losses of many terms, metrics, kernels: what a loop over constants makes of a list. The work of compiling grows with their number, and not faster. */
+/**
+ * Losses of many terms, metrics, kernels: what a loop over constants makes of a list. The work of compiling grows with their number, and not faster.
+ */
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK } from "../../codegen/emit.js";

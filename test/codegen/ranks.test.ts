@@ -1,6 +1,6 @@
 /**
- * Ranks and phases against a search that knows no ranks: it tries every order in which nodes can be computed, and counts the sweeps and the passes over the
- * row that the cheapest order takes.
+ * Ranks and phases against a search that knows no ranks: it tries every order in which nodes can be computed, and counts the sweeps and the passes
+ * over the row that the cheapest order takes.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

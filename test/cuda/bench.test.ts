@@ -1,4 +1,7 @@
-/** `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is there does. */
+/**
+ * `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is
+ * there does.
+ */
 import { beforeAll, expect, test } from "vitest";
 import type { GeometryTimings } from "../../bench/geometries.js";
 import type { HeadMeasured } from "../../bench/head.js";

@@ -1,6 +1,6 @@
 /**
- * What `nvcc` makes of the CUDA text, its prelude included, instruction by instruction on the fake GPU, against `reference`: every loss of the catalogue in
- * one of five geometries, by turns.
+ * What `nvcc` makes of the CUDA text, its prelude included, instruction by instruction on the fake GPU, against `reference`: every loss of the
+ * catalogue in one of five geometries, by turns.
  */
 import { afterEach, describe, expect, test } from "vitest";
 import { forwardKlOf } from "../../bench/losses.loss.js";

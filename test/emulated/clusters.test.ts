@@ -1,6 +1,6 @@
 /**
- * A row that is spread over the blocks of a cluster gives what it gives in one block, to rounding: for every loss of the catalogue, at vocabularies around
- * the borders of packets, of what a warp takes at once and of what its parts share out, on the chip and read again in every phase.
+ * A row that is spread over the blocks of a cluster gives what it gives in one block, to rounding: for every loss of the catalogue, at vocabularies
+ * around the borders of packets, of what a warp takes at once and of what its parts share out, on the chip and read again in every phase.
  */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";

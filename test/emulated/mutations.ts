@@ -30,7 +30,12 @@ export async function openMutated(order: Order, mistake: Mistake | null, races =
     compile: (text, signal) => toolchain.compile(mistake ? { ...text, text: mutated(text.text, mistake) } : text, signal),
     discard: (entry) => toolchain.discard(entry),
   };
-  const device = new AddonDevice("emulated", addon.openEmulated({ order, races }), "a device with mistakes", async () => mistaken);
+  const device = new AddonDevice(
+    "emulated",
+    addon.openEmulated({ order, races }),
+    "a device with mistakes",
+    async () => mistaken,
+  );
   onTestFinished(() => device.dispose());
   return device;
 }

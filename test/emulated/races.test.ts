@@ -1,4 +1,7 @@
-/** With races looked for, a planted one is told in every order of lanes, and the kernels of losses as they are have none and move what their plans say. */
+/**
+ * With races looked for, a planted one is told in every order of lanes, and the kernels of losses as they are have none and move what their plans
+ * say.
+ */
 import { test } from "vitest";
 import type { LossDefinition } from "../../dsl/index.js";
 import { label_smoothing, ppo } from "../../losses/index.js";

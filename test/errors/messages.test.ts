@@ -1,4 +1,7 @@
-/** Mistakes in names, operators and what a loss returns, in a file that calls the functions by name. One test per mistake: what was meant, where, and what to write instead. */
+/**
+ * Mistakes in names, operators and what a loss returns, in a file that calls the functions by name. One test per mistake: what was meant, where, and
+ * what to write instead.
+ */
 import { fileURLToPath } from "node:url";
 import { compilePlan } from "../../codegen/compile.js";
 import { defineLoss, type Expr, exp, mean, mul, softmax } from "../../dsl/index.js";

@@ -1,6 +1,6 @@
 /**
- * One file per code: the mistakes that cause it through the JavaScript API, on every device. After each, the gradient of an earlier call is as it was,
- * and the same call gives the same bits.
+ * One file per code: the mistakes that cause it through the JavaScript API, on every device. After each, the gradient of an earlier call is as it
+ * was, and the same call gives the same bits.
  */
 import { expect, test } from "vitest";
 import type { ErrorCode, LosscError } from "../../dsl/errors.js";

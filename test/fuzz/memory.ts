@@ -273,8 +273,8 @@ function inDtypeOf(numbers: readonly number[], dtype: Dtype): unknown {
 }
 
 /**
- * Beside the float64 of `reference`: what float32 sums of a few dozen numbers may lose, and what rounding to the dtype does. From hidden states the gradient of
- * the logits is rounded on the way, too, before it is summed.
+ * Beside the float64 of `reference`: what float32 sums of a few dozen numbers may lose, and what rounding to the dtype does. From hidden states the
+ * gradient of the logits is rounded on the way, too, before it is summed.
  */
 function near(got: LossResult, wanted: LossResult, dtype: Dtype): void {
   const size = 64 * (1 + (wanted.outputs.ratio as Float64Array).reduce((total, ratio) => total + ratio, 0));

@@ -1,4 +1,7 @@
-/** States: what was saved loads with the same bits; of a file that was damaged in any way either that comes back, or a `LosscError` and the policy as it was. */
+/**
+ * States: what was saved loads with the same bits; of a file that was damaged in any way either that comes back, or a `LosscError` and the policy as
+ * it was.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

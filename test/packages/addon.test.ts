@@ -1,4 +1,7 @@
-/** Where the addon of an installed package comes from: the package, the one for this kind of machine, or a compiler; and what is said where there is none. */
+/**
+ * Where the addon of an installed package comes from: the package, the one for this kind of machine, or a compiler; and what is said where there is
+ * none.
+ */
 import {
   chmodSync,
   existsSync,

@@ -1,7 +1,7 @@
 /**
- * What a device may answer: the value of every node in float64 and how far float32 arithmetic may lie from it. Errors are carried from operands to results by
- * trying the corners of what the operands may be, so that a sum of large numbers that cancel is allowed what it loses, a decision between two numbers that
- * cannot be told apart is allowed both outcomes, and arithmetic on whole quarters is allowed nothing at all.
+ * What a device may answer: the value of every node in float64 and how far float32 arithmetic may lie from it. Errors are carried from operands to
+ * results by trying the corners of what the operands may be, so that a sum of large numbers that cancel is allowed what it loses, a decision between
+ * two numbers that cannot be told apart is allowed both outcomes, and arithmetic on whole quarters is allowed nothing at all.
  */
 import { type LossGraph, neededOf } from "../../codegen/expand.js";
 import type { Expression } from "../../dsl/expression.js";

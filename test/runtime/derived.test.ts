@@ -1,4 +1,7 @@
-/** Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `derive` of the preludes. */
+/**
+ * Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `derive`
+ * of the preludes.
+ */
 import { describe, expect, test } from "vitest";
 import { emitText } from "../../codegen/emit.js";
 import {

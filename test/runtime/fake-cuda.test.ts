@@ -1,7 +1,7 @@
 /**
- * The whole path of `cuda` without a GPU: real kernel texts through a fake NVRTC (which has `nvcc` make PTX of them, or, where there is none, puts the
- * prelude of `emulated` in the place of that of `cuda`) and a fake driver (which runs the launches lane by lane), so that everything that will meet a GPU
- * but the silicon has run.
+ * The whole path of `cuda` without a GPU: real kernel texts through a fake NVRTC (which has `nvcc` make PTX of them, or, where there is none, puts
+ * the prelude of `emulated` in the place of that of `cuda`) and a fake driver (which runs the launches lane by lane), so that everything that will
+ * meet a GPU but the silicon has run.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

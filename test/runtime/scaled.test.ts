@@ -21,7 +21,10 @@ const divergence = (name: string, of: "student" | "teacher") =>
 
 const LOSSES = [divergence("forward", "teacher"), divergence("reverse", "student")];
 
-/** A row of a few lanes, one of several parts and one of several blocks, of no whole number of packets; the least entry, of rows around 0 or far below it. */
+/**
+ * A row of a few lanes, one of several parts and one of several blocks, of no whole number of packets; the least entry, of rows around 0 or far below
+ * it.
+ */
 const CASES = [61, 2051, 20011].flatMap((vocab) =>
   [-9, -60].flatMap((least) =>
     (["f32", "bf16", "f16"] as const).flatMap((dtype) => LOSSES.map((loss) => ({ loss, vocab, dtype, least }))),

@@ -1,4 +1,6 @@
-/** Short rows, of which a thread of the CPU works on 16 at once: on both sides of that border, of whole and of broken sixteens, whatever a row holds. */
+/**
+ * Short rows, of which a thread of the CPU works on 16 at once: on both sides of that border, of whole and of broken sixteens, whatever a row holds.
+ */
 import { describe, expect, test } from "vitest";
 import { rowsAtOnce } from "../../codegen/geometry.js";
 import type { LogitsDtype } from "../../codegen/plan.js";

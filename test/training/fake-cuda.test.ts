@@ -1,6 +1,6 @@
 /**
- * Training on `cuda` without a GPU: the fakes of the driver, of NVRTC and of cuBLAS run the very commands that a GPU would get. And where nvcc is at hand, the text of
- * the training kernels is compiled by it for real, and its PTX is what the fakes run.
+ * Training on `cuda` without a GPU: the fakes of the driver, of NVRTC and of cuBLAS run the very commands that a GPU would get. And where nvcc is at
+ * hand, the text of the training kernels is compiled by it for real, and its PTX is what the fakes run.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,7 +42,8 @@ test("cuda:0 (fake): a model trains as it does on cpu, on the GPU and with cuBLA
       await client.optimStep({ learningRate: 0.01, gradClipNorm: 1 });
     }
     const { entries, launches } = machine.take();
-    // Forward: two steps of the policy; the loss, its hidden states made finite, and a look at both gradients of its head; backward: four; Adam and the norm for each of four arrays.
+    // Forward: two steps of the policy; the loss, its hidden states made finite, and a look at both gradients of its head; backward: four; Adam and
+    // the norm for each of four arrays.
     const replayed = entries.flatMap(({ kernels }) => (kernels as string[] | undefined) ?? []);
     expect(launches.length + replayed.length).toBe(name === "cpu" ? 0 : 3 * (2 + 4 + 4 + 8));
     expect(entries.filter(({ call }) => /gemm/i.test(call)).length).toBe(name === "cpu" ? 0 : 3 * 6);

@@ -1,8 +1,8 @@
 /**
  * `reference` against torch at ties, kinks and the ends of functions. `test/fixtures/torch_kinks.py` made the file.
  *
- * On purpose unlike torch, by the language's own rules: `where` sends nothing to the branch not taken and an adjoint of 0 stays 0 (torch: 0 · inf is NaN);
- * both have tests of their own below.
+ * On purpose unlike torch, by the language's own rules: `where` sends nothing to the branch not taken and an adjoint of 0 stays 0 (torch: 0 · inf is
+ * NaN); both have tests of their own below.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";

@@ -19,7 +19,9 @@ export interface Launched extends Entry {
   readonly arguments: readonly string[];
 }
 
-/** Puts a fake library somewhere else, which says of itself what it is told: `"12.0 80 90"` is an NVRTC 12.0 for sm_80 and sm_90, `"12.4.5"` a cuBLAS. */
+/**
+ * Puts a fake library somewhere else, which says of itself what it is told: `"12.0 80 90"` is an NVRTC 12.0 for sm_80 and sm_90, `"12.4.5"` a cuBLAS.
+ */
 export function installFake(fake: "nvrtc" | "cublas", path: string, about: string): string {
   mkdirSync(dirname(path), { recursive: true });
   copyFileSync(buildFakes()[fake], path);
@@ -65,8 +67,8 @@ export class FakeMachine {
   }
 
   /**
-   * What has been called since the last time, and the launches among it; those that were only recorded for a graph are not. Of each that ran PTX, how many
-   * instructions its lanes took.
+   * What has been called since the last time, and the launches among it; those that were only recorded for a graph are not. Of each that ran PTX, how
+   * many instructions its lanes took.
    */
   take(): {
     readonly entries: readonly Entry[];

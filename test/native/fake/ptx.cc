@@ -123,7 +123,8 @@ bool works(Text statement) {
   return !statement.starts_with("mov.") && !statement.starts_with("cvta.");
 }
 
-/// What stands between two of `;`, `{`, `}` and a label's `:` is a statement; the braces of operands are no blocks. Instructions are counted by the run.
+/// What stands between two of `;`, `{`, `}` and a label's `:` is a statement; the braces of operands are no blocks. Instructions are counted by the
+/// run.
 std::string body(Text text) {
   std::string result;
   std::size_t begin = 0;
