@@ -46,7 +46,7 @@ export class Batch {
     try {
       return await Batch.#make(device, shape, teacher, keep);
     } catch (error) {
-      // What did not fit must not stand in the way of what comes next.
+      // The partial allocation is freed, so that the next shape has room.
       for (const buffer of made) buffer.dispose();
       throw error;
     }
@@ -103,7 +103,7 @@ export class Batch {
     await this.steps.native.run([copyOf(this.rows.logits.memory, this.rows.gradient.memory, this.bytes)]);
   }
 
-  /** What a call of a loss in place takes, all of it on the device; inputs that the loss does not know are an error. */
+  /** Inputs of a call in place, all of them on the device. Inputs that the loss does not declare are an error. */
   inputsOf(loss: LossDefinition, { masked }: Pick<Work, "masked">): LossInputs {
     const { target_tokens, weights, ...others } = this.prepared;
     const declared = Object.entries({ ...others, teacher_logits: this.rows.teacher_logits }).filter(

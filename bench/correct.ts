@@ -7,7 +7,7 @@ import { openDevice } from "../runtime/devices/index.js";
 import type { Batch } from "./batch.js";
 import type { Work } from "./shapes.js";
 
-/** What rounding to a dtype changes, relative. */
+/** Relative rounding error of a dtype. */
 export const ROUNDING = { f32: 0, bf16: 2 ** -8, f16: 2 ** -11 } as const;
 
 /** A number that must be right to float32's accuracy, and what rounding adds. */

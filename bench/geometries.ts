@@ -1,4 +1,4 @@
-/** What other geometries than those of `codegen/geometry.ts` take on a GPU: the table there is to say what is found best here. */
+/** Times of other geometries than those of `codegen/geometry.ts` on a GPU. The table there must hold the best ones that are found here. */
 import { alternativesTo, type RowShape, type Spread, sized, spreadOf } from "../codegen/geometry.js";
 import type { Plan } from "../codegen/plan.js";
 import { rowBytesOf } from "../codegen/traffic.js";
@@ -27,7 +27,7 @@ export interface GeometryTimings {
 
 /**
  * One loss of the shape after the other. Every geometry's gradient is compared with that of the table's before anything is timed. `most`: how many
- * others are tried. A loss that fails is told in `failed`.
+ * others are tried. Losses that fail are listed in `failed`.
  */
 export async function* measureGeometries(
   device: Device,

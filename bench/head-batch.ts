@@ -43,7 +43,7 @@ export class HeadBatch {
       const given = perToken ?? (await tokensOf(device, shape, { lengths, hidden, head }));
       return new HeadBatch(device, steps, { tokens, width, vocab, dtype }, lengths, given, hidden, head);
     } catch (error) {
-      // What did not fit must not stand in the way of what comes next.
+      // The partial allocation is freed, so that the next shape has room.
       for (const buffer of made) buffer.dispose();
       throw error;
     }

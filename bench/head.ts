@@ -30,7 +30,7 @@ export interface HeadTiming {
   readonly name: string;
   readonly value: number;
   readonly milliseconds: readonly number[];
-  /** What a first call takes beyond inputs and gradients at its height; null where it cannot be read. */
+  /** Peak bytes of a first call beyond inputs and gradients; null where it cannot be read. */
   readonly peakBytes: number | null;
 }
 

@@ -20,7 +20,7 @@ export interface Measured {
   readonly losses: readonly LossTiming[];
   /** null where they were not asked. */
   readonly peers: PeerReport | null;
-  /** What was not timed, because its result was wrong or there was none. */
+  /** Losses that were not timed, because their result was wrong or absent. */
   readonly failed: readonly Failure[];
 }
 
@@ -29,7 +29,7 @@ export interface Failure {
   readonly problem: string;
 }
 
-/** Does one part of a run: what fails is told beside what does not, for a GPU is not at hand every day. Mistakes of the bench's own are thrown. */
+/** Runs one part. A failure is recorded and the other parts go on, since GPUs are not always available. Mistakes of the bench itself are thrown. */
 export async function attempt<T>(name: string, failed: Failure[], work: () => Promise<T>): Promise<T | null> {
   try {
     return await work();

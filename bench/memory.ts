@@ -1,7 +1,7 @@
 /** How much memory a piece of work takes at its height. */
 import { readFileSync, writeFileSync } from "node:fs";
 
-/** Bytes that the process holds at the height of the work beyond those before it; null where the system does not tell: only Linux does. */
+/** Peak bytes of the process during the work beyond those before it; null on systems other than Linux. */
 export async function peakOf(work: () => Promise<unknown>): Promise<number | null> {
   const before = resetPeak();
   await work();

@@ -16,7 +16,7 @@ export interface PeerTiming {
   readonly value: number;
   /** Of every round. */
   readonly milliseconds: readonly number[];
-  /** What a call takes beyond inputs and gradients at its height; null where it cannot be read, and absent where nobody asked. */
+  /** Peak bytes of a call beyond inputs and gradients; null where it cannot be read, absent where it was not asked for. */
   readonly peak_bytes?: number | null;
 }
 
@@ -25,7 +25,7 @@ export interface PeerReport {
   /** Why a peer is not there, by its name. */
   readonly absent: Readonly<Record<string, string>>;
   readonly timings: readonly PeerTiming[];
-  /** What could not be timed, or computes another loss: then the two do not compare. */
+  /** The reason why a peer could not be timed or computes another loss; its times are then not compared. */
   readonly failed: readonly { readonly loss: string; readonly peer: string; readonly problem: string }[];
 }
 

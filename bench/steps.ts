@@ -8,7 +8,7 @@ import type { Command, Memory, NativeBuffer, NativeDevice } from "../runtime/nat
 
 /** Bytes that a thread of the copy kernel moves. */
 const PACKET = 16;
-/** What the numbers are multiplied by, whose standard deviation is √⅓: with this it is 1.7. */
+/** Scale of the numbers. Their standard deviation is √⅓ before it, and 1.7 after it. */
 export const LOGITS_SCALE = 3;
 
 const copy = `

@@ -27,7 +27,7 @@ const HELP = `Trains a small language model on Moby Dick; Ctrl-C saves, and the 
 
   --device NAME  cuda, cuda:N, cpu or emulated; cuda where there is one, else cpu
   --out DIR      where the state and report.html go (out)
-  --fresh        begin anew, whatever is in DIR
+  --fresh        begin anew, even where DIR holds a run
   --quick        do everything once, in a few seconds
   --help         this text
 `;

@@ -17,7 +17,7 @@ function run(program, args) {
 }
 
 function buildTypeScript() {
-  // What was built of a source that is gone would be packed.
+  // Outputs of deleted sources are removed, or they would be packed.
   rmSync(join(root, "dist"), { recursive: true, force: true });
   run(process.execPath, [createRequire(import.meta.url).resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
   const preludes = join(root, "codegen", "preludes");

@@ -71,7 +71,7 @@ function run(name, share) {
   });
 }
 
-/** What a fuzzer found: a counterexample that it shrunk, or the case at which its process ended. */
+/** A finding of a fuzzer: a shrunk counterexample, or the case at which its process ended. */
 function foundOf(end, last, code, signal) {
   if (end.found !== undefined) return end.found;
   const why = end.stray ?? `the process ended with ${signal ?? `exit code ${code}`}`;

@@ -17,7 +17,7 @@ function option(name) {
   return at < 0 ? undefined : process.argv[at + 1];
 }
 
-/** What npm says of a folder that it packs. */
+/** npm's description of a folder that it packs. */
 function npm(folder, ...args) {
   const said = execFileSync("npm", ["pack", "--json", "--ignore-scripts", ...args], {
     cwd: folder,

@@ -242,7 +242,7 @@ class Binder implements CallMemory {
     const { inputs, options } = this.call;
     const { from, source } = inputs;
     const logits = this.#plan.buffers.find(({ role, name }) => role === "input" && name === "logits");
-    // A copy of the logits on the device is nobody's, so the gradient takes its place.
+    // The copy of the logits on the device is not needed afterwards, so the gradient takes its place.
     const copied = logits && this.#pieces.get(logits.id);
     if (from === "hidden") this.#pieces.set(buffer.id, copied as Piece);
     // The gradient of policy_logprobs never shares their memory: later steps may still read them. It is copied over them in the end.

@@ -1,6 +1,6 @@
 /**
  * The module hooks for files that the command line loads: `lossc` means the lossc that is running, TypeScript is translated, and
- * files are ES modules whatever a package.json says. Neither hook looks at what Node's own returns, so that the same two functions
+ * files are ES modules under every package.json. Neither hook looks at what Node's own returns, so that the same two functions
  * serve `registerHooks` (synchronous, in this thread) and `register` (Node 20, in a thread of their own).
  */
 import { readFileSync } from "node:fs";

@@ -155,7 +155,7 @@ export class TrainingClient {
    * 10 MB of memory for any size.
    *
    * @throws LosscError `USAGE` where the file cannot be written, `path` is of something else than a file, or `state()` of the policy gives something
-   *   else, and whatever the policy throws.
+   *   else, and all that the policy throws.
    */
   async saveState(path: string): Promise<void> {
     this.#checkPolicy("state");

@@ -1,4 +1,4 @@
-/** What stands before the timing: right results pass, and no others. */
+/** The check before the timing accepts right results, and no others. */
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Batch } from "../../bench/batch.js";
 import { requireCorrect } from "../../bench/correct.js";

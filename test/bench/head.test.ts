@@ -1,4 +1,4 @@
-/** What stands before the timing of the output head: right results pass, and no others; what is made of its times. */
+/** The check before the timing of the output head accepts right results, and no others; the evaluation of its times. */
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type HeadMeasured, requireSame } from "../../bench/head.js";
 import { disposeGradients, HeadBatch } from "../../bench/head-batch.js";

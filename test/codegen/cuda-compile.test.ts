@@ -37,7 +37,7 @@ interface Properties {
   readonly registers: number;
 }
 
-/** What `ptxas -v` says of each kernel. */
+/** The report of `ptxas -v` on each kernel. */
 function propertiesOf(log: string): Properties[] {
   return log
     .split("Compiling entry function")

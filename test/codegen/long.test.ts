@@ -162,7 +162,7 @@ describe.each(["cpu", "emulated"])("on %s", async (name) => {
   const compiled = compileBatch(device, losses, { dtype: "f32", vocab: VOCAB });
 
   test.each(Object.keys(LONG).map((of, i) => [of, i] as const))(
-    "%s come to what reference says",
+    "%s match reference",
     async (_, i) => {
       const loss = losses[i] as LossDefinition;
       const found = await (await compiled)[i]?.forwardBackward(inputsOf(loss));

@@ -48,7 +48,7 @@ describe("nodes", () => {
     expect(targetLogprob(logits)).toBe(targetLogprob(logits));
   });
 
-  it("tell apart what a text of their parts would not", () => {
+  it("distinguish nodes whose joined parts read the same", () => {
     expect(Expression.intern("input", [], "token", "f32", { name: "x", default: null })).not.toBe(
       Expression.intern("input", [], "token", "f32", { name: 'x";default="null', default: null }),
     );

@@ -133,6 +133,6 @@ test("a barrier that only some lanes reach is a fault that says so", async () =>
   const device = await openMutated("forward", { from: GIVEN, to: `${WRITE}      if (self.thread() < 100) self.barrier();\n` });
   const compiled = await device.compile(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
-  const told = /thread \d+ of block 0 waits at a .* that thread \d+ never reaches/;
-  expect((await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs))).message).toMatch(told);
+  const message = /thread \d+ of block 0 waits at a .* that thread \d+ never reaches/;
+  expect((await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs))).message).toMatch(message);
 });

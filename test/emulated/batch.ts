@@ -23,7 +23,7 @@ export interface Batch {
   readonly dtype: LogitsDtype;
   /** Fresh inputs, for calls may write in place. */
   inputs(): LossInputs & { readonly logits: Float32Array | { readonly data: Uint16Array; readonly dtype: "bf16" | "f16" } };
-  /** What the logits are once rounded to their dtype. */
+  /** The logits, rounded to their dtype. */
   readonly wide: Float64Array;
 }
 

@@ -13,7 +13,7 @@ import { goldenLosses } from "../codegen/golden-losses.js";
 import { completeBatch, LENGTHS } from "./batch.js";
 import { openMutated } from "./mutations.js";
 
-/** What every row is spread over while it is set. */
+/** The geometry of every row, where it is set. */
 const forced = vi.hoisted(() => ({ spread: null as Sharing | null }));
 vi.mock("../../codegen/geometry.js", async (original) => {
   const geometry = await original<typeof import("../../codegen/geometry.js")>();

@@ -1,6 +1,5 @@
 /**
- * With races looked for, a planted one is told in every order of lanes, and the kernels of losses as they are have none and move what their plans
- * say.
+ * The race check reports an injected race in every order of lanes, and none in the kernels of losses. These move the bytes that their plans state.
  */
 import { test } from "vitest";
 import type { LossDefinition } from "../../dsl/index.js";
@@ -60,7 +59,7 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
   { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      const bool", to: "const bool" },
 ];
 
-test.each(MISTAKES)("$name: told in every order", async ({ vocab, loss = ppo, ...mistake }) => {
+test.each(MISTAKES)("$name: reported in every order", async ({ vocab, loss = ppo, ...mistake }) => {
   for (const order of ORDERS) {
     const device = await openMutated(order, mistake, true);
     const inputs = inputsFor(loss, batchOf([2, 3], vocab, "f32", false).inputs());

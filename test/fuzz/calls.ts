@@ -1,5 +1,5 @@
 /**
- * Calls: whatever is called in whatever order and with whatever arguments, each call gives a result or a `LosscError`, and a good call afterwards
+ * Calls: in any order and with any arguments, each call gives a result or a `LosscError`, and a good call afterwards
  * gives the bits that it gave before.
  */
 import fc from "fast-check";
@@ -23,7 +23,7 @@ const cases: fc.Arbitrary<readonly Step[]> = fc.array(
   { minLength: 1, maxLength: 10 },
 );
 
-/** What any call may end with: an error of lossc's own that says something, or the very one that the caller's own code threw. */
+/** The allowed failures of a call: a LosscError with a message, or the error that the caller's own code threw. */
 function refuse(error: unknown, step: Step): void {
   if (error instanceof JunkError) return;
   if (error instanceof LosscError && ERROR_CODES.includes(error.code) && error.message.length > 10) return;

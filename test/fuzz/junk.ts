@@ -1,4 +1,4 @@
-/** What a call may be given in place of an argument, or of anything inside of one. */
+/** Junk values that replace an argument, or a part of one. */
 import fc from "fast-check";
 
 /** Thrown by junk itself, as by the caller's own code: it may come back as it is. */
@@ -144,7 +144,7 @@ const STRANGE = ["extra", "constructor", "__proto__", "toString"];
 
 function placesIn(value: unknown, path: Path, depth: number): Path[] {
   const own = path.length > 0 ? [path] : [];
-  // What is frozen is a loss of lossc's own making, not an argument to build anew.
+  // A frozen object is a loss that lossc made, not an argument to rebuild.
   if (!isObject(value) || depth === 0 || Object.isFrozen(value)) return own;
   if (ArrayBuffer.isView(value)) return "length" in value && value.length ? [...own, [...path, 0]] : own;
   if (!Array.isArray(value) && !isPlain(value)) return own;

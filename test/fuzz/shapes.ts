@@ -152,7 +152,7 @@ class ShapesRound implements Round<ShapesCase> {
     const fromRows = pairs || this.from === "logits";
     const lengths = within(one.lengths, entriesOn(this.device.name) / (fromRows ? vocab : 1), pairs);
     const it = caseOf({ ...one, lengths }, vocab);
-    const tally = { graphs: 0, tight: 0, loose: 0, told: 0 };
+    const tally = { graphs: 0, tight: 0, loose: 0, calls: 0 };
     if (one.width !== null && fromRows && !pairs) await checkHead(it, compiled, tally, one.width);
     else await checkUnit([it], [compiled], tally);
   }

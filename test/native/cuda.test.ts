@@ -104,7 +104,7 @@ describe("the GPU", () => {
     ]);
   });
 
-  test("memory is copied on the GPU, in one call whatever its size", async () => {
+  test("memory is copied on the GPU, in one call for every size", async () => {
     await using it = await open();
     const bytes = 100 << 20;
     const [from, to] = [it.device.allocate(bytes), it.device.allocate(bytes)];

@@ -23,7 +23,7 @@ interface Case {
 /** Entries before and behind each matrix in its memory: an odd number, so that 16-bit matrices lie where no word begins. */
 const MARGIN = 3;
 
-/** What tells a test's own memory from what it may write: a NaN of every dtype, whatever the margin is. */
+/** The pattern of memory that a product must not write: a NaN in every dtype, with any margin. */
 function poisoned(dtype: Dtype, length: number): TypedArray {
   const array = makeArray(dtype, length);
   narrowInto(array, dtype, new Float64Array(length).fill(Number.NaN));

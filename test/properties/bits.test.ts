@@ -1,4 +1,4 @@
-/** The same bits every time: on one thread and on all, in a batch of 1 and of 4097 and anywhere in it, in whatever order the lanes run. */
+/** The same bits every time: on one thread and on all, in a batch of 1 and of 4097 and anywhere in it, in every order of lanes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defineLoss, div, exp, type LossDefinition, mean, mul, neg, sub, sum, variance } from "../../dsl/index.js";
 import { builtins } from "../../losses/index.js";

@@ -22,7 +22,7 @@ function warnings(): string[] {
 
 /** Calls that have settled leave nothing on the signal, and Node has not warned of them. */
 async function expectClean(signal: AbortSignal, warned: readonly string[]): Promise<void> {
-  // Warnings are told, and listeners taken away, a turn later.
+  // Warnings are emitted, and listeners removed, a turn later.
   await setImmediate();
   expect(getEventListeners(signal, "abort")).toEqual([]);
   expect(warned.filter((warning) => warning.includes("MaxListeners"))).toEqual([]);

@@ -13,7 +13,7 @@ test("settles as the work does", async () => {
   await expect(poll.wait(Promise.reject(new RangeError("no")))).rejects.toThrow(RangeError);
 });
 
-test("keeps the loop awake for short work, and not for what was long the last time", async () => {
+test("keeps the loop awake for short work, and not for work that was long the last time", async () => {
   let now = 0;
   const poll = new BusyPoll(false, () => now);
   const work = async (milliseconds: number) => {
@@ -32,7 +32,7 @@ test("keeps the loop awake for short work, and not for what was long the last ti
   expect(await work(0)).toBe(1);
 });
 
-test("looks out for a moment only, and lets others have their turn", async () => {
+test("polls for a moment only, and lets other callbacks run", async () => {
   let now = 0;
   const work = new EventEmitter();
   const waited = new BusyPoll(false, () => now).wait(once(work, "done"));
@@ -47,7 +47,7 @@ test("looks out for a moment only, and lets others have their turn", async () =>
   await waited;
 });
 
-test("a process with one core does not look out", async () => {
+test("a process with one core does not poll", async () => {
   await new BusyPoll(true).wait(later(1));
   expect(looks).not.toHaveBeenCalled();
 });

@@ -1,4 +1,4 @@
-/** What the tests of the cache share: requests that compile nothing, and the layout of the folder. */
+/** Helpers of the cache's tests: requests that compile nothing, and the layout of the folder. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";

@@ -210,7 +210,7 @@ describe("the sweep", () => {
     expect(names(root)).toEqual([living, "failed-young", "k", "l"]);
   });
 
-  test("leaves whatever lossc did not make, in the user's folder and in its own", async () => {
+  test("leaves files that lossc did not make, in the user's folder and in its own", async () => {
     const root = temporaryFolder();
     for (const name of ["tmp-work", "failed-exam", "building-site"]) makeOld(join(root, name), 1000, ["thesis.tex"]);
     await new KernelCache(root).get(request("k"));
@@ -240,7 +240,7 @@ describe("the sweep", () => {
   });
 });
 
-test("keys tell lists of parts apart, however they are cut", () => {
+test("lists of parts with equal concatenations have different keys", () => {
   const keys = [cacheKey(["ab", "c"]), cacheKey(["a", "bc"]), cacheKey(["abc"]), cacheKey(["ab", "c", ""])];
   expect(new Set(keys).size).toBe(4);
   expect(keys[0]).toMatch(/^[0-9a-f]{64}$/);

@@ -31,7 +31,7 @@ const collision = defineLoss({
     return sum(mul(p, p), "vocab");
   },
 });
-/** A temperature that other tokens tell: its exponentials are those of a second sweep. */
+/** A temperature that depends on other tokens: its exponentials are those of a second sweep. */
 const tempered = defineLoss({
   name: "tempered",
   loss: (policy) => neg(atTarget(logSoftmax(div(policy.logits, sub(1, stopGradient(mean(policy.logprobs, "tokens"))))))),

@@ -89,7 +89,7 @@ describe("cuda:0 (fake)", () => {
     ]);
     expect(found.loss).toBe(expected.loss);
     expect(found.logprobs).toEqual(expected.logprobs);
-    // What the caller keeps does not hold on to what calls share.
+    // Arrays of the caller do not share memory with later calls.
     expect(found.logprobs?.buffer.byteLength).toBe(found.logprobs?.byteLength);
   });
 

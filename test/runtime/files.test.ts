@@ -1,4 +1,4 @@
-/** Files that are written aside: whatever stands at the path, and whatever the system says. */
+/** Files that are written aside and renamed: every kind of entry at the path, and every error of the system. */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,

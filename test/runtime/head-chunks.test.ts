@@ -67,7 +67,7 @@ describe("cutChunks", () => {
     });
   });
 
-  it("tells the sequences of whole groups, and no sequence of a cut one", () => {
+  it("determines the sequences of whole groups, and no sequence of a cut one", () => {
     const shape = shapeOf([1, 2, 3, 1], [2, 2]);
     const { list } = cutChunks(shape, "group", 4, everyToken(shape));
     expect(list.map((chunk) => chunk.range("sequence"))).toEqual([

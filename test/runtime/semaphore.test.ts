@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Semaphore } from "../../runtime/semaphore.js";
 import { expectError } from "./support.js";
 
-/** Work that ends when it is told to. */
+/** Work that ends on request. */
 function work() {
   const order: string[] = [];
   const ends = new Map<string, () => void>();

@@ -37,7 +37,7 @@ describe("what a killed process has left aside", () => {
     expect(readdirSync(folder).sort()).toEqual(["file", "other"]);
   });
 
-  test("is told by lossc's mark alone: a link, a folder, a file of another host or name stays", async () => {
+  test("is recognised by lossc's mark alone: a link, a folder, a file of another host or name stays", async () => {
     const folder = temporaryFolder();
     const { aside, kill } = await writing(folder);
     await kill();

@@ -48,7 +48,7 @@ const OTHERWISE: Readonly<Record<string, readonly number[]>> = {
 
 function same(computed: number | undefined, expected: number, what: string): void {
   if (Number.isFinite(expected) && Math.abs((computed as number) - expected) <= 1e-9 * Math.abs(expected)) return;
-  // The sign of a zero is nobody's business in a gradient.
+  // The sign of a zero in a gradient is not compared.
   expect((computed as number) + 0, what).toBe(expected + 0);
 }
 
