@@ -118,7 +118,7 @@ function nearRow(found: Float64Array, wanted: Float64Array, rounding: number, ge
   });
 }
 
-/** Who shares a row, and how many threads have room. */
+/** The geometry in words: the threads that share a row, and the threads with room. */
 export function labelOf({ threads, lanes, cluster, resident, room, shared }: Spread): string {
   const sharing = lanes < threads ? `${lanes} of ${threads} threads` : `${cluster} × ${threads} threads`;
   return `${sharing}, ${(shared / 1024).toFixed(0)} KiB${resident ? "" : ", not kept"}, room for ${room}`;

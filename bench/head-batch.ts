@@ -1,4 +1,4 @@
-/** Hidden states and a head that are measured on, made on the device, and the three products that every loss from them takes. */
+/** Hidden states and a head, made on the device, and the three matrix products of every loss from them. */
 import type { LossDefinition } from "../dsl/index.js";
 import { cross_entropy } from "../losses/index.js";
 import type { Device, DeviceBuffer, LossInputs, LossResult } from "../runtime/devices/device.js";

@@ -1,6 +1,6 @@
 /**
- * The output head: what losses take from hidden states to the gradients of hidden states and head, beside the three matrix products that nobody can
- * do without, and how much memory beyond inputs and gradients. Nothing is timed before its result was found right.
+ * The output head: time of losses from hidden states to the gradients of hidden states and head, compared with the three matrix products alone, and
+ * their memory beyond inputs and gradients. A result is checked before it is timed.
  */
 import type { LogitsDtype } from "../codegen/plan.js";
 import { ppo } from "../losses/index.js";

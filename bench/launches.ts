@@ -1,4 +1,4 @@
-/** The launches of a call by themselves: what it takes beyond them is what `forwardBackward` costs. */
+/** The launches of a call without the call. The difference in time is the cost of `forwardBackward`. */
 import { type EmitOptions, emitText } from "../codegen/emit.js";
 import type { PlanBuffer } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";

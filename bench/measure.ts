@@ -122,7 +122,7 @@ async function prepare(device: Device, work: Work, batch: Batch) {
   return { run, plan: compiled.plan(), value: found.loss, launches: await launchesOf(compiled, inputs, batch, work) };
 }
 
-/** A copy that does not copy is no yardstick. The rows are looked at where they begin and end. */
+/** Checks that a copy copies, at both ends of the rows. */
 async function requireCopy(name: string, batch: Batch, run: () => Promise<unknown>): Promise<void> {
   const { memory, byteLength: bytes } = batch.rows.gradient;
   await batch.steps.native.run([{ kind: "fill", to: memory, offset: 0, bytes, value: 0 }]);

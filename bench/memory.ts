@@ -1,4 +1,4 @@
-/** How much memory a piece of work takes at its height. */
+/** Peak memory of a piece of work. */
 import { readFileSync, writeFileSync } from "node:fs";
 
 /** Peak bytes of the process during the work beyond those before it; null on systems other than Linux. */
@@ -8,7 +8,7 @@ export async function peakOf(work: () => Promise<unknown>): Promise<number | nul
   return before === null ? null : resident("VmHWM") - before;
 }
 
-/** Lets the peak begin anew at what the process holds, and gives that. */
+/** Resets the recorded peak, and returns the current memory of the process. */
 function resetPeak(): number | null {
   try {
     writeFileSync("/proc/self/clear_refs", "5");

@@ -72,7 +72,7 @@ function absent(why: string): PeerReport {
   return { versions: {}, absent: { PyTorch: why }, timings: [], failed: [] };
 }
 
-/** Takes out what computes another loss. */
+/** Removes the times of peers that compute another loss. */
 export function judged(report: PeerReport, values: ReadonlyMap<string, number>, floor = 1e-2): PeerReport {
   const wrong = (timing: PeerTiming) => {
     const wanted = values.get(timing.loss) as number;

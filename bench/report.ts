@@ -78,7 +78,7 @@ export function figuresOf({ tokens, vocab, losses, peers }: Measured, device: st
     figures.push({
       name: `${TWINS.custom} beside ${TWINS.builtin}, ${at}`,
       unit: "×",
-      // Round by round: what slows the machine for a while slows both.
+      // Ratios are taken per round, since a slow phase of the machine affects both.
       values: custom.map((milliseconds, round) => milliseconds / (builtin[round] as number)),
       atMost: 1.03,
       atLeast: 0.97,

@@ -1,4 +1,4 @@
-/** Finding and loading the Node addon, and turning what it throws into {@link LosscError}. */
+/** Finds and loads the Node addon, runs its programs, and turns its errors into {@link LosscError}. */
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
@@ -13,11 +13,11 @@ export interface AddonReport {
   readonly addon: NativeAddon | null;
   /** The file that was loaded, or looked for. */
   readonly path: string;
-  /** Where `addon` is null: what is missing. */
+  /** Where `addon` is null: the missing part. */
   readonly problem: string;
-  /** Where `addon` is null: how to add it. */
+  /** Where `addon` is null: the way to get it. */
   readonly advice: string;
-  /** Both in one. */
+  /** Problem and advice in one text. */
   readonly reason: string;
 }
 
@@ -123,7 +123,7 @@ export function load(path: string): Attempt {
   return attempt;
 }
 
-/** Why a file does not load: what the dynamic linker says of a binary of another machine names everything but that. */
+/** The reason why a file does not load. The dynamic linker's message does not say that a binary is for another machine. */
 function whyNot(path: string, error: unknown): string {
   const said = error instanceof Error ? error.message : String(error);
   const [other, here] = [builtFor(path), platformName()];
@@ -133,7 +133,7 @@ function whyNot(path: string, error: unknown): string {
   return newer === undefined ? said : `it was built where the C library is newer, and asks for ${newer}`;
 }
 
-/** How to come by an addon, where lossc lies: in a checkout, or as an installed package. */
+/** The way to get an addon, in a checkout or in an installed package. */
 function advice(): string {
   const root = packageRoot();
   if (existsSync(join(root, "scripts", "build.mjs"))) return `run \`npm run build\` in ${root}`;
@@ -146,7 +146,7 @@ function advice(): string {
   return `${ready}run \`npx lossc build-addon\`, which compiles it with cmake and a C++ compiler and downloads nothing`;
 }
 
-/** The addon, or `DEVICE_NOT_FOUND` with the reason why `wantedBy` cannot be had. */
+/** The addon. `DEVICE_NOT_FOUND`, with the reason, where there is none for `wantedBy`. */
 export function requireAddon(wantedBy: string): NativeAddon {
   const { addon, reason } = loadAddon();
   if (!addon)
@@ -157,7 +157,7 @@ export function requireAddon(wantedBy: string): NativeAddon {
   return addon;
 }
 
-/** The way out that the addon, which knows no user, does not give. */
+/** Advice that is added to errors of the addon. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   DEVICE_OUT_OF_MEMORY: "Give fewer tokens per call, use `inPlace: true`, or dispose of buffers that are not needed.",
   DEVICE_FAULT:
@@ -165,7 +165,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   DISPOSED: "Open a new device with openDevice().",
 };
 
-/** Makes a {@link LosscError} of what the addon threw: an error with a `code`, maybe a `log`. Anything else is a fault of the device. */
+/** Wraps an error of the addon, which has a `code` and maybe a `log`. Any other error is a `DEVICE_FAULT`. */
 export function wrapNative(error: unknown): LosscError {
   if (error instanceof LosscError) return error;
   const { code, message, log } = (typeof error === "object" && error !== null ? error : { message: error }) as {
@@ -183,7 +183,7 @@ export function wrapNative(error: unknown): LosscError {
   });
 }
 
-/** Awaits work of the addon; what it rejects with is wrapped. */
+/** Awaits work of the addon and wraps its errors. */
 export async function native<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();

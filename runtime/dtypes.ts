@@ -38,12 +38,12 @@ export function makeArray(dtype: BufferDtype, length: number): TypedArray {
   return inMemory(() => new (arrayOf(dtype))(length));
 }
 
-/** An array of the dtype's bits over memory that is there. */
+/** An array of the dtype's bits over existing memory. */
 export function viewOf(dtype: BufferDtype, memory: ArrayBuffer, byteOffset: number, length: number): TypedArray {
   return new (arrayOf(dtype))(memory, byteOffset, length);
 }
 
-/** Runs what makes arrays; V8 says that it has no memory for one by a `RangeError`. */
+/** Runs a function that makes arrays. V8 throws a `RangeError` where it has no memory for one. */
 export function inMemory<T>(make: () => T): T {
   try {
     return make();
@@ -75,7 +75,7 @@ function float16Class(): Float16Class | undefined {
   return (globalThis as { readonly Float16Array?: Float16Class }).Float16Array;
 }
 
-/** False where the language has none. */
+/** False where the engine has no such class. */
 export function isFloat16(value: unknown): value is Float16Numbers {
   const known = float16Class();
   return known !== undefined && isArrayOf(value, known as never);
@@ -97,8 +97,8 @@ const own = (name: "length" | "byteLength" | typeof Symbol.toStringTag) =>
 const [trueLength, trueBytes, trueKind] = [own("length"), own("byteLength"), own(Symbol.toStringTag)];
 
 /**
- * Whether a value is a typed array of a class. One that only inherits from it has no memory; and kernels read and write as far as its `length`, which
- * an object may say something else of than is there.
+ * Whether a value is a typed array of a class. An object that only inherits from the class has no memory, and may override `length`, up to which
+ * kernels read and write.
  */
 export function isArrayOf<T>(
   value: unknown,
@@ -107,7 +107,7 @@ export function isArrayOf<T>(
   return value instanceof type && isSound(value) && trueBytes.call(value) === value.length * type.BYTES_PER_ELEMENT;
 }
 
-/** Whether a value is a typed array and as long as it says. */
+/** Whether a value is a typed array with its true length. */
 export function isSound(value: unknown): value is { readonly length: number } {
   return trueKind.call(value) !== undefined && (value as { readonly length?: unknown }).length === trueLength.call(value);
 }

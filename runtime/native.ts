@@ -27,13 +27,13 @@ export type Command =
   | {
       readonly kind: "launch";
       readonly module: NativeModule;
-      /** Entry point, say `k0`. */
+      /** Entry point, such as `k0`. */
       readonly kernel: string;
       /** Elements to visit; at least 1. cuda and emulated launch ceil(elements / perBlock) clusters of `cluster` blocks of `block` threads. */
       readonly elements: number;
       readonly block: number;
       readonly perBlock: number;
-      /** 1 to 16. The kernel says the same of itself. */
+      /** 1 to 16; the kernel was compiled for the same number. */
       readonly cluster: number;
       /** Bytes of shared memory for each block. */
       readonly shared: number;
@@ -54,7 +54,7 @@ export type Command =
       readonly offset: number;
       readonly to: ArrayBufferView;
     }
-  /** From one place on the device to another. The two must not overlap. */
+  /** A copy within the device. The two places must not overlap. */
   | {
       readonly kind: "copy";
       readonly from: Memory;
@@ -107,8 +107,8 @@ export interface NativeDevice {
   /** Loads the bytes of a binary: of a shared object for cpu and emulated, of a cubin for cuda. */
   load(binary: Uint8Array): Promise<NativeModule>;
   /**
-   * Runs the commands in order, off the event loop; programs of one device run in the order of their submission. `abort[0]`, once not 0,
-   * stops the program at the next chance and rejects with `ABORTED`. All memory that the program names is kept alive until it settles.
+   * Runs the commands in order, off the event loop; programs of one device run in the order of their submission. `abort[0]`, when it
+   * becomes nonzero, stops the program at the next check and rejects with `ABORTED`. Memory of the program is kept alive until it settles.
    */
   run(program: readonly Command[], abort?: Int32Array | undefined): Promise<void>;
   /** Waits for running programs, then frees. Further calls throw `DISPOSED`. */
@@ -146,7 +146,7 @@ export interface NativeAddon {
   openEmulated(options: { readonly order: "forward" | "reverse" | number; readonly races?: boolean }): NativeDevice;
   /** `DEVICE_NOT_FOUND` where there is no driver or no such GPU. */
   openCuda(options: { readonly ordinal: number }): NativeDevice;
-  /** `DEVICE_NOT_FOUND`, with what is missing, where there is no driver. */
+  /** `DEVICE_NOT_FOUND`, with the missing part, where there is no driver. */
   listCuda(): readonly CudaDescription[];
   libraries(): {
     readonly cuda: LibraryReport;

@@ -1,4 +1,4 @@
-/** Folders that one user alone can change. */
+/** Folders that only one user can change. */
 import {
   closeSync,
   constants,
@@ -21,7 +21,7 @@ import { dirname, join } from "node:path";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/** A folder that cannot be used, say since somebody else owns it or may change it. Its message says which and why. */
+/** The error of a folder that cannot be used, for example because another user owns it. The message has the folder and the reason. */
 export class StorageError extends Error {}
 
 /** Bits of a mode by which others than the owner may write. */

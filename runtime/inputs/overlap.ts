@@ -1,4 +1,4 @@
-/** Whether memory that a call writes is memory that it reads. */
+/** Overlap checks between memory that a call writes and memory that it reads. */
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { loadAddon } from "../addon.js";
@@ -6,9 +6,8 @@ import { type CheckedInputs, readAs, sourcesOf } from "./check.js";
 import type { Source } from "./numbers.js";
 
 /**
- * Refuses a call whose result would be written over numbers that it still reads, or over another of its results. What is converted is read from a
- * copy, so that it may lie anywhere; so may everything beside `policy_logprobs`, whose gradient is made aside, and beside a `gradHead`, which is then
- * made aside too.
+ * Refuses a call whose result would overwrite numbers that it still reads, or another of its results. Converted inputs are copies and may overlap.
+ * Inputs may also overlap `policy_logprobs` and `gradHead`, whose gradients are computed in separate memory.
  *
  * @throws LosscError `INPUT_OVERLAP`.
  */

@@ -1,4 +1,4 @@
-/** The shape of a batch: lengths, groups and vocabulary, checked before anything else is looked at. */
+/** The shape of a batch: lengths, groups and vocabulary. It is checked before all other inputs. */
 import { LosscError } from "../../dsl/errors.js";
 import type { BatchShape } from "../structure.js";
 import { describe, wholeNumbers } from "./numbers.js";

@@ -173,7 +173,7 @@ export class TrainingClient {
     return this.#queue.run(async () => this.policy.load(await readState(path)));
   }
 
-  /** All that can be said without the policy is said here, and nothing of the caller's is read afterwards. */
+  /** Makes all checks that need no policy, and copies the caller's data. */
   #submit(loss: LossDefinition, data: readonly Datum[], config: LossConfig = {}, given: TrainingOptions = {}, backward: boolean) {
     this.#checkPolicy("forward");
     if (backward) this.#checkPolicy("backward");
@@ -190,7 +190,7 @@ export class TrainingClient {
   async #run({ loss, packed, scalars, statics, options }: Request, backward: boolean): Promise<TrainingResult> {
     const { signal, nonFinite, skipMasked, metrics } = options;
     const { batch, targets, inputs } = packed;
-    // Of no data there are no groups, named or not.
+    // An empty batch has no groups.
     const groups = packed.groups ?? (batch.lengths.length === 0 ? [] : undefined);
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
@@ -199,7 +199,7 @@ export class TrainingClient {
       { ...inputs, ...rows, target_tokens: targets, lengths: batch.lengths, ...(groups && { groups }) },
       scalars,
       {
-        // Hidden states are the policy's, which may need them again.
+        // Hidden states are not overwritten, since the policy may need them again.
         inPlace: "logits" in rows && isWritable(rows.logits),
         ...(signal && { signal }),
         ...(nonFinite && { nonFinite }),
@@ -209,7 +209,7 @@ export class TrainingClient {
     );
     try {
       const lossFnOutputs = outputsOf(result, compiled, batch.lengths);
-      // Nothing has changed until here, and from here on nothing is given up half-way.
+      // From here on state changes, so the call is no longer aborted.
       throwIfAborted(signal, loss.name);
       const { gradLogits, gradHidden, gradHead } = result;
       if (backward && !empty && gradLogits) await this.policy.backward(gradLogits);
@@ -220,7 +220,7 @@ export class TrainingClient {
     }
   }
 
-  /** A policy may do without what it is never asked for. */
+  /** Methods that no call needs may be missing. */
   #checkPolicy(method: keyof TrainingPolicy): void {
     if (typeof this.policy[method] !== "function")
       throw new LosscError("USAGE", `the policy has no ${method}(), which this call needs; see TrainingPolicy for what it does`);
@@ -275,8 +275,7 @@ function isWritable(logits: FloatSource): boolean {
 }
 
 /**
- * Numbers are handed to the kernels; what specialises the loss is settled when it is compiled. Unknown keys go on, to be refused where all others
- * are.
+ * Splits a config: numbers go to the kernels, other values specialise the loss when it is compiled. Unknown keys are passed on, and refused there.
  */
 function splitConfig(loss: LossDefinition, config: LossConfig): { scalars: Record<string, number>; statics: LossConfig } {
   const isStatic = ([key]: [string, unknown]) => loss.config[key]?.kind === "static";
@@ -287,7 +286,7 @@ function splitConfig(loss: LossDefinition, config: LossConfig): { scalars: Recor
   };
 }
 
-/** Cuts what the loss yielded for all tokens and sequences into what belongs to each datum. */
+/** Splits the results of the batch into results per datum. */
 function outputsOf(result: LossResult, compiled: CompiledLoss, lengths: readonly number[]): LossFnOutput[] {
   const { logprobs } = result;
   if (logprobs === null) throw new LosscError("DEVICE_FAULT", `${compiled.loss.name} came back without logprobs`);

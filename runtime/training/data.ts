@@ -96,7 +96,7 @@ export function isNumbers(value: unknown): value is Numbers {
   return Array.isArray(value) || isSound(value);
 }
 
-/** Refuses what has not the shape of data at all, and targets of another length than what the policy reads. */
+/** Refuses values that are not data, and targets whose length differs from the policy's input. */
 export function checkData(data: readonly Datum[]): void {
   if (!Array.isArray(data)) throw new LosscError("INPUT_DTYPE", "data must be an array of { modelInput, lossFnInputs }");
   // forEach() would pass over a hole.
@@ -121,7 +121,7 @@ export function checkData(data: readonly Datum[]): void {
   }
 }
 
-/** One input of the loss over all data; null where nobody gives it and the loss has a default. */
+/** One input of the loss over all data; null where it is not given and has a default. */
 function packInput(
   data: readonly Datum[],
   lengths: readonly number[],

@@ -11,10 +11,10 @@ const RUN = 64;
 /** Squares that one element of the norm adds up. */
 export const NORM_CHUNK = 256;
 
-/** Sums of its own that it adds them up in, so that no addition waits for the one before it. */
+/** Independent partial sums of an element, so that additions do not wait for each other. */
 const SUMS = 16;
 
-/** Words of the status that kernels flag indices in which are out of range, after which they read nothing. */
+/** Words of the status in which kernels flag an index that is out of range. They do not read at such an index. */
 export const RANGE_STATUS = { gather: 0, gatherTransposed: 1 } as const;
 
 const gather = `
@@ -31,8 +31,8 @@ struct Gather {
 };`;
 
 const gatherTransposed = `
-// The transpose of Gather: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in order[begin[token] .. begin[token +
-// 1]). A list that leaves \`order\`, or names a slot that d has no vector for, adds nothing.
+// The transpose of Gather: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in
+// order[begin[token] .. begin[token + 1]). A list that leaves \`order\`, or has a slot without a vector in d, adds nothing.
 struct GatherTransposed {
   struct Args {
     index n;

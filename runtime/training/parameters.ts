@@ -14,7 +14,7 @@ export interface Parameter {
   readonly shape: readonly number[];
   readonly length: number;
   readonly weight: NativeBuffer;
-  /** The same memory as a loss takes it, say as its `head`. */
+  /** The same memory as an input of a loss, for example its `head`. */
   readonly weights: DeviceBuffer;
   /** The gradient, which `backward` adds to. */
   readonly gradient: NativeBuffer;
@@ -175,10 +175,10 @@ function normOf(squares: Squares): number {
   return Math.sqrt(squares.reduce((total, [, sum]) => total + sum, 0));
 }
 
-/** Float32 holds the square of every number up to here; of 1.85e19 no longer. */
+/** Largest number whose square is finite in float32. */
 const MAX_SQUARED = 1.8e19;
 
-/** Adam squares what it is given. Of a gradient with an infinite square it makes a step of 0, then and for ever after; of NaN it makes NaN. */
+/** Refuses gradients that Adam cannot take: an infinite square makes all later steps 0, and NaN makes NaN. */
 function checkNorm(norm: number, scale: number, squares: Squares): void {
   if (norm * scale <= MAX_SQUARED) return;
   const [name] = squares.find(([, sum]) => !Number.isFinite(sum)) ?? squares.reduce((a, b) => (b[1] > a[1] ? b : a));
