@@ -13,7 +13,7 @@ const NAME = "lossc-kernels";
  */
 const TAG = "CACHEDIR.TAG";
 const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
-# This folder was made by lossc. It holds compiled kernels; a file that is removed is compiled again when it is needed.
+# This folder was made by lossc. It holds compiled kernels; whatever is removed from it is compiled again when it is needed.
 `;
 
 /** `$LOSSC_CACHE_DIR`, else `$XDG_CACHE_HOME/lossc`, else `~/.cache/lossc`; null for a user without a home folder. */

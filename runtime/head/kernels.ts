@@ -29,7 +29,8 @@ export function headModule(dtype: LogitsDtype, sum: LogitsDtype): ModuleSource {
     checkHidden: `// Flags the first token whose gradient is not finite.${check("CheckHidden", TYPES[dtype], STATUS.token)}`,
     checkHead: `// Flags the first entry of the head whose gradient is not finite.${check("CheckHead", TYPES[sum], STATUS.head)}`,
     add: addition(TYPES[sum]),
-    zeroNonFinite: `// to = from, 0 where a number is not finite. Where such a number reached the logits, their gradient is not finite either, or it is 0, and 0 · NaN would be NaN.
+    zeroNonFinite: `// to = from, 0 where a number is not finite. Where such a number reached the logits, their gradient is not finite either, or it is 0,
+// and 0 · NaN would be NaN.
 struct ZeroNonFinite {
   struct Args { index n; const ${TYPES[dtype]}* from; ${TYPES[dtype]}* to; };
   LOSSC_FN static void element(const Args& a, index i) {

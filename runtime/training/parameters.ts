@@ -175,7 +175,7 @@ function normOf(squares: Squares): number {
   return Math.sqrt(squares.reduce((total, [, sum]) => total + sum, 0));
 }
 
-/** Largest number whose square is finite in float32. */
+/** A bound whose square float32 holds; the square of 1.85e19 overflows. */
 const MAX_SQUARED = 1.8e19;
 
 /** Refuses gradients that Adam cannot take: an infinite square makes all later steps 0, and NaN makes NaN. */
