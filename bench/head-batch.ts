@@ -1,8 +1,8 @@
 /** Hidden states and a head, made on the device, and the three matrix products of every loss from them. */
 import type { LossDefinition } from "../dsl/index.js";
 import { cross_entropy } from "../losses/index.js";
+import type { Command, Matrix } from "../runtime/addon/native.js";
 import type { Device, DeviceBuffer, LossInputs, LossResult } from "../runtime/devices/device.js";
-import type { Command, Matrix } from "../runtime/native.js";
 import { randomFrom, SEEDS, type TokenData } from "./batch.js";
 import type { HeadShape } from "./shapes.js";
 import { BenchSteps, LOGITS_SCALE } from "./steps.js";

@@ -1,5 +1,5 @@
 /** Measurements from hidden states as ratios, for people. */
-import { bytesOf } from "../runtime/dtypes.js";
+import { bytesOf } from "../runtime/devices/dtypes.js";
 import type { HeadMeasured } from "./head.js";
 import { median } from "./race.js";
 import { type Figure, notesOf, WIDTH } from "./report.js";

@@ -2,12 +2,12 @@
 import { type EmitOptions, emitText } from "../codegen/emit.js";
 import type { PlanBuffer } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
+import type { Command } from "../runtime/addon/native.js";
 import { Executable } from "../runtime/compiled/executable.js";
 import type { Place } from "../runtime/compiled/region.js";
 import type { CompiledLoss, DeviceBuffer, LossInputs } from "../runtime/devices/device.js";
 import { AddonDevice } from "../runtime/devices/native-device.js";
-import type { Command } from "../runtime/native.js";
-import { type BatchShape, extentOf, structureArray } from "../runtime/structure.js";
+import { type BatchShape, extentOf, structureArray } from "../runtime/inputs/structure.js";
 import type { Batch } from "./batch.js";
 import type { Work } from "./shapes.js";
 

@@ -3,7 +3,7 @@ import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { LossDefinition } from "../dsl/index.js";
 import type { Device } from "../runtime/devices/device.js";
-import { bytesOf } from "../runtime/dtypes.js";
+import { bytesOf } from "../runtime/devices/dtypes.js";
 import { Batch } from "./batch.js";
 import { requireCorrect } from "./correct.js";
 import { launchesOf } from "./launches.js";

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { packageRoot } from "../runtime/addon.js";
+import { packageRoot } from "../runtime/addon/addon.js";
 import { runProgram } from "../runtime/compilers/process.js";
 import { type Batch, SEEDS } from "./batch.js";
 import type { Rounds } from "./race.js";

@@ -2,9 +2,9 @@
 import { TYPES } from "../codegen/dtypes.js";
 import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
+import type { Command, Memory, NativeBuffer, NativeDevice } from "../runtime/addon/native.js";
 import type { Device, DeviceBuffer, LaunchArgument, LoadedModule } from "../runtime/devices/device.js";
-import { bytesOf, makeArray, widen } from "../runtime/dtypes.js";
-import type { Command, Memory, NativeBuffer, NativeDevice } from "../runtime/native.js";
+import { bytesOf, makeArray, widen } from "../runtime/devices/dtypes.js";
 
 /** Bytes that a thread of the copy kernel moves. */
 const PACKET = 16;

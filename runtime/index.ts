@@ -28,5 +28,5 @@ export type {
   TokenSource,
   WholeSource,
 } from "./devices/device.js";
+export type { Float16Numbers, TypedArray } from "./devices/dtypes.js";
 export { openDevice } from "./devices/open.js";
-export type { Float16Numbers, TypedArray } from "./dtypes.js";

@@ -5,7 +5,7 @@
 import nodeModule from "node:module";
 // Before anything of this file runs: see below.
 import "../index.js";
-import * as hooks from "./register-hooks.js";
+import * as hooks from "./modules/register-hooks.js";
 
 /** Newer Node has hooks in the same thread and takes `register` away; the types are of the oldest Node that we support. */
 const { registerHooks } = nodeModule as { registerHooks?: (functions: typeof hooks) => unknown };
@@ -14,4 +14,4 @@ const { registerHooks } = nodeModule as { registerHooks?: (functions: typeof hoo
 // for itself there, to separate its frames from the user's. It is not awaited here, for `require` takes no module that awaits.
 process.setSourceMapsEnabled(true);
 if (registerHooks !== undefined) registerHooks({ resolve: hooks.resolve, load: hooks.load });
-else nodeModule.register("./register-hooks.js", import.meta.url);
+else nodeModule.register("./modules/register-hooks.js", import.meta.url);

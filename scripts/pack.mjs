@@ -81,7 +81,7 @@ function check() {
 
 check();
 if (!process.argv.includes("--check")) {
-  const { platformName } = await import("../dist/runtime/platform.js");
+  const { platformName } = await import("../dist/runtime/addon/platform.js");
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const out = option("--out") ?? join(root, "out", "npm");
   const work = mkdtempSync(join(tmpdir(), "lossc-pack-"));

@@ -1,4 +1,4 @@
-// Generated from runtime/constants.ts by `npm run docs`; do not edit.
+// Generated from runtime/addon/constants.ts by `npm run docs`; do not edit.
 #pragma once
 
 #include <cstddef>

@@ -4,7 +4,7 @@ import { emitText } from "../../codegen/emit.js";
 import type { KernelText, LogitsDtype } from "../../codegen/plan.js";
 import { stepUnit } from "../../codegen/unit.js";
 import type { LossDefinition } from "../../dsl/define-loss.js";
-import { loadAddon, requireAddon } from "../addon.js";
+import { loadAddon, requireAddon } from "../addon/addon.js";
 import { type CacheEntry, defaultCache, entryFile } from "../cache/index.js";
 import { planOf } from "../compiled/plans.js";
 import { openCuda, openCxx, type Toolchain } from "../compilers/index.js";

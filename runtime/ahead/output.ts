@@ -6,9 +6,9 @@ import { constants, lstatSync, mkdirSync, realpathSync, renameSync, rmdirSync, s
 import { access, lstat, mkdir, realpath, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
-import { checkOwner, mayEveryoneWrite } from "../files.js";
-import type { OwnFolder } from "../own-folder.js";
-import { makeTemporaryFolder } from "../temporaries.js";
+import type { OwnFolder } from "../files/own-folder.js";
+import { makeTemporaryFolder } from "../files/temporaries.js";
+import { checkOwner, mayEveryoneWrite } from "../files/user-files.js";
 
 /** How names of folders begin in which builds lie aside. */
 const ASIDE = ".lossc-build-";

@@ -5,9 +5,9 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
-import { type OwnFolder, StorageError } from "../own-folder.js";
-import { Semaphore } from "../semaphore.js";
-import { isAbandoned, MARK, temporaryName } from "../temporaries.js";
+import { type OwnFolder, StorageError } from "../files/own-folder.js";
+import { isAbandoned, MARK, temporaryName } from "../files/temporaries.js";
+import { Semaphore } from "../tasks/semaphore.js";
 import { type CacheEntry, type EntryNames, entryFile, readEntry } from "./entry.js";
 import { storageProblem } from "./problems.js";
 

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { LosscError } from "../../dsl/errors.js";
-import { SharedTask } from "../abort.js";
-import type { OwnFolder } from "../own-folder.js";
-import { warnOnce } from "../warnings.js";
+import { warnOnce } from "../devices/warnings.js";
+import type { OwnFolder } from "../files/own-folder.js";
+import { SharedTask } from "../tasks/abort.js";
 import { buildEntry, type CacheRequest, findEntry, moveAside, sweep, writeWhole } from "./entries.js";
 import type { CacheEntry } from "./entry.js";
 import { cacheRoot, openKernels, openTemporary } from "./place.js";

@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { OwnFolder, StorageError } from "../own-folder.js";
-import { makeTemporaryFolder } from "../temporaries.js";
+import { OwnFolder, StorageError } from "../files/own-folder.js";
+import { makeTemporaryFolder } from "../files/temporaries.js";
 
 /** Name of lossc's folder within the user's, which may hold other files. */
 const NAME = "lossc-kernels";

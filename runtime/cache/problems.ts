@@ -1,6 +1,6 @@
 /** Errors of file systems, separated from errors of compilers. */
 import { LosscError } from "../../dsl/errors.js";
-import { StorageError } from "../own-folder.js";
+import { StorageError } from "../files/own-folder.js";
 
 /** Messages of compilers about a full disk, and of shells about a limit on file sizes. They are in English, since compilers run with LC_ALL=C. */
 const REFUSED =

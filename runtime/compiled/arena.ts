@@ -1,6 +1,7 @@
 /** Memory that calls of one device use again: what lies on the device, and on the host what is copied to it and back. */
-import { inMemory } from "../dtypes.js";
-import type { NativeBuffer, NativeDevice } from "../native.js";
+
+import type { NativeBuffer, NativeDevice } from "../addon/native.js";
+import { inMemory } from "../devices/dtypes.js";
 import { GrowableBuffer } from "./growable-buffer.js";
 
 /** Bytes of the widest load of a kernel. */

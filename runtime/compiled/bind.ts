@@ -1,11 +1,11 @@
 /** Gives every buffer of a plan its memory for one call, and writes the program that the addon runs. */
 import type { BufferDtype, Plan, PlanBuffer } from "../../codegen/plan.js";
+import type { Command, NativeBuffer } from "../addon/native.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
-import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../dtypes.js";
+import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../devices/dtypes.js";
 import { type CallMemory, HEAD, type HeadStage, type Launches } from "../head/stage.js";
 import type { Source } from "../inputs/numbers.js";
-import type { Command, NativeBuffer } from "../native.js";
-import { extentOf, structureArray } from "../structure.js";
+import { extentOf, structureArray } from "../inputs/structure.js";
 import type { Arena } from "./arena.js";
 import type { Call } from "./call.js";
 import type { Executable } from "./executable.js";

@@ -3,7 +3,6 @@ import type { CompiledPlan } from "../../codegen/compile.js";
 import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { type Queue, throwIfAborted } from "../abort.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type {
   CompiledLoss,
@@ -14,12 +13,13 @@ import type {
   LossInputs,
   LossResult,
 } from "../devices/device.js";
-import { isLogitsDtype, makeArray, type TypedArray } from "../dtypes.js";
+import { isLogitsDtype, makeArray, type TypedArray } from "../devices/dtypes.js";
 import { checkGradHead } from "../head/check.js";
 import { type CheckedInputs, checkHome, checkInputs } from "../inputs/check.js";
 import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
 import { checkOverlap } from "../inputs/overlap.js";
+import { type Queue, throwIfAborted } from "../tasks/abort.js";
 import type { MakeBuffer } from "./bind.js";
 import { type Call, checkInPlace, checkOptions, gradientResult, likeGiven, refuseUnknown } from "./call.js";
 import { groupSizeOf, planOf } from "./plans.js";

@@ -1,8 +1,8 @@
 /** A plan with its kernels on one device: the part of a compiled loss that all calls share. */
 import type { ElementSpace, Plan, PlanArgument, PlanKernel } from "../../codegen/plan.js";
+import type { Command } from "../addon/native.js";
 import type { LaunchArgument, LoadedModule } from "../devices/device.js";
-import type { Command } from "../native.js";
-import { type BatchShape, countOf } from "../structure.js";
+import { type BatchShape, countOf } from "../inputs/structure.js";
 import type { Place } from "./region.js";
 
 /** The elements of a kernel's space that a launch visits: `first` … `last` − 1. */

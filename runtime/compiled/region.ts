@@ -1,6 +1,6 @@
 /** Memory of one call, cut into pieces before it is known where it lies. */
-import { MEMORY_ALIGNMENT } from "../constants.js";
-import type { Memory } from "../native.js";
+import { MEMORY_ALIGNMENT } from "../addon/constants.js";
+import type { Memory } from "../addon/native.js";
 
 /** Where memory lies; null where there is none. */
 export type Place = { readonly memory: Memory; readonly offset: number } | null;

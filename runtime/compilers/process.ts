@@ -5,8 +5,8 @@ import { constants as system } from "node:os";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { getSystemErrorName } from "node:util";
-import { abortedError, whenAborted } from "../abort.js";
-import { findGuard } from "../addon.js";
+import { findGuard } from "../addon/addon.js";
+import { abortedError, whenAborted } from "../tasks/abort.js";
 
 export interface Outcome {
   /** Exit status; null where a signal ended the program. */

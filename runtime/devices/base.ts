@@ -1,12 +1,12 @@
 /** The base of all devices: order of calls, checks of `compile` and `buffer`, disposal. */
 import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
-import { Queue } from "../abort.js";
-import type { TypedArray } from "../dtypes.js";
+import type { Memory, NativeDevice } from "../addon/native.js";
 import { describe } from "../inputs/numbers.js";
-import type { Memory, NativeDevice } from "../native.js";
+import { Queue } from "../tasks/abort.js";
 import { type BufferHost, type BufferRequest, bufferRequest, type OwnedBuffer } from "./buffer.js";
 import type { CompiledLoss, CompileOptions, Device, DeviceBuffer, LoadedModule, ModuleSource } from "./device.js";
+import type { TypedArray } from "./dtypes.js";
 
 export abstract class BaseDevice implements Device, BufferHost {
   /** Calls, copies and the end, one after the other. */

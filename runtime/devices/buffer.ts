@@ -1,6 +1,9 @@
 /** Memory of a device, as callers hold it. */
 import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
+import type { Memory } from "../addon/native.js";
+import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
+import type { Device, DeviceBuffer } from "./device.js";
 import {
   BUFFER_DTYPES,
   bitsOf,
@@ -14,10 +17,7 @@ import {
   makeArray,
   steady,
   type TypedArray,
-} from "../dtypes.js";
-import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
-import type { Memory } from "../native.js";
-import type { Device, DeviceBuffer } from "./device.js";
+} from "./dtypes.js";
 
 /** How a device moves bytes in and out of its memory. */
 export interface BufferHost {

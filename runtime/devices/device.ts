@@ -1,8 +1,8 @@
 /** Devices, their memory and compiled losses, as callers see them. */
 import type { BufferDtype, Launch, LogitsDtype, Plan } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import type { Float16Numbers, TypedArray } from "../dtypes.js";
-import type { Command, Memory, NativeDevice, NativeModule } from "../native.js";
+import type { Command, Memory, NativeDevice, NativeModule } from "../addon/native.js";
+import type { Float16Numbers, TypedArray } from "./dtypes.js";
 
 /** Constants or scalars of a loss, by the names that it declares. */
 export type ConfigValues = Readonly<Record<string, number | string | boolean | undefined>>;

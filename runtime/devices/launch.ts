@@ -1,8 +1,8 @@
 /** The one builder of launches: the kernels of a loaded module, and the commands that run them. */
 import type { KernelText, Launch } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
-import { FIELD_BYTES } from "../constants.js";
-import type { Command, Memory, NativeModule } from "../native.js";
+import { FIELD_BYTES } from "../addon/constants.js";
+import type { Command, Memory, NativeModule } from "../addon/native.js";
 import type { LaunchArgument, LoadedModule } from "./device.js";
 
 /** A status word that no kernel has flagged: it is larger than any index. */

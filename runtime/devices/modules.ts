@@ -1,7 +1,7 @@
 /** The modules that a device has loaded: one per text, for as long as somebody uses it. */
 import type { KernelText } from "../../codegen/plan.js";
-import { SharedTask } from "../abort.js";
-import type { NativeModule } from "../native.js";
+import type { NativeModule } from "../addon/native.js";
+import { SharedTask } from "../tasks/abort.js";
 import type { LoadedModule } from "./device.js";
 import { loadedModule } from "./launch.js";
 

@@ -3,18 +3,18 @@ import type { KernelText, Target } from "../../codegen/plan.js";
 import { stepUnit } from "../../codegen/unit.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { native as fromNative, requireAddon, runCommands, wrapNative } from "../addon.js";
+import { native as fromNative, requireAddon, runCommands, wrapNative } from "../addon/addon.js";
+import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../addon/native.js";
 import { findShipped } from "../ahead/shipped.js";
 import type { CacheEntry } from "../cache/index.js";
 import { Arenas } from "../compiled/arena.js";
 import { NativeCompiledLoss } from "../compiled/native-loss.js";
 import type { Toolchain } from "../compilers/index.js";
-import { bytesOf, type TypedArray } from "../dtypes.js";
 import { checkThere } from "../inputs/numbers.js";
-import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
 import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedModule, ModuleSource } from "./device.js";
+import { bytesOf, type TypedArray } from "./dtypes.js";
 import { type ModuleLease, Modules } from "./modules.js";
 
 /** The emulated device plays a GPU of this architecture. */

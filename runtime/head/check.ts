@@ -1,7 +1,7 @@
 /** Everything that is checked of hidden states and a head before anything is launched. */
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
-import { isLogitsDtype } from "../dtypes.js";
+import { isLogitsDtype } from "../devices/dtypes.js";
 import { describe, floatSource, type Source } from "../inputs/numbers.js";
 
 /** Hidden states and a head that fit together: logits are their product. */

@@ -1,7 +1,7 @@
 /** Cuts a batch into the chunks of tokens whose logits are in memory together. */
 import type { ElementSpace } from "../../codegen/plan.js";
 import type { Range } from "../compiled/executable.js";
-import { type BatchShape, countOf } from "../structure.js";
+import { type BatchShape, countOf } from "../inputs/structure.js";
 
 /** Matrix products like numbers of rows that their tiles divide. */
 const TILE = 64;

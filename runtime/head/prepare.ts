@@ -1,13 +1,13 @@
 /** Preparation of a call from hidden states, before it requests memory. */
 import type { LogitsDtype, Plan } from "../../codegen/plan.js";
-import { runCommands } from "../addon.js";
+import { runCommands } from "../addon/addon.js";
+import type { NativeBuffer, NativeDevice } from "../addon/native.js";
 import type { Call } from "../compiled/call.js";
 import type { Device } from "../devices/device.js";
-import { convert, makeArray, type TypedArray, widen } from "../dtypes.js";
+import { convert, makeArray, type TypedArray, widen } from "../devices/dtypes.js";
 import { checkStill, sourcesOf } from "../inputs/check.js";
 import type { DeviceSource } from "../inputs/numbers.js";
 import { overlaps } from "../inputs/overlap.js";
-import type { NativeBuffer, NativeDevice } from "../native.js";
 import { headModule } from "./kernels.js";
 import { RowMap } from "./row-map.js";
 import { RowSteps } from "./row-steps.js";

@@ -3,9 +3,9 @@
  * divides their size and their places.
  */
 import { LosscError } from "../../dsl/errors.js";
+import type { Command, Memory } from "../addon/native.js";
 import type { Device, LoadedModule, ModuleSource } from "../devices/device.js";
 import { checkCountable, elementLaunch } from "../devices/launch.js";
-import type { Command, Memory } from "../native.js";
 
 const PACKETS = [16, 4, 2] as const;
 type PacketBytes = (typeof PACKETS)[number];

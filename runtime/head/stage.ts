@@ -1,13 +1,13 @@
 /** The head of one call: cuts the batch into chunks, asks for memory, and writes the commands that make logits and take their gradient on. */
 import { type HeadPlan, headPlanOf } from "../../codegen/head.js";
 import type { LogitsDtype, Plan, PlanKernel } from "../../codegen/plan.js";
+import type { Command, Matrix } from "../addon/native.js";
 import type { Call } from "../compiled/call.js";
 import type { Place } from "../compiled/region.js";
 import type { LaunchArgument, LoadedModule } from "../devices/device.js";
+import { bytesOf, type TypedArray } from "../devices/dtypes.js";
 import { elementLaunch } from "../devices/launch.js";
-import { bytesOf, type TypedArray } from "../dtypes.js";
 import type { Source } from "../inputs/numbers.js";
-import type { Command, Matrix } from "../native.js";
 import type { CheckedHead } from "./check.js";
 import { type Chunk, type Chunks, cutChunks } from "./chunks.js";
 import type { HeadKernel } from "./kernels.js";

@@ -5,9 +5,9 @@ import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { Device, LossInputs } from "../devices/device.js";
 import { type CheckedHead, checkHead } from "../head/check.js";
-import { type BatchShape, locate } from "../structure.js";
 import { checkThere, describe, floatSource, type Source, tokenSource } from "./numbers.js";
 import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
+import { type BatchShape, locate } from "./structure.js";
 
 /** Inputs that are known to fit together; nothing is converted yet. */
 export interface CheckedInputs {

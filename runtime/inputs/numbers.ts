@@ -13,7 +13,7 @@ import {
   isLogitsDtype,
   steady,
   type TypedArray,
-} from "../dtypes.js";
+} from "../devices/dtypes.js";
 
 /** Numbers of the caller with their dtype, in host memory or in a device buffer. */
 export type Source = HostSource | DeviceSource;

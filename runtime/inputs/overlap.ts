@@ -1,7 +1,7 @@
 /** Overlap checks between memory that a call writes and memory that it reads. */
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { loadAddon } from "../addon.js";
+import { loadAddon } from "../addon/addon.js";
 import { type CheckedInputs, readAs, sourcesOf } from "./check.js";
 import type { Source } from "./numbers.js";
 

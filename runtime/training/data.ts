@@ -2,7 +2,7 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration } from "../../dsl/index.js";
-import { type Float16Numbers, isSound } from "../dtypes.js";
+import { type Float16Numbers, isSound } from "../devices/dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import { checkGroups } from "../inputs/shape.js";
 import type { PolicyBatch } from "./policy.js";

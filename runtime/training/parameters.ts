@@ -1,8 +1,8 @@
 /** The weights of a policy on its device, with the moments that Adam keeps. */
 import { LosscError } from "../../dsl/errors.js";
+import type { Command, NativeBuffer } from "../addon/native.js";
 import type { Device, DeviceBuffer } from "../devices/device.js";
-import { isArrayOf } from "../dtypes.js";
-import type { Command, NativeBuffer } from "../native.js";
+import { isArrayOf } from "../devices/dtypes.js";
 import { type AdamParameters, adamFactors } from "./adam.js";
 import { NORM_CHUNK } from "./kernels.js";
 import { numbersOf, type PolicyState, type Tensor } from "./policy.js";

@@ -1,7 +1,7 @@
 /** The interface of the model that a client trains. */
 import { LosscError } from "../../dsl/errors.js";
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
-import { type Float16Numbers, isArrayOf, type TypedArray } from "../dtypes.js";
+import { type Float16Numbers, isArrayOf, type TypedArray } from "../devices/dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import type { AdamParameters } from "./adam.js";
 

@@ -1,9 +1,9 @@
 /** Bounds checks of a policy's steps: sizes are checked before a launch, indices in the kernels. */
 import { LosscError } from "../../dsl/errors.js";
-import { wrapNative } from "../addon.js";
+import { wrapNative } from "../addon/addon.js";
+import type { Command, Memory, NativeBuffer, NativeDevice } from "../addon/native.js";
 import { NOT_FLAGGED } from "../devices/launch.js";
 import { describe } from "../inputs/numbers.js";
-import type { Command, Memory, NativeBuffer, NativeDevice } from "../native.js";
 import { RANGE_STATUS } from "./kernels.js";
 
 /** Numbers of four bytes that fit into a memory. */

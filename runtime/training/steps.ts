@@ -1,9 +1,9 @@
 /** The small kernels and matrix products that policies are made of, as commands of a device. */
 import { LosscError } from "../../dsl/errors.js";
-import { runCommands } from "../addon.js";
+import { runCommands } from "../addon/addon.js";
+import type { Command, Matrix, Memory, NativeDevice } from "../addon/native.js";
 import type { Device, LaunchArgument, LoadedModule } from "../devices/device.js";
 import { checkCountable, elementLaunch } from "../devices/launch.js";
-import type { Command, Matrix, Memory, NativeDevice } from "../native.js";
 import type { AdamFactors, AdamParameters } from "./adam.js";
 import { NORM_CHUNK, TRAINING_MODULE, type TrainingKernel } from "./kernels.js";
 import { checkNumbers, checkTokens, numbersIn, RangeStatus } from "./ranges.js";

@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Output } from "../../runtime/ahead/output.js";
-import { temporaryName } from "../../runtime/temporaries.js";
+import { temporaryName } from "../../runtime/files/temporaries.js";
 import { type EvalResult, failure, folder, lossc, MAIN, PLAIN, result } from "../cli/lossc.js";
 import { abandonedName } from "../runtime/cache-support.js";
 import { isRoot, OTHER } from "../runtime/users.js";

@@ -6,10 +6,10 @@ import { afterAll, describe, expect, test } from "vitest";
 import { KERNELS_MARK } from "../../codegen/emit.js";
 import type { KernelText } from "../../codegen/plan.js";
 import { jsd } from "../../losses/index.js";
-import { requireAddon } from "../../runtime/addon.js";
+import { requireAddon } from "../../runtime/addon/addon.js";
+import type { NativeAddon } from "../../runtime/addon/native.js";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { findNvcc, openCuda } from "../../runtime/compilers/index.js";
-import type { NativeAddon } from "../../runtime/native.js";
 import { ARCHITECTURES, alone, catalogue, core, DTYPES, training, VOCABS } from "./cuda-units.js";
 import { teachers } from "./golden-losses.js";
 

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { Device, ForwardBackwardOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
-import { convert, type TypedArray, widen } from "../../runtime/dtypes.js";
+import { convert, type TypedArray, widen } from "../../runtime/devices/dtypes.js";
 import { openDevice } from "../../runtime/index.js";
 
 /** Numbers in [0, 1) from a seed: mulberry32. */

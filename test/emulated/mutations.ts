@@ -1,6 +1,6 @@
 /** Emulated devices whose kernel text was mutated on its way to the compiler. */
 import { expect, onTestFinished } from "vitest";
-import { requireAddon } from "../../runtime/addon.js";
+import { requireAddon } from "../../runtime/addon/addon.js";
 import { defaultCache } from "../../runtime/cache/index.js";
 import { openCxx, type Toolchain } from "../../runtime/compilers/index.js";
 import type { Device } from "../../runtime/devices/device.js";

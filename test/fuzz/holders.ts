@@ -1,7 +1,7 @@
 /** Every way to hand numbers to a loss: arrays in memory of every kind, wherever they begin, and buffers of a device. */
 import type { BufferDtype } from "../../codegen/plan.js";
 import type { Device, DeviceBuffer, TypedArray } from "../../index.js";
-import { narrowInto } from "../../runtime/dtypes.js";
+import { narrowInto } from "../../runtime/devices/dtypes.js";
 import { bitsOf } from "./fuzzer.js";
 
 /** One value for an input, and the memory to check after the call. */

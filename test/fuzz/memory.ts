@@ -23,7 +23,14 @@ import {
   sum,
   type TypedArray,
 } from "../../index.js";
-import { type Float16Numbers, isResizable, narrowInto, bitsOf as storedBits, viewOf, widen } from "../../runtime/dtypes.js";
+import {
+  type Float16Numbers,
+  isResizable,
+  narrowInto,
+  bitsOf as storedBits,
+  viewOf,
+  widen,
+} from "../../runtime/devices/dtypes.js";
 import { randomNumbers } from "../properties/batch.js";
 import { bitsOf, type Fuzzer, type Round } from "./fuzzer.js";
 import { type Held, holdersOf, type Place, type Role } from "./holders.js";

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
-import type { Command } from "../../runtime/native.js";
+import type { Command } from "../../runtime/addon/native.js";
 import { addon, expectCode, failure } from "./support.js";
 
 const device = addon.openCpu({ threads: 0 });

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { FIELD_BYTES, MEMORY_ALIGNMENT, NATIVE_CODES } from "../../runtime/constants.js";
+import { FIELD_BYTES, MEMORY_ALIGNMENT, NATIVE_CODES } from "../../runtime/addon/constants.js";
 import { addon, failure } from "./support.js";
 
 /** The text of native/core/constants.h. */
 function headerText(): string {
   const codes = Object.entries(NATIVE_CODES);
-  return `// Generated from runtime/constants.ts by \`npm run docs\`; do not edit.
+  return `// Generated from runtime/addon/constants.ts by \`npm run docs\`; do not edit.
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, test } from "vitest";
-import type { NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { NativeDevice, NativeModule } from "../../runtime/addon/native.js";
 import { addon, addonPath, compileKernels, compileShared, expectCode, launch, scratchFile } from "./support.js";
 
 const kernels = compileKernels(`

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Command, NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { Command, NativeDevice, NativeModule } from "../../runtime/addon/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode, launch } from "./support.js";

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import type { NativeAddon } from "../../runtime/native.js";
+import type { NativeAddon } from "../../runtime/addon/native.js";
 import { FakeMachine, installFake } from "./fake/machine.js";
 import { addonPath, scratchFile } from "./support.js";
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/addon/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode, failure, launch, scratchFile } from "./support.js";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { bytesOf, makeArray, narrowInto, type TypedArray, widen } from "../../runtime/dtypes.js";
-import type { Command, Matrix, NativeDevice } from "../../runtime/native.js";
+import type { Command, Matrix, NativeDevice } from "../../runtime/addon/native.js";
+import { bytesOf, makeArray, narrowInto, type TypedArray, widen } from "../../runtime/devices/dtypes.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode } from "./support.js";
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect } from "vitest";
-import type { Command, Memory, NativeAddon, NativeModule } from "../../runtime/native.js";
+import type { Command, Memory, NativeAddon, NativeModule } from "../../runtime/addon/native.js";
 
 /** The file under test; `scripts/sanitize.sh` names another. */
 export const addonPath = process.env.LOSSC_ADDON ?? fileURLToPath(new URL("../../build/Release/lossc.node", import.meta.url));

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { platformName } from "../../runtime/platform.js";
+import { platformName } from "../../runtime/addon/platform.js";
 import { cli, filesOf, linkDependencies, node, packInto, project, ROOT, scratch, unpack } from "./support.js";
 
 let folder: string;

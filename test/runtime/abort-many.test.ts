@@ -4,8 +4,8 @@ import { setImmediate } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TrainingClient } from "../../index.js";
 import { cross_entropy } from "../../losses/index.js";
-import { Queue, SharedTask, whenAborted, withSignal } from "../../runtime/abort.js";
 import { runProgram } from "../../runtime/compilers/process.js";
+import { Queue, SharedTask, whenAborted, withSignal } from "../../runtime/tasks/abort.js";
 import { data, TablePolicy } from "../training/support.js";
 import { crossEntropyInputs, expectError, openOnly } from "./support.js";
 

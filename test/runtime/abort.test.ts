@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { Queue, SharedTask } from "../../runtime/abort.js";
+import { Queue, SharedTask } from "../../runtime/tasks/abort.js";
 import { expectError } from "./support.js";
 
 describe("a queue", () => {

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import { BusyPoll } from "../../runtime/busy-poll.js";
+import { BusyPoll } from "../../runtime/tasks/busy-poll.js";
 
 const looks = vi.spyOn(globalThis, "setImmediate");
 afterEach(() => void looks.mockClear());

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CacheRequest } from "../../runtime/cache/index.js";
-import { MARK, temporaryName } from "../../runtime/temporaries.js";
+import { MARK, temporaryName } from "../../runtime/files/temporaries.js";
 
 /** A request that "compiles" by copying; `builds` counts how often. */
 export function request(key: string, text = "source"): CacheRequest & { builds: number } {

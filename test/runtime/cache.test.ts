@@ -18,7 +18,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { LosscError } from "../../dsl/errors.js";
 import { type CacheRequest, cacheKey, cacheRoot, KernelCache } from "../../runtime/cache/index.js";
-import { temporaryName } from "../../runtime/temporaries.js";
+import { temporaryName } from "../../runtime/files/temporaries.js";
 import { abandonedName, kernels, leftovers, names, request, text } from "./cache-support.js";
 import { expectError, temporaryFolder, withEnvironment } from "./support.js";
 

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { KernelText } from "../../codegen/plan.js";
-import { requireAddon } from "../../runtime/addon.js";
+import { requireAddon } from "../../runtime/addon/addon.js";
+import type { NativeAddon } from "../../runtime/addon/native.js";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { findCxx, findNvcc, openCuda, openCxx } from "../../runtime/compilers/index.js";
 import { findProgram, runProgram } from "../../runtime/compilers/process.js";
-import type { NativeAddon } from "../../runtime/native.js";
 import { alive, expectError, temporaryFolder, withEnvironment } from "./support.js";
 
 const text = (body: string): KernelText => ({ target: "cpu", text: body, launches: [] });

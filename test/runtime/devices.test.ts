@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { defineLoss, mul, sum, variance } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
-import { loadAddon, wrapNative } from "../../runtime/addon.js";
+import { loadAddon, wrapNative } from "../../runtime/addon/addon.js";
 import { openDevice } from "../../runtime/index.js";
 import { eachDevice, expectClose, expectError, openOnly, ppoInputs, temporaryFolder, whyNoGpu } from "./support.js";
 

@@ -19,7 +19,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { readWith, writeAside } from "../../runtime/files.js";
+import { readWith, writeAside } from "../../runtime/files/user-files.js";
 import { expectError, temporaryFolder } from "./support.js";
 import { becomeOther, isRoot, OTHER } from "./users.js";
 

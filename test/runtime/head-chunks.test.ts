@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ElementSpace } from "../../codegen/plan.js";
 import { cutChunks, running } from "../../runtime/head/chunks.js";
-import type { BatchShape } from "../../runtime/structure.js";
+import type { BatchShape } from "../../runtime/inputs/structure.js";
 import { SEED } from "../properties/settings.js";
 
 const shapeOf = (lengths: readonly number[], groups: readonly number[] | null = null): BatchShape => ({

@@ -2,8 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadAddon } from "../../runtime/addon.js";
-import { builtFor, platformName, platformPackage } from "../../runtime/platform.js";
+import { loadAddon } from "../../runtime/addon/addon.js";
+import { builtFor, platformName, platformPackage } from "../../runtime/addon/platform.js";
 import { temporaryFolder } from "./support.js";
 
 test("the addon that loads here is for this kind of machine", () => {

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { findGuard } from "../../runtime/addon.js";
+import { findGuard } from "../../runtime/addon/addon.js";
 import { runProgram } from "../../runtime/compilers/process.js";
 import { MAIN } from "../cli/lossc.js";
 import { alive, temporaryFolder, withEnvironment } from "./support.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Semaphore } from "../../runtime/semaphore.js";
+import { Semaphore } from "../../runtime/tasks/semaphore.js";
 import { expectError } from "./support.js";
 
 /** Work that ends on request. */

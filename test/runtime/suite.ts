@@ -17,7 +17,7 @@ import {
 } from "../../dsl/index.js";
 import { cross_entropy, label_smoothing, ppo, ppo_entropy } from "../../losses/index.js";
 import type { Device, DeviceOptions, LossResult } from "../../runtime/devices/device.js";
-import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/dtypes.js";
+import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/devices/dtypes.js";
 import { numbers, oracle, reference } from "./oracle.js";
 import { memorySuite } from "./suite-memory.js";
 import { overlapSuite } from "./suite-overlap.js";

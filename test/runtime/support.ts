@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished } from "vitest";
 import { ERROR_CODES, type ErrorCode, LosscError } from "../../dsl/errors.js";
-import { loadAddon } from "../../runtime/addon.js";
+import { loadAddon } from "../../runtime/addon/addon.js";
 import type { Device, DeviceOptions } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 

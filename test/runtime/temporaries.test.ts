@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSyn
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { writeAside } from "../../runtime/files.js";
+import { writeAside } from "../../runtime/files/user-files.js";
 import { temporaryFolder } from "./support.js";
 import { isRoot, OTHER } from "./users.js";
 

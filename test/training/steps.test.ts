@@ -1,8 +1,8 @@
 /** The small kernels that policies are put together from, each beside a plain computation. */
 import { describe, expect, test } from "vitest";
 import { slotsByToken, TrainingSteps } from "../../index.js";
+import type { Command, NativeBuffer } from "../../runtime/addon/native.js";
 import type { Device } from "../../runtime/devices/device.js";
-import type { Command, NativeBuffer } from "../../runtime/native.js";
 import { expectClose, expectError } from "../runtime/support.js";
 import { eachTrainingDevice, noise } from "./support.js";
 

@@ -1,7 +1,7 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
-import { BYTES } from "../codegen/dtypes.js";
-import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
-import { LosscError } from "../dsl/errors.js";
+import { BYTES } from "../../codegen/dtypes.js";
+import type { BufferDtype, LogitsDtype } from "../../codegen/plan.js";
+import { LosscError } from "../../dsl/errors.js";
 
 /** An array of a buffer's elements; float16 and bfloat16 are bits in a `Uint16Array`. */
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;

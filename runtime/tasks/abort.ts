@@ -1,5 +1,5 @@
 /** Abort signals, and tasks that they end. */
-import { LosscError } from "../dsl/errors.js";
+import { LosscError } from "../../dsl/errors.js";
 
 /** Throws `ABORTED` where the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {

@@ -5,8 +5,8 @@
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, opendir, readlink, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, isAbsolute, join, sep } from "node:path";
-import { LosscError } from "../dsl/errors.js";
-import { describe } from "./inputs/numbers.js";
+import { LosscError } from "../../dsl/errors.js";
+import { describe } from "../inputs/numbers.js";
 import { STICKY } from "./own-folder.js";
 import { isAbandoned, temporaryName } from "./temporaries.js";
 

@@ -2,7 +2,7 @@
  * Constants that the addon and TypeScript share. native/core/constants.h is generated from this file: `npm run docs` writes it, and a test finds it
  * stale.
  */
-import type { ErrorCode } from "../dsl/errors.js";
+import type { ErrorCode } from "../../dsl/errors.js";
 
 /** Device memory, and every piece of it that a buffer of a plan gets, starts at a multiple of so many bytes: the widest loads want no more. */
 export const MEMORY_ALIGNMENT = 256;

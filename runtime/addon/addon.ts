@@ -3,8 +3,8 @@ import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ERROR_CODES, type ErrorCode, LosscError } from "../dsl/errors.js";
-import { abortedError, throwIfAborted, whenAborted } from "./abort.js";
+import { ERROR_CODES, type ErrorCode, LosscError } from "../../dsl/errors.js";
+import { abortedError, throwIfAborted, whenAborted } from "../tasks/abort.js";
 import type { Command, NativeAddon, NativeDevice } from "./native.js";
 import { builtFor, platformName, platformPackage } from "./platform.js";
 

@@ -1,4 +1,4 @@
-/** The addon as TypeScript sees it. Only this folder imports it. Everything it throws or rejects with has a `code` of `LosscError`. */
+/** The interface of the addon. Only runtime/ uses it, and bench/ and tests. Its errors have a `code` of `LosscError`. */
 
 /** Memory of a device. `byteLength` is reported to V8; the finalizer frees what was not disposed of. */
 export interface NativeBuffer {
