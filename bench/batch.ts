@@ -17,7 +17,7 @@ export interface TokenData {
   readonly weights: Float32Array;
 }
 
-interface Rows {
+interface BatchMemory {
   readonly logits: DeviceBuffer;
   readonly gradient: DeviceBuffer;
   readonly teacher_logits?: DeviceBuffer;
@@ -33,7 +33,7 @@ export class Batch {
     /** The token data on the device. */
     private readonly prepared: Readonly<Record<keyof TokenData, DeviceBuffer>>,
     /** `logits` and `teacher_logits` are never written again; calls overwrite `gradient`, where the logits are laid down anew. */
-    readonly rows: Rows,
+    readonly rows: BatchMemory,
   ) {}
 
   /** `teacher`: with rows of a teacher, too. */
@@ -46,7 +46,7 @@ export class Batch {
     try {
       return await Batch.#make(device, shape, teacher, keep);
     } catch (error) {
-      // What did not fit must not stand in the way of what comes next.
+      // The partial allocation is freed, so that the next shape has room.
       for (const buffer of made) buffer.dispose();
       throw error;
     }
@@ -103,7 +103,7 @@ export class Batch {
     await this.steps.native.run([copyOf(this.rows.logits.memory, this.rows.gradient.memory, this.bytes)]);
   }
 
-  /** What a call of a loss in place takes, all of it on the device; inputs that the loss does not know are an error. */
+  /** Inputs of a call in place, all of them on the device. Inputs that the loss does not declare are an error. */
   inputsOf(loss: LossDefinition, { masked }: Pick<Work, "masked">): LossInputs {
     const { target_tokens, weights, ...others } = this.prepared;
     const declared = Object.entries({ ...others, teacher_logits: this.rows.teacher_logits }).filter(
@@ -119,7 +119,7 @@ export class Batch {
   }
 
   /** The row of a token, as numbers. */
-  async row(of: keyof Rows, token: number): Promise<Float64Array> {
+  async row(of: keyof BatchMemory, token: number): Promise<Float64Array> {
     const rows = this.rows[of];
     if (!rows) throw new RangeError(`this batch has no ${of}`);
     return rowOf(this.steps.native, rows, token, this.shape.vocab);

@@ -27,7 +27,7 @@ export interface BenchOptions {
   readonly save?: string;
 }
 
-/** What `--json` prints and `--save` keeps. */
+/** The output of `--json` and `--save`. */
 interface Report {
   readonly device: string;
   readonly description: string;
@@ -50,7 +50,10 @@ function failuresAt(at: string, { failed }: { readonly failed: readonly Failure[
   return failed.map(({ name, problem }) => ({ name: `${name}, ${at}`, problem }));
 }
 
-/** What draws the figures into a file. Asked for before anything is measured, which takes minutes: what keeps it from drawing is told at once. */
+/**
+ * The function that draws the figures into a file. It is made before the measurements, which take minutes, so that a missing package is reported
+ * first.
+ */
 async function drawingInto(path: string) {
   requireWritable("--svg", path);
   const { chartOf } = await drawnBy(["vega", "vega-lite"], () => import("./chart.js"));
@@ -76,12 +79,12 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   const geometries: GeometryTimings[] = [];
   const date = new Date().toISOString();
   const report: Report = { device: device.name, description, date, rounds, shapes, head: null, geometries, figures, failed };
-  /** Tells of what was measured; what is kept is written anew, so that a run that is ended early leaves what it has. */
-  const tell = async (text: string) => {
+  /** Prints measurements and saves everything so far, so that an interrupted run leaves its results. */
+  const publish = async (text: string) => {
     if (save !== undefined) await saveFile("--save", save, `${JSON.stringify(report)}\n`);
     if (!json) await write(text);
   };
-  await tell(`${description}; medians of ${rounds} rounds\n`);
+  await publish(`${description}; medians of ${rounds} rounds\n`);
   const turns = { rounds, warmUp: WARM_UP };
   for (const shape of shapesOf(kind, quick === true)) {
     const work = shape.work.filter(([{ name }]) => asked(name));
@@ -92,7 +95,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
     shapes.push(measured);
     failed.push(...failuresAt(at, measured));
     figures.push(...figuresOf(measured, device.name));
-    await tell(tableOf(measured));
+    await publish(tableOf(measured));
   }
   if (asked("head")) {
     const head = await attempt("head", failed, () =>
@@ -102,7 +105,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
       report.head = head;
       failed.push(...failuresAt("from hidden states", head));
       figures.push(...headFiguresOf(head));
-      await tell(headTableOf(head));
+      await publish(headTableOf(head));
     }
   }
   const others = {
@@ -111,7 +114,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
   };
   for (const [row, { name, work }] of Object.entries(others))
     if (asked(row)) figures.push(...((await attempt(name, failed, work)) ?? []));
-  await tell(figureLines(figures));
+  await publish(figureLines(figures));
   for (const shape of isTuning ? shapesOf(kind, quick === true) : []) {
     const work = shape.work.filter(([{ name }]) => KINDS.some((one) => one.name === name));
     const at = `geometries, T ${shape.tokens} × V ${shape.vocab}`;
@@ -120,7 +123,7 @@ export async function bench({ device: name, rows, rounds, quick, peers, json, sv
       for await (const timings of each) {
         geometries.push(timings);
         failed.push(...failuresAt(`${timings.loss}, ${at}`, timings));
-        await tell(geometriesTableOf(timings));
+        await publish(geometriesTableOf(timings));
       }
     });
   }

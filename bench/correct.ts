@@ -7,7 +7,7 @@ import { openDevice } from "../runtime/devices/index.js";
 import type { Batch } from "./batch.js";
 import type { Work } from "./shapes.js";
 
-/** What rounding to a dtype changes, relative. */
+/** Relative rounding error of a dtype. */
 export const ROUNDING = { f32: 0, bf16: 2 ** -8, f16: 2 ** -11 } as const;
 
 /** A number that must be right to float32's accuracy, and what rounding adds. */
@@ -67,8 +67,8 @@ async function fromLogprobs(loss: LossDefinition, { masked }: Work, batch: Batch
 }
 
 /**
- * For losses of whole rows that couple no tokens: `reference` computes the sampled rows. Their part of the loss is what weights that mask all others leave of
- * it; the loss of the whole batch is that part and the rest.
+ * For losses of whole rows that couple no tokens: `reference` computes the sampled rows. Their part of the loss is what weights that mask all others
+ * leave of it; the loss of the whole batch is that part and the rest.
  */
 async function fromRows(loss: LossDefinition, batch: Batch, compiled: CompiledLoss, found: LossResult): Promise<void> {
   const samples = samplesOf(batch);

@@ -1,4 +1,4 @@
-/** What other geometries than those of `codegen/emit/geometry.ts` take on a GPU: the table there is to say what is found best here. */
+/** Times of other geometries than those of `codegen/geometry.ts` on a GPU. The table there must hold the best ones that are found here. */
 import { alternativesTo, type RowShape, type Spread, sized, spreadOf } from "../codegen/emit/geometry.js";
 import type { Plan } from "../codegen/plan.js";
 import { rowBytesOf } from "../codegen/traffic.js";
@@ -26,8 +26,8 @@ export interface GeometryTimings {
 }
 
 /**
- * One loss of the shape after the other. Every geometry's gradient is compared with that of the table's before anything is timed. `most`: how many others are
- * tried. A loss that fails is told in `failed`.
+ * One loss of the shape after the other. Every geometry's gradient is compared with that of the table's before anything is timed. `most`: how many
+ * others are tried. Losses that fail are listed in `failed`.
  */
 export async function* measureGeometries(
   device: Device,
@@ -118,7 +118,7 @@ function nearRow(found: Float64Array, wanted: Float64Array, rounding: number, ge
   });
 }
 
-/** Who shares a row, and how many threads have room. */
+/** The geometry in words: the threads that share a row, and the threads with room. */
 export function labelOf({ threads, lanes, cluster, resident, room, shared }: Spread): string {
   const sharing = lanes < threads ? `${lanes} of ${threads} threads` : `${cluster} × ${threads} threads`;
   return `${sharing}, ${(shared / 1024).toFixed(0)} KiB${resident ? "" : ", not kept"}, room for ${room}`;

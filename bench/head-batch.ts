@@ -1,8 +1,8 @@
-/** Hidden states and a head that are measured on, made on the device, and the three products that every loss from them takes. */
+/** Hidden states and a head, made on the device, and the three matrix products of every loss from them. */
 import type { LossDefinition } from "../dsl/index.js";
 import { cross_entropy } from "../losses/index.js";
+import type { Command, Matrix } from "../runtime/addon/native.js";
 import type { Device, DeviceBuffer, LossInputs, LossResult } from "../runtime/devices/device.js";
-import type { Command, Matrix } from "../runtime/native.js";
 import { randomFrom, SEEDS, type TokenData } from "./batch.js";
 import type { HeadShape } from "./shapes.js";
 import { BenchSteps, LOGITS_SCALE } from "./steps.js";
@@ -43,7 +43,7 @@ export class HeadBatch {
       const given = perToken ?? (await tokensOf(device, shape, { lengths, hidden, head }));
       return new HeadBatch(device, steps, { tokens, width, vocab, dtype }, lengths, given, hidden, head);
     } catch (error) {
-      // What did not fit must not stand in the way of what comes next.
+      // The partial allocation is freed, so that the next shape has room.
       for (const buffer of made) buffer.dispose();
       throw error;
     }

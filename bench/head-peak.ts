@@ -1,6 +1,6 @@
 /**
- * What the first call of a loss from hidden states takes on the CPU at its height. In a process of its own: memory that was freed before, but stays with the
- * process, would hide what a call takes. Run by itself, this module reads a {@link Request} from its argument and prints bytes or null.
+ * Peak memory of the first call of a loss from hidden states on the CPU. It runs in a separate process: memory that was freed before, but stays
+ * with the process, would hide what a call takes. Run by itself, this module reads a {@link Request} from its argument and prints bytes or null.
  */
 import { fileURLToPath } from "node:url";
 import { LosscError } from "../dsl/errors.js";

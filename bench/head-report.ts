@@ -1,5 +1,5 @@
-/** What was measured from hidden states, as ratios, for people. */
-import { bytesOf } from "../runtime/dtypes.js";
+/** Measurements from hidden states as ratios, for people. */
+import { bytesOf } from "../runtime/devices/dtypes.js";
 import type { HeadMeasured } from "./head.js";
 import { median } from "./race.js";
 import { type Figure, notesOf, WIDTH } from "./report.js";
@@ -49,7 +49,7 @@ export function headFiguresOf(measured: HeadMeasured): Figure[] {
   ]) as Figure[];
 }
 
-/** What was measured from hidden states as a table of text. */
+/** Measurements from hidden states as a table of text. */
 export function headTableOf(measured: HeadMeasured): string {
   const { tokens, width, vocab, dtype, products, sweep, yardstick, losses, peers, failed } = measured;
   const line = (name: string, milliseconds: readonly number[], peak: number | null | undefined) => {
@@ -72,7 +72,7 @@ export function headTableOf(measured: HeadMeasured): string {
     line("three products, each whole", products, null),
     line("one sweep over all logits, in place", sweep, null),
     ...lines,
-    ...(untold ? ["  peak memory was not read: only the process of a CPU on Linux tells"] : []),
+    ...(untold ? ["  peak memory was not read: only Linux reports it, for the process of a CPU"] : []),
     ...notesOf(failed, peers),
     "",
   ].join("\n");

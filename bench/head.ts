@@ -1,6 +1,6 @@
 /**
- * The output head: what losses take from hidden states to the gradients of hidden states and head, beside the three matrix products that nobody can do without,
- * and how much memory beyond inputs and gradients. Nothing is timed before its result was found right.
+ * The output head: time of losses from hidden states to the gradients of hidden states and head, compared with the three matrix products alone, and
+ * their memory beyond inputs and gradients. A result is checked before it is timed.
  */
 import type { LogitsDtype } from "../codegen/plan.js";
 import { ppo } from "../losses/index.js";
@@ -30,11 +30,14 @@ export interface HeadTiming {
   readonly name: string;
   readonly value: number;
   readonly milliseconds: readonly number[];
-  /** What a first call takes beyond inputs and gradients at its height; null where it cannot be read. */
+  /** Peak bytes of a first call beyond inputs and gradients; null where it cannot be read. */
   readonly peakBytes: number | null;
 }
 
-/** By how much a gradient may differ, of the largest number of its row: sums have another order in products of another size, and are rounded chunk by chunk. */
+/**
+ * By how much a gradient may differ, of the largest number of its row: sums have another order in products of another size, and are rounded chunk by
+ * chunk.
+ */
 const TOLERANCE: Readonly<Record<LogitsDtype, number>> = { f32: 1e-4, bf16: 0.05, f16: 0.01 };
 /** The same of the loss, for each token: rounded logits differ here and there. */
 const LOSS_TOLERANCE: Readonly<Record<LogitsDtype, number>> = { f32: 1e-5, bf16: 1e-3, f16: 1e-4 };

@@ -1,13 +1,13 @@
-/** The launches of a call by themselves: what it takes beyond them is what `forwardBackward` costs. */
+/** The launches of a call without the call. The difference in time is the cost of `forwardBackward`. */
 import { type EmitOptions, emitText } from "../codegen/emit/index.js";
 import type { PlanBuffer } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
+import type { Command } from "../runtime/addon/native.js";
+import { Executable } from "../runtime/compiled/executable.js";
 import type { Place } from "../runtime/compiled/region.js";
-import { Variant } from "../runtime/compiled/variant.js";
 import type { CompiledLoss, DeviceBuffer, LossInputs } from "../runtime/devices/device.js";
 import { AddonDevice } from "../runtime/devices/native-device.js";
-import type { Command } from "../runtime/native.js";
-import { type BatchShape, extentOf, structureArray } from "../runtime/structure.js";
+import { type BatchShape, extentOf, structureArray } from "../runtime/inputs/structure.js";
 import type { Batch } from "./batch.js";
 import type { Work } from "./shapes.js";
 
@@ -28,7 +28,7 @@ export async function launchesOf(
   const { dtype, vocab, tokens } = batch.shape;
   const plan = compiled.plan(dtype);
   const text = emitText(plan, { target: device.target, architecture: device.architecture, vocab, spread });
-  const variant = new Variant(plan, text, (await device.lease(text)).module);
+  const executable = new Executable(plan, (await device.lease(text)).module);
   const shape: BatchShape = { lengths: batch.lengths, groups: null, vocab, tokens };
   const own: DeviceBuffer[] = [];
   const memoryOf = async ({ id, role, name, dtype: stored, extent, structure, fill }: PlanBuffer): Promise<Place> => {
@@ -47,7 +47,7 @@ export async function launchesOf(
   for (const buffer of plan.buffers) places.set(buffer.id, await memoryOf(buffer));
   const context = { shape, places, scalars: plan.config, skipMasked: masked === true, rows: null };
   return {
-    commands: variant.launches(plan.kernels, context),
+    commands: executable.launches(plan.kernels, context),
     [Symbol.dispose]() {
       for (const buffer of own) buffer.dispose();
     },

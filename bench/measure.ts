@@ -3,7 +3,7 @@ import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { LossDefinition } from "../dsl/index.js";
 import type { Device } from "../runtime/devices/device.js";
-import { bytesOf } from "../runtime/dtypes.js";
+import { bytesOf } from "../runtime/devices/dtypes.js";
 import { Batch } from "./batch.js";
 import { requireCorrect } from "./correct.js";
 import { launchesOf } from "./launches.js";
@@ -20,7 +20,7 @@ export interface Measured {
   readonly losses: readonly LossTiming[];
   /** null where they were not asked. */
   readonly peers: PeerReport | null;
-  /** What was not timed, because its result was wrong or there was none. */
+  /** Losses that were not timed, because their result was wrong or absent. */
   readonly failed: readonly Failure[];
 }
 
@@ -29,7 +29,7 @@ export interface Failure {
   readonly problem: string;
 }
 
-/** Does one part of a run: what fails is told beside what does not, for a GPU is not at hand every day. Mistakes of the bench's own are thrown. */
+/** Runs one part. A failure is recorded and the other parts go on, since GPUs are not always available. Mistakes of the bench itself are thrown. */
 export async function attempt<T>(name: string, failed: Failure[], work: () => Promise<T>): Promise<T | null> {
   try {
     return await work();
@@ -122,7 +122,7 @@ async function prepare(device: Device, work: Work, batch: Batch) {
   return { run, plan: compiled.plan(), value: found.loss, launches: await launchesOf(compiled, inputs, batch, work) };
 }
 
-/** A copy that does not copy is no yardstick. The rows are looked at where they begin and end. */
+/** Checks that a copy copies, at both ends of the rows. */
 async function requireCopy(name: string, batch: Batch, run: () => Promise<unknown>): Promise<void> {
   const { memory, byteLength: bytes } = batch.rows.gradient;
   await batch.steps.native.run([{ kind: "fill", to: memory, offset: 0, bytes, value: 0 }]);

@@ -1,14 +1,14 @@
-/** How much memory a piece of work takes at its height. */
+/** Peak memory of a piece of work. */
 import { readFileSync, writeFileSync } from "node:fs";
 
-/** Bytes that the process holds at the height of the work beyond those before it; null where the system does not tell: only Linux does. */
+/** Peak bytes of the process during the work beyond those before it; null on systems other than Linux. */
 export async function peakOf(work: () => Promise<unknown>): Promise<number | null> {
   const before = resetPeak();
   await work();
   return before === null ? null : resident("VmHWM") - before;
 }
 
-/** Lets the peak begin anew at what the process holds, and gives that. */
+/** Resets the recorded peak, and returns the current memory of the process. */
 function resetPeak(): number | null {
   try {
     writeFileSync("/proc/self/clear_refs", "5");

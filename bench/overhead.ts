@@ -1,4 +1,4 @@
-/** What `forwardBackward` takes beyond its kernels, for a batch so small that little else is left. */
+/** The time of `forwardBackward` beyond its kernels, measured on a batch so small that kernels take almost nothing. */
 
 import { ppo } from "../losses/index.js";
 import type { Device } from "../runtime/devices/device.js";

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { packageRoot } from "../runtime/addon.js";
+import { packageRoot } from "../runtime/addon/addon.js";
 import { runProgram } from "../runtime/compilers/process.js";
 import { type Batch, SEEDS } from "./batch.js";
 import type { Rounds } from "./race.js";
@@ -16,7 +16,7 @@ export interface PeerTiming {
   readonly value: number;
   /** Of every round. */
   readonly milliseconds: readonly number[];
-  /** What a call takes beyond inputs and gradients at its height; null where it cannot be read, and absent where nobody asked. */
+  /** Peak bytes of a call beyond inputs and gradients; null where it cannot be read, absent where it was not asked for. */
   readonly peak_bytes?: number | null;
 }
 
@@ -25,7 +25,7 @@ export interface PeerReport {
   /** Why a peer is not there, by its name. */
   readonly absent: Readonly<Record<string, string>>;
   readonly timings: readonly PeerTiming[];
-  /** What could not be timed, or computes another loss: then the two do not compare. */
+  /** The reason why a peer could not be timed or computes another loss; its times are then not compared. */
   readonly failed: readonly { readonly loss: string; readonly peer: string; readonly problem: string }[];
 }
 
@@ -42,8 +42,8 @@ export function peersOf(
 }
 
 /**
- * Has a script of `bench/peers` time losses. `$LOSSC_PYTHON` names the interpreter, else `python3`. `values`: what each loss is; `floor`: by how much a peer's may
- * differ however small it is.
+ * Has a script of `bench/peers` time losses. `$LOSSC_PYTHON` names the interpreter, else `python3`. `values`: what each loss is; `floor`: by how much
+ * a peer's may differ however small it is.
  */
 export async function askPeers(
   name: "main.py" | "head.py",
@@ -72,7 +72,7 @@ function absent(why: string): PeerReport {
   return { versions: {}, absent: { PyTorch: why }, timings: [], failed: [] };
 }
 
-/** Takes out what computes another loss. */
+/** Removes the times of peers that compute another loss. */
 export function judged(report: PeerReport, values: ReadonlyMap<string, number>, floor = 1e-2): PeerReport {
   const wrong = (timing: PeerTiming) => {
     const wanted = values.get(timing.loss) as number;

@@ -1,4 +1,4 @@
-/** How time is taken: by the clock of the host around a call, launches and waiting included. That is what a caller pays. */
+/** Timing by the host's clock around a call, launches and waiting included, as a caller experiences it. */
 
 export interface Rounds {
   readonly rounds: number;
@@ -6,8 +6,8 @@ export interface Rounds {
 }
 
 /**
- * Milliseconds of each contestant; they take turns, round by round, on data laid down anew outside of what is timed. Every other round goes backwards, so
- * that nobody always comes after the same one.
+ * Milliseconds of each contestant. They take turns, round by round, on fresh data that is prepared outside of the timing. Every other round is
+ * reversed, so that no contestant always follows the same one.
  */
 export async function race(
   contestants: readonly (() => Promise<unknown>)[],

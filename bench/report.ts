@@ -1,4 +1,4 @@
-/** What was measured, as ratios: for people, and as bars. */
+/** Measurements as ratios: in words, and as bars. */
 import type { Failure, LossTiming, Measured, Timing } from "./measure.js";
 import type { PeerReport } from "./peers.js";
 import { median } from "./race.js";
@@ -10,11 +10,11 @@ export interface Line {
   readonly gigabytesPerSecond: number;
   /** Times a copy of as many bytes, timed in the same run. */
   readonly timesCopy: number;
-  /** What `timesCopy` is to stay below; null where nothing was promised. */
+  /** Upper bound of `timesCopy`; null where there is none. */
   readonly ceiling: number | null;
   /** Whether lossc computed it. */
   readonly own: boolean;
-  /** What else there is to say. */
+  /** Further remarks. */
   readonly more: string;
 }
 
@@ -78,7 +78,7 @@ export function figuresOf({ tokens, vocab, losses, peers }: Measured, device: st
     figures.push({
       name: `${TWINS.custom} beside ${TWINS.builtin}, ${at}`,
       unit: "×",
-      // Round by round: what slows the machine for a while slows both.
+      // Ratios are taken per round, since a slow phase of the machine affects both.
       values: custom.map((milliseconds, round) => milliseconds / (builtin[round] as number)),
       atMost: 1.03,
       atLeast: 0.97,
@@ -111,7 +111,7 @@ export function tableOf(measured: Measured): string {
   return ["", `T ${tokens} × V ${vocab}, ${dtype}, in place`, ...rows, ...notesOf(failed, peers), ""].join("\n");
 }
 
-/** What was not timed, is absent or failed. */
+/** The losses and peers that were not timed, are absent or failed. */
 export function notesOf(failed: readonly Failure[], peers: PeerReport | null): string[] {
   return [
     ...failed.map(({ name, problem }) => `  ${name} was not timed: ${problem}`),

@@ -1,4 +1,4 @@
-/** What is measured: shapes, the losses at each, and what they are to reach. */
+/** The table of measurements: shapes, the losses at each, and their targets. */
 import type { LogitsDtype } from "../codegen/plan.js";
 import type { LossDefinition } from "../dsl/index.js";
 import * as losses from "../losses/index.js";
@@ -6,7 +6,7 @@ import { forwardKlOf, logprobVariance, usersPpo } from "./losses.loss.js";
 
 /** A loss as it is called. */
 export interface Work {
-  /** What `--rows` takes. */
+  /** Its value of `--rows`. */
   readonly name: string;
   readonly loss: (dtype: LogitsDtype) => LossDefinition;
   /** The first half of each sequence has weight 0, and `skipMasked` is set. */
@@ -15,7 +15,7 @@ export interface Work {
   readonly teacher?: true;
 }
 
-/** What a loss is to stay below, beside a copy of the bytes that it moves: times as long, or so many microseconds longer. */
+/** Upper bound of a loss relative to a copy of its bytes: a factor, or so many microseconds more. */
 export type Target = { readonly timesCopy: number } | { readonly microseconds: number };
 
 export interface Shape {
@@ -28,12 +28,12 @@ export interface Shape {
   readonly peers: boolean;
 }
 
-/** What is measured from hidden states. */
+/** Measurements from hidden states. */
 export interface HeadShape extends Omit<Shape, "work" | "peers"> {
   /** Numbers of a hidden state. */
   readonly width: number;
   readonly work: readonly Work[];
-  /** What a loss is compared with: the three matrix products, and one sweep over all logits where that takes a part worth naming. */
+  /** The yardstick of a loss: the three matrix products, and one sweep over all logits where its time matters. */
   readonly yardstick: "three products" | "three products and a sweep";
   /** Times the yardstick. */
   readonly atMost: number | null;
@@ -54,7 +54,10 @@ export const TWINS = { builtin: ppo.name, custom: written.name } as const;
 
 const ALL = [crossEntropy, ppo, written, masked, gspo, variance, forwardKl];
 
-/** Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling; other geometries, which are measured only if asked for. */
+/**
+ * Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling; other geometries, which are measured only if
+ * asked for.
+ */
 export const ROWS = [...ALL.map(({ name }) => name), "head", "calls", "compile", "geometries"];
 
 /** A loss of each kind whose kernels differ: of one row, of two sweeps, of two rows. */
@@ -125,7 +128,7 @@ export function shapesOf(kind: "cpu" | "cuda", isQuick: boolean): readonly Shape
 /** Losses that are measured from hidden states. */
 export const HEAD_WORK = [crossEntropy, ppo, gspo];
 
-/** What is measured from hidden states on a kind of device: sixteen sequences. */
+/** Measurements from hidden states on a kind of device: sixteen sequences. */
 export function headShapeOf(kind: "cpu" | "cuda", isQuick: boolean): HeadShape {
   const yardstick = kind === "cuda" ? "three products and a sweep" : "three products";
   const dtype = kind === "cuda" ? "bf16" : "f32";

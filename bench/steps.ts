@@ -2,27 +2,27 @@
 import { TYPES } from "../codegen/emit/dtypes.js";
 import type { LogitsDtype } from "../codegen/plan.js";
 import { LosscError } from "../dsl/errors.js";
-import type { Device, DeviceBuffer, LoadedUnit, UnitArgument } from "../runtime/devices/device.js";
-import { bytesOf, makeArray, widen } from "../runtime/dtypes.js";
-import type { Command, Memory, NativeBuffer, NativeDevice } from "../runtime/native.js";
+import type { Command, Memory, NativeBuffer, NativeDevice } from "../runtime/addon/native.js";
+import type { Device, DeviceBuffer, LaunchArgument, LoadedModule } from "../runtime/devices/device.js";
+import { bytesOf, makeArray, widen } from "../runtime/devices/dtypes.js";
 
 /** Bytes that a thread of the copy kernel moves. */
 const PACKET = 16;
-/** What the numbers are multiplied by, whose standard deviation is √⅓: with this it is 1.7. */
+/** Scale of the numbers. Their standard deviation is √⅓ before it, and 1.7 after it. */
 export const LOGITS_SCALE = 3;
 
 const copy = `
 // to = from, ${PACKET} bytes an element.
-struct K0 {
+struct CopyPackets {
   struct alignas(${PACKET}) Sixteen { unsigned words[4]; };
   struct Args { index n; const Sixteen* from; Sixteen* to; };
   LOSSC_FN static void element(const Args& a, index i) { write(a.to, i, read(a.from, i)); }
 };`;
 
 const numbers = (type: string) => `
-// Numbers from seed and place alone: the sum of four uniform ones, less its mean, times a float. Nothing but that product is rounded before the store, so that
-// who computes the same elsewhere has the same bits (peers/bench_data.py).
-struct K1 {
+// Numbers from seed and place alone: the sum of four uniform ones, less its mean, times a float. Nothing but that product is rounded before the
+// store, so that who computes the same elsewhere has the same bits (peers/bench_data.py).
+struct MakeNumbers {
   struct Args { index n; ${type}* to; index seed; double scale; };
   LOSSC_FN static unsigned mixed(unsigned x) {
     x = (x ^ (x >> 16)) * 0x7feb352du;
@@ -38,7 +38,7 @@ struct K1 {
 
 const pick = (type: string) => `
 // to[t] = the logit of token t's target.
-struct K2 {
+struct PickTargets {
   struct Args { index n; const ${type}* logits; const int* targets; float* to; index vocab; };
   LOSSC_FN static void element(const Args& a, index t) { store(a.to, t, load(a.logits, t * a.vocab + load(a.targets, t))); }
 };`;
@@ -46,34 +46,35 @@ struct K2 {
 export class BenchSteps {
   private constructor(
     readonly native: NativeDevice,
-    private readonly unit: LoadedUnit,
+    private readonly module: LoadedModule,
   ) {}
 
   /** For logits of one dtype. */
   static async load(device: Device, dtype: LogitsDtype): Promise<BenchSteps> {
     const { native } = device;
     if (!native) throw new LosscError("DEVICE_NOT_FOUND", "the bench needs the addon: see lossc devices");
-    const kernels = [copy, numbers(TYPES[dtype]), pick(TYPES[dtype])].map((body, i) => ({ id: `k${i}`, body }));
-    return new BenchSteps(native, await device.loadUnit({ comment: `The bench's data and yardstick, ${dtype}.`, kernels }));
+    const bodies = { copyPackets: copy, makeNumbers: numbers(TYPES[dtype]), pickTargets: pick(TYPES[dtype]) };
+    const kernels = Object.entries(bodies).map(([id, body]) => ({ id, body }));
+    return new BenchSteps(native, await device.loadModule({ comment: `The bench's data and yardstick, ${dtype}.`, kernels }));
   }
 
   /** The copy kernel; `bytes` is a multiple of 16. */
   copyByKernel(from: Memory, to: Memory, bytes: number): Command {
     if (bytes % PACKET !== 0) throw new RangeError(`${bytes} bytes are no whole number of packets`);
-    return this.#launch("k0", bytes / PACKET, [from, to]);
+    return this.#launch("copyPackets", bytes / PACKET, [from, to]);
   }
 
   /** By default they spread as a trained model's logits do. */
   numbers(to: Memory, length: number, seed: number, scale = LOGITS_SCALE): Command {
-    return this.#launch("k1", length, [to, { index: seed }, { scalar: scale }]);
+    return this.#launch("makeNumbers", length, [to, { index: seed }, { scalar: scale }]);
   }
 
   pickTargets(of: { logits: Memory; targets: Memory; to: Memory; tokens: number; vocab: number }): Command {
-    return this.#launch("k2", of.tokens, [of.logits, of.targets, of.to, { index: of.vocab }]);
+    return this.#launch("pickTargets", of.tokens, [of.logits, of.targets, of.to, { index: of.vocab }]);
   }
 
-  #launch(kernel: string, elements: number, args: readonly UnitArgument[]): Command {
-    return this.unit.launch(kernel, elements, [{ index: elements }, ...args]);
+  #launch(kernel: string, elements: number, args: readonly LaunchArgument[]): Command {
+    return this.module.launch(kernel, elements, [{ index: elements }, ...args]);
   }
 }
 

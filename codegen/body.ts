@@ -96,7 +96,7 @@ export abstract class Body {
     const runs =
       between[1] === "batch"
         ? `Whole{${this.args.size(slot.space)}}`
-        : `Runs{${this.args.size(between[1])}, ${["of", "begin", "base"].map((kind) => this.args.buffer(buffers.structure(kind as "of", between))).join(", ")}}`;
+        : `Runs{${this.args.size(between[1])}, ${(["segmentIds", "offsets", "chunkOffsets"] as const).map((kind) => this.args.buffer(buffers.structure(kind, between))).join(", ")}}`;
     const places = [
       this.args.buffer(values),
       this.args.buffer(partials, true),
@@ -141,7 +141,7 @@ export abstract class Body {
       case "config":
         return this.named(x, `float(${this.args.config(x.attribute.name)})`);
       case "placeInGroup": {
-        const first = this.args.buffer(buffers.structure("begin", ["sequence", "group"]));
+        const first = this.args.buffer(buffers.structure("offsets", ["sequence", "group"]));
         return this.named(x, `number(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);
       }
       case "input": {
@@ -177,7 +177,7 @@ export abstract class Body {
     const known = this.indices.get(space);
     if (known !== undefined) return known;
     const finer: ElementSpace = space === "group" ? "sequence" : "token";
-    const text = `read(${this.args.buffer(this.options.buffers.structure("of", [finer, space]))}, ${this.index(finer)})`;
+    const text = `read(${this.args.buffer(this.options.buffers.structure("segmentIds", [finer, space]))}, ${this.index(finer)})`;
     const name = this.fresh("i");
     this.lines.push(`    const auto ${name} = ${text};`);
     this.indices.set(space, name);

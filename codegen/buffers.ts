@@ -71,11 +71,11 @@ export class Buffers {
 
   structure(kind: Structure["kind"], between: Between): PlanBuffer {
     const [from, to] = between;
-    const extent = kind === "of" ? ({ per: from } as const) : ({ per: to, plus: 1 } as const);
+    const extent = kind === "segmentIds" ? ({ per: from } as const) : ({ per: to, plus: 1 } as const);
     const name = {
-      of: `the ${to} of each ${from}`,
-      begin: `the first ${from} of each ${to}`,
-      base: `the first chunk of each ${to}`,
+      segmentIds: `the ${to} of each ${from}`,
+      offsets: `the first ${from} of each ${to}`,
+      chunkOffsets: `the first chunk of each ${to}`,
     }[kind];
     return this.make(`structure/${kind}/${between.join()}`, {
       role: "structure",

@@ -48,12 +48,12 @@ export interface PlanBuffer {
 
 /**
  * Index arrays of a {@link Between} whose target is not `batch`, all int32.
- * - `of`: for each element the segment that holds it;
- * - `begin`: for each segment its first element, and after the last the number of elements;
- * - `base`: for each segment the number of its first chunk, and after the last the number of chunks. A segment of n elements has ceil(n / CHUNK) chunks.
+ * - `segmentIds`: for each element the segment that holds it;
+ * - `offsets`: for each segment its first element, and after the last the number of elements;
+ * - `chunkOffsets`: for each segment the number of its first chunk, and after the last the number of chunks. A segment of n elements has ceil(n / CHUNK) chunks.
  */
 export interface Structure {
-  readonly kind: "of" | "begin" | "base";
+  readonly kind: "segmentIds" | "offsets" | "chunkOffsets";
   readonly between: Between;
 }
 

@@ -1,4 +1,4 @@
-/** What the model has to beat: a table of how often each character follows each other, with one added to every count. */
+/** The baseline of the model: a table of how often each character follows each other, with one added to every count. */
 export class BigramTable {
   readonly #logprobs: Float64Array;
 

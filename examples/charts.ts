@@ -117,7 +117,7 @@ async function draw({ x, y, series, log = false }: Chart): Promise<string> {
   }
 }
 
-/** What the model forgets and learns of the book, beside the table that it has to beat. */
+/** The chart of the model's loss on the book, beside the baseline. */
 export function lossChart({ curves, bigram }: Record): Promise<string> {
   const last = curves.loss.at(-1)?.step ?? 1;
   return draw({

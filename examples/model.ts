@@ -1,6 +1,7 @@
 /**
- * A small neural language model: the last few characters, each a learned vector, side by side; one layer of tanh; a head that makes the logits of the next character of
- * it, which is left to the loss. Its matrix products are the machine's BLAS (cuBLAS on a GPU), everything else are lossc's training steps, so that it runs on every device that lossc opens.
+ * A small neural language model: the last few characters, each a learned vector, side by side; one layer of tanh; a head that makes the logits of the
+ * next character of it, which is left to the loss. Its matrix products are the machine's BLAS (cuBLAS on a GPU), everything else are lossc's training
+ * steps, so that it runs on every device that lossc opens.
  */
 import {
   type AdamParameters,

@@ -1,4 +1,4 @@
-/** What a run has come to so far, kept in a folder so that the next one can go on from it. */
+/** The state of a run, saved in a folder so that the next run can continue. */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrainingClient } from "lossc";

@@ -36,7 +36,7 @@ export async function renderReport(record: Record, { device, lexicon }: ReportCo
   ${tile("reward, share of characters in words", figure(reward.supervised), figure(reward.reinforcement), "mean over samples from held-out prompts")}
   ${tile("mean of the squared logsumexp", figure(firstZ, 1), figure(lastZ, 1), `held-out loss at the end: ${figure(heldOut.custom)}`)}
 </section>
-${part("1", "cross_entropy", "The model learns to tell the next character of the book. One chapter of ten is held out: training never sees it.", [loss], record, "supervised")}
+${part("1", "cross_entropy", "The model learns to predict the next character of the book. One chapter of ten is held out: training never sees it.", [loss], record, "supervised")}
 ${part("2", "ppo", `The model goes on from prompts and is rewarded for the share of characters that lie in words of the book, each word once. ${clip.group} samples of a prompt are judged beside each other; ${clip.minibatches * clip.epochs} steps of Adam are taken on each batch of samples, and the ratio between the policy and the one that drew them leaves 1. The band holds four fifths of the samples.`, [rewards, ratio], record, "reinforcement")}
 ${part("3", "a loss of one’s own", `Cross-entropy with a term that pulls the logsumexp of the logits to 0, defined in <code>examples/z-loss.ts</code> and compiled as the others are.`, [z], record, "custom")}
 <section>

@@ -2,8 +2,8 @@
 import { words } from "./text.js";
 
 /**
- * The share of the characters that lie in words of the lexicon. A word counts once, so that saying the same word over and over earns nothing, and single letters
- * other than "a" and "I" count as no words.
+ * The share of the characters that lie in words of the lexicon. A word counts once, so that saying the same word over and over earns nothing, and
+ * single letters other than "a" and "I" count as no words.
  */
 export function reward(text: string, lexicon: ReadonlySet<string>): number {
   if (text.length === 0) return 0;

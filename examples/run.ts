@@ -1,4 +1,4 @@
-/** What the parts of a run share. */
+/** The state that the parts of a run share. */
 import type { Datum, TrainingClient } from "lossc";
 import { BigramTable } from "./bigram.js";
 import type { NgramModel } from "./model.js";
@@ -17,7 +17,7 @@ export interface Run {
   readonly random: Random;
 }
 
-/** What one step of a part did, for the progress bar. */
+/** Result of one step of a part, for the progress bar. */
 export interface StepReport {
   readonly tokens: number;
   readonly loss?: number;
@@ -32,7 +32,7 @@ export interface PartOfRun {
   step(run: Run, index: number): Promise<StepReport>;
 }
 
-/** A piece of text as a datum: every character is to be told from those before it. */
+/** A piece of text as a datum: every character is predicted from those before it. */
 export function windowOf(text: Int32Array, begin: number, length: number): Datum {
   return {
     modelInput: text.slice(begin, begin + length),

@@ -4,7 +4,7 @@ import type { Random } from "./random.js";
 
 export interface Sample {
   readonly prompt: Int32Array;
-  /** What was drawn after the prompt. */
+  /** The text that was sampled after the prompt. */
   readonly tokens: Int32Array;
   /** log p of each drawn token at the time it was drawn: what off-policy losses call `logprobs`. */
   readonly logprobs: Float32Array;

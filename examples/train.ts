@@ -1,5 +1,6 @@
 /**
- * Trains a small language model on Moby Dick with lossc: first with `cross_entropy`, then with `ppo` from its own samples, then with a loss of its own.
+ * Trains a small language model on Moby Dick with lossc: first with `cross_entropy`, then with `ppo` from its own samples, then with a loss of its
+ * own.
  *
  *     npm run train -- [--device NAME] [--out DIR] [--fresh] [--quick] [--help]
  *
@@ -26,7 +27,7 @@ const HELP = `Trains a small language model on Moby Dick; Ctrl-C saves, and the 
 
   --device NAME  cuda, cuda:N, cpu or emulated; cuda where there is one, else cpu
   --out DIR      where the state and report.html go (out)
-  --fresh        begin anew, whatever is in DIR
+  --fresh        begin anew, even where DIR holds a run
   --quick        do everything once, in a few seconds
   --help         this text
 `;

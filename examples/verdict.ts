@@ -1,4 +1,4 @@
-/** What was learned, in words. */
+/** The results of training, in words. */
 import type { Record } from "./record.js";
 
 /** Nats per character by which the model must beat the table. */

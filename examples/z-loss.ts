@@ -1,6 +1,6 @@
 /**
- * A loss of one's own: cross-entropy with a term that pulls the sum of the exponentials of the logits towards 1, as is often done to keep the logits of a
- * long run from drifting. It is compiled like the losses that lossc brings.
+ * A loss of one's own: cross-entropy with a term that pulls the sum of the exponentials of the logits towards 1, as is often done to keep the logits
+ * of a long run from drifting. It is compiled like the losses that lossc brings.
  */
 import { add, defineLoss, mean, mul, neg, square } from "lossc";
 

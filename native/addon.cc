@@ -1,4 +1,4 @@
-// The addon's entry: what `runtime/native.ts` declares as NativeAddon.
+// The entry of the addon. `runtime/addon/native.ts` declares its exports as NativeAddon.
 #include <napi.h>
 
 #include "core/host.h"

@@ -17,16 +17,16 @@ export type {
   ForwardBackwardOptions,
   HalfSource,
   HiddenInputs,
-  LoadedUnit,
+  LaunchArgument,
+  LoadedModule,
   LogitsInputs,
   LogprobsInputs,
   LossInputs,
   LossResult,
+  ModuleSource,
   StepKernel,
   TokenSource,
-  UnitArgument,
-  UnitSource,
   WholeSource,
 } from "./devices/device.js";
+export type { Float16Numbers, TypedArray } from "./devices/dtypes.js";
 export { openDevice } from "./devices/open.js";
-export type { Float16Numbers, TypedArray } from "./dtypes.js";

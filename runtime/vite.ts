@@ -1,7 +1,7 @@
 /** The plugin for Vite and Vitest: `plugins: [lossc()]` rewrites the operators of every `*.loss.ts` (or `.mts`, `.js`, `.mjs`) that is imported. */
 import { isLossFile, type RewriteOptions, rewriteLoss, type SourceMap } from "../codegen/operators/index.js";
 
-/** What Vite asks of a plugin, as far as this one has it. */
+/** The part of Vite's plugin interface that this plugin implements. */
 export interface LosscPlugin {
   readonly name: "lossc";
   /** Before TypeScript is translated. */

@@ -1,5 +1,5 @@
-// How cmake compiles the addon, in a checkout (scripts/build.mjs) and in an installed package (`lossc build-addon`) alike. What it includes, two packages of
-// headers, is installed with lossc, so that nothing is downloaded.
+// How cmake compiles the addon, in a checkout (scripts/build.mjs) and in an installed package (`lossc build-addon`) alike. What it includes, two
+// packages of headers, is installed with lossc, so that nothing is downloaded.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 /** The folder of lossc's `package.json`. */
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/** As lossc itself looks for programs: a relative entry of $PATH would mean whatever folder the process stands in. */
+/** The same search as lossc's own. A relative entry of $PATH would depend on the working directory, so it is skipped. */
 const env = { ...process.env, PATH: (process.env.PATH ?? "").split(delimiter).filter(isAbsolute).join(delimiter) };
 
 function answers(program) {
@@ -22,12 +22,12 @@ function answers(program) {
   }
 }
 
-/** What the addon needs of the system and does not find, as Debian packages. */
+/** System packages that the addon needs and that are missing, by their Debian names. */
 export function missingPackages() {
   const missing = [];
   if (!answers("cmake")) missing.push("cmake");
   if (!["make", "ninja"].some(answers)) missing.push("make");
-  // The compilers that cmake looks for by itself, and the one that it is told of.
+  // The compilers that cmake looks for by itself, and the one that $CXX names.
   if (![process.env.CXX, "c++", "g++", "clang++"].some((name) => name && answers(name))) missing.push("g++");
   return missing;
 }
@@ -58,8 +58,8 @@ function dropForeignConfiguration(out, generator) {
 }
 
 /**
- * What cmake is to be told, one run after the other, to build `Release/lossc.node` and what belongs beside it in the folder `out` (absolute, made
- * where it is not there).
+ * The arguments of consecutive runs of cmake that build `Release/lossc.node` and `lossc-guard` in the folder `out` (absolute, made where it is
+ * missing).
  */
 export function cmakeRuns(out, { sanitize = false } = {}) {
   const generator = answers("make") ? "Unix Makefiles" : "Ninja";

@@ -1,4 +1,5 @@
-// npm run build: the TypeScript into dist/, then the addon into build/Release. `--addon` builds only the addon, `--sanitize` one with sanitizers into build/sanitize.
+// npm run build: the TypeScript into dist/, then the addon into build/Release. `--addon` builds only the addon, `--sanitize` one with sanitizers into
+// build/sanitize.
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -16,7 +17,7 @@ function run(program, args) {
 }
 
 function buildTypeScript() {
-  // What was built of a source that is gone would be packed.
+  // Outputs of deleted sources are removed, or they would be packed.
   rmSync(join(root, "dist"), { recursive: true, force: true });
   run(process.execPath, [createRequire(import.meta.url).resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
   const preludes = join(root, "codegen", "preludes");

@@ -1,6 +1,6 @@
-// npm run bundle: one archive under out/ that a bare x86-64 Linux with an NVIDIA driver and the CUDA toolkit unpacks and runs; docs/performance.md says how.
-// The C library there must be as new as what the addon asks for, which carries its own libstdc++.
-// It holds this checkout as it is built, what of node_modules running needs, and Node, which npm fetches into out/cache.
+// npm run bundle: one archive under out/ that a bare x86-64 Linux with an NVIDIA driver and the CUDA toolkit unpacks and runs; docs/performance.md
+// says how. The C library there must be as new as what the addon asks for, which carries its own libstdc++. It holds this checkout as it is built,
+// what of node_modules running needs, and Node, which npm fetches into out/cache.
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";

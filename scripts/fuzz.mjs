@@ -1,5 +1,6 @@
 // `npm run fuzz -- --seconds 60 --seed 1 --only calls,shapes --device cpu,reference`: attacks lossc through its public face with random cases.
-// Each fuzzer runs in a process of its own, for its share of the seconds. What is found is printed with the seed and the command that repeats it; exit code 1.
+// Each fuzzer runs in a process of its own, for its share of the seconds. What is found is printed with the seed and the command that repeats it;
+// exit code 1.
 import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,7 +71,7 @@ function run(name, share) {
   });
 }
 
-/** What a fuzzer found: a counterexample that it shrunk, or the case at which its process ended. */
+/** A finding of a fuzzer: a shrunk counterexample, or the case at which its process ended. */
 function foundOf(end, last, code, signal) {
   if (end.found !== undefined) return end.found;
   const why = end.stray ?? `the process ended with ${signal ?? `exit code ${code}`}`;

@@ -1,6 +1,7 @@
-// npm run pack: what a registry would get, under out/npm. `lossc` has no binary and names those of all platforms as optional packages, of which npm installs
-// the one that fits; `@lossc/PLATFORM` holds the addon that this machine has built. `--platforms linux-x64-gnu,darwin-arm64` names those that there will be.
-// `--check` (before every `npm pack`, which packs the package with the addon that lies in it) packs nothing, and fails where nothing was built.
+// npm run pack: what a registry would get, under out/npm. `lossc` has no binary and names those of all platforms as optional packages, of which npm
+// installs the one that fits; `@lossc/PLATFORM` holds the addon that this machine has built. `--platforms linux-x64-gnu,darwin-arm64` names those
+// that there will be. `--check` (before every `npm pack`, which packs the package with the addon that lies in it) packs nothing, and fails where
+// nothing was built.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +17,7 @@ function option(name) {
   return at < 0 ? undefined : process.argv[at + 1];
 }
 
-/** What npm says of a folder that it packs. */
+/** npm's description of a folder that it packs. */
 function npm(folder, ...args) {
   const said = execFileSync("npm", ["pack", "--json", "--ignore-scripts", ...args], {
     cwd: folder,
@@ -80,7 +81,7 @@ function check() {
 
 check();
 if (!process.argv.includes("--check")) {
-  const { platformName } = await import("../dist/runtime/platform.js");
+  const { platformName } = await import("../dist/runtime/addon/platform.js");
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const out = option("--out") ?? join(root, "out", "npm");
   const work = mkdtempSync(join(tmpdir(), "lossc-pack-"));

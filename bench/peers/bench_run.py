@@ -36,7 +36,7 @@ def resident(field):
 
 
 def peak(prepare, work, request):
-    """Bytes of a call at its height beyond those before it; None where the system does not tell."""
+    """Peak bytes of a call beyond those before it; None where the system does not report them."""
     prepared = prepare()
     if on_cuda(request):
         torch.cuda.synchronize()

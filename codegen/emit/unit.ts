@@ -55,8 +55,11 @@ export function unitText({ target, header, logit, kernels, long }: Unit): Kernel
   return { target, text, launches, ...(long && { long }) };
 }
 
+/** The struct of a kernel: `K0` of `k0`, `BiasTanh` of `biasTanh`. */
+const structOf = (id: string): string => id.slice(0, 1).toUpperCase() + id.slice(1);
+
 function entryText({ id, kind, entry }: UnitKernel): string[] {
-  const list = [id, id.toUpperCase(), ...entry.arguments].join(", ");
+  const list = [id, structOf(id), ...entry.arguments].join(", ");
   return [...(entry.comment === null ? [] : [`// ${id}: ${entry.comment}`]), `LOSSC_${kind.toUpperCase()}(${list})`];
 }
 

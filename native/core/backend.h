@@ -1,4 +1,4 @@
-// What a kind of device has to do. Everything but `allocate` is called on the one thread of the device (js/worker.h).
+// The interface of a kind of device. Everything but `allocate` is called on the one thread of the device (js/worker.h).
 #pragma once
 
 #include <atomic>
@@ -30,17 +30,17 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
 
-  /// Zeroed, aligned to 256 bytes. On the JavaScript thread.
+  /// Zeroed, aligned to memoryAlignment. On the JavaScript thread.
   virtual std::shared_ptr<Allocation> allocate(std::size_t bytes) = 0;
   virtual std::shared_ptr<Module> load(const Binary& binary) = 0;
   virtual void run(Program& program, const Interrupt& interrupt) = 0;
-  /// The last call: every allocation and module is gone.
+  /// The last call. Every allocation and module has been freed before it.
   virtual void close() {}
 
-  /// Settled once the device is made.
+  /// Constant once the device is made.
   Description description;
   std::atomic<std::int64_t> launches{0};
-  /// Distinct bytes of memory that launches have read and written; only a device that watches its kernels counts them.
+  /// Distinct bytes that launches have read and written. Only a device that checks its kernels for races counts them.
   std::atomic<std::int64_t> bytesRead{0};
   std::atomic<std::int64_t> bytesWritten{0};
 };

@@ -1,4 +1,4 @@
-// bf16 and f16 in integer arithmetic, rounded to nearest even: what the preludes make of the same bits, for what the addon computes itself.
+// bf16 and f16 in integer arithmetic, rounded to nearest even. The preludes compute the same bits; the addon needs them for its matrix products.
 #pragma once
 
 #include <bit>
@@ -9,7 +9,7 @@ namespace lossc::halves {
 
 using Bits = std::uint16_t;
 
-/// By a mask: of a choice between results the compiler makes a branch around what it takes to be dear, and the loop no longer vectorises.
+/// A choice by a mask. For `?:` the compiler may branch around an operand that seems expensive, and then the loop is not vectorised.
 inline std::int32_t select(bool condition, std::int32_t one, std::int32_t other) {
   const std::int32_t mask = -std::int32_t{condition};
   return (one & mask) | (other & ~mask);
@@ -29,7 +29,7 @@ struct F16 {
   static float widen(Bits half) {
     const std::int32_t magnitude = half & 0x7fff;
     const std::int32_t sign = (half ^ magnitude) << 16;
-    // A product moves the exponent, and makes normal numbers of the subnormal ones as well.
+    // The product moves the exponent, and turns subnormal numbers into normal ones.
     const auto finite = std::bit_cast<std::int32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f);
     const std::int32_t special = 0x7f800000 | (magnitude << 13);
     return std::bit_cast<float>(sign | select(magnitude >= 0x7c00, special, finite));
@@ -38,7 +38,7 @@ struct F16 {
   static Bits narrow(float x) {
     const auto word = std::bit_cast<std::int32_t>(x);
     const std::int32_t magnitude = word & 0x7fffffff;
-    // Beside 0.5 the last bit of a float32 is 2^-24, the unit of the subnormal numbers: the sum rounds there.
+    // A float32 in [0.5, 1) has a last bit of 2^-24, the unit of subnormal f16 numbers. Adding 0.5 therefore rounds to that unit.
     const std::int32_t subnormal = std::bit_cast<std::int32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000;
     const std::int32_t normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
     std::int32_t half = select(magnitude < 0x38800000, subnormal, normal);
@@ -48,7 +48,7 @@ struct F16 {
   }
 };
 
-/// Elements that a loop takes at once: a number that the compiler knows, so that it vectorises.
+/// Elements of one iteration. The compiler needs a constant to vectorise the loop.
 constexpr std::size_t lanes = 16;
 
 template <typename Half>

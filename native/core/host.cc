@@ -28,7 +28,7 @@ std::string cpuinfo(std::initializer_list<const char*> keys) {
   return "";
 }
 
-/// Cores that the container's quota amounts to, rounded up; 0 where there is no quota.
+/// The container's quota in cores, rounded up; 0 where there is none.
 int quota() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   double allowed = 0, period = 0;

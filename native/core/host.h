@@ -1,4 +1,4 @@
-// What there is to know about the machine's processor.
+// The processor of the machine.
 #pragma once
 
 #include <string>
@@ -7,9 +7,9 @@ namespace lossc::host {
 
 /// `x86_64`, `aarch64`, …
 std::string architecture();
-/// The processor as people call it.
+/// The name of the processor, for people.
 std::string processorName();
-/// The instruction sets, sorted: what decides whether a binary made with `-march=native` runs here.
+/// The architecture and instruction sets, sorted. They decide whether a binary compiled with `-march=native` runs here.
 std::string features();
 /// Cores that this process may use: affinity and the container's quota.
 int cores();

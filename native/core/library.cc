@@ -10,7 +10,7 @@ namespace lossc {
 Library Library::open(const char* variable, const std::vector<std::string>& candidates, const Misfit& misfit) {
   const char* named = std::getenv(variable);
   const bool only = named != nullptr && *named != '\0';
-  // The first reason is the telling one: the later candidates are only other places. That something is there and does not fit tells more than that nothing is.
+  // The first reason is reported, since later candidates are only other places. A library that was refused is reported before one that is absent.
   std::string absent, unfit;
   for (const auto& candidate : only ? std::vector<std::string>{named} : candidates) {
     Library library;

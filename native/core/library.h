@@ -7,19 +7,19 @@
 
 namespace lossc {
 
-/// One open shared library. Never closed: CUDA's and OpenBLAS's do not survive it.
+/// One open shared library. It is never closed, since CUDA's and OpenBLAS's cannot be loaded a second time.
 class Library {
  public:
-  /// Why a library that opened is not to be taken; empty where it is.
+  /// The reason to refuse a library that opened; empty to accept it.
   using Misfit = std::function<std::string(const Library&)>;
 
-  /// Opens the file that the environment variable names, or else the first of the candidates (sonames, or full paths) that opens and fits.
+  /// Opens the file that the environment variable names, else the first candidate (a soname or a full path) that opens and is accepted.
   static Library open(const char* variable, const std::vector<std::string>& candidates, const Misfit& misfit = {});
 
   explicit operator bool() const { return handle_ != nullptr; }
-  /// Where it was found.
+  /// The file that was opened.
   const std::string& path() const { return path_; }
-  /// Why nothing was taken.
+  /// The reason why none was accepted.
   const std::string& problem() const { return problem_; }
 
   void* find(const char* symbol) const;
@@ -30,7 +30,7 @@ class Library {
     return function != nullptr;
   }
 
-  /// The same sonames under $CUDA_HOME and $CUDA_PATH, for who names a place wants it taken, then in the dynamic linker's own path, then where CUDA installs itself.
+  /// Candidates for the sonames: under $CUDA_HOME and $CUDA_PATH, in the dynamic linker's path, and in the folders where toolkits install themselves.
   static std::vector<std::string> cudaCandidates(const std::vector<std::string>& sonames);
 
  private:

@@ -1,4 +1,4 @@
-// A program: what one call of `run` executes, with every address resolved and every range checked. No JavaScript in here.
+// A program: the commands of one call of `run`, with every address resolved and every range checked. It uses nothing of JavaScript.
 #pragma once
 
 #include <algorithm>
@@ -61,7 +61,7 @@ struct Read {
   std::size_t bytes;
 };
 
-/// From one place on the device to another; the two do not overlap.
+/// A copy within the device. The two places do not overlap.
 struct Copy {
   std::uintptr_t to;
   std::uintptr_t from;
@@ -91,7 +91,7 @@ struct Matmul {
   bool transposeA, transposeB;
   float alpha, beta;
 
-  /// Entries of a row of a and of b, as they lie in memory. At least 1, as the libraries want it.
+  /// Entries of a row of a and of b in memory. The libraries require at least 1.
   int rowOfA() const { return std::max(1, transposeA ? m : k); }
   int rowOfB() const { return std::max(1, transposeB ? k : n); }
 };
@@ -100,11 +100,11 @@ using Command = std::variant<Launch, Write, Read, Copy, Fill, Matmul>;
 
 struct Program {
   std::vector<Command> commands;
-  /// Device memory that the commands name: a buffer that is disposed of while the program waits is freed after it.
+  /// Device memory that the commands name. It keeps a buffer alive that is disposed of while the program waits.
   std::vector<std::shared_ptr<Allocation>> owners;
 };
 
-/// Says whether a program has to stop: its caller asked, or the environment that it belongs to is going away.
+/// The one abort flag of a program. It is raised by the caller's flag, or by the end of the environment that the program belongs to.
 class Interrupt {
  public:
   Interrupt(const std::int32_t* flag, const std::atomic<bool>* stopping) : flag_(flag), stopping_(stopping) {}

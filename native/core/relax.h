@@ -1,4 +1,4 @@
-// One turn of a short wait in a loop.
+// One iteration of a busy wait.
 #pragma once
 
 namespace lossc {

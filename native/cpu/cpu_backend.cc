@@ -5,7 +5,7 @@
 namespace lossc {
 namespace {
 
-/// What the cpu prelude's kernels look like: visit elements [begin, end).
+/// The signature of kernels of the cpu prelude: they visit elements [begin, end).
 using Kernel = void(const void* arguments, long long begin, long long end);
 
 Description describe(int threads) { return {"cpu", host::processorName(), host::architecture(), true, threads}; }

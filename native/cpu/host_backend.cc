@@ -23,7 +23,7 @@ std::shared_ptr<Module> HostBackend::load(const Binary& binary) {
 }
 
 void HostBackend::run(Program& program, const Interrupt& interrupt) {
-  // A kernel that is not there is found out before anything has run.
+  // All kernels are looked up first, so that a missing one is reported before anything has run.
   for (const auto& command : program.commands)
     if (const auto* launch = std::get_if<Launch>(&command)) static_cast<SharedObject&>(*launch->module).kernel(launch->kernel);
   for (const auto& command : program.commands) {
@@ -60,7 +60,7 @@ void HostBackend::execute(const Fill& fill, const Interrupt& interrupt) {
 void HostBackend::execute(const Matmul& matmul, const Interrupt& interrupt) { products_.run(matmul, pool_, interrupt); }
 
 void HostBackend::copy(unsigned char* to, const unsigned char* from, std::size_t bytes, const Interrupt& interrupt) {
-  // Both may lie in the same buffer; pieces of an overlapping move would tread on one another.
+  // Both may lie in the same buffer. Pieces of an overlapping copy would overwrite each other's source.
   if (to < from + bytes && from < to + bytes) {
     if (to != from) std::memmove(to, from, bytes);
     return;

@@ -1,4 +1,4 @@
-// What the devices that live in host memory share: memory, shared objects, fills, copies and matrix products.
+// The base of the devices in host memory: memory, shared objects, fills, copies and matrix products.
 #pragma once
 
 #include "core/backend.h"
@@ -15,7 +15,7 @@ class HostBackend : public Backend {
   std::shared_ptr<Allocation> allocate(std::size_t bytes) override;
   std::shared_ptr<Module> load(const Binary& binary) override;
   void run(Program& program, const Interrupt& interrupt) override;
-  /// Threads do not wait for the garbage collector.
+  /// Ends the threads at once. The handle itself may wait long for the garbage collector.
   void close() override { pool_.stop(); }
 
  protected:

@@ -8,8 +8,6 @@
 namespace lossc {
 namespace {
 
-constexpr std::size_t alignment = 256;
-
 // Large memory comes from the kernel: its pages are zero when they are first touched, by the threads that work on them. With
 // AddressSanitizer all of it comes from the heap, which guards both ends.
 #ifdef __SANITIZE_ADDRESS__
@@ -34,7 +32,7 @@ std::shared_ptr<HostMemory> HostMemory::make(std::size_t bytes) {
     return std::make_shared<HostMemory>(memory, bytes, bytes);
   }
   void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, bytes == 0 ? 1 : bytes) != 0) outOfMemory(bytes);
+  if (posix_memalign(&memory, memoryAlignment, bytes == 0 ? 1 : bytes) != 0) outOfMemory(bytes);
   std::memset(memory, 0, bytes);
   return std::make_shared<HostMemory>(memory, bytes, 0);
 }

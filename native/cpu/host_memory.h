@@ -1,4 +1,4 @@
-// Zeroed host memory, aligned to 256 bytes.
+// Zeroed host memory, aligned to memoryAlignment.
 #pragma once
 
 #include <memory>

@@ -16,7 +16,7 @@
 namespace lossc {
 namespace {
 
-/// A file in memory, allowed to hold programs; -1 where the system makes none.
+/// An executable file in memory; -1 where the system has none.
 int openInMemory() {
 #ifdef SYS_memfd_create
   // By number, for C libraries older than the kernel: MFD_CLOEXEC, MFD_ALLOW_SEALING, and MFD_EXEC, which kernels before 6.3 do not know.
@@ -29,7 +29,7 @@ int openInMemory() {
 #endif
 }
 
-/// From now on nobody changes the file, this process included.
+/// Seals the file: nobody can change it, this process included.
 void seal(int descriptor) {
 #if defined(SYS_memfd_create) && defined(F_ADD_SEALS)
   fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
@@ -49,7 +49,7 @@ bool writeAll(int descriptor, const unsigned char* data, std::size_t size) {
   return true;
 }
 
-/// By its descriptor the linker opens the very file that was written, whatever its name means meanwhile.
+/// The path of a descriptor. Through it the linker opens the file that was written, even if its name was given to another file.
 std::string byDescriptor(int descriptor) {
   const auto path = "/proc/self/fd/" + std::to_string(descriptor);
   return access(path.c_str(), F_OK) == 0 ? path : "";
@@ -68,7 +68,7 @@ Image::Image(const std::vector<unsigned char>& bytes) {
   if (path_.empty() || !writeAll(descriptor_, bytes.data(), bytes.size())) {
     if (descriptor_ >= 0) close(descriptor_);
     file_ = temporaryFolder() + "/lossc-kernels-XXXXXX";
-    // Mode 0600, and no file that was there before.
+    // Mode 0600, and always a new file.
     descriptor_ = mkostemp(file_.data(), O_CLOEXEC);
     if (descriptor_ < 0 || !writeAll(descriptor_, bytes.data(), bytes.size())) {
       const std::string reason = std::strerror(errno);
@@ -82,7 +82,7 @@ Image::Image(const std::vector<unsigned char>& bytes) {
     if (path_.empty()) {
       path_ = file_;
     } else {
-      // Without a name it goes with the process, whatever ends that.
+      // A file without a name is removed with the process, however that ends.
       unlink(file_.c_str());
       file_.clear();
     }

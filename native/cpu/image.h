@@ -1,4 +1,4 @@
-// Bytes as a file that the dynamic linker can open and that nobody can exchange meanwhile.
+// A file for the dynamic linker that nobody can exchange while it is opened.
 #pragma once
 
 #include <string>
@@ -6,23 +6,23 @@
 
 namespace lossc {
 
-/// On Linux it lies in memory alone (memfd_create). Folders that let no programs run (noexec), that are full, or that others may write to do not
-/// matter then. Where the system makes no such file, it is one of this user's in `$TMPDIR`, removed at the latest with the image.
+/// On Linux the file lies in memory (memfd_create), so that a folder's mount options (noexec), free space and permissions do not matter. Where the
+/// system has no such files, it is a private file in `$TMPDIR`, removed at the latest with the image.
 class Image {
  public:
-  /// DEVICE_FAULT where the system lets no file be written.
+  /// DEVICE_FAULT where no file can be written.
   explicit Image(const std::vector<unsigned char>& bytes);
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
   ~Image();
 
-  /// For `dlopen`. No other image has it while this one lives: the linker takes two libraries of one name for the same.
+  /// For `dlopen`. It is unique while this image lives, since the linker identifies libraries by name.
   const std::string& path() const { return path_; }
 
  private:
   int descriptor_ = -1;
   std::string path_;
-  /// The file's own name, where it has one.
+  /// The name of the file; empty for a file in memory.
   std::string file_;
 };
 

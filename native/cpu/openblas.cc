@@ -19,7 +19,7 @@ OpenBlas& OpenBlas::instance() {
   return openblas;
 }
 
-/// Whether there is something to multiply with.
+/// Whether the library has the functions that products need.
 bool OpenBlas::open() {
   const std::lock_guard lock(mutex_);
   if (sgemm_ != nullptr) return true;
@@ -27,7 +27,7 @@ bool OpenBlas::open() {
   if (!library_) return false;
   SetThreads* setThreads = nullptr;
   Parallel* parallel = nullptr;
-  // The threads are those of the pool: what OpenBLAS shares among its own has bits that depend on their number.
+  // The pool's threads are used instead: results of OpenBLAS's own threads have bits that depend on their number.
   if (library_.bind(setThreads, "openblas_set_num_threads")) setThreads(1);
   oneAtATime_ = library_.bind(parallel, "openblas_get_parallel") && parallel() == 0;
   library_.bind(config_, "openblas_get_config");

@@ -7,7 +7,7 @@
 
 namespace lossc {
 
-/// Rows of float32, `leading` entries apart; read as its transpose on request.
+/// Rows of float32, `leading` entries apart. `transposed` reads the transpose.
 struct Operand {
   const float* data;
   int leading;
@@ -16,12 +16,13 @@ struct Operand {
 
 class OpenBlas {
  public:
-  /// Opened when first asked for; a library that was not found is looked for again, so that installing it is enough.
+  /// The library, opened on first use. A failed search is repeated on the next call, so that installing the library is enough.
   static OpenBlas& instance();
 
-  /// DEVICE_NOT_FOUND, with the way out, where there is no OpenBLAS.
+  /// DEVICE_NOT_FOUND, with advice, where there is no OpenBLAS.
   void require();
-  /// c (m × n, `leading` entries between its rows) = alpha · a · b + beta · c on the calling thread alone; after `require`, by any number of threads at once.
+  /// c (m × n, `leading` entries between its rows) = alpha · a · b + beta · c, on the calling thread alone. Call `require` first; then any number of
+  /// threads may call at once.
   void multiply(int m, int n, int k, float alpha, const Operand& a, const Operand& b, float beta, float* c, int leading);
 
   const Library& library();
@@ -38,7 +39,7 @@ class OpenBlas {
 
   /// Guards the search for the library.
   std::mutex mutex_;
-  /// Held during a product where OpenBLAS was built without threads, and so without regard for ours.
+  /// Held during a product where OpenBLAS was built without threads: such a build is not safe to call from several.
   std::mutex turn_;
   Library library_;
   Sgemm* sgemm_ = nullptr;

@@ -10,11 +10,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A job that is expected to take less than this is done before a helper would have woken.
+/// A job shorter than this is done before a helper wakes.
 constexpr auto worthWaking = std::chrono::microseconds(30);
-/// How long a helper looks out for the next job before it sleeps: the commands of a program follow one another closely.
-constexpr auto lookout = std::chrono::microseconds(30);
-/// Pieces per thread: enough to even out what threads lose to other processes, and to notice an abort soon.
+/// How long a helper polls for the next job before it sleeps. The commands of a program follow one another closely.
+constexpr auto pollTime = std::chrono::microseconds(30);
+/// Pieces per thread: enough to balance threads that other processes slow down, and to notice an abort soon.
 constexpr std::int64_t piecesPerThread = 32;
 
 }  // namespace
@@ -46,7 +46,7 @@ struct Pool::Job {
 };
 
 Pool::Pool(int threads) {
-  // Where the system does not start so many, half of what it did: the rest of the process has threads to start too.
+  // Where the system refuses, half of the started threads are kept, since the rest of the process starts threads too.
   for (int helpers = threads - 1; !start(helpers);) {
     helpers = static_cast<int>(helpers_.size()) / 2;
     stop();
@@ -80,7 +80,7 @@ void Pool::stop() {
 void Pool::visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context, Wake wake) {
   if (total <= 0) return;
   interrupt.check();
-  // The first grain is timed, to see whether the rest is worth waking anybody.
+  // The time of the first grain decides whether the rest is worth a wake-up.
   const auto start = Clock::now();
   const auto first = wake == Wake::atOnce ? 0 : std::min(grain, total);
   if (first > 0) visit(context, 0, first, 0);
@@ -106,14 +106,14 @@ void Pool::visit(std::int64_t total, std::int64_t grain, const Interrupt& interr
     done_.wait(lock, [this] { return active_ == 0; });
   }
   if (job.error) std::rethrow_exception(job.error);
-  // Only an interrupt leaves pieces behind.
+  // Pieces remain only after an interrupt.
   if (job.next.load(std::memory_order_relaxed) < total) interrupt.check();
 }
 
 void Pool::help(int thread) {
   std::uint64_t seen = 0;
   for (;;) {
-    const auto until = Clock::now() + lookout;
+    const auto until = Clock::now() + pollTime;
     while (generation_.load(std::memory_order_relaxed) == seen && Clock::now() < until) relax();
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return generation_.load() != seen; });

@@ -1,4 +1,4 @@
-// Threads that share the pieces of one job, taken one after another by an atomic counter.
+// Threads that share the pieces of one job. An atomic counter hands out the pieces.
 #pragma once
 
 #include <atomic>
@@ -15,22 +15,22 @@ namespace lossc {
 
 class Pool {
  public:
-  /// The calling thread is one of them: a pool of one starts none. It has fewer where the system starts no more.
+  /// The calling thread is one of them, so that a pool of one starts none. The pool is smaller where the system refuses to start threads.
   explicit Pool(int threads);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool();
 
-  /// Ends the other threads; the calling one goes on alone.
+  /// Ends the other threads. The pool then works on the calling thread.
   void stop();
 
   int threads() const { return static_cast<int>(helpers_.size()) + 1; }
 
-  /// Whether the other threads are woken: at once, or where the first grain has taken so long that the rest is worth it.
+  /// When the other threads are woken: at once, or when the time of the first grain shows that the rest is worth a wake-up.
   enum class Wake { whereWorth, atOnce };
 
-  /// Calls `piece(begin, end, thread)` until [0, total) is covered; every begin is a multiple of the grain. Throws what a piece threw, and ABORTED
-  /// where the interrupt was raised before all was done.
+  /// Calls `piece(begin, end, thread)` until [0, total) is covered. Every begin is a multiple of the grain. Rethrows the exception of a piece. Throws
+  /// ABORTED where the interrupt was raised before the job was done.
   template <typename Piece>
   void visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Piece&& piece, Wake wake = Wake::whereWorth) {
     visit(total, grain, interrupt, [](void* context, std::int64_t begin, std::int64_t end, int thread) {
@@ -43,7 +43,7 @@ class Pool {
   struct Job;
 
   void visit(std::int64_t total, std::int64_t grain, const Interrupt& interrupt, Visit visit, void* context, Wake wake);
-  /// Whether all were started; those that were are there all the same.
+  /// Whether all threads were started. After a failure, those that were started remain.
   bool start(int helpers);
   void help(int thread);
 

@@ -8,16 +8,16 @@
 namespace lossc {
 namespace {
 
-/// Entries of a tile's side, at most: two panels of 512 × 256 and a tile of float32 are 2 MiB a thread.
+/// Largest side of a tile, in entries. Two panels of 512 × 256 and a tile of float32 take 2 MiB per thread.
 constexpr int side = 512;
-/// Terms of the inner sum that are taken at once: of panels that are widened, and of operands that stay where they lie, where the abort is looked at.
+/// Terms of the inner sum per step, for widened panels and for operands that are used in place. The abort flag is read between steps.
 constexpr int widenedDepth = 256;
 constexpr int depth = 4096;
-/// Tiles that are enough for the threads of a large machine. The number of threads has no say, for tiles decide over bits.
+/// Number of tiles that is enough for a large machine. It does not depend on the number of threads, since tiles determine bits.
 constexpr std::int64_t enough = 64;
-/// A tile that is smaller takes longer to pack than to multiply.
+/// Smallest useful side of a tile. Smaller tiles take longer to pack than to multiply.
 constexpr int leastSide = 128;
-/// Operations that take longer than a wake-up.
+/// Number of operations that takes longer than a wake-up.
 constexpr double worthWaking = 4e6;
 
 /// Entries [begin, begin + size) of a dimension.
@@ -32,10 +32,10 @@ Range range(std::int64_t index, int piece, int total) {
   return {begin, std::min(piece, total - begin)};
 }
 
-/// A side that cuts a dimension into so many pieces, whole vectors long.
+/// The side that cuts a dimension into so many pieces, a multiple of the vector length.
 int even(int total, std::int64_t count) { return static_cast<int>((pieces(total, static_cast<int>(count)) + 15) / 16 * 16); }
 
-/// How c is cut.
+/// The tiling of c.
 struct Tiling {
   int rows, columns;
 
@@ -47,30 +47,36 @@ struct Tiling {
   }
 };
 
-std::size_t entry(int row, int rowLength, int column) { return static_cast<std::size_t>(row) * static_cast<std::size_t>(rowLength) + static_cast<std::size_t>(column); }
+std::size_t entry(int row, int rowLength, int column) {
+  return static_cast<std::size_t>(row) * static_cast<std::size_t>(rowLength) + static_cast<std::size_t>(column);
+}
 
 template <typename Half>
 void widen(const halves::Bits* from, int rowLength, Range rows, Range columns, float* to) {
   for (int row = 0; row < rows.size; ++row)
-    halves::widen<Half>(from + entry(rows.begin + row, rowLength, columns.begin), to + entry(row, columns.size, 0), static_cast<std::size_t>(columns.size));
+    halves::widen<Half>(from + entry(rows.begin + row, rowLength, columns.begin), to + entry(row, columns.size, 0),
+                        static_cast<std::size_t>(columns.size));
 }
 
-/// A block of an operand: where it lies, or widened into the panel.
+/// A block of an operand, in place or widened into the panel.
 Operand block(const Matrix& matrix, int rowLength, Range rows, Range columns, bool transposed, float* panel) {
   if (transposed) std::swap(rows, columns);
-  if (matrix.dtype == Dtype::f32) return {reinterpret_cast<const float*>(matrix.address) + entry(rows.begin, rowLength, columns.begin), rowLength, transposed};
+  if (matrix.dtype == Dtype::f32)
+    return {reinterpret_cast<const float*>(matrix.address) + entry(rows.begin, rowLength, columns.begin), rowLength, transposed};
   const auto* from = reinterpret_cast<const halves::Bits*>(matrix.address);
-  matrix.dtype == Dtype::bf16 ? widen<halves::Bf16>(from, rowLength, rows, columns, panel) : widen<halves::F16>(from, rowLength, rows, columns, panel);
+  if (matrix.dtype == Dtype::bf16) widen<halves::Bf16>(from, rowLength, rows, columns, panel);
+  else widen<halves::F16>(from, rowLength, rows, columns, panel);
   return {panel, std::max(1, columns.size), transposed};
 }
 
 template <typename Half>
 void narrow(const float* sums, float beta, halves::Bits* to, int rowLength, Range rows, Range columns) {
   for (int row = 0; row < rows.size; ++row)
-    halves::narrow<Half>(sums + entry(row, columns.size, 0), beta, to + entry(rows.begin + row, rowLength, columns.begin), static_cast<std::size_t>(columns.size));
+    halves::narrow<Half>(sums + entry(row, columns.size, 0), beta, to + entry(rows.begin + row, rowLength, columns.begin),
+                         static_cast<std::size_t>(columns.size));
 }
 
-/// One tile of c. The scratch holds a panel of each operand and the sums, as far as they are not float32 in memory.
+/// One tile of c. The scratch holds a panel of each operand and the sums, for those that are not float32 in memory.
 void multiply(const Matmul& x, Range rows, Range columns, std::vector<float>& scratch, const Interrupt& interrupt) {
   const bool widened = x.a.dtype != Dtype::f32;
   const bool narrowed = x.c.dtype != Dtype::f32;
@@ -84,7 +90,7 @@ void multiply(const Matmul& x, Range rows, Range columns, std::vector<float>& sc
 
   float beta = narrowed ? 0.0f : x.beta;
   int done = 0;
-  // Once at least: without a single term c is scaled all the same.
+  // At least one step: with no terms at all, c is still scaled.
   do {
     interrupt.check();
     const Range terms{done, std::min(step, x.k - done)};
@@ -109,7 +115,7 @@ void Products::run(const Matmul& x, Pool& pool, const Interrupt& interrupt) {
   const auto across = pieces(x.n, tile.columns);
   const auto down = pieces(x.m, tile.rows);
   const bool worth = 2.0 * x.m * x.n * x.k > worthWaking;
-  // Down the columns of tiles, so that neighbours in time share a panel of b in the cache.
+  // Tiles go down the columns, so that consecutive tiles share a panel of b in the cache.
   pool.visit(across * down, 1, interrupt, [&](std::int64_t begin, std::int64_t end, int thread) {
     for (auto index = begin; index < end; ++index)
       multiply(x, range(index % down, tile.rows, x.m), range(index / down, tile.columns, x.n), scratch_[static_cast<std::size_t>(thread)], interrupt);

@@ -1,4 +1,4 @@
-// Matrix products on the host: c is cut into tiles, which the threads of the pool share.
+// Matrix products on the host. c is cut into tiles, which the threads of the pool share.
 #pragma once
 
 #include <vector>
@@ -15,7 +15,7 @@ class Products {
   void run(const Matmul& matmul, Pool& pool, const Interrupt& interrupt);
 
  private:
-  /// Of each thread: panels of 16-bit matrices, widened.
+  /// Per thread: widened panels of 16-bit matrices.
   std::vector<std::vector<float>> scratch_;
 };
 

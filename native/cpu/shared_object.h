@@ -15,11 +15,11 @@ class SharedObject : public Module {
   explicit SharedObject(const std::vector<unsigned char>& bytes);
   ~SharedObject() override;
 
-  /// The entry point; a name that the object does not export is USAGE. Only on the thread of the device.
+  /// The entry point. USAGE for a name that the object does not export. Only on the thread of the device.
   void* kernel(const std::string& name);
 
  private:
-  /// Kept as long as the kernels are loaded, for its path must stay taken.
+  /// Kept while the kernels are loaded, so that no other image gets its path.
   const Image image_;
   void* handle_;
   std::unordered_map<std::string, void*> kernels_;

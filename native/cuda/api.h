@@ -1,4 +1,4 @@
-// The part of NVIDIA's interfaces that lossc calls, declared here so that building needs no CUDA header and running no CUDA library.
+// The part of NVIDIA's interfaces that lossc calls. It is declared here, so that the build needs no CUDA header.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace lossc::cuda {
 
-// Driver API. Handles are pointers to what only the driver knows.
+// Driver API. Handles are opaque pointers.
 using Result = int;
 using DeviceOrdinal = int;
 using DevicePointer = unsigned long long;
@@ -55,7 +55,7 @@ enum StreamFlag : unsigned { streamNonBlocking = 1 };
 
 enum CaptureMode : int { captureThreadLocal = 1 };
 
-// `extra` of a launch: the argument struct by address and size, so that the driver can tell a struct of the wrong size.
+// `extra` of a launch: the argument struct by address and size. With the size the driver detects a struct that does not match the kernel.
 inline void* const launchParamEnd = nullptr;
 inline void* const launchParamBufferPointer = reinterpret_cast<void*>(1);
 inline void* const launchParamBufferSize = reinterpret_cast<void*>(2);
@@ -70,11 +70,11 @@ using BlasStatus = int;
 using BlasHandle = struct BlasHandleTag*;
 enum : BlasStatus { blasSuccess = 0, blasAllocFailed = 3 };
 enum BlasOperation : int { blasNoTranspose = 0, blasTranspose = 1 };
-// The types that a product may have (library_types.h), what it is computed in, and who chooses how.
+// Operand types of a product (library_types.h), its compute type, and the choice of algorithm.
 enum BlasDtype : int { blasFloat32 = 0, blasFloat16 = 2, blasBfloat16 = 14 };
 enum BlasCompute : int { blasComputeFloat32 = 68 };
 enum BlasAlgorithm : int { blasDefaultAlgorithm = -1 };
-/// Parts of a sum meet in float32 too, not in the dtype of the result.
+/// Partial sums are reduced in float32, not in the dtype of the result.
 enum BlasMath : int { blasWholeSums = 16 };
 enum BlasProperty : int { blasMajor = 0, blasMinor = 1, blasPatch = 2 };
 

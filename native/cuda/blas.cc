@@ -24,7 +24,7 @@ BlasLibrary& BlasLibrary::instance() {
   return library;
 }
 
-/// Why a library cannot be used. What fits is bound.
+/// The reason why a library cannot be used. The functions of one that can are bound.
 std::string BlasLibrary::misfit(const Library& library) {
   bool whole = true;
   const auto bind = [&](auto& function, const char* symbol) { whole = library.bind(function, symbol) && whole; };
@@ -74,7 +74,7 @@ void Blas::matmul(const Matmul& x) {
     }
   }
   if (x.m == 0 || x.n == 0) return;
-  // cuBLAS counts by columns: what it takes for the transpose of c is b times a, both likewise transposed by being read that way.
+  // cuBLAS is column-major. It computes the transpose of c as b times a, where both are read as their transposes.
   check(library.gemm(handle_, x.transposeB ? blasTranspose : blasNoTranspose, x.transposeA ? blasTranspose : blasNoTranspose, x.n, x.m, x.k, &x.alpha,
                      reinterpret_cast<const void*>(x.b.address), dtypeOf(x.b), x.rowOfB(), reinterpret_cast<const void*>(x.a.address), dtypeOf(x.a),
                      x.rowOfA(), &x.beta, reinterpret_cast<void*>(x.c.address), dtypeOf(x.c), x.n, blasComputeFloat32, blasDefaultAlgorithm),

@@ -31,14 +31,14 @@ struct BlasLibrary {
   Library library_;
 };
 
-/// A handle on one GPU's stream, made with the first product. Used on the device's thread with its context current.
+/// A cuBLAS handle for one GPU's stream, made with the first product. Used on the device's thread with its context current.
 class Blas {
  public:
   explicit Blas(const Gpu& gpu) : gpu_(gpu) {}
   Blas(const Blas&) = delete;
   Blas& operator=(const Blas&) = delete;
 
-  /// DEVICE_NOT_FOUND, with the way out, where there is no cuBLAS.
+  /// DEVICE_NOT_FOUND, with advice, where there is no cuBLAS.
   void matmul(const Matmul& matmul);
   void close();
 

@@ -8,12 +8,12 @@
 namespace lossc::cuda {
 namespace {
 
-/// Commands that may be under way at once: what has been handed to the driver cannot be taken back when the program is aborted.
+/// Limit of commands in flight. Submitted commands cannot be withdrawn when the program is aborted.
 constexpr std::size_t inFlight = 16;
-/// Bytes of a copy between two looks at the abort flag.
+/// Bytes of a copy between two reads of the abort flag.
 constexpr std::size_t copyBytes = std::size_t{64} << 20;
 
-/// Commands one after the other. Fills and launches may be replayed as a graph; addresses of the host and matrix products stay outside.
+/// Consecutive commands. Fills and launches can be replayed as a graph; commands with host addresses and matrix products cannot.
 struct Part {
   Graphs::Commands commands;
   bool replayable;
@@ -29,11 +29,13 @@ std::vector<Part> partsOf(const Program& program) {
     parts.back().commands.push_back(&command);
     within = onDevice(command);
   }
-  // cuBLAS keeps memory of its own between products: programs with them stay as they are.
-  const bool products = std::any_of(program.commands.begin(), program.commands.end(), [](const Command& command) { return std::holds_alternative<Matmul>(command); });
+  // cuBLAS keeps its own memory between products, so programs with products are not recorded.
+  const bool products = std::any_of(program.commands.begin(), program.commands.end(),
+                                    [](const Command& command) { return std::holds_alternative<Matmul>(command); });
   for (auto& [commands, replayable] : parts) {
-    const bool kernels = std::any_of(commands.begin(), commands.end(), [](const Command* command) { return std::holds_alternative<Launch>(*command); });
-    // One command is one call of the driver anyway, and no more may be under way at once than without graphs.
+    const bool kernels = std::any_of(commands.begin(), commands.end(),
+                                     [](const Command* command) { return std::holds_alternative<Launch>(*command); });
+    // A single command gains nothing from a graph. The limit of commands in flight holds for graphs too.
     replayable = !products && kernels && commands.size() > 1 && commands.size() <= inFlight;
   }
   return parts;
@@ -44,7 +46,7 @@ std::vector<Part> partsOf(const Program& program) {
 CudaBackend::CudaBackend(std::shared_ptr<Gpu> gpu)
     : Backend({"cuda", gpu->description.name, gpu->description.architecture, false, 1}), gpu_(std::move(gpu)), blas_(*gpu_) {}
 
-/// Memory and modules that outlive the device keep the GPU until they go.
+/// Memory and modules that outlive the device keep the GPU open.
 CudaBackend::~CudaBackend() { closeBlas(); }
 
 std::shared_ptr<Allocation> CudaBackend::allocate(std::size_t bytes) { return GpuMemory::make(gpu_, bytes); }
@@ -55,12 +57,12 @@ std::shared_ptr<lossc::Module> CudaBackend::load(const Binary& binary) {
 
 void CudaBackend::run(Program& program, const Interrupt& interrupt) {
   const auto current = gpu_->enter("running a program");
-  // A kernel that is not there is found out before anything has run.
+  // All kernels are looked up first, so that a missing one is reported before anything has run.
   for (const auto& command : program.commands)
     if (const auto* launch = std::get_if<Launch>(&command)) static_cast<GpuModule&>(*launch->module).require(launch->kernel);
   try {
     std::size_t submitted = 0;
-    // Looks whether the program has to stop, and waits where too much would be under way.
+    // Reads the abort flag, and waits where too many commands would be in flight.
     const auto makeRoom = [&](std::size_t count) {
       if (submitted + count > inFlight) {
         gpu_->synchronize("waiting for the GPU");
@@ -81,7 +83,7 @@ void CudaBackend::run(Program& program, const Interrupt& interrupt) {
       }
     }
   } catch (...) {
-    // What was submitted still reads and writes the caller's memory.
+    // Submitted commands still access the caller's memory.
     gpu_->driver.streamSynchronize(gpu_->stream);
     throw;
   }
@@ -118,7 +120,8 @@ void CudaBackend::launch(const Launch& launch, Stream stream) {
   void* extra[] = {launchParamBufferPointer, arguments, launchParamBufferSize, &bytes, launchParamEnd};
   const auto blocks = static_cast<unsigned>(launch.blocks());
   const auto threads = static_cast<unsigned>(launch.block);
-  gpu_->check(gpu_->driver.launchKernel(function, blocks, 1, 1, threads, 1, 1, static_cast<unsigned>(launch.shared), stream, nullptr, bytes == 0 ? nullptr : extra),
+  gpu_->check(gpu_->driver.launchKernel(function, blocks, 1, 1, threads, 1, 1, static_cast<unsigned>(launch.shared), stream, nullptr,
+                                         bytes == 0 ? nullptr : extra),
               "launching kernel " + launch.kernel);
 }
 
@@ -140,7 +143,7 @@ void CudaBackend::submit(const Read& read, const Interrupt& interrupt) {
   }
 }
 
-/// In one piece: memory on the GPU is copied in milliseconds, whatever its size.
+/// In one piece: a copy within the GPU takes milliseconds at any size.
 void CudaBackend::submit(const Copy& copy, const Interrupt&) {
   if (copy.bytes > 0) gpu_->check(gpu_->driver.memcpyDtoDAsync(copy.to, copy.from, copy.bytes, gpu_->stream), "copying on the GPU");
 }
@@ -159,7 +162,7 @@ void CudaBackend::closeBlas() {
     const auto current = gpu_->enter("closing the device");
     blas_.close();
   } catch (const Fault&) {
-    // The context is gone, and cuBLAS's handle with it.
+    // The cuBLAS handle was freed with the context.
   }
 }
 

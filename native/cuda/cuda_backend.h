@@ -31,7 +31,7 @@ class CudaBackend : public Backend {
   void submit(const Matmul& matmul, const Interrupt& interrupt);
   void launch(const Launch& launch, Stream stream);
   void fill(const Fill& fill, Stream stream);
-  /// False where the commands are to be submitted one by one.
+  /// False where the commands must be submitted one by one.
   bool replay(const Graphs::Commands& commands);
 
   std::shared_ptr<Gpu> gpu_;

@@ -20,7 +20,7 @@ Search& search() {
   return search;
 }
 
-/// With the lock held. A library that was not found is looked for again: the process may have changed its environment.
+/// With the lock held. A failed search is repeated: the process may have changed its environment.
 const Library& found(Search& search) {
   if (!search.library) search.library = Library::open("LOSSC_LIBCUDA", {"libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"});
   return search.library;
@@ -34,7 +34,7 @@ const Library& Driver::library() {
   return found(it);
 }
 
-/// 13000 for CUDA 13.0; 0 where nobody answers. A driver that does not start, or lacks what lossc calls, has a version all the same.
+/// 13000 for CUDA 13.0; 0 where it is unknown. A driver that does not start, or lacks functions that lossc calls, still has a version.
 static int versionNumber() {
   decltype(Driver::driverGetVersion) driverGetVersion = nullptr;
   int version = 0;
@@ -50,7 +50,7 @@ int Driver::major() { return versionNumber() / 1000; }
 
 std::string Driver::misfit(const Library& library, const std::string& name, const std::string& version) {
   const int most = major();
-  // A version that nobody tells is 0.
+  // An unknown version is 0.
   if (most == 0 || std::atoi(version.c_str()) <= most) return "";
   return library.path() + " is " + name + " " + version + ", too new for the driver, which is of CUDA " + Driver::version();
 }
@@ -63,7 +63,7 @@ const Driver& Driver::instance() {
     if (!library) throw Fault(Code::deviceNotFound, "there is no CUDA driver: " + library.problem() + wayOut);
     it.driver.reset(new Driver(library));
   }
-  // Asked every time, for a driver that failed to start may have been mended since.
+  // Tried every time, since a driver that failed to start may have been repaired.
   if (const auto result = it.driver->init(0); result != success) {
     const auto fault = it.driver->fault(result, "cuInit");
     throw Fault(Code::deviceNotFound, std::string("the CUDA driver does not start: ") + fault.what() + wayOut);
@@ -164,7 +164,8 @@ bool Driver::sticky(Result result) {
 }
 
 bool Driver::hasGraphs() const {
-  return streamBeginCapture != nullptr && streamEndCapture != nullptr && graphInstantiate != nullptr && graphDestroy != nullptr && graphLaunch != nullptr &&
+  return streamBeginCapture != nullptr && streamEndCapture != nullptr && graphInstantiate != nullptr && graphDestroy != nullptr &&
+         graphLaunch != nullptr &&
          graphExecDestroy != nullptr;
 }
 

@@ -11,23 +11,23 @@ namespace lossc::cuda {
 
 class Driver {
  public:
-  /// The driver, initialised. DEVICE_NOT_FOUND, with what is missing, where there is none.
+  /// The driver, initialised. DEVICE_NOT_FOUND, with the missing part, where there is none.
   static const Driver& instance();
-  /// What the search found, for `libraries`; never throws.
+  /// Result of the search, for `libraries`; never throws.
   static const Library& library();
-  /// "13.0"; empty where there is no driver. Starts nothing.
+  /// "13.0"; empty where there is no driver. Does not initialise the driver.
   static std::string version();
-  /// The same as a number, 13; 0 where there is none.
+  /// The major version, 13; 0 where there is no driver.
   static int major();
-  /// Why the driver cannot do with a library of CUDA's: the version's major is newer than its own. Empty where it can, and where there is no driver.
+  /// The reason why a CUDA library does not work with this driver: its major version is newer. Empty where it works, and where there is no driver.
   static std::string misfit(const Library& library, const std::string& name, const std::string& version);
 
-  /// Throws unless the result is a success: the operation that failed, and the driver's own name for the failure.
+  /// Throws unless the result is a success. The message has the operation and the driver's name of the error.
   void check(Result result, const std::string& operation) const;
   Fault fault(Result result, const std::string& operation) const;
-  /// Whether the context is lost: whatever is asked of it from here on fails the same way.
+  /// Whether the error means that the context is lost: all later calls on it fail the same way.
   static bool sticky(Result result);
-  /// Whether it has all that graphs need.
+  /// Whether the driver has all functions that graphs need.
   bool hasGraphs() const;
 
   Result (*init)(unsigned flags) = nullptr;
@@ -57,7 +57,7 @@ class Driver {
   Result (*funcSetAttribute)(Function function, FunctionAttribute attribute, int value) = nullptr;
   Result (*launchKernel)(Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
                          unsigned sharedBytes, Stream stream, void** parameters, void** extra) = nullptr;
-  // Graphs. Null in drivers that are too old for them.
+  // Graphs. Null in drivers that are too old.
   Result (*streamBeginCapture)(Stream stream, CaptureMode mode) = nullptr;
   Result (*streamEndCapture)(Stream stream, Graph* graph) = nullptr;
   Result (*graphInstantiate)(GraphExec* exec, Graph graph, unsigned long long flags) = nullptr;
@@ -71,7 +71,7 @@ class Driver {
   explicit Driver(const Library& library);
 };
 
-/// Makes the context current on this thread for as long as it lives.
+/// Makes the context current on this thread for the lifetime of this object.
 class Current {
  public:
   Current(const Driver& driver, Context context, const std::string& operation);

@@ -23,7 +23,7 @@ GpuDescription describe(const Driver& driver, int ordinal) {
   return {ordinal, name, "sm_" + std::to_string(major * 10 + minor), bytes};
 }
 
-/// The GPUs that are open: those of one ordinal share its primary context.
+/// The open GPUs. Those of one ordinal share its primary context.
 struct Open {
   std::mutex mutex;
   std::set<const Gpu*> gpus;
@@ -53,7 +53,8 @@ Gpu::Gpu(int ordinal) : driver(Driver::instance()), description(describe(driver,
     startAnew();
     result = begin();
     if (Driver::sticky(result))
-      throw Fault(Code::deviceFault, std::string(driver.fault(result, operation).what()) + "; the GPU's context cannot be started anew: restart the process");
+      throw Fault(Code::deviceFault, std::string(driver.fault(result, operation).what()) +
+                                         "; the GPU's context cannot be started anew: restart the process");
   }
   driver.check(result, operation);
   const std::lock_guard lock(open().mutex);
@@ -62,8 +63,8 @@ Gpu::Gpu(int ordinal) : driver(Driver::instance()), description(describe(driver,
 
 Gpu::~Gpu() { close(); }
 
-/// Takes hold of the primary context and makes the stream in it; what fails leaves nothing held. A context that an earlier device lost is still there as long
-/// as anything holds it, and says so to any of these calls: waiting for the GPU to hear of it would take as long as what runs there.
+/// Retains the primary context and makes the stream in it; a failure leaves nothing retained. A context that an earlier device lost exists as long as
+/// anything retains it, and each of these calls reports the loss. A synchronisation would report it too, but takes as long as the running work.
 Result Gpu::begin() {
   if (const auto result = driver.primaryCtxRetain(&context_, device_); result != success) return result;
   auto result = driver.ctxPushCurrent(context_);
@@ -76,7 +77,7 @@ Result Gpu::begin() {
   return result;
 }
 
-/// Tells those who hold the context that it is gone. Whoever retains it next has a new one, and hears then whether the reset was of use.
+/// Marks the context as lost for all its holders, and resets it. The next one to retain it gets a new context, and an error where the reset failed.
 void Gpu::startAnew() {
   const std::lock_guard lock(open().mutex);
   for (const auto* other : open().gpus)
@@ -104,7 +105,7 @@ void Gpu::close() {
     const std::lock_guard lock(open().mutex);
     open().gpus.erase(this);
   }
-  // What a lost context held is gone, and its handles with it.
+  // The handles of a lost context are already invalid.
   if (!lost() && driver.ctxPushCurrent(context_) == success) {
     driver.streamSynchronize(stream);
     graphs.close();
@@ -119,7 +120,8 @@ Current Gpu::enter(const std::string& operation) const {
   {
     const std::lock_guard lock(mutex_);
     if (closed_) throw Fault(Code::disposed, operation + ": the device has been disposed of");
-    if (!lost_.empty()) throw Fault(Code::deviceFault, operation + ": the GPU's context was lost (" + lost_ + "); dispose of the device and open the device again");
+    if (!lost_.empty())
+      throw Fault(Code::deviceFault, operation + ": the GPU's context was lost (" + lost_ + "); dispose of the device and open the device again");
   }
   return {driver, context_, operation};
 }
@@ -129,7 +131,8 @@ void Gpu::check(Result result, const std::string& operation) const {
   const auto fault = driver.fault(result, operation);
   if (!Driver::sticky(result)) throw fault;
   lose(fault.what());
-  throw Fault(Code::deviceFault, std::string(fault.what()) + "; the GPU's context is lost: dispose of the device and open the device again");
+  throw Fault(Code::deviceFault, std::string(fault.what()) +
+                                         "; the GPU's context is lost: dispose of the device and open the device again");
 }
 
 }  // namespace lossc::cuda

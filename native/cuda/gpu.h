@@ -29,11 +29,11 @@ class Gpu {
   Gpu& operator=(const Gpu&) = delete;
   ~Gpu();
 
-  /// Waits for what runs and lets go of the context; memory and modules die with it unless others in the process hold it too.
+  /// Waits for running work and releases the context. Memory and modules are freed with it, unless others in the process retain it too.
   void close();
   /// Makes the context current. DEVICE_FAULT where it has been lost.
   Current enter(const std::string& operation) const;
-  /// Throws unless the result is a success, and remembers a context that is lost.
+  /// Throws unless the result is a success, and records the loss of the context.
   void check(Result result, const std::string& operation) const;
   void synchronize(const std::string& operation) const { check(driver.streamSynchronize(stream), operation); }
 
@@ -51,7 +51,7 @@ class Gpu {
   DeviceOrdinal device_ = 0;
   Context context_ = nullptr;
   mutable std::mutex mutex_;
-  /// What the context was lost to; empty while it is well.
+  /// The error that lost the context; empty while it works.
   mutable std::string lost_;
   bool closed_ = false;
 };

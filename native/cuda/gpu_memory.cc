@@ -8,7 +8,7 @@ std::shared_ptr<GpuMemory> GpuMemory::make(const std::shared_ptr<Gpu>& gpu, std:
   DevicePointer pointer = 0;
   gpu->check(gpu->driver.memAlloc(&pointer, bytes == 0 ? 1 : bytes), operation);
   auto memory = std::make_shared<GpuMemory>(gpu, pointer, bytes);
-  // In the stream, and so before every program that could see it.
+  // The fill is in the stream, hence before every program that could read the memory.
   if (bytes > 0) gpu->check(gpu->driver.memsetD8Async(pointer, 0, bytes, gpu->stream), operation);
   return memory;
 }
@@ -21,7 +21,7 @@ GpuMemory::~GpuMemory() {
     const auto current = gpu_->enter("freeing memory");
     gpu_->driver.memFree(address);
   } catch (const Fault&) {
-    // The context is gone, and the memory with it.
+    // The memory was freed with the context.
   }
 }
 

@@ -3,11 +3,11 @@
 namespace lossc::cuda {
 namespace {
 
-/// Shared memory that a block of any kernel may have.
+/// Shared memory that a block of any kernel may have without a request.
 constexpr int sharedWithoutAsking = 48 * 1024;
-/// Bytes that suffice a block for exchanging what its warps found. A kernel with more keeps rows there.
+/// Bytes that a block needs to exchange results of its warps. A kernel with more keeps rows in shared memory.
 constexpr int sharedOfExchanges = 4 * 1024;
-/// Per cent of a multiprocessor's memory that is to be shared memory.
+/// Share of a multiprocessor's memory that becomes shared memory, in per cent.
 constexpr int wholeCarveout = 100;
 
 }  // namespace
@@ -23,7 +23,7 @@ GpuModule::~GpuModule() {
     gpu_->graphs.forget(this);
     gpu_->driver.moduleUnload(module_);
   } catch (const Fault&) {
-    // The context is gone, and the module with it.
+    // The module was unloaded with the context.
   }
 }
 
@@ -39,12 +39,13 @@ GpuModule::Kernel& GpuModule::find(const std::string& name) {
 Function GpuModule::kernel(const std::string& name, int shared) {
   auto& kernel = find(name);
   if (shared > sharedOfExchanges && !kernel.carved) {
-    // The driver's own choice may leave room for fewer blocks than the registers do. A hint: whether it is taken changes no result.
+    // The driver's default may leave room for fewer blocks than the registers do. This is a hint; results do not depend on it.
     gpu_->driver.funcSetAttribute(kernel.function, preferredSharedCarveout, wholeCarveout);
     kernel.carved = true;
   }
   if (shared > kernel.shared) {
-    gpu_->check(gpu_->driver.funcSetAttribute(kernel.function, maxDynamicSharedBytes, shared), "asking for " + std::to_string(shared) + " bytes of shared memory for kernel " + name);
+    gpu_->check(gpu_->driver.funcSetAttribute(kernel.function, maxDynamicSharedBytes, shared),
+                "asking for " + std::to_string(shared) + " bytes of shared memory for kernel " + name);
     kernel.shared = shared;
   }
   return kernel.function;

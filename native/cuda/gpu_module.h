@@ -16,17 +16,17 @@ class GpuModule : public lossc::Module {
   GpuModule(std::shared_ptr<Gpu> gpu, const std::vector<unsigned char>& image);
   ~GpuModule() override;
 
-  /// A name that the cubin does not have is USAGE. On the device's thread with its context current.
+  /// USAGE for a name that the cubin does not have. On the device's thread with its context current.
   void require(const std::string& name) { find(name); }
-  /// The entry point, allowed to be launched with so many bytes of shared memory. Asked like `require`.
+  /// The entry point, prepared for launches with so many bytes of shared memory. Called like `require`.
   Function kernel(const std::string& name, int shared);
 
  private:
   struct Kernel {
     Function function;
-    /// Bytes of shared memory that it may be launched with.
+    /// Bytes of shared memory that it is prepared for.
     int shared;
-    /// Whether the driver knows that it lives on shared memory.
+    /// Whether the preferred carve-out was set for it.
     bool carved;
   };
 

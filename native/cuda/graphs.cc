@@ -8,7 +8,7 @@
 namespace lossc::cuda {
 namespace {
 
-/// Graphs that are kept, and as many that were seen once: more than that in turns are never recorded, rather than always anew.
+/// Number of graphs that are kept, and of hashes of sequences that were seen once. A longer rotation is never recorded, rather than over and over.
 constexpr std::size_t kept = 16;
 
 template <typename Value>
@@ -16,7 +16,7 @@ void append(std::string& content, const Value& value) {
   content.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-/// All that a graph of the commands depends on, bit by bit.
+/// The bits that a graph of the commands depends on.
 std::string contentOf(const Graphs::Commands& commands) {
   std::string content;
   for (const auto* command : commands) {
@@ -74,7 +74,7 @@ bool Graphs::replay(const Commands& commands, const Submit& submit) {
   return true;
 }
 
-/// What was seen once and is seen again is about to be recorded, and then no longer waits for it.
+/// Whether a sequence is seen for the second time. Its hash is then removed, since the sequence will be recorded.
 bool Graphs::seenBefore(std::size_t hash) {
   if (const auto found = std::find(seen_.begin(), seen_.end(), hash); found != seen_.end()) {
     seen_.erase(found);
@@ -85,7 +85,7 @@ bool Graphs::seenBefore(std::size_t hash) {
   return false;
 }
 
-/// Null where the driver cannot: nothing has been launched then.
+/// Null where the driver fails. Nothing has been launched then.
 GraphExec Graphs::record(const Submit& submit) {
   const auto& driver = gpu_.driver;
   if (stream_ == nullptr && refused(driver.streamCreate(&stream_, streamNonBlocking), "making a stream")) return nullptr;
@@ -94,7 +94,7 @@ GraphExec Graphs::record(const Submit& submit) {
   try {
     submit(stream_);
   } catch (...) {
-    // What is wrong with the commands will be told when they are submitted one by one. A capture must be ended all the same.
+    // A wrong command is reported when the commands are submitted one by one. The capture must be ended in any case.
     submitted = false;
   }
   Graph graph = nullptr;
@@ -105,7 +105,8 @@ GraphExec Graphs::record(const Submit& submit) {
   return !submitted || refused(ended, "ending a graph") || refused(made, "making a graph") ? nullptr : exec;
 }
 
-/// A driver that makes no graph is no reason to fail, unless the context is lost. It may be short of memory, so it is asked again later, and ever more seldom.
+/// A failure to make a graph is no error, unless the context is lost. The driver may be short of memory, so later calls try again, at growing
+/// intervals.
 bool Graphs::refused(Result result, const char* operation) {
   if (Driver::sticky(result)) gpu_.check(result, operation);
   if (result == success) return false;
@@ -121,7 +122,7 @@ void Graphs::forget(const lossc::Module* module) {
     gpu_.driver.graphExecDestroy(entry.exec);
     return true;
   });
-  // Another module may come to lie at the same address.
+  // A later module may get the same address.
   seen_.clear();
 }
 

@@ -1,4 +1,4 @@
-// Launches and fills that were seen before, kept as CUDA graphs: one call of the driver replays them.
+// Sequences of launches and fills, kept as CUDA graphs from their second run on. One call of the driver replays a graph.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@ namespace lossc::cuda {
 
 class Gpu;
 
-/// The graphs of one GPU. What differs in one bit, be it a scalar of a config, is another graph: a graph whose arguments are exchanged would save the
-/// making of a new one where scalars change from call to call, but such calls are no slower than without graphs, for what is seen only once is never recorded.
+/// The graphs of one GPU. Sequences that differ in one bit, such as a scalar of a config, are different graphs. Updating the arguments of a graph
+/// would pay only where scalars change from call to call. Such calls are not slower than without graphs, since a sequence that is seen once is not
+/// recorded.
 class Graphs {
  public:
   explicit Graphs(const Gpu& gpu) : gpu_(gpu) {}
@@ -26,15 +27,15 @@ class Graphs {
   Graphs& operator=(const Graphs&) = delete;
 
   using Commands = std::vector<const Command*>;
-  /// Gives fills and launches to a stream.
+  /// Submits fills and launches to a stream.
   using Submit = std::function<void(Stream stream)>;
 
-  /// Replays fills and launches in the stream of the GPU; false where they have to be submitted one by one, as they are when they are seen for the first time.
+  /// Replays fills and launches in the stream of the GPU. False where they must be submitted one by one, for example on their first run.
   /// On the device's thread with its context current.
   bool replay(const Commands& commands, const Submit& submit);
-  /// The module goes away: every graph that has a kernel of it goes first. With the context current.
+  /// Destroys every graph with a kernel of the module, before the module is unloaded. With the context current.
   void forget(const lossc::Module* module);
-  /// With the context current. A context that is lost has taken its graphs with it.
+  /// With the context current. Graphs of a lost context no longer exist.
   void close();
 
  private:
@@ -54,13 +55,13 @@ class Graphs {
   const Gpu& gpu_;
   /// Modules may be unloaded on another thread.
   std::mutex mutex_;
-  /// The last one used is in front.
+  /// Most recently used first.
   std::list<Entry> entries_;
-  /// Hashes of what was seen once.
+  /// Hashes of sequences that were seen once.
   std::deque<std::size_t> seen_;
-  /// Kernels are recorded in a stream of their own: in that of the GPU, what other threads submit meanwhile would become a part of the graph.
+  /// Kernels are recorded in a separate stream. In the GPU's own stream, work that other threads submit would be recorded too.
   Stream stream_ = nullptr;
-  /// Replays that are not tried any more, since the driver could not make a graph; and how many after the next time that it cannot.
+  /// Back-off after a driver failed to make a graph: replays still to skip, and how many to skip after the next failure.
   int pause_ = 0;
   int nextPause_ = firstPause;
 };

@@ -9,7 +9,7 @@
 
 namespace lossc::cuda {
 
-/// Destroys the program whatever happens.
+/// Destroys the program on every way out.
 class Nvrtc::Program {
  public:
   Program(Nvrtc& nvrtc, const std::string& source) : nvrtc_(nvrtc) {
@@ -62,14 +62,15 @@ static std::string versionOf(RtcResult (*ask)(int* major, int* minor)) {
   return std::to_string(major) + "." + std::to_string(minor);
 }
 
-/// NVRTC opens its built-ins by their bare name when it compiles, which finds nothing where it lies in a folder that the loader does not know (a pip
-/// wheel, a toolkit under $CUDA_HOME). What is loaded already is found by its name: so they are loaded from beside it, for as long as the process lives.
+/// NVRTC opens its built-ins by their bare name. The loader does not find them where NVRTC lies in a folder outside of its path (a pip wheel, a
+/// toolkit under $CUDA_HOME). A library that is already loaded is found by its name, so the built-ins are loaded from NVRTC's folder and stay loaded.
 static void loadBuiltins(const std::string& nvrtc, const std::string& version) {
   const auto slash = nvrtc.rfind('/');
-  if (slash != std::string::npos && !version.empty()) dlopen((nvrtc.substr(0, slash + 1) + "libnvrtc-builtins.so." + version).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (slash != std::string::npos && !version.empty())
+    dlopen((nvrtc.substr(0, slash + 1) + "libnvrtc-builtins.so." + version).c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
-/// Why a library cannot be used. What fits is bound.
+/// The reason why a library cannot be used. The functions of one that can are bound.
 std::string Nvrtc::misfit(const Library& library) {
   bool whole = true;
   const auto bind = [&](auto& function, const char* symbol) { whole = library.bind(function, symbol) && whole; };
@@ -85,7 +86,7 @@ std::string Nvrtc::misfit(const Library& library) {
   bind(cubin_, "nvrtcGetCUBIN");
   bind(errorString_, "nvrtcGetErrorString");
   const auto version = versionOf(version_);
-  // The barriers of clusters came with CUDA 12.0.
+  // Barriers of clusters need CUDA 12.0.
   if (!whole || std::atoi(version.c_str()) < 12)
     return library.path() + " is too old an NVRTC" + (version.empty() ? "" : " (" + version + ")") + ": 12.0 or newer is needed";
   return Driver::misfit(library, "NVRTC", version);
@@ -117,7 +118,8 @@ void Nvrtc::require() {
   const auto& found = library();
   if (found) return;
   const std::string package = Driver::major() == 12 ? "cuda-nvrtc-12-9" : "cuda-nvrtc-13-0";
-  throw Fault(Code::compilerNotFound, "there is no NVRTC that can be used: " + found.problem() + ". It comes with the CUDA toolkit (apt-get install " + package +
+  throw Fault(Code::compilerNotFound, "there is no NVRTC that can be used: " + found.problem() +
+                                          ". It comes with the CUDA toolkit (apt-get install " + package +
                                           " from NVIDIA's repository); LOSSC_LIBNVRTC names its file");
 }
 
@@ -128,7 +130,8 @@ Compiled Nvrtc::compile(const std::string& source, const std::vector<std::string
   auto log = program.log();
   if (result != rtcSuccess) throw Fault(Code::compileFailed, std::string("NVRTC failed: ") + errorString_(result), std::move(log));
   auto binary = program.cubin();
-  if (binary.empty()) throw Fault(Code::compileFailed, "NVRTC made no cubin: the options must name a real architecture, say --gpu-architecture=sm_90", std::move(log));
+  if (binary.empty())
+    throw Fault(Code::compileFailed, "NVRTC made no cubin: the options must name a real architecture, say --gpu-architecture=sm_90", std::move(log));
   return {std::move(binary), std::move(log)};
 }
 

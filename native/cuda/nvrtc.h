@@ -19,7 +19,7 @@ class Nvrtc {
  public:
   static Nvrtc& instance();
 
-  /// COMPILER_NOT_FOUND without the library; COMPILE_FAILED with the log. Takes its time, on any thread.
+  /// COMPILER_NOT_FOUND without the library; COMPILE_FAILED with the log. Slow; may be called on any thread.
   Compiled compile(const std::string& source, const std::vector<std::string>& options);
 
   const Library& library();

@@ -15,14 +15,14 @@ struct Copy {
   bool landed;
 };
 
-/// Whose accesses are watched on this thread.
+/// The cluster whose accesses are checked on this thread.
 thread_local Cluster* watching = nullptr;
 
 void land(const Copy& copy) { std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.bytes)); }
 
 }  // namespace
 
-/// A lane as the kernel sees it, and where it stands.
+/// A lane as the kernel sees it, with its state.
 struct Cluster::Lane : LosscLane {
   Cluster* owner = nullptr;
   Fiber fiber;
@@ -49,7 +49,7 @@ struct Cluster::Lane : LosscLane {
     }
     return "";
   }
-  /// Whether this lane, which waits, waits for the other one.
+  /// Whether this waiting lane waits for the other one.
   bool awaits(const Lane& other) const {
     if (state == State::atCluster) return other.standing.now.arrivals < standing.now.arrivals;
     return block == other.block && (state == State::atBarrier || thread / among == other.thread / among);
@@ -77,7 +77,7 @@ void Cluster::run(Kernel* kernel, const void* arguments, long long first, const 
       if (state == State::ready || (state == State::atCluster && lane(warp, 0).standing.now.arrivals <= completed_)) ready.push_back(warp);
     }
     if (ready.empty()) break;
-    // A warp whose turn it is every time runs as far ahead of the others as the barriers allow: that is what the first and the last get.
+    // The chosen warp runs as far ahead of the others as the barriers allow: the first warp in forward order, the last in reverse.
     step(ready[turns.pick(ready.size())], turns);
   }
   for (const auto state : warps_)
@@ -89,7 +89,8 @@ void Cluster::checkGuards() const {
   for (int rank = 0; rank < shape_.cluster; ++rank) {
     const auto* end = shared_.get() + stride_ * static_cast<std::size_t>(rank) + shape_.shared;
     if (!std::all_of(end, end + guardBytes, [](unsigned char byte) { return byte == 0xff; }))
-      throw LaneFault("block " + std::to_string(lanes_[static_cast<std::size_t>(rank * shape_.threads)]->block) + " has " + std::to_string(shape_.shared) +
+      throw LaneFault("block " + std::to_string(lanes_[static_cast<std::size_t>(rank * shape_.threads)]->block) + " has " +
+                      std::to_string(shape_.shared) +
                       " bytes of shared memory, and something wrote behind them");
   }
 }
@@ -127,7 +128,7 @@ void Cluster::prepare(long long first) {
   fault_.clear();
 }
 
-/// Every lane of the warp runs to the next point where it waits, or to its end.
+/// Runs every lane of the warp to its next wait, or to its end.
 void Cluster::step(int warp, Turns& turns) {
   if (warps_[static_cast<std::size_t>(warp)] == State::atCluster)
     for (int index = 0; index < lanesOf(warp); ++index) lane(warp, index).state = State::ready;
@@ -144,7 +145,7 @@ void Cluster::step(int warp, Turns& turns) {
   settle(warp);
 }
 
-/// Lets go on who need not wait. A warp that is torn apart, and of which no group of lanes can go on, is stuck.
+/// Releases lanes that need not wait. A diverged warp of which no group of lanes can continue is stuck.
 void Cluster::settle(int warp) {
   auto& state = warps_[static_cast<std::size_t>(warp)];
   if (exchange(warp)) {
@@ -157,7 +158,7 @@ void Cluster::settle(int warp) {
   if (state == State::atBarrier) release(warp / warpsOfBlock());
 }
 
-/// Hands over the values of the groups of lanes that wait at a shuffle as a whole; says whether there are such.
+/// Exchanges values within the groups whose lanes all wait at a shuffle. Returns whether there were any.
 bool Cluster::exchange(int warp) {
   bool any = false;
   for (int begin = 0, end = 0; begin < lanesOf(warp); begin = end) {
@@ -171,7 +172,8 @@ bool Cluster::exchange(int warp) {
     for (int index = begin; index < end; ++index) {
       const auto& reader = lane(warp, index);
       if (reader.source < begin || reader.source >= end)
-        throw LaneFault(reader.name() + " shuffles from lane " + std::to_string(reader.source) + ", which is none of the " + std::to_string(end - begin) +
+        throw LaneFault(reader.name() + " shuffles from lane " + std::to_string(reader.source) + ", which is none of the " +
+                        std::to_string(end - begin) +
                         " lanes from " + std::to_string(begin) + " on that it shuffles with");
       values[index] = lane(warp, reader.source).value;
     }
@@ -186,7 +188,7 @@ bool Cluster::exchange(int warp) {
   return any;
 }
 
-/// Where the whole block waits at a barrier, lets it go on.
+/// Releases the block where all of it waits at a barrier.
 void Cluster::release(int block) {
   const auto begin = warps_.begin() + block * warpsOfBlock(), end = begin + warpsOfBlock();
   if (!std::all_of(begin, end, [](State state) { return state == State::atBarrier; })) return;
@@ -197,7 +199,7 @@ void Cluster::release(int block) {
 
 /// Names a lane that waits and one that it waits for.
 void Cluster::stuck() {
-  // The narrower the circle that a lane waits for, the nearer it is to the mistake.
+  // The lane that waits for the smallest group is nearest to the mistake.
   for (const auto state : {State::atShuffle, State::atBarrier, State::atCluster}) {
     for (int i = 0; i < lanes(); ++i) {
       const auto& waiting = *lanes_[static_cast<std::size_t>(i)];
@@ -219,7 +221,7 @@ void Cluster::enter(void* data) {
   lane->owner->kernel_(lane->owner->arguments_, lane);
 }
 
-/// The kernel is shown a constant lane; it is one of ours.
+/// The lane behind the constant pointer that the kernel has.
 Cluster::Lane& Cluster::own(const LosscLane* lane) { return *const_cast<Lane*>(static_cast<const Lane*>(lane)); }
 
 void Cluster::suspend(Lane& lane, State state) {
@@ -227,7 +229,7 @@ void Cluster::suspend(Lane& lane, State state) {
   lane.fiber.suspend();
 }
 
-/// Nothing can be thrown through a kernel: its lane is left where it is.
+/// Records a fault and leaves the lane. An exception cannot pass through a kernel.
 void Cluster::fail(Lane& lane, const std::string& what) {
   fault_ = lane.name() + " " + what;
   lane.fiber.suspend();
@@ -277,14 +279,14 @@ void* Cluster::remote(const LosscLane* seen, void* mine, int rank) {
     cluster.fail(lane, "writes to block " + std::to_string(rank) + " of a cluster of " + std::to_string(lane.cluster));
   const auto offset = static_cast<unsigned char*>(mine) - static_cast<unsigned char*>(lane.shared);
   if (offset < 0 || static_cast<std::size_t>(offset) >= cluster.stride_) cluster.fail(lane, "names a place that is not in its block's shared memory");
-  // Shared memory is there as long as its block: whoever writes late writes into somebody else's.
+  // Shared memory lives as long as its block. A late write would go to another block's memory.
   const auto begin = cluster.warps_.begin() + rank * cluster.warpsOfBlock();
   if (std::all_of(begin, begin + cluster.warpsOfBlock(), [](State state) { return state == State::returned; }))
     cluster.fail(lane, "writes into the shared memory of block " + std::to_string(lane.block - lane.rank + rank) + ", which has returned");
   return cluster.shared_.get() + cluster.stride_ * static_cast<std::size_t>(rank) + offset;
 }
 
-/// As late as it may be, which is where it is missed if nobody waits; drawn by lot, some come at once.
+/// Copies happen as late as possible, so that a missing wait shows. In a seeded order, some happen at once.
 void Cluster::copy(const LosscLane* seen, void* shared, const void* global, int bytes) {
   auto& lane = own(seen);
   const auto aligned = [bytes](const void* address) { return reinterpret_cast<std::uintptr_t>(address) % static_cast<std::size_t>(bytes) == 0; };
@@ -305,7 +307,7 @@ void Cluster::copiesDone(const LosscLane* seen) {
   for (const auto& copy : lane.copies) {
     if (!copy.landed) land(copy);
     if (cluster.races_ == nullptr) continue;
-    // It was going on all the time, and so is in order only with what comes after it is done.
+    // The copy went on until now, so only accesses after this point are ordered after it.
     cluster.races_->reserve(copy.to, copy.bytes, false);
     cluster.check(lane, copy.to, copy.bytes, Touch::write);
     cluster.check(lane, copy.from, copy.bytes, Touch::read);
@@ -314,7 +316,7 @@ void Cluster::copiesDone(const LosscLane* seen) {
 }
 
 void Cluster::touch(const void* address, int bytes, int how) {
-  // Kernels of several devices share one binary, and it tells all of them.
+  // Devices share one binary. It reports accesses of all of them; those without race checks ignore the report.
   if (watching != nullptr) watching->check(*watching->current_, address, bytes, static_cast<Touch>(how));
 }
 
@@ -331,7 +333,7 @@ void Cluster::check(Lane& lane, const void* address, int bytes, Touch how) {
   lane.fiber.suspend();
 }
 
-/// What one lane of those that meet has acquired, all of them have.
+/// All lanes that meet acquire the positions that any of them has acquired.
 void Cluster::spread(int begin, int end) {
   if (races_ == nullptr) return;
   Known all;

@@ -1,4 +1,4 @@
-// The lanes of a cluster: blocks of up to 1024 threads, run lane by lane on the thread that calls.
+// The lanes of a cluster: blocks of up to 1024 threads, run lane by lane on the calling thread.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace lossc::emulator {
 
-/// A kernel that would hang or misbehave on a real device.
+/// The error of a kernel that would hang or misbehave on a real device.
 class LaneFault : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -29,11 +29,11 @@ struct Shape {
 
 class Cluster {
  public:
-  /// With `races`, every access is watched; only one cluster at a time may be run then.
+  /// With `races`, every access is checked. Then only one cluster may run at a time.
   explicit Cluster(Order order, Races* races = nullptr);
   ~Cluster();
 
-  /// Runs one cluster, whose blocks are `first` and those after it. May be called again and again, also after a LaneFault.
+  /// Runs the cluster whose blocks begin at `first`. May be called repeatedly, also after a LaneFault.
   void run(Kernel* kernel, const void* arguments, long long first, const Shape& shape);
 
  private:
@@ -59,7 +59,7 @@ class Cluster {
   int warpsOfBlock() const { return (shape_.threads + warpSize - 1) / warpSize; }
   int lanesOf(int warp) const { return std::min(warpSize, shape_.threads - warp % warpsOfBlock() * warpSize); }
   int lanes() const { return shape_.threads * shape_.cluster; }
-  /// Warps are counted through all blocks of the cluster.
+  /// Warps are numbered across all blocks of the cluster.
   Lane& lane(int warp, int index) {
     return *lanes_[static_cast<std::size_t>(warp / warpsOfBlock() * shape_.threads + warp % warpsOfBlock() * warpSize + index)];
   }
@@ -77,19 +77,19 @@ class Cluster {
   Races* const races_;
   Lane* current_ = nullptr;
   Shape shape_{};
-  /// Shared memory of all blocks; one block's begins every `stride_` bytes.
+  /// Shared memory of all blocks, `stride_` bytes apart.
   std::unique_ptr<unsigned char, Memory> shared_;
   std::size_t sharedBytes_ = 0;
   std::size_t stride_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  /// Of every warp, as all of its lanes are between two steps.
+  /// The state of every warp, which all of its lanes share between two steps.
   std::vector<State> warps_;
-  /// Lanes of the warp that is being stepped, in the order of their turns.
+  /// Lanes of the current warp, in the order of their turns.
   std::vector<int> turns_;
-  /// Barriers of the cluster that all lanes have arrived at, and lanes that have arrived at the next.
+  /// Completed barriers of the cluster, and lanes that have arrived at the next.
   std::int64_t completed_ = 0;
   int arrived_ = 0;
-  /// What a lane has done that it must not.
+  /// The error of a lane.
   std::string fault_;
   Turns* draws_ = nullptr;
   Kernel* kernel_ = nullptr;

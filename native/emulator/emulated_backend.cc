@@ -5,7 +5,7 @@
 namespace lossc {
 namespace {
 
-/// Every place keeps the stacks of a cluster, and a process may only have so many mappings: places with their stacks together stay below it.
+/// Limit of stacks in all places. Each is a mapping, and the mappings of a process are limited.
 constexpr int maxPool = 16;
 constexpr int maxLanes = 8192;
 
@@ -38,7 +38,7 @@ void EmulatedBackend::launch(const Launch& launch, void* kernel, const Interrupt
   }
 }
 
-/// One cluster after another, in the order that the lanes have, too: what puts clusters in order is known then, whoever comes first.
+/// Runs one cluster after another, in the order of the lanes. The race check needs a serial order of clusters.
 void EmulatedBackend::watched(const Launch& launch, emulator::Kernel* entry, const emulator::Shape& shape, const Interrupt& interrupt) {
   std::vector<int> clusters(static_cast<std::size_t>(launch.blocks() / launch.cluster));
   emulator::Turns(order_, -1).arrange(clusters);

@@ -13,14 +13,14 @@ class EmulatedBackend : public HostBackend {
  public:
   EmulatedBackend(emulator::Order order, bool races);
 
-  /// Neither do stacks: a process may only have so many mappings.
+  /// Frees the stacks as well: the number of mappings of a process is limited.
   void close() override;
 
  protected:
   void launch(const Launch& launch, void* kernel, const Interrupt& interrupt) override;
 
  private:
-  /// A cluster, and who runs it: large ones are shared by several threads of the pool.
+  /// A cluster with its lock: several threads of the pool share a large one.
   struct Place {
     Place(emulator::Order order, emulator::Races* races) : cluster(order, races) {}
     emulator::Cluster cluster;
@@ -30,9 +30,9 @@ class EmulatedBackend : public HostBackend {
   void watched(const Launch& launch, emulator::Kernel* entry, const emulator::Shape& shape, const Interrupt& interrupt);
 
   const emulator::Order order_;
-  /// Null where races are not looked for.
+  /// Null where races are not checked.
   const std::unique_ptr<emulator::Races> races_;
-  /// One for each thread of the pool; stacks are made when first needed and kept.
+  /// One for each thread of the pool. Stacks are made on first use and kept.
   std::deque<Place> places_;
 };
 

@@ -18,7 +18,7 @@
 namespace lossc::emulator {
 namespace {
 
-/// Enough for the registers of a row that a lane keeps, unoptimised builds included; only pages that are touched cost memory.
+/// Enough for a row in registers, in unoptimised builds too. Only touched pages take memory.
 constexpr std::size_t stackBytes = 256 * 1024;
 
 std::size_t guardBytes() {
@@ -41,7 +41,7 @@ Fiber::~Fiber() {
 }
 
 void Fiber::start(Entry* entry, void* context) {
-  // Frames that were never left would still be marked as such.
+  // Frames that were never left are still marked as live.
   LOSSC_ASAN(__asan_unpoison_memory_region(mapping_ + guardBytes(), stackBytes);)
   entry_ = entry;
   context_ = context;

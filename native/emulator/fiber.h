@@ -1,4 +1,4 @@
-// A fiber: a stack of its own, entered and left by plain function calls of the thread that owns it.
+// A fiber: a separate stack that its thread enters and leaves by function calls.
 #pragma once
 
 #include <cstddef>
@@ -14,25 +14,25 @@ class Fiber {
   Fiber& operator=(const Fiber&) = delete;
   ~Fiber();
 
-  /// The next `resume` calls the entry on this fiber's stack; what was left there is forgotten.
+  /// Makes the next `resume` call the entry on an empty stack.
   void start(Entry* entry, void* context);
   /// Runs the fiber until it suspends or its entry returns.
   void resume();
-  /// On the fiber: back to whoever resumed it.
+  /// On the fiber: returns to the caller of `resume`.
   void suspend();
   bool finished() const { return finished_; }
 
  private:
   static void main(void* fiber);
 
-  /// The mapping: a guard page, which a stack that grows too far runs into, and the stack above it.
+  /// The mapping: a guard page that catches an overflow, and the stack above it.
   unsigned char* mapping_ = nullptr;
   void* saved_ = nullptr;
   void* resumer_ = nullptr;
   Entry* entry_ = nullptr;
   void* context_ = nullptr;
   bool finished_ = true;
-  // AddressSanitizer has to be told of every change of stacks.
+  // AddressSanitizer needs a call at every change of stacks.
   void* shadow_ = nullptr;
   const void* resumerStack_ = nullptr;
   std::size_t resumerStackBytes_ = 0;

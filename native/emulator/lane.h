@@ -8,12 +8,12 @@ namespace lossc::emulator {
 
 using lossc::LosscLane;
 
-/// One lane's run through a kernel.
+/// The entry point of a kernel, called once per lane.
 using Kernel = void(const void* arguments, const LosscLane* lane);
 
 constexpr int warpSize = kWarp;
 constexpr int maxThreads = 1024;
-/// Bytes behind the shared memory of a block, where nobody may write.
+/// Guard bytes behind the shared memory of a block.
 constexpr int guardBytes = 1024;
 
 }  // namespace lossc::emulator

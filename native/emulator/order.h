@@ -1,4 +1,4 @@
-// The order in which lanes take turns. A missing barrier is seen in one order and hides from another.
+// The order in which lanes take turns. A missing barrier shows in some orders only.
 #pragma once
 
 #include <algorithm>
@@ -14,19 +14,19 @@ struct Order {
   std::uint64_t seed = 0;
 };
 
-/// Draws of one block: they follow from the seed and the block's index, not from the thread that runs the block.
+/// Random draws of one block. They follow from the seed and the block's index, not from the thread that runs the block.
 class Turns {
  public:
   Turns(Order order, long long block) : kind_(order.kind), state_(order.seed * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(block) + 1) {}
 
-  /// Which of `count` candidates, in rising order, goes next.
+  /// The next of `count` candidates, which are in rising order.
   std::size_t pick(std::size_t count) {
     if (kind_ == Order::Kind::forward) return 0;
     if (kind_ == Order::Kind::reverse) return count - 1;
     return static_cast<std::size_t>(next() % count);
   }
 
-  /// Heads or tails; always tails where nothing is left to the seed.
+  /// A random bit; always false in an order without a seed.
   bool chance() { return kind_ == Order::Kind::seeded && next() % 2 == 0; }
 
   /// Puts the items into the order of their turns.

@@ -19,7 +19,7 @@ Known joined(const Known& a, const Known& b) {
   auto all = std::make_shared<std::map<std::pair<int, int>, Stamp>>(*a);
   for (const auto& [lane, at] : *b) {
     auto& known = (*all)[lane];
-    // All that a lane counts, it counts upwards.
+    // Every counter of a lane only grows.
     if (known.fences < at.fences) known = at;
   }
   return all;
@@ -48,7 +48,7 @@ Races::Cell& Races::cell(std::uintptr_t address) {
   return page->cells[address % pageBytes / cellBytes];
 }
 
-/// Whether what a lane did at one time is in order before what another one did after it stood where `view` says.
+/// Whether an access is ordered before accesses of a lane that has acquired `view`.
 bool Races::covers(const Stamp& view, const Stamp& at) const {
   if (at.block == view.block) {
     if (at.thread == view.thread && at.fences < view.fences) return true;
@@ -67,7 +67,7 @@ bool Races::before(const Stamp& at, const Standing& lane) const {
   return false;
 }
 
-/// Acquires what atomics have shown, and puts together what they release from now on.
+/// A fence: acquires the positions that atomics have read, and collects those that the next atomics release.
 void Races::fence(Standing& lane) const {
   lane.known = joined(lane.known, lane.seen);
   lane.seen = nullptr;
@@ -86,10 +86,10 @@ std::string Races::access(Standing& lane, const void* where, int bytes, Touch ho
   const bool global = !isShared(start);
   for (auto address = start; address < start + static_cast<std::size_t>(bytes); address += cellBytes) {
     auto& it = cell(address);
-    if (it.reserved) return told(lane, how, address, it.writer, true) + " by a copy that it has not waited for";
-    // Atomics see one another in an order of their own.
+    if (it.reserved) return describe(lane, how, address, it.writer, true) + " by a copy that it has not waited for";
+    // Atomics are ordered among themselves.
     const bool free = it.atomic && (how == Touch::atomic || sameLane(it.writer, lane.now));
-    if (it.written && !free && !before(it.writer, lane)) return told(lane, how, address, it.writer, true);
+    if (it.written && !free && !before(it.writer, lane)) return describe(lane, how, address, it.writer, true);
     if (how == Touch::read) {
       if (global && !it.everRead) bytesRead_ += cellBytes, it.everRead = true;
       auto at = lane.now;
@@ -103,7 +103,7 @@ std::string Races::access(Standing& lane, const void* where, int bytes, Touch ho
         same->lanes |= bit(lane.now);
         continue;
       }
-      // Whoever comes after this reader comes after those that came before it, too.
+      // Order is transitive: an access after this reader is after the readers before it.
       it.readers.erase(std::remove_if(it.readers.begin(), it.readers.end(),
                                       [&](const Readers& readers) {
                                         auto each = readers.at;
@@ -117,7 +117,7 @@ std::string Races::access(Standing& lane, const void* where, int bytes, Touch ho
       for (const auto& readers : it.readers) {
         auto each = readers.at;
         for (int i = 0; i < warpSize; ++i, ++each.thread)
-          if ((readers.lanes >> i & 1) != 0 && !before(each, lane)) return told(lane, how, address, each, false);
+          if ((readers.lanes >> i & 1) != 0 && !before(each, lane)) return describe(lane, how, address, each, false);
       }
       it.readers.clear();
       it.writer = lane.now;
@@ -139,7 +139,7 @@ void Races::reserve(const void* where, int bytes, bool reserved) {
   for (auto address = start; address < start + static_cast<std::size_t>(bytes); address += cellBytes) cell(address).reserved = reserved;
 }
 
-std::string Races::told(const Standing& lane, Touch how, std::uintptr_t address, const Stamp& other, bool wrote) const {
+std::string Races::describe(const Standing& lane, Touch how, std::uintptr_t address, const Stamp& other, bool wrote) const {
   return "there is a race for " + place(address) + ": " + name(lane.now) + (how == Touch::read ? " reads" : " writes") + " what " + name(other) +
          (wrote ? " writes" : " reads") + ", and nothing puts the two in order";
 }
@@ -147,9 +147,10 @@ std::string Races::told(const Standing& lane, Touch how, std::uintptr_t address,
 std::string Races::place(std::uintptr_t address) const {
   if (isShared(address)) {
     const auto offset = address - shared_;
-    return "byte " + std::to_string(offset % stride_) + " of the shared memory of block " + std::to_string(first_ + static_cast<int>(offset / stride_));
+    return "byte " + std::to_string(offset % stride_) + " of the shared memory of block " +
+           std::to_string(first_ + static_cast<int>(offset / stride_));
   }
-  // The argument that it lies behind.
+  // The pointer argument that the address belongs to.
   std::size_t nearest = arguments_.size();
   for (std::size_t i = 0; i < arguments_.size(); ++i)
     if (arguments_[i] <= address && (nearest == arguments_.size() || arguments_[i] > arguments_[nearest])) nearest = i;

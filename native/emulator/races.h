@@ -1,4 +1,4 @@
-// Races: accesses to one place, one of them a write, that nothing puts in order. They are found whatever the order in which lanes happen to run.
+// Races: unordered accesses to one place, at least one of them a write. They are found in every order of lanes.
 #pragma once
 
 #include <climits>
@@ -17,7 +17,7 @@ namespace lossc::emulator {
 /// As the prelude reports it.
 enum class Touch { read = LOSSC_READ, write = LOSSC_WRITE, atomic = LOSSC_ATOMIC, fence = LOSSC_FENCE };
 
-/// Where a lane stands: how often it has met its warp and its block, arrived at and waited for barriers of its cluster, and set a fence.
+/// The position of a lane: how often it has met its warp and its block, arrived at and waited for barriers of its cluster, and set a fence.
 struct Stamp {
   int block = 0;
   int thread = 0;
@@ -28,29 +28,29 @@ struct Stamp {
   std::uint32_t waits = 0;
 };
 
-/// Where other lanes stood when they released what a lane has acquired since, by block and thread.
+/// The positions of other lanes that a lane has acquired, by block and thread.
 using Known = std::shared_ptr<const std::map<std::pair<int, int>, Stamp>>;
 Known joined(const Known& a, const Known& b);
 
-/// What is to be known of a lane.
+/// The state of a lane.
 struct Standing {
   Stamp now;
   Known known;
   /// Seen through an atomic, and acquired by the next fence.
   Known seen;
-  /// What the next atomic releases.
+  /// Positions that the next atomic releases.
   Known fenced;
 };
 
 class Races {
  public:
-  /// A launch starts: all that was before it is in order.
+  /// A launch starts. It is ordered after everything before it.
   void begin(const std::vector<std::uint64_t>& arguments);
-  /// A cluster starts; its shared memory is its own.
+  /// A cluster starts, with fresh shared memory.
   void enter(int cluster, const unsigned char* shared, std::size_t bytes, std::size_t stride, int first);
-  /// What is wrong with the access, if anything.
+  /// The race of an access; empty where there is none.
   std::string access(Standing& lane, const void* address, int bytes, Touch how);
-  /// From the first to the second call, nobody may touch the place.
+  /// Between the first and the second call, no access to the place is allowed.
   void reserve(const void* address, int bytes, bool reserved);
 
   /// Distinct bytes of global memory that the launch has read and written.
@@ -58,12 +58,12 @@ class Races {
   std::int64_t bytesWritten() const { return bytesWritten_; }
 
  private:
-  /// Lanes of one warp that have read while the warp stood in one place.
+  /// Lanes of one warp that have read at one position of the warp.
   struct Readers {
     Stamp at;
     std::uint32_t lanes;
   };
-  /// Two bytes, the smallest thing that a kernel loads or stores.
+  /// Two bytes, the smallest access of a kernel.
   struct Cell {
     Stamp writer;
     std::vector<Readers> readers;
@@ -80,7 +80,7 @@ class Races {
   bool covers(const Stamp& view, const Stamp& at) const;
   bool before(const Stamp& at, const Standing& lane) const;
   void fence(Standing& lane) const;
-  std::string told(const Standing& lane, Touch how, std::uintptr_t address, const Stamp& other, bool wrote) const;
+  std::string describe(const Standing& lane, Touch how, std::uintptr_t address, const Stamp& other, bool wrote) const;
   std::string place(std::uintptr_t address) const;
 
   int cluster_ = 1;

@@ -148,7 +148,7 @@ extern "C" void losscSwitchStack(void** save, void* to) {
 }
 
 void* lossc::emulator::prepareStack(unsigned char* bottom, std::size_t bytes, void (*entry)(void*), void* context) {
-  // The first switch's registers lie at the far end of the stack.
+  // The registers of the first switch are at the end of the stack.
   auto* first = new (bottom) Start{{}, entry, context};
   getcontext(&first->registers);
   first->registers.uc_stack.ss_sp = bottom + sizeof(Start);

@@ -1,4 +1,4 @@
-// The change of stacks, by hand for the processors that lossc meets and by ucontext elsewhere.
+// The change of stacks: in assembly for x86-64 and arm64, by ucontext elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 #endif
 
 extern "C" {
-/// Leaves the caller's registers on its stack and the stack pointer in `*save`, and returns from the call that left `to`.
+/// Saves the caller's registers on its stack and the stack pointer in `*save`, and returns from the call that saved `to`.
 void losscSwitchStack(void** save, void* to);
 }
 

@@ -1,8 +1,8 @@
-// lossc-guard PROGRAM ARGS…: runs a program so that it, and whatever it has started, ends when the caller does, however that ends.
+// lossc-guard PROGRAM ARGS…: runs a program that ends, with all its children, when the caller ends.
 //
-// Standard input, output and error are the program's. Descriptor 3 is a stream socket whose other end the caller alone holds: the system closes it when the
-// caller ends, and the end of the stream is the sign to kill the whole process group, which the caller has made this process lead. How the program ended is
-// written to the same socket, as one line, since this process kills itself along with the group:
+// Standard input, output and error are the program's. Descriptor 3 is a stream socket whose other end the caller alone holds: the system closes it
+// when the caller ends, and the end of the stream is the sign to kill the whole process group, which this process leads. The outcome of the program
+// is written to the same socket, as one line, since this process kills itself along with the group:
 //
 //   exit STATUS      it ended by itself
 //   signal NUMBER    a signal ended it
@@ -33,34 +33,34 @@ void onChild(int) {
   errno = saved;
 }
 
-void tell(const char* what, int number) {
+void report(const char* what, int number) {
   char line[32];
   const int length = snprintf(line, sizeof line, "%s %d\n", what, number);
-  // A caller that is gone wants no answer.
+  // A caller that has ended reads no answer.
   [[maybe_unused]] const ssize_t written = write(kCaller, line, static_cast<size_t>(length));
 }
 
-// Ends this process, too.
+// Ends this process as well.
 [[noreturn]] void killGroup() {
   kill(0, SIGKILL);
   abort();
 }
 
 [[noreturn]] void fail(int number) {
-  tell("error", number);
+  report("error", number);
   killGroup();
 }
 
 [[noreturn]] void become(char** command, pid_t guard) {
 #ifdef __linux__
-  // Whoever ends the guard by itself ends the program.
+  // The system kills the program when the guard alone is killed.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != guard) _exit(1);
 #else
   (void)guard;
 #endif
   execvp(command[0], command);
-  tell("error", errno);
+  report("error", errno);
   _exit(127);
 }
 
@@ -96,11 +96,11 @@ int main(int count, char** arguments) {
     if (poll(watched, 2, -1) < 0 && errno != EINTR) killGroup();
     int status = 0;
     if (waitpid(program, &status, WNOHANG) == program) {
-      if (WIFEXITED(status)) tell("exit", WEXITSTATUS(status));
-      else tell("signal", WTERMSIG(status));
+      if (WIFEXITED(status)) report("exit", WEXITSTATUS(status));
+      else report("signal", WTERMSIG(status));
       killGroup();
     }
-    // The caller never writes: what can be read is the end.
+    // The caller never writes, so that readable means the end of the stream.
     if (watched[0].revents != 0) killGroup();
     char drained[64];
     while (read(ends[0], drained, sizeof drained) > 0) {

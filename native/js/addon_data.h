@@ -1,4 +1,4 @@
-// What the addon keeps per environment: an addon is loaded once a process but set up once a worker thread.
+// State of the addon per environment. An addon is loaded once per process but initialised once per worker thread.
 #pragma once
 
 #include <napi.h>
@@ -14,7 +14,7 @@ struct AddonData {
   Napi::FunctionReference device;
   Napi::FunctionReference buffer;
   Napi::FunctionReference module;
-  /// Threads that compile, made when they are first needed.
+  /// Threads that compile, started on first use.
   std::vector<std::unique_ptr<Worker>> compilers;
 
   static AddonData& of(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }

@@ -1,4 +1,4 @@
-// JavaScript values, checked as they are read: a value of the wrong kind is USAGE and names what was wanted.
+// Checked conversions of JavaScript values. A value of the wrong kind is USAGE with the expected kind.
 #pragma once
 
 #include <napi.h>

@@ -1,29 +1,24 @@
 // NativeBuffer: memory of a device.
 #pragma once
 
-#include "js/resource.h"
+#include "js/handle.h"
 
 namespace lossc {
 
-class Buffer : public Napi::ObjectWrap<Buffer>, public Resource {
+class Buffer : public ResourceHandle<Buffer, Allocation> {
  public:
+  static constexpr auto constructor = &AddonData::buffer;
+  static constexpr auto origin = "a buffer is made by device.allocate(bytes)";
+  static constexpr auto noun = "buffer";
+  static constexpr napi_type_tag tag{0x6c6f737363204275, 0x66666572206f6e65};
+
   static Napi::Function define(Napi::Env env);
-  static Napi::Object make(Napi::Env env, const std::shared_ptr<Belongings>& owner, std::shared_ptr<Allocation> allocation);
+  static std::int64_t bytesOf(const Allocation& allocation) { return static_cast<std::int64_t>(allocation.bytes); }
 
-  explicit Buffer(const Napi::CallbackInfo& info);
-  ~Buffer() override;
-
-  /// What lies behind the value. USAGE where it is something else or of another device, DISPOSED where it has been disposed of.
-  static const std::shared_ptr<Allocation>& of(const Napi::Value& value, const Belongings& owner, const char* what);
-  void release() override;
+  explicit Buffer(const Napi::CallbackInfo& info) : ResourceHandle(info) {}
 
  private:
   Napi::Value byteLength(const Napi::CallbackInfo& info);
-  Napi::Value dispose(const Napi::CallbackInfo& info);
-
-  std::shared_ptr<Belongings> owner_;
-  std::shared_ptr<Allocation> allocation_;
-  std::size_t bytes_ = 0;
 };
 
 }  // namespace lossc

@@ -1,9 +1,7 @@
 #include "js/device.h"
 
-#include "js/addon_data.h"
 #include "js/arguments.h"
 #include "js/buffer.h"
-#include "js/errors.h"
 #include "js/module.h"
 #include "js/parse.h"
 #include "js/tasks.h"
@@ -15,25 +13,20 @@ Napi::Function Device::define(Napi::Env env) {
                      {InstanceAccessor<&Device::kind>("kind", napi_enumerable), InstanceAccessor<&Device::name>("name", napi_enumerable),
                       InstanceAccessor<&Device::architecture>("architecture", napi_enumerable),
                       InstanceAccessor<&Device::hostMemory>("hostMemory", napi_enumerable),
-                      InstanceAccessor<&Device::threads>("threads", napi_enumerable), InstanceAccessor<&Device::launches>("launches", napi_enumerable),
+                      InstanceAccessor<&Device::threads>("threads", napi_enumerable),
+                      InstanceAccessor<&Device::launches>("launches", napi_enumerable),
                       InstanceAccessor<&Device::bytesRead>("bytesRead", napi_enumerable),
                       InstanceAccessor<&Device::bytesWritten>("bytesWritten", napi_enumerable),
                       InstanceMethod<&Device::allocate>("allocate"), InstanceMethod<&Device::load>("load"), InstanceMethod<&Device::run>("run"),
                       InstanceMethod<&Device::dispose>("dispose")});
 }
 
-Napi::Object Device::make(Napi::Env env, std::shared_ptr<Backend> backend) {
-  return AddonData::of(env).device.New({Napi::External<std::shared_ptr<Backend>>::New(env, &backend)});
-}
-
-Device::Device(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (!info[0].IsExternal()) throw toError(info.Env(), Fault(Code::usage, "a device is made by openCpu, openEmulated or openCuda"));
-  backend_ = std::move(*info[0].As<Napi::External<std::shared_ptr<Backend>>>().Data());
+Device::Device(const Napi::CallbackInfo& info) : Handle(info) {
   belongings_ = throwing(info.Env(), [&] { return std::make_shared<Belongings>(std::make_shared<Worker>(info.Env())); });
 }
 
 Device::~Device() {
-  // Nothing runs any more, or the device would not be collected. Buffers may live on, and are then freed on the JavaScript thread.
+  // A device that still runs something is not collected. Buffers may live on; they are then freed on the JavaScript thread.
   if (belongings_ != nullptr) belongings_->worker->stop();
 }
 
@@ -41,20 +34,20 @@ void Device::checkOpen() const {
   if (belongings_->disposed) throw Fault(Code::disposed, "the device has been disposed of");
 }
 
-Napi::Value Device::kind(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), backend_->description.kind); }
-Napi::Value Device::name(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), backend_->description.name); }
-Napi::Value Device::architecture(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), backend_->description.architecture); }
-Napi::Value Device::hostMemory(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), backend_->description.hostMemory); }
-Napi::Value Device::threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), backend_->description.threads); }
+Napi::Value Device::kind(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), held_->description.kind); }
+Napi::Value Device::name(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), held_->description.name); }
+Napi::Value Device::architecture(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), held_->description.architecture); }
+Napi::Value Device::hostMemory(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), held_->description.hostMemory); }
+Napi::Value Device::threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), held_->description.threads); }
 Napi::Value Device::launches(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(backend_->launches.load(std::memory_order_relaxed)));
+  return Napi::Number::New(info.Env(), static_cast<double>(held_->launches.load(std::memory_order_relaxed)));
 }
 
 Napi::Value Device::bytesRead(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(backend_->bytesRead.load(std::memory_order_relaxed)));
+  return Napi::Number::New(info.Env(), static_cast<double>(held_->bytesRead.load(std::memory_order_relaxed)));
 }
 Napi::Value Device::bytesWritten(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(backend_->bytesWritten.load(std::memory_order_relaxed)));
+  return Napi::Number::New(info.Env(), static_cast<double>(held_->bytesWritten.load(std::memory_order_relaxed)));
 }
 
 Napi::Value Device::allocate(const Napi::CallbackInfo& info) {
@@ -64,15 +57,15 @@ Napi::Value Device::allocate(const Napi::CallbackInfo& info) {
     std::shared_ptr<Allocation> allocation;
     const auto collections = belongings_->worker->collections();
     try {
-      allocation = backend_->allocate(bytes);
+      allocation = held_->allocate(bytes);
     } catch (const Fault& fault) {
       if (fault.code != Code::deviceOutOfMemory) throw;
-      // What was disposed of may still have waited to be freed. Where nothing did, nothing has changed.
+      // Memory of disposed buffers may still wait to be freed. Where none does, a second attempt would fail the same way.
       belongings_->worker->collect();
       if (belongings_->worker->collections() == collections) throw;
-      allocation = backend_->allocate(bytes);
+      allocation = held_->allocate(bytes);
     }
-    return Buffer::make(info.Env(), belongings_, std::move(allocation));
+    return Buffer::make(info.Env(), {belongings_, std::move(allocation)});
   });
 }
 
@@ -82,7 +75,7 @@ Napi::Value Device::load(const Napi::CallbackInfo& info) {
     const auto bytes = toBytes(info[0], "binary");
     if (bytes.size == 0) throw Fault(Code::usage, "the binary is empty");
     Binary binary(bytes.data, bytes.data + bytes.size);
-    return belongings_->worker->submit(std::make_unique<LoadTask>(info.This().As<Napi::Object>(), backend_, belongings_, std::move(binary)));
+    return belongings_->worker->submit(std::make_unique<LoadTask>(info.This().As<Napi::Object>(), held_, belongings_, std::move(binary)));
   });
 }
 
@@ -97,19 +90,19 @@ Napi::Value Device::run(const Napi::CallbackInfo& info) {
       if (bytes.size == 0) throw Fault(Code::range, "abort must have an element");
       abort = reinterpret_cast<const std::int32_t*>(bytes.data);
     }
-    auto parsed = parse(info[0], *belongings_, backend_->description.hostMemory);
+    auto parsed = parse(info[0], *belongings_, held_->description.hostMemory);
     return belongings_->worker->submit(
-        std::make_unique<RunTask>(info.This().As<Napi::Object>(), backend_, std::move(parsed.program), parsed.views, abort, info[1]));
+        std::make_unique<RunTask>(info.This().As<Napi::Object>(), held_, std::move(parsed.program), parsed.views, abort, info[1]));
   });
 }
 
 Napi::Value Device::dispose(const Napi::CallbackInfo& info) {
   return rejecting(info.Env(), [&]() -> Napi::Value {
     if (!disposal_.IsEmpty()) return disposal_.Value();
-    // What programs still use is kept by them; the rest goes before the device closes, since garbage is collected first.
+    // Programs keep what they still use. Everything else is freed before the device closes, since the thread collects garbage first.
     const auto resources = belongings_->resources;
     for (const auto& [handle, resource] : resources) resource->release();
-    const auto promise = belongings_->worker->submit(std::make_unique<CloseTask>(info.This().As<Napi::Object>(), backend_));
+    const auto promise = belongings_->worker->submit(std::make_unique<CloseTask>(info.This().As<Napi::Object>(), held_));
     disposal_ = Napi::Persistent(promise);
     belongings_->disposed = true;
     return promise;

@@ -2,14 +2,16 @@
 #pragma once
 
 #include "core/backend.h"
-#include "js/resource.h"
+#include "js/handle.h"
 
 namespace lossc {
 
-class Device : public Napi::ObjectWrap<Device> {
+class Device : public Handle<Device, std::shared_ptr<Backend>> {
  public:
+  static constexpr auto constructor = &AddonData::device;
+  static constexpr auto origin = "a device is made by openCpu, openEmulated or openCuda";
+
   static Napi::Function define(Napi::Env env);
-  static Napi::Object make(Napi::Env env, std::shared_ptr<Backend> backend);
 
   explicit Device(const Napi::CallbackInfo& info);
   ~Device() override;
@@ -30,9 +32,8 @@ class Device : public Napi::ObjectWrap<Device> {
 
   void checkOpen() const;
 
-  std::shared_ptr<Backend> backend_;
   std::shared_ptr<Belongings> belongings_;
-  /// What `dispose` gave the first time.
+  /// The promise of the first `dispose`.
   Napi::Reference<Napi::Promise> disposal_;
 };
 

@@ -1,4 +1,4 @@
-// Faults as JavaScript errors: `code` is a code of LosscError, `log` what a compiler printed.
+// Faults as JavaScript errors: `code` is a code of LosscError, `log` the output of a compiler.
 #pragma once
 
 #include <napi.h>
@@ -9,7 +9,7 @@ namespace lossc {
 
 Napi::Error toError(Napi::Env env, const Fault& fault);
 
-/// Runs the body; a Fault, or whatever else of C++ it throws, is thrown as a JavaScript error: past the boundary it would end the process.
+/// Runs the body and rethrows its C++ exceptions as JavaScript errors. A C++ exception that crosses the boundary would end the process.
 template <typename Body>
 auto throwing(Napi::Env env, Body&& body) -> decltype(body()) {
   try {
@@ -25,7 +25,7 @@ auto throwing(Napi::Env env, Body&& body) -> decltype(body()) {
   }
 }
 
-/// Runs the body, which gives a promise; whatever it throws rejects the promise instead.
+/// Runs a body that returns a promise. An exception of the body becomes a rejection.
 template <typename Body>
 Napi::Value rejecting(Napi::Env env, Body&& body) {
   try {

@@ -1,27 +1,21 @@
 // NativeModule: kernels that a device has loaded.
 #pragma once
 
-#include "js/resource.h"
+#include "js/handle.h"
 
 namespace lossc {
 
-class ModuleHandle : public Napi::ObjectWrap<ModuleHandle>, public Resource {
+class ModuleHandle : public ResourceHandle<ModuleHandle, Module> {
  public:
-  static Napi::Function define(Napi::Env env);
-  static Napi::Object make(Napi::Env env, const std::shared_ptr<Belongings>& owner, std::shared_ptr<Module> module);
+  static constexpr auto constructor = &AddonData::module;
+  static constexpr auto origin = "a module is made by device.load(binary)";
+  static constexpr auto noun = "module";
+  static constexpr napi_type_tag tag{0x6c6f737363204d6f, 0x64756c65206f6e65};
 
-  explicit ModuleHandle(const Napi::CallbackInfo& info);
-  ~ModuleHandle() override;
+  static Napi::Function define(Napi::Env env) { return DefineClass(env, "NativeModule", {disposeMethod()}); }
+  static std::int64_t bytesOf(const Module&) { return 0; }
 
-  /// What lies behind the value. USAGE where it is something else or of another device, DISPOSED where it has been disposed of.
-  static const std::shared_ptr<Module>& of(const Napi::Value& value, const Belongings& owner, const char* what);
-  void release() override;
-
- private:
-  Napi::Value dispose(const Napi::CallbackInfo& info);
-
-  std::shared_ptr<Belongings> owner_;
-  std::shared_ptr<Module> module_;
+  explicit ModuleHandle(const Napi::CallbackInfo& info) : ResourceHandle(info) {}
 };
 
 }  // namespace lossc

@@ -18,7 +18,7 @@ constexpr std::int64_t maxGrid = 2147483647;
 
 std::string nameOf(Dtype dtype) { return dtype == Dtype::f32 ? "f32" : dtype == Dtype::bf16 ? "bf16" : "f16"; }
 
-/// What a matrix and its fields are called in messages.
+/// Names of a matrix and its fields, for messages.
 struct MatrixNames {
   const char *matrix, *memory, *offset, *dtype;
 };
@@ -27,7 +27,7 @@ constexpr MatrixNames namesOfA{"a", "the memory of a", "the offset of a", "the d
 constexpr MatrixNames namesOfB{"b", "the memory of b", "the offset of b", "the dtype of b"};
 constexpr MatrixNames namesOfC{"c", "the memory of c", "the offset of c", "the dtype of c"};
 
-/// A stretch of memory that a command names.
+/// A range of memory that a command names.
 struct Span {
   std::uintptr_t address;
   std::size_t bytes;
@@ -54,7 +54,9 @@ class Parser {
   void add(Command command) { parsed_.program.commands.push_back(std::move(command)); }
 
   Launch launch(const Napi::Object& command) {
-    Launch launch{ModuleHandle::of(command.Get("module"), owner_, "module"), toString(command.Get("kernel"), "kernel"), toInteger(command.Get("elements"), "elements", 1, maxSafeInteger),
+    Launch launch{ModuleHandle::of(command.Get("module"), owner_, "module"),
+                  toString(command.Get("kernel"), "kernel"),
+                  toInteger(command.Get("elements"), "elements", 1, maxSafeInteger),
                   toInteger(command.Get("perBlock"), "perBlock", 1, maxSafeInteger),
                   static_cast<int>(toInteger(command.Get("block"), "block", 1, maxBlock)),
                   static_cast<int>(toInteger(command.Get("cluster"), "cluster", 1, maxCluster)),
@@ -64,8 +66,8 @@ class Parser {
     if (!bytes.IsArrayBuffer()) throw Fault(Code::usage, "arguments must be an ArrayBuffer");
     auto buffer = bytes.As<Napi::ArrayBuffer>();
     const auto size = buffer.ByteLength();
-    if (size % 8 != 0) throw Fault(Code::range, "arguments must be eight bytes a field, not " + std::to_string(size) + " bytes");
-    launch.arguments.resize(size / 8);
+    if (size % fieldBytes != 0) throw Fault(Code::range, "arguments must be eight bytes a field, not " + std::to_string(size) + " bytes");
+    launch.arguments.resize(size / fieldBytes);
     if (size > 0) std::memcpy(launch.arguments.data(), buffer.Data(), size);
     point(command.Get("pointers"), launch.arguments);
     return launch;
@@ -114,7 +116,9 @@ class Parser {
   Matmul matmul(const Napi::Object& command) {
     const auto size = [&](const char* key) { return toInteger(command.Get(key), key, 0, INT_MAX); };
     const auto m = size("m"), n = size("n"), k = size("k");
-    const auto a = matrix(command.Get("a"), namesOfA, m, k), b = matrix(command.Get("b"), namesOfB, k, n), c = matrix(command.Get("c"), namesOfC, m, n);
+    const auto a = matrix(command.Get("a"), namesOfA, m, k);
+    const auto b = matrix(command.Get("b"), namesOfB, k, n);
+    const auto c = matrix(command.Get("c"), namesOfC, m, n);
     if (a.dtype != b.dtype || (c.dtype != a.dtype && c.dtype != Dtype::f32))
       throw Fault(Code::usage, "there is no product of " + nameOf(a.dtype) + " by " + nameOf(b.dtype) + " into " + nameOf(c.dtype) +
                                    ": a and b have the same dtype, and c has that or f32");
@@ -139,7 +143,8 @@ class Parser {
     const auto dtype = toDtype(object.Get("dtype"), names.dtype);
     const auto bytes = span.bytes - static_cast<std::size_t>(offset);
     if (static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns) > bytes / bytesOf(dtype))
-      throw Fault(Code::range, std::string(names.matrix) + " has " + std::to_string(bytes) + " bytes from offset " + std::to_string(offset) + " on, fewer than " +
+      throw Fault(Code::range, std::string(names.matrix) + " has " + std::to_string(bytes) + " bytes from offset " + std::to_string(offset) +
+                                   " on, fewer than " +
                                    std::to_string(rows) + " × " + std::to_string(columns) + " of " + nameOf(dtype));
     const auto address = span.address + static_cast<std::uintptr_t>(offset);
     if (address % bytesOf(dtype) != 0) throw Fault(Code::range, std::string(names.matrix) + " is not aligned to " + nameOf(dtype));
@@ -155,7 +160,9 @@ class Parser {
 
   /// c is written while a and b are still read.
   static void apart(const Matrix& c, std::int64_t entriesOfC, const char* what, const Matrix& read, std::int64_t entries) {
-    const auto end = [](const Matrix& matrix, std::int64_t count) { return matrix.address + static_cast<std::size_t>(count) * bytesOf(matrix.dtype); };
+    const auto end = [](const Matrix& matrix, std::int64_t count) {
+      return matrix.address + static_cast<std::size_t>(count) * bytesOf(matrix.dtype);
+    };
     if (std::max(c.address, read.address) < std::min(end(c, entriesOfC), end(read, entries)))
       throw Fault(Code::range, std::string("c and ") + what + " overlap: a product cannot be computed in place");
   }

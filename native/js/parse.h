@@ -1,20 +1,20 @@
-// From the commands that JavaScript gives to a Program.
+// The parser from JavaScript's commands to a Program.
 #pragma once
 
 #include <napi.h>
 
 #include "core/program.h"
-#include "js/resource.h"
+#include "js/handle.h"
 
 namespace lossc {
 
 struct Parsed {
   Program program;
-  /// The typed arrays that the program names, for a reference that keeps them alive; null where there are none.
+  /// The typed arrays of the program, to be kept alive while it runs; empty where there are none.
   Napi::Array views;
 };
 
-/// Checks everything that can be checked without running: kinds, ranges, what was disposed of. `hostMemory`: whether typed arrays stand for device memory.
+/// Checks everything that can be checked before the run: kinds, ranges, disposal. `hostMemory`: whether typed arrays may stand for device memory.
 Parsed parse(const Napi::Value& commands, const Belongings& owner, bool hostMemory);
 
 }  // namespace lossc

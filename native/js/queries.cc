@@ -16,7 +16,7 @@
 namespace lossc {
 namespace {
 
-/// `version` may be empty, and the problem too.
+/// The version and the problem may be empty.
 Napi::Object report(Napi::Env env, const Library& library, const std::string& version, const std::string& problem) {
   auto result = Napi::Object::New(env);
   const auto trouble = library ? problem : library.problem();
@@ -78,7 +78,8 @@ class Compilation : public Task {
   cuda::Compiled compiled_;
 };
 
-/// A thread that compiles nothing, or the one with the least to do. Not libuv's: a compilation takes longer than all the files and names that wait for those.
+/// An idle compiler thread, or the one with the fewest tasks. libuv's threads are not used: a compilation would block file and DNS requests for
+/// seconds.
 Worker& leastBusyCompiler(Napi::Env env) {
   auto& compilers = AddonData::of(env).compilers;
   const auto least = std::min_element(compilers.begin(), compilers.end(), [](const auto& a, const auto& b) { return a->pending() < b->pending(); });

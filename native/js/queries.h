@@ -1,4 +1,4 @@
-// What the addon answers without a device: GPUs, libraries, and the compiler for CUDA text.
+// Functions of the addon that need no device: GPUs, libraries, and the compiler for CUDA text.
 #pragma once
 
 #include <napi.h>

@@ -12,7 +12,7 @@ RunTask::RunTask(const Napi::Object& self, std::shared_ptr<Backend> backend, Pro
 }
 
 void RunTask::execute(const std::atomic<bool>& stopping) {
-  // Let go of buffers and modules here: freeing may take long, and a device that closes next has to find them gone.
+  // Buffers and modules are released on this thread: freeing may take long, and must precede the end of the device.
   Program program = std::move(program_);
   const Interrupt interrupt(abort_, &stopping);
   interrupt.check();
@@ -23,16 +23,16 @@ LoadTask::LoadTask(const Napi::Object& self, std::shared_ptr<Backend> backend, s
     : Task(self.Env()), backend_(std::move(backend)), belongings_(std::move(belongings)), binary_(std::move(binary)), self_(Napi::Persistent(self)) {}
 
 LoadTask::~LoadTask() {
-  // Not handed over: the environment went away, or the device was disposed of meanwhile.
+  // A module is left where the environment ended, or the device was disposed of meanwhile.
   belongings_->worker->discard(std::move(module_));
 }
 
 void LoadTask::execute(const std::atomic<bool>&) { module_ = backend_->load(binary_); }
 
 Napi::Value LoadTask::result(Napi::Env env) {
-  // Disposal has let go of all that there was: a handle that is made after it would hold a module of a closed device.
+  // Disposal released all handles. A handle made after it would hold a module of a closed device.
   if (belongings_->disposed) throw Fault(Code::disposed, "the device has been disposed of");
-  return ModuleHandle::make(env, belongings_, std::move(module_));
+  return ModuleHandle::make(env, {belongings_, std::move(module_)});
 }
 
 CloseTask::CloseTask(const Napi::Object& self, std::shared_ptr<Backend> backend)

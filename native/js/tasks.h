@@ -1,8 +1,8 @@
-// What a device does on its thread.
+// The tasks of a device's thread.
 #pragma once
 
 #include "core/backend.h"
-#include "js/resource.h"
+#include "js/handle.h"
 
 namespace lossc {
 
@@ -41,7 +41,7 @@ class LoadTask : public Task {
   Napi::ObjectReference self_;
 };
 
-/// Closes the device once everything before it has run.
+/// Closes the device after all tasks before it.
 class CloseTask : public Task {
  public:
   CloseTask(const Napi::Object& self, std::shared_ptr<Backend> backend);

@@ -14,8 +14,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long the thread looks out for the next task before it sleeps: a caller that awaits one program and submits the next is not slowed by a wake-up.
-constexpr auto lookout = std::chrono::microseconds(300);
+/// How long the thread polls for the next task before it sleeps. A caller that awaits one program and submits the next then pays for no wake-up.
+constexpr auto pollTime = std::chrono::microseconds(300);
 
 }  // namespace
 
@@ -69,7 +69,7 @@ Worker::~Worker() {
   }
 }
 
-/// The environment goes away: it closes the thread-safe function itself, which is not ours to touch from here on.
+/// The environment ends. It closes the thread-safe function itself, so the worker must not touch it any more.
 void Worker::teardown(void* data) {
   auto* worker = static_cast<Worker*>(data);
   worker->stop();
@@ -102,7 +102,7 @@ void Worker::collect() {
   std::vector<std::shared_ptr<void>> garbage;
   std::unique_lock lock(mutex_);
   garbage.swap(garbage_);
-  // What the thread has taken already is on its way.
+  // Waits for garbage that the thread is freeing already.
   freed_.wait(lock, [this] { return !freeing_; });
   lock.unlock();
   if (!garbage.empty()) collections_.fetch_add(1);
@@ -124,13 +124,13 @@ void Worker::stop() {
 }
 
 void Worker::loop() {
-  // With one core there is nobody who could submit while this thread looks out.
+  // With one core, polling would only delay the thread that submits.
   const bool alone = host::cores() == 1;
   std::unique_lock lock(mutex_);
   for (;;) {
     if (!alone && tasks_.empty() && garbage_.empty()) {
       lock.unlock();
-      const auto until = Clock::now() + lookout;
+      const auto until = Clock::now() + pollTime;
       while (!nudged_.load(std::memory_order_relaxed) && Clock::now() < until) relax();
       lock.lock();
     }
@@ -163,7 +163,7 @@ void Worker::loop() {
 }
 
 void Worker::deliver(napi_env env, napi_value, void* context, void*) {
-  // Without an environment there is nobody left to tell.
+  // The environment has ended: there is no promise to settle.
   if (env == nullptr) return;
   auto* outbox = static_cast<Outbox*>(context);
   std::vector<std::unique_ptr<Task>> tasks;
@@ -174,7 +174,7 @@ void Worker::deliver(napi_env env, napi_value, void* context, void*) {
   if (tasks.empty()) return;
   outbox->pending -= tasks.size();
   if (outbox->pending == 0 && outbox->wake != nullptr) napi_unref_threadsafe_function(env, outbox->wake);
-  // One that cannot be settled does not keep the others from it.
+  // A task that fails to settle does not keep the others from settling.
   Napi::Error last;
   for (auto& task : tasks) {
     try {

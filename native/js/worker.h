@@ -15,7 +15,7 @@
 
 namespace lossc {
 
-/// Something that a device does while JavaScript goes on. Made and destroyed on the JavaScript thread.
+/// Asynchronous work of a device. Made and destroyed on the JavaScript thread.
 class Task {
  public:
   explicit Task(Napi::Env env) : deferred_(Napi::Promise::Deferred::New(env)) {}
@@ -31,7 +31,7 @@ class Task {
 
  protected:
   virtual void execute(const std::atomic<bool>& stopping) = 0;
-  /// What the promise resolves to; it rejects with what this throws.
+  /// The value that the promise resolves to. An exception rejects the promise.
   virtual Napi::Value result(Napi::Env env) { return env.Undefined(); }
 
  private:
@@ -48,19 +48,19 @@ class Worker {
 
   /// JavaScript thread. Keeps the process alive until the task has settled.
   Napi::Promise submit(std::unique_ptr<Task> task);
-  /// JavaScript thread. Tasks that have not settled.
+  /// JavaScript thread. Number of tasks that have not settled.
   std::size_t pending() const { return outbox_->pending; }
-  /// JavaScript thread. Freeing memory can take long, so it is left to the thread, between two tasks.
+  /// JavaScript thread. Leaves the freeing, which can take long, to the worker's thread, between two tasks.
   void discard(std::shared_ptr<void> garbage);
-  /// JavaScript thread. Frees at once what waits to be freed, and waits for what is being freed.
+  /// JavaScript thread. Frees all garbage now, and waits for garbage that the worker's thread is freeing.
   void collect();
-  /// How often something has been freed.
+  /// Number of times that garbage was freed.
   std::uint64_t collections() const { return collections_.load(); }
-  /// JavaScript thread. Interrupts what runs, drops what waits and joins the thread. Nothing may be submitted after it.
+  /// JavaScript thread. Interrupts the running task, drops the waiting ones and joins the thread. Nothing may be submitted after it.
   void stop();
 
  private:
-  /// Tasks on their way back. The thread-safe function may outlive the worker, so it has a share of its own.
+  /// Finished tasks. The thread-safe function may outlive the worker, so it shares ownership.
   struct Outbox {
     std::mutex mutex;
     std::vector<std::unique_ptr<Task>> tasks;
@@ -79,7 +79,7 @@ class Worker {
   std::condition_variable ready_;
   std::deque<std::unique_ptr<Task>> tasks_;
   std::vector<std::shared_ptr<void>> garbage_;
-  /// The thread is freeing what it took out of `garbage_`.
+  /// The thread is freeing garbage that it took out of `garbage_`.
   bool freeing_ = false;
   std::atomic<std::uint64_t> collections_{0};
   std::condition_variable freed_;

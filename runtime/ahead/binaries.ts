@@ -3,12 +3,12 @@ import { availableParallelism } from "node:os";
 import { emitText, isCxxTarget, type KernelText, type ShippedTarget, stepUnit, TARGETS } from "../../codegen/emit/index.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/define-loss.js";
-import { loadAddon, requireAddon } from "../addon.js";
+import { loadAddon, requireAddon } from "../addon/addon.js";
 import { type CacheEntry, defaultCache, entryFile } from "../cache/index.js";
 import { planOf } from "../compiled/plans.js";
 import { openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { checkConfig } from "../inputs/config.js";
-import { TRAINING_KERNELS, TRAINING_UNIT } from "../training/kernels.js";
+import { TRAINING_MODULE } from "../training/kernels.js";
 import { fromLogprobs } from "./declarations.js";
 import type { Output } from "./output.js";
 import { HOST, neededFeatures, shippedKey } from "./shipped.js";
@@ -29,7 +29,7 @@ export interface Job {
   readonly key: string;
   readonly architecture: string;
   readonly text: KernelText;
-  /** What it belongs to, for people: a loss's name. */
+  /** The loss that needs it, for people. */
   readonly what: string;
 }
 
@@ -50,8 +50,7 @@ export function binaryJobs(losses: readonly LossDefinition[], options: BinaryOpt
         }
       }
       // The training client's own kernels: whoever runs a built loss may well train with it.
-      const unit = { comment: TRAINING_UNIT, kernels: [...TRAINING_KERNELS] };
-      add("the training client", architecture, stepUnit({ target, ...unit }));
+      add("the training client", architecture, stepUnit({ target, ...TRAINING_MODULE }));
     }
   }
   return [...jobs.values()];
@@ -66,7 +65,10 @@ function vocabularies(vocab: number | undefined): number[] {
 /** Exponent of a vocabulary beyond all that are in use. */
 const LARGEST = 22;
 
-/** Makes the binaries, several at once, into the folder `kernels` of the output. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were written. */
+/**
+ * Makes the binaries, several at once, into the folder `kernels` of the output. `COMPILER_NOT_FOUND`, `COMPILE_FAILED`. Gives the bytes that were
+ * written.
+ */
 export async function writeBinaries(
   jobs: readonly Job[],
   output: Output,
@@ -91,7 +93,7 @@ export async function writeBinaries(
       progress(job);
     }
   };
-  // The first failure ends the others, and is the one that is told.
+  // The first failure ends the other workers and is the one that is thrown.
   const workers = Array.from({ length: availableParallelism() }, () =>
     work().catch((error: unknown) => {
       queue.length = 0;

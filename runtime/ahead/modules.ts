@@ -85,8 +85,8 @@ function asUrl(path: string): string {
 }
 
 /**
- * The text of a module or its declarations with every import by place naming the file that is built of it: by its URL where Node reads it, by its path where
- * TypeScript does.
+ * The text of a module or its declarations with every import by place naming the file that is built of it: by its URL where Node reads it, by its
+ * path where TypeScript does.
  */
 export function renamed(text: string, from: SourceModule, all: readonly SourceModule[], by: "url" | "path"): string {
   const places = new Map(all.map(({ path, output }) => [pathToFileURL(path).href, output]));
@@ -125,7 +125,7 @@ interface Specifier {
   readonly url: string;
 }
 
-/** What a file imports by place, of types as well. */
+/** Relative imports of a file, those of types included. */
 function specifiers(text: string, path: string): Specifier[] {
   const parent = pathToFileURL(path).href;
   return typescript()

@@ -1,14 +1,14 @@
 /**
- * The folder that a build is written to. What is built is written aside in it and moved into place at the end, so that a build that fails or is ended leaves
- * what lay there before, and nothing else.
+ * The folder that a build is written to. What is built is written aside in it and moved into place at the end, so that a build that fails or is ended
+ * leaves what lay there before, and nothing else.
  */
 import { constants, lstatSync, mkdirSync, realpathSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { access, lstat, mkdir, realpath, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
-import { checkOwner, mayEveryoneWrite } from "../files.js";
-import type { OwnFolder } from "../own-folder.js";
-import { makeTemporaryFolder } from "../temporaries.js";
+import type { OwnFolder } from "../files/own-folder.js";
+import { makeTemporaryFolder } from "../files/temporaries.js";
+import { checkOwner, mayEveryoneWrite } from "../files/user-files.js";
 
 /** How names of folders begin in which builds lie aside. */
 const ASIDE = ".lossc-build-";
@@ -25,7 +25,7 @@ export class Output {
     /** Absolute, without symbolic links. */
     readonly folder: string,
     private readonly aside: OwnFolder,
-    /** What was made on the way to the folder, the innermost first. */
+    /** Folders that were made on the way to the output, the innermost first. */
     private readonly made: readonly string[],
   ) {}
 
@@ -87,7 +87,7 @@ export class Output {
     }
   }
 
-  /** What leads to a path, and what is there, may not be another user's to exchange. */
+  /** Refuses a path that another user could exchange, on the way to it or at its end. */
   async #checkOwners(path: string): Promise<void> {
     let at = this.folder;
     for (const name of path.split("/")) {
@@ -106,7 +106,7 @@ export class Output {
       renameSync(from, to);
       undo.push(() => renameSync(to, from));
     };
-    // What was written last, the binaries, comes first: a module finds its own at every moment.
+    // Files are exchanged in reverse order, binaries first, so that a module finds its binaries at every moment.
     const units = [...new Set(this.#units)].reverse();
     const places = await Promise.all(units.map((path) => placeOf(join(this.folder, path))));
     const missing = await Promise.all(places.map((place) => missingFolders(dirname(place))));
@@ -203,7 +203,7 @@ function ifThere(move: () => void): boolean {
   }
 }
 
-/** What is built is run: nobody else may put something there. */
+/** The output is executed later, so nobody else may write to it. */
 function refusePublic(folder: string): void {
   if (mayEveryoneWrite(statSync(folder)))
     throw new Error(

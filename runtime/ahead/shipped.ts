@@ -1,6 +1,6 @@
 /**
- * Binaries that were made ahead of time, by `lossc build`. They lie in a folder beside the built modules, in the cache's own format, one folder per key;
- * a built module tells of its folder when it is loaded, and devices look there before they ask for a compiler.
+ * Binaries that were made ahead of time, by `lossc build`. They lie in a folder beside the built modules, in the cache's own format, one folder per
+ * key; a built module registers its folder when it is loaded, and devices look there before they ask for a compiler.
  *
  * A key is `<architecture>-<digest of the kernel text>`. The text holds the prelude, the geometry and the dtype, so it says all that a
  * binary is made from but the compiler, which need not exist where the binary is used.
@@ -15,12 +15,12 @@ import { type CacheEntry, type EntryNames, readEntry } from "../cache/index.js";
 /** The processor that this process runs on, as keys name it. */
 export const HOST = `${process.platform}-${process.arch}`;
 
-/** What a binary is made for: `sm_90` on cuda, {@link HOST} on the CPU. */
+/** The architecture of a binary: `sm_90` on cuda, {@link HOST} on the CPU. */
 export function shippedKey(architecture: string, text: string): string {
   return `${architecture}-${createHash("sha256").update(text).digest("hex")}`;
 }
 
-/** Folders that built modules told of, and the keys in each. */
+/** Folders that built modules registered, and the keys in each. */
 const folders = new Map<string, readonly string[]>();
 
 /** Called by built modules when they are loaded: devices look in this folder for binaries from now on. */
@@ -86,8 +86,8 @@ function architectureOf(name: string): string {
 const BOARDS = ["sm_53", "sm_62", "sm_72", "sm_87", "sm_101"];
 
 /**
- * The architecture among `built` whose binaries a GPU of `wanted` runs best: its own, else the newest older one of the same major version. A letter behind
- * the number (`sm_90a`) means that nothing else runs them.
+ * The architecture among `built` whose binaries a GPU of `wanted` runs best: its own, else the newest older one of the same major version. A letter
+ * behind the number (`sm_90a`) means that nothing else runs them.
  */
 export function fitting(wanted: string, built: readonly string[]): string | undefined {
   if (built.includes(wanted)) return wanted;
@@ -114,11 +114,13 @@ function absent(folder: string, names: readonly string[], architecture: string, 
   return `${folder} holds kernels for ${all.join(", ")}, but not this one: it was built for other dtypes, vocabularies or constants, or by another version of lossc`;
 }
 
-/** Features of an x86 processor that a compiler makes use of of its own accord, as Linux names them; the others say nothing of what a binary needs. */
+/**
+ * Features of an x86 processor that a compiler makes use of of its own accord, as Linux names them; the others say nothing of what a binary needs.
+ */
 const USED =
   /^(pni|ss?se\d?|sse4_[12]|sse4a|avx\w*|amx\w*|fma4?|f16c|bmi[12]|abm|popcnt|adx|v?aes|v?pclmulqdq|gfni|sha_ni|sha512|movbe|xop|tbm|rdrand|rdseed|fsgsbase|cx16|lahf_lm)$/;
 
-/** What a binary that was compiled on a processor with these features may need of another. */
+/** Processor features that a binary may need, given the features of the processor that it was compiled on. */
 export function neededFeatures(features: string): string[] {
   const [family, ...words] = features.split(" ");
   return family === "x86_64" ? words.filter((word) => USED.test(word)) : words;

@@ -1,36 +1,39 @@
 /**
- * Entries in one folder of lossc's, one folder per key. An entry is made under a temporary name and renamed into place, so that it is whole or not there: processes
- * need no lock between them, and one that is killed leaves nothing but a `building-…` folder, which is swept away later.
+ * Entries of the cache, one folder per key. An entry is made under a temporary name and renamed into place, so that it is complete or absent.
+ * Processes need no lock. A killed one leaves only a `building-…` folder, which is removed later.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { LosscError } from "../../dsl/errors.js";
-import { type OwnFolder, StorageError } from "../own-folder.js";
-import { Slots } from "../slots.js";
-import { isAbandoned, MARK, temporaryName } from "../temporaries.js";
+import { type OwnFolder, StorageError } from "../files/own-folder.js";
+import { isAbandoned, MARK, temporaryName } from "../files/temporaries.js";
+import { Semaphore } from "../tasks/semaphore.js";
 import { type CacheEntry, type EntryNames, entryFile, readEntry } from "./entry.js";
 import { storageProblem } from "./problems.js";
 
-/** What a binary is made from. */
+/** The source of a binary. */
 export interface CacheRequest extends EntryNames {
   /** The readable text, kept beside the binary. */
   readonly source: { readonly file: string; readonly text: string };
-  /** For people who look into the folder: compiler, flags, architecture. */
+  /** Compiler, flags and architecture, for people who read the folder. */
   readonly about: Readonly<Record<string, unknown>>;
-  /** Compiles `source.file` in `folder` to `binary` there. The folder is good as the working folder of a program, and means nothing to the program itself. */
+  /**
+   * Compiles `source.file` in `folder` to `binary` there. The folder is good as the working folder of a program, and means nothing to the program
+   * itself.
+   */
   build(folder: string, signal: AbortSignal): Promise<void>;
 }
 
-/** Texts of failed compilations are kept for reading this long. */
+/** Time for which texts of failed compilations are kept. */
 const FAILED_AGE_MS = 7 * 24 * 60 * 60 * 1000;
 
 const BUILDING = "building-";
 const FAILED = "failed-";
 
-/** Compilers of this process: one per core, however many losses are compiled at once. */
-const compilers = new Slots(availableParallelism());
+/** Limits the compilers of this process to one per core. */
+const compilers = new Semaphore(availableParallelism());
 
-/** The entry of a key, if it is there and whole. */
+/** The entry of a key, if it exists and is complete. */
 export function findEntry(folder: OwnFolder, request: EntryNames): CacheEntry | null {
   let entry: OwnFolder;
   try {
@@ -45,7 +48,7 @@ export function findEntry(folder: OwnFolder, request: EntryNames): CacheEntry | 
   }
 }
 
-/** Makes the entry. What was being made goes away where it fails; the text of one that does not compile is kept for reading. */
+/** Makes the entry. A failure removes the unfinished folder, but keeps a text that does not compile for reading. */
 export async function buildEntry(folder: OwnFolder, request: CacheRequest, signal: AbortSignal): Promise<CacheEntry> {
   const making = makeMarked(folder, BUILDING);
   const { key, source, binary, about } = request;
@@ -59,7 +62,7 @@ export async function buildEntry(folder: OwnFolder, request: CacheRequest, signa
     const path = join(folder.path, key);
     return { key, path: join(path, binary), bytes, source: join(path, source.file), built: true, about: entry.about };
   } catch (error) {
-    // Whoever removed the folder under the compiler made it say something else.
+    // A folder that was removed during the compilation is the cause of the compiler's error.
     if (!folder.has(making) && !signal.aborted)
       throw new StorageError(`${folder.path} was removed while a compiler worked in it`);
     throw storageProblem(error) === null ? keepFailed(folder, making, request, error) : error;
@@ -91,7 +94,7 @@ function makeMarked(folder: OwnFolder, prefix: string): string {
   return name;
 }
 
-/** What the compiler made, with its own idea of who may read and write it. */
+/** Files of the compiler, whose permissions are the compiler's choice. */
 function adopt(folder: OwnFolder, making: string, binary: string): Uint8Array {
   const file = join(making, binary);
   if (!folder.has(file)) throw new LosscError("COMPILE_FAILED", `the compiler says that all is well and made no ${binary}.`);
@@ -113,7 +116,7 @@ function install(folder: OwnFolder, making: string, request: CacheRequest): void
   }
 }
 
-/** Takes an entry out of its place in one step and then deletes it, so that nobody meets half of it. */
+/** Renames an entry and then deletes it, so that no reader sees a part of it. */
 export function moveAside(folder: OwnFolder, key: string): void {
   if (!folder.has(key)) return;
   const grave = makeMarked(folder, BUILDING);
@@ -133,13 +136,13 @@ function keepFailed(folder: OwnFolder, making: string, request: CacheRequest, er
     if (isMarked(folder, kept)) folder.remove(kept);
     folder.rename(making, kept);
   } catch {
-    // Another process that failed the same way was faster: its copy is as good.
+    // Another process has kept the same text already.
   }
   const text = join(folder.path, kept, request.source.file);
   return new LosscError(error.code, `${error.message} The text is in ${text}`, { cause: error.cause, log: error.log, text });
 }
 
-/** Removes what killed processes left, and what has been kept for reading long enough. */
+/** Removes folders of killed processes, and old texts of failed compilations. */
 export function sweep(folder: OwnFolder): void {
   const now = Date.now();
   for (const name of folder.names()) {
@@ -154,7 +157,7 @@ export function sweep(folder: OwnFolder): void {
   }
 }
 
-/** Whether lossc made it. */
+/** Whether lossc made the entry of that name. */
 function isMarked(folder: OwnFolder, name: string): boolean {
   return folder.has(join(name, MARK));
 }

@@ -1,11 +1,14 @@
-/** The format of one compiled kernel on disk: a folder with the readable source, the binary, and `entry.json`, which says what the binary is and holds its digest. */
+/**
+ * The format of one compiled kernel on disk: a folder with the readable source, the binary, and `entry.json`, which describes the binary and has its
+ * digest.
+ */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 
-/** The file with what is known of a binary. */
+/** The file that describes a binary. */
 const ENTRY = "entry.json";
 
-/** What an entry is asked by. */
+/** The key and source of an entry. */
 export interface EntryNames {
   readonly key: string;
   readonly source: { readonly file: string };
@@ -15,32 +18,32 @@ export interface EntryNames {
 
 export interface CacheEntry {
   readonly key: string;
-  /** Path of the binary, for people: it may be another's by now. */
+  /** Path of the binary, for messages. Another file may have replaced it by now. */
   readonly path: string;
   readonly bytes: Uint8Array;
   /** Path of the readable text. */
   readonly source: string;
   /** Whether this call made it. */
   readonly built: boolean;
-  /** What `entry.json` says of it. */
+  /** The content of its `entry.json`. */
   readonly about: Readonly<Record<string, unknown>>;
 }
 
-/** Where an entry lies: whoever reads it decides whom to trust. */
+/** The folder of an entry. The reader decides whom to trust. */
 interface EntryFolder {
   readonly path: string;
   read(name: string): Uint8Array;
 }
 
 /**
- * The entry of a key, if it is whole. It is read at once, which is the one place where the event loop waits for a disk: the files are small, tracing holds the
- * loop longer, and each of the dozen ways to the thread pool and back can cost more than all of the reading.
+ * The entry of a key, if it is complete. It is read synchronously, the one place where the event loop waits for a disk. The files are small, and a
+ * dozen trips to the thread pool can take longer than the reading.
  */
 export function readEntry(folder: EntryFolder, { key, source, binary }: EntryNames): CacheEntry | null {
   try {
     const about = JSON.parse(new TextDecoder().decode(folder.read(ENTRY))) as Record<string, unknown>;
     const bytes = folder.read(binary);
-    // An entry that was copied to the place of another is whole, and is not what was asked for.
+    // An entry that was copied to the place of another is complete, but has another key.
     if (about.key !== key || about.sha256 !== digest(bytes)) return null;
     return { key, path: join(folder.path, binary), bytes, source: join(folder.path, source.file), built: false, about };
   } catch {

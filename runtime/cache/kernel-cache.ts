@@ -1,19 +1,19 @@
-/** The binaries of kernels, kept on disk: which folder they are looked for and built in, also where a folder is not to be had, full or taken away. */
+/** The cache of binaries on disk: the choice of its folder, also where a folder is refused, full or removed. */
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { LosscError } from "../../dsl/errors.js";
-import { Shared } from "../abort.js";
-import type { OwnFolder } from "../own-folder.js";
-import { warnOnce } from "../warnings.js";
+import { warnOnce } from "../devices/warnings.js";
+import type { OwnFolder } from "../files/own-folder.js";
+import { SharedTask } from "../tasks/abort.js";
 import { buildEntry, type CacheRequest, findEntry, moveAside, sweep, writeWhole } from "./entries.js";
 import type { CacheEntry } from "./entry.js";
 import { cacheRoot, openKernels, openTemporary } from "./place.js";
 import { storageProblem } from "./problems.js";
 
-/** A folder that could not be written is tried again after this long. */
+/** Time after which a folder that could not be written is tried again. */
 const RETRY_MS = 60 * 1000;
 
-/** SHA-256 over the parts; no two lists of parts share a key by running into each other. */
+/** SHA-256 over the parts and their lengths, so that lists with equal concatenations differ. */
 export function cacheKey(parts: readonly string[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
@@ -32,21 +32,21 @@ export function defaultCache(): KernelCache {
 }
 
 export class KernelCache {
-  readonly #inFlight = new Map<string, Shared<CacheEntry>>();
+  readonly #inFlight = new Map<string, SharedTask<CacheEntry>>();
   /** Shared with other processes of this user. */
   #kept: OwnFolder | null = null;
-  /** For this process alone, while the other cannot be had or takes no files. */
+  /** A folder for this process, used while the shared one is refused or full. */
   #temporary: OwnFolder | null = null;
-  /** Why nothing is built in the folder that is kept, and until when. */
+  /** The reason why the shared folder is not used for building, and the time until which. */
   #refusal: { readonly problem: string; readonly until: number } | null = null;
-  /** Keys of kept entries that are of no use here and that could not be taken away. */
+  /** Keys of entries that do not work here and could not be removed. */
   readonly #useless = new Set<string>();
   #swept = false;
 
   /** `root` is the folder that the user names; see {@link cacheRoot}. */
   constructor(readonly root: string | null) {}
 
-  /** Where kernels are kept, or why they are not. */
+  /** The folder of kernels, or the reason why there is none. */
   describe(): { readonly path: string } | { readonly problem: string } {
     try {
       return { path: this.#keep().path };
@@ -59,12 +59,13 @@ export class KernelCache {
    * The binary of a key: found, or built. Callers of one process that ask for the same key share one compiler run, which is ended when all of
    * them have been aborted.
    *
-   * @throws LosscError `COMPILE_FAILED` for a text that does not compile, and where no folder takes the compiler's files; `ABORTED`; what `build` throws.
+   * @throws LosscError `COMPILE_FAILED` for a text that does not compile, and where no folder takes the compiler's files; `ABORTED`; what `build`
+   *   throws.
    */
   async get(request: CacheRequest, signal?: AbortSignal): Promise<CacheEntry> {
     let shared = this.#inFlight.get(request.key);
     if (!shared || shared.abandoned) {
-      const made: Shared<CacheEntry> = new Shared((abort) => this.#findOrBuild(request, abort));
+      const made: SharedTask<CacheEntry> = new SharedTask((abort) => this.#findOrBuild(request, abort));
       const forget = () => {
         if (this.#inFlight.get(request.key) === made) this.#inFlight.delete(request.key);
       };
@@ -75,7 +76,7 @@ export class KernelCache {
     return shared.wait(signal, "The compilation");
   }
 
-  /** Takes an entry away, say one that is whole but does not load on this machine. */
+  /** Removes an entry, for example one that does not load on this machine. */
   async discard(key: string): Promise<void> {
     for (const folder of this.#readable()) {
       try {
@@ -93,13 +94,13 @@ export class KernelCache {
       try {
         return folder.readText(noteOf(key));
       } catch {
-        // Not there, or not to be trusted.
+        // Absent, or not trusted.
       }
     }
     return null;
   }
 
-  /** Keeps a short text if it can. What is not kept is found out again. */
+  /** Remembers a short text where the folder allows it. Otherwise the caller computes it again next time. */
   remember(key: string, text: string): void {
     try {
       const folder = this.#keep();
@@ -163,7 +164,7 @@ export class KernelCache {
     }
   }
 
-  /** A folder took no files: the next turn is another's. Throws where there is no other. */
+  /** Switches to another folder after one took no files. Throws where there is no other. */
   #refuse(folder: OwnFolder, problem: string): void {
     if (!folder.isInPlace()) return;
     if (folder !== this.#kept) throw this.#nowhere(at(folder.path, problem));
@@ -192,5 +193,5 @@ export class KernelCache {
 
 const noteOf = (key: string) => `note-${key}.json`;
 
-/** A problem with its folder, which the system names in some of its messages only. */
+/** A message with its folder, which only some messages of the system contain. */
 const at = (folder: string, problem: string) => (problem.includes(folder) ? problem : `${folder}: ${problem}`);

@@ -1,14 +1,16 @@
-/** Where compiled kernels are kept: a folder of lossc's own within the one that the user names, or a temporary one. */
+/** The folder of compiled kernels: lossc's own within the one that the user names, or a temporary one. */
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { OwnFolder, StorageError } from "../own-folder.js";
-import { makeTemporaryFolder } from "../temporaries.js";
+import { OwnFolder, StorageError } from "../files/own-folder.js";
+import { makeTemporaryFolder } from "../files/temporaries.js";
 
-/** lossc's folder: in the user's there may be anything. */
+/** Name of lossc's folder within the user's, which may hold other files. */
 const NAME = "lossc-kernels";
 
-/** By this file lossc knows its folder, and programs that save or search files know that it can be made anew (the Cache Directory Tagging Specification). */
+/**
+ * The file by which lossc recognises its folder, and by which backup programs recognise a cache (the Cache Directory Tagging Specification).
+ */
 const TAG = "CACHEDIR.TAG";
 const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder was made by lossc. It holds compiled kernels; whatever is removed from it is compiled again when it is needed.
@@ -28,7 +30,7 @@ function attempt(path: () => string): string | null {
   try {
     return path();
   } catch {
-    // A user that the system has no entry of.
+    // The system has no entry for this user.
     return null;
   }
 }
@@ -43,7 +45,7 @@ export function openKernels(root: string | null): OwnFolder {
     if (!isAbsent(error)) throw error;
   }
   mkdirSync(root, { recursive: true, mode: 0o700 });
-  // It is there with its tag or not at all.
+  // The folder is renamed into place with its tag, so that it never exists without it.
   const made = makeTemporaryFolder(root, `${NAME}-`);
   try {
     made.write(TAG, TAG_TEXT);
@@ -57,15 +59,15 @@ export function openKernels(root: string | null): OwnFolder {
   return openTagged(path);
 }
 
-/** Folders that go with this process; null before there was one. */
+/** Folders that are removed with this process; null before the first one. */
 let temporaries: Set<OwnFolder> | null = null;
 
-/** A folder for this process alone, gone when it ends. */
+/** A folder for this process alone, removed when the process ends. */
 export function openTemporary(): OwnFolder {
   const folder = makeTemporaryFolder(tmpdir(), `${NAME}-`);
   if (!temporaries) process.once("exit", removeTemporaries);
   temporaries ??= new Set();
-  // One that was removed meanwhile is let go of.
+  // A folder that was removed meanwhile is forgotten.
   for (const other of temporaries) if (!other.isInPlace()) temporaries.delete(other);
   temporaries.add(folder);
   return folder;

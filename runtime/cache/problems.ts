@@ -1,12 +1,12 @@
-/** What file systems refuse, told apart from what compilers refuse. */
+/** Errors of file systems, separated from errors of compilers. */
 import { LosscError } from "../../dsl/errors.js";
-import { StorageError } from "../own-folder.js";
+import { StorageError } from "../files/own-folder.js";
 
-/** A compiler's words, in English since it runs with LC_ALL=C, for a disk that takes no more, and a shell's for a limit on the size of files. */
+/** Messages of compilers about a full disk, and of shells about a limit on file sizes. They are in English, since compilers run with LC_ALL=C. */
 const REFUSED =
   /No space left on device|Disk quota exceeded|File too large|File size limit exceeded|Read-only file system|Input\/output error/;
 
-/** Why a folder cannot be worked in, in words; null where the error is about something else. */
+/** The reason why a folder cannot be used, for people; null where the error has another cause. */
 export function storageProblem(error: unknown): string | null {
   if (error instanceof StorageError) return error.message;
   if (error instanceof LosscError) return error.code === "COMPILE_FAILED" ? (REFUSED.exec(error.log ?? "")?.[0] ?? null) : null;

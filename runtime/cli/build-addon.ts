@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LosscError } from "../../dsl/errors.js";
-import { addonFolder, load, packageRoot } from "../addon.js";
+import { addonFolder, load, packageRoot } from "../addon/addon.js";
 import { runProgram } from "../compilers/process.js";
-import { writeAside } from "../files.js";
-import type { OwnFolder } from "../own-folder.js";
-import { makeTemporaryFolder } from "../temporaries.js";
+import type { OwnFolder } from "../files/own-folder.js";
+import { makeTemporaryFolder } from "../files/temporaries.js";
+import { writeAside } from "../files/user-files.js";
 import { write } from "./stream.js";
 import { usage } from "./usage.js";
 

@@ -1,9 +1,9 @@
 /** `lossc devices`: every device, what was found of what it needs, and how to mend what was not. */
 import { cpus } from "node:os";
-import { loadAddon } from "../addon.js";
+import { loadAddon } from "../addon/addon.js";
+import type { CudaDescription, LibraryReport, NativeAddon } from "../addon/native.js";
 import { defaultCache, type KernelCache } from "../cache/index.js";
 import { CUDA_ADVICE, CXX_ADVICE, findCxx, findFittingNvcc, openCuda } from "../compilers/index.js";
-import type { CudaDescription, LibraryReport, NativeAddon } from "../native.js";
 import { table, write, writeJson } from "./stream.js";
 
 interface DeviceRow {

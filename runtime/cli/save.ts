@@ -1,7 +1,7 @@
 /** Files that an option asks for. */
 import { accessSync, constants, statSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { writeAside } from "../files.js";
+import { writeAside } from "../files/user-files.js";
 import { usage } from "./usage.js";
 
 /** Writes a file whole: one that was there is kept where that fails. `USAGE` with the option's name where it cannot be written. */

@@ -1,7 +1,7 @@
 /** Drawings: the packages that make them, which are not installed with lossc. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../addon.js";
+import { packageRoot } from "../addon/addon.js";
 import { usage } from "./usage.js";
 
 /** What `load` imports by `packages`; `USAGE` with the command that installs them where one is not there. */

@@ -1,22 +1,22 @@
 /** Memory that calls of one device use again: what lies on the device, and on the host what is copied to it and back. */
 import { TARGETS } from "../../codegen/emit/targets/index.js";
-import { inMemory } from "../dtypes.js";
-import type { NativeBuffer, NativeDevice } from "../native.js";
-import { Growing } from "./growing.js";
+import type { NativeBuffer, NativeDevice } from "../addon/native.js";
+import { inMemory } from "../devices/dtypes.js";
+import { GrowableBuffer } from "./growable-buffer.js";
 
 export class Arena {
   /** Whether kernels reach memory of the host. Asked once: what the addon answers costs more than what it says. */
   readonly hostMemory: boolean;
   /** The boundary that host memory has to lie on for that. */
   readonly #alignment: number;
-  readonly #slab: Growing;
-  readonly #zeros: Growing;
+  readonly #slab: GrowableBuffer;
+  readonly #zeros: GrowableBuffer;
   #staging = new Uint8Array(0);
   #landing = new Uint8Array(0);
 
   constructor(device: NativeDevice) {
-    this.#slab = new Growing(device);
-    this.#zeros = new Growing(device);
+    this.#slab = new GrowableBuffer(device);
+    this.#zeros = new GrowableBuffer(device);
     this.hostMemory = device.hostMemory;
     this.#alignment = TARGETS[device.kind].alignment;
   }

@@ -1,15 +1,15 @@
 /** Gives every buffer of a plan its memory for one call, and writes the program that the addon runs. */
 import type { BufferDtype, Plan, PlanBuffer } from "../../codegen/plan.js";
+import type { Command, NativeBuffer } from "../addon/native.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
-import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../dtypes.js";
+import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../devices/dtypes.js";
 import { type CallMemory, HEAD, type HeadStage, type Launches } from "../head/stage.js";
 import type { Source } from "../inputs/numbers.js";
-import type { Command, NativeBuffer } from "../native.js";
-import { extentOf, structureArray } from "../structure.js";
+import { extentOf, structureArray } from "../inputs/structure.js";
 import type { Arena } from "./arena.js";
 import type { Call } from "./call.js";
+import type { Executable } from "./executable.js";
 import { type Piece, type Place, Region } from "./region.js";
-import type { Variant } from "./variant.js";
 
 /** Memory of one call that its results are taken from. */
 export interface Binding {
@@ -27,15 +27,21 @@ export interface Binding {
   discard(): void;
 }
 
-/** Bytes up to which host memory is put together with other to be copied at once: to move it on the host costs less than a copy of its own. */
+/** Host arrays of up to so many bytes are gathered and copied to the device at once: moving them on the host costs less than a copy each. */
 const SMALL = 64 * 1024;
 
 /** Makes memory for a gradient that stays on the device. */
 export type MakeBuffer = (dtype: PlanBuffer["dtype"], length: number) => OwnedBuffer;
 
 /** `head` where logits are made of hidden states as they are needed. */
-export function bind(call: Call, variant: Variant, arena: Arena, makeBuffer: MakeBuffer, head: HeadStage | null = null): Binding {
-  return new Binder(call, variant, arena, makeBuffer, head).finish();
+export function bind(
+  call: Call,
+  executable: Executable,
+  arena: Arena,
+  makeBuffer: MakeBuffer,
+  head: HeadStage | null = null,
+): Binding {
+  return new Binder(call, executable, arena, makeBuffer, head).finish();
 }
 
 class Binder implements CallMemory {
@@ -63,12 +69,12 @@ class Binder implements CallMemory {
 
   constructor(
     private readonly call: Call,
-    private readonly variant: Variant,
+    private readonly executable: Executable,
     private readonly arena: Arena,
     private readonly makeBuffer: MakeBuffer,
     private readonly head: HeadStage | null,
   ) {
-    this.#plan = variant.plan;
+    this.#plan = executable.plan;
   }
 
   /** Asks for everything that the call needs. */
@@ -104,7 +110,7 @@ class Binder implements CallMemory {
         rows: this.place(HEAD.rows),
       };
       const { kernels, results } = this.#plan;
-      const launches: Launches = (some, range) => this.variant.launches(some, context, range);
+      const launches: Launches = (some, range) => this.executable.launches(some, context, range);
       const work = this.head
         ? this.head.commands(this, launches, this.place(results.gradient), this.place(results.status))
         : launches(kernels);
@@ -236,7 +242,7 @@ class Binder implements CallMemory {
     const { inputs, options } = this.call;
     const { from, source } = inputs;
     const logits = this.#plan.buffers.find(({ role, name }) => role === "input" && name === "logits");
-    // A copy of the logits on the device is nobody's, so the gradient takes its place.
+    // The copy of the logits on the device is not needed afterwards, so the gradient takes its place.
     const copied = logits && this.#pieces.get(logits.id);
     if (from === "hidden") this.#pieces.set(buffer.id, copied as Piece);
     // The gradient of policy_logprobs never shares their memory: later steps may still read them. It is copied over them in the end.

@@ -4,11 +4,11 @@ import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { ForwardBackwardOptions, LossResult } from "../devices/device.js";
-import { asFloat16, type Float16Numbers, type TypedArray } from "../dtypes.js";
+import { asFloat16, type Float16Numbers, type TypedArray } from "../devices/dtypes.js";
 import type { CheckedInputs } from "../inputs/check.js";
 import type { CheckedConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
-import { type BatchShape, locate } from "../structure.js";
+import { type BatchShape, locate } from "../inputs/structure.js";
 
 export interface CallOptions {
   readonly inPlace: boolean;
@@ -27,7 +27,7 @@ export interface Call {
   readonly inputs: CheckedInputs;
   readonly config: CheckedConfig;
   readonly options: CallOptions;
-  /** What the gradient of the head is added to; null where it is made, or there is no head. */
+  /** The memory that the gradient of the head is added to; null where new memory is made, or there is no head. */
   readonly gradHead: Source | null;
 }
 

@@ -1,9 +1,8 @@
-/** What compiled losses of all devices share: the checks before a call, and the order of calls. */
+/** The base of compiled losses on all devices: checks before a call, and the order of calls. */
 import type { CompiledPlan } from "../../codegen/compile.js";
 import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { type Queue, throwIfAborted } from "../abort.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type {
   CompiledLoss,
@@ -14,17 +13,18 @@ import type {
   LossInputs,
   LossResult,
 } from "../devices/device.js";
-import { isLogitsDtype, makeArray, type TypedArray } from "../dtypes.js";
+import { isLogitsDtype, makeArray, type TypedArray } from "../devices/dtypes.js";
 import { checkGradHead } from "../head/check.js";
 import { type CheckedInputs, checkHome, checkInputs } from "../inputs/check.js";
 import { type CheckedConfig, checkConfig } from "../inputs/config.js";
 import { describe, type Source } from "../inputs/numbers.js";
 import { checkOverlap } from "../inputs/overlap.js";
+import { type Queue, throwIfAborted } from "../tasks/abort.js";
 import type { MakeBuffer } from "./bind.js";
 import { type Call, checkInPlace, checkOptions, gradientResult, likeGiven, refuseUnknown } from "./call.js";
 import { groupSizeOf, planOf } from "./plans.js";
 
-/** What a compiled loss needs of its device. */
+/** The part of a device that a compiled loss uses. */
 export interface LossHost {
   readonly device: Device;
   readonly queue: Queue;
@@ -93,7 +93,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     this.#calls++;
     try {
       return await this.host.queue.run(
-        // Nothing contributes where there is no token, whatever the mathematics says of empty sums and means.
+        // Without tokens all results are 0, although the mean of nothing would be NaN.
         () => (call.shape.tokens > 0 ? this.execute(call) : this.empty(call)),
         call.options.signal,
         this.what,
@@ -194,7 +194,7 @@ export abstract class BaseCompiledLoss implements CompiledLoss {
     return [...new Set([dtype, "f32" as const])];
   }
 
-  /** Numbers without a dtype of their own become what is beside them, or what `compile` was told to expect. */
+  /** Numbers without a dtype take that of the numbers beside them, or the dtype given to `compile`. */
   private dtypeOf(...sources: readonly (Source | undefined)[]): LogitsDtype {
     const given = sources.filter((source) => source !== undefined);
     const strange = given.find(({ kind, dtype }) => kind === "device" && !isLogitsDtype(dtype));

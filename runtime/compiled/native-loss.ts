@@ -4,22 +4,21 @@ import { emitText, type TargetName } from "../../codegen/emit/index.js";
 import { type LogitsDtype, NO_FAULT, type Plan, STATUS } from "../../codegen/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { abortedError, whenAborted } from "../abort.js";
-import { wrapNative } from "../addon.js";
+import { runCommands } from "../addon/addon.js";
+import type { Command, NativeBuffer, NativeDevice } from "../addon/native.js";
 import type { CompileOptions, LossResult } from "../devices/device.js";
 import { leasesOf, type ModuleLease } from "../devices/modules.js";
 import { headStageOf } from "../head/prepare.js";
 import { HEAD } from "../head/stage.js";
 import { checkStill, targetOutOfRange } from "../inputs/check.js";
-import { Lookout } from "../lookout.js";
-import type { Command, NativeBuffer, NativeDevice } from "../native.js";
+import { BusyPoll } from "../tasks/busy-poll.js";
 import type { Arenas } from "./arena.js";
 import { type Binding, bind } from "./bind.js";
 import { type Call, gradientResult, likeGiven, nonFiniteError } from "./call.js";
 import { BaseCompiledLoss, type LossHost } from "./compiled-loss.js";
-import { Variant } from "./variant.js";
+import { Executable } from "./executable.js";
 
-/** What a compiled loss needs of a device of the addon. */
+/** The part of an addon's device that a compiled loss uses. */
 export interface NativeLossHost extends LossHost {
   readonly native: NativeDevice;
   readonly target: TargetName;
@@ -30,9 +29,9 @@ export interface NativeLossHost extends LossHost {
 }
 
 export class NativeCompiledLoss extends BaseCompiledLoss {
-  readonly #variants = new Map<Plan, Map<number, Variant>>();
+  readonly #executables = new Map<Plan, Map<number, Executable>>();
   readonly #leases = leasesOf(this);
-  readonly #lookout = new Lookout();
+  readonly #poll = new BusyPoll();
 
   constructor(
     protected override readonly host: NativeLossHost,
@@ -43,14 +42,14 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   }
 
   /** Takes kernels for rows of that many entries that were made elsewhere: those of a unit that several losses share. `lease` is this loss's own. */
-  seed(dtype: LogitsDtype | null, vocab: number, variant: Variant, lease: ModuleLease): void {
+  seed(dtype: LogitsDtype | null, vocab: number, executable: Executable, lease: ModuleLease): void {
     this.#leases.add(lease);
-    this.variantsOf(this.plan(dtype)).set(vocab, variant);
+    this.executablesOf(this.plan(dtype)).set(vocab, executable);
   }
 
   /** Makes the kernels for a vocabulary ready before the first call. */
   async prepare(vocab: number): Promise<void> {
-    await this.variant(this.compiled, vocab);
+    await this.executable(this.compiled, vocab);
   }
 
   protected zeros(length: number): Float32Array {
@@ -59,12 +58,12 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
 
   protected async execute(call: Call): Promise<LossResult> {
     const { signal } = call.options;
-    const variant = await this.variant(call.compiled, call.shape.vocab, signal);
-    const head = await headStageOf(call, variant.plan, this.host.device, this.host.native);
+    const executable = await this.executable(call.compiled, call.shape.vocab, signal);
+    const head = await headStageOf(call, executable.plan, this.host.device, this.host.native);
     return this.host.arenas.use(async (arena) => {
       // From here to the addon, which takes addresses, nothing waits.
       checkStill(call.inputs, call.gradHead);
-      const binding = bind(call, variant, arena, this.host.makeBuffer, head);
+      const binding = bind(call, executable, arena, this.host.makeBuffer, head);
       try {
         await this.run(binding.program, signal);
         const result = await this.result(call, binding);
@@ -77,17 +76,8 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
     });
   }
 
-  private async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
-    const abort = signal && new Int32Array(1);
-    const leave = whenAborted(signal, () => abort && Atomics.store(abort, 0, 1));
-    try {
-      if (program.length > 0) await this.#lookout.wait(this.host.native.run(program, abort));
-    } catch (error) {
-      const wrapped = wrapNative(error);
-      throw wrapped.code === "ABORTED" ? abortedError(signal, this.what) : wrapped;
-    } finally {
-      leave();
-    }
+  private run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
+    return this.#poll.wait(runCommands(this.host.native, program, signal, this.what));
   }
 
   private async result(call: Call, binding: Binding): Promise<LossResult> {
@@ -158,23 +148,23 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
   }
 
   protected free(): void {
-    this.#variants.clear();
+    this.#executables.clear();
     this.#leases.release();
   }
 
-  private variantsOf(plan: Plan): Map<number, Variant> {
-    let perVocab = this.#variants.get(plan);
+  private executablesOf(plan: Plan): Map<number, Executable> {
+    let perVocab = this.#executables.get(plan);
     if (!perVocab) {
       perVocab = new Map();
-      this.#variants.set(plan, perVocab);
+      this.#executables.set(plan, perVocab);
     }
     return perVocab;
   }
 
-  private async variant({ plan }: CompiledPlan, vocab: number, signal?: AbortSignal): Promise<Variant> {
-    const perVocab = this.variantsOf(plan);
-    let variant = perVocab.get(vocab);
-    if (!variant) {
+  private async executable({ plan }: CompiledPlan, vocab: number, signal?: AbortSignal): Promise<Executable> {
+    const perVocab = this.executablesOf(plan);
+    let executable = perVocab.get(vocab);
+    if (!executable) {
       const text = emitText(plan, {
         target: this.host.target,
         architecture: this.host.architecture,
@@ -182,14 +172,14 @@ export class NativeCompiledLoss extends BaseCompiledLoss {
       });
       const lease = await this.host.lease(text, signal);
       this.#leases.add(lease);
-      variant = new Variant(plan, text, lease.module);
-      perVocab.set(vocab, variant);
+      executable = new Executable(plan, lease.module);
+      perVocab.set(vocab, executable);
     }
-    return variant;
+    return executable;
   }
 }
 
-/** Memory of the caller's that went elsewhere while the kernels ran: what they made of it is worth nothing, and what is still to be written has no place. */
+/** The error of caller's memory that was detached while the kernels ran: results of it are worthless, and the gradient has no place. */
 function gone({ inputs, gradHead }: Call): LosscError | null {
   try {
     checkStill(inputs, gradHead);
@@ -199,7 +189,7 @@ function gone({ inputs, gradHead }: Call): LosscError | null {
   }
 }
 
-/** What the status words of a run say: the first bad target, else the first non-finite value. */
+/** The error of a run's status words: the first bad target, else the first non-finite value. */
 function judge(plan: Plan, { shape, options }: Call, status: Uint32Array, loss: number): LosscError | null {
   const word = (at: number) => status[at] as number;
   if (word(STATUS.target) !== NO_FAULT) return targetOutOfRange(shape, word(STATUS.target), shape.vocab);

@@ -7,8 +7,8 @@ import type { CheckedConfig } from "../inputs/config.js";
 const plans = new WeakMap<LossDefinition, Map<string, CompiledPlan>>();
 
 /**
- * The plan of a loss from logits of a dtype, or (null) from `policy_logprobs`, with the metrics that were asked for (left out: those that the loss gives
- * unasked), and with the defaults of inputs of vocab space that are `absent`. Throws what tracing and planning throw.
+ * The plan of a loss from logits of a dtype, or (null) from `policy_logprobs`, with the metrics that were asked for (left out: those that the loss
+ * gives unasked), and with the defaults of inputs of vocab space that are `absent`. Throws what tracing and planning throw.
  */
 export function planOf(
   loss: LossDefinition,

@@ -3,7 +3,7 @@ import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { LossResult } from "../devices/device.js";
-import { inMemory, narrowInto, type TypedArray, widen } from "../dtypes.js";
+import { inMemory, narrowInto, type TypedArray, widen } from "../devices/dtypes.js";
 import { gradientsOf, logitsOf } from "../head/reference.js";
 import { checkStill, targetOutOfRange } from "../inputs/check.js";
 import type { Source } from "../inputs/numbers.js";

@@ -1,8 +1,6 @@
 /** Memory of one call, cut into pieces before it is known where it lies. */
-import type { Memory } from "../native.js";
-
-/** Every piece starts where the widest loads want it. */
-const ALIGNMENT = 256;
+import { MEMORY_ALIGNMENT } from "../addon/constants.js";
+import type { Memory } from "../addon/native.js";
 
 /** Where memory lies; null where there is none. */
 export type Place = { readonly memory: Memory; readonly offset: number } | null;
@@ -23,7 +21,7 @@ export class Piece {
 
   /** Bytes up to the next piece. */
   get padded(): number {
-    return Math.ceil(this.bytes / ALIGNMENT) * ALIGNMENT;
+    return Math.ceil(this.bytes / MEMORY_ALIGNMENT) * MEMORY_ALIGNMENT;
   }
 }
 

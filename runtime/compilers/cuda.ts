@@ -3,10 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type KernelText, TARGETS } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
-import { wrapNative } from "../addon.js";
+import { wrapNative } from "../addon/addon.js";
+import type { NativeAddon, NvrtcReport } from "../addon/native.js";
 import { fitting } from "../ahead/shipped.js";
 import { type CacheEntry, cacheKey, type KernelCache } from "../cache/index.js";
-import type { NativeAddon, NvrtcReport } from "../native.js";
 import { type Probe, probe } from "./probe.js";
 import { findProgram, runProgram } from "./process.js";
 import { firstErrors, runCompiler, type Toolchain } from "./toolchain.js";
@@ -25,7 +25,7 @@ async function findNvccs(): Promise<string[]> {
   return paths.filter((path) => path !== null);
 }
 
-/** Path of `nvcc`, whatever its version: the first that is there. */
+/** Path of the first `nvcc` that exists, of any version. */
 export async function findNvcc(): Promise<string | null> {
   return (await findNvccs())[0] ?? null;
 }
@@ -47,7 +47,7 @@ export async function findFittingNvcc(
   return { path: null, problem: problem ?? absent };
 }
 
-/** The reason why an `nvcc` is not taken; null where it is, as one is whose release is unknown. */
+/** Why an `nvcc` is not taken; null where it is. An unknown release is accepted. */
 async function misfitOf(cache: KernelCache, path: string, driver: string | undefined): Promise<string | null> {
   let version: string;
   try {
@@ -69,7 +69,7 @@ const OLDEST = 12;
 
 const major = (version: string) => Number.parseInt(version, 10);
 
-/** The architecture that NVRTC compiles for where binaries are for `wanted`, or the reason why it cannot. */
+/** The architecture that NVRTC compiles for, so that its binaries run on `wanted`, or the reason why there is none. */
 function targetOfNvrtc(
   nvrtc: NvrtcReport | undefined,
   wanted: string,

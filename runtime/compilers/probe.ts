@@ -1,6 +1,6 @@
 /**
- * The version and flags of a compiler, asked once per compiler and machine: the answer is kept in the cache folder under the compiler's path, time
- * and size, so that a process that finds all its kernels in the cache starts no compiler at all.
+ * Versions of compilers. Each is asked once per machine, and its answer is kept in the cache folder under the compiler's path, time and size: a
+ * process whose kernels are all cached starts no compiler.
  */
 import { realpathSync, statSync } from "node:fs";
 import { LosscError } from "../../dsl/errors.js";
@@ -22,13 +22,13 @@ export async function probe(cache: KernelCache, program: string, salt: string, a
   if (!found) {
     found = load(cache, key, program, ask);
     probes.set(key, found);
-    // A compiler that could not be started may be mended while the process runs.
+    // A failure is not remembered: the compiler may be repaired while the process runs.
     found.catch(() => probes.delete(key));
   }
   return found;
 }
 
-/** Distinguishes a program from one that was at its path before. */
+/** Identity of a program file: it changes when the file is replaced. */
 function identityOf(program: string): string[] {
   try {
     const path = realpathSync(program);

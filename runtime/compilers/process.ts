@@ -5,8 +5,8 @@ import { constants as system } from "node:os";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { getSystemErrorName } from "node:util";
-import { abortedError, whenAborted } from "../abort.js";
-import { findGuard } from "../addon.js";
+import { findGuard } from "../addon/addon.js";
+import { abortedError, whenAborted } from "../tasks/abort.js";
 
 export interface Outcome {
   /** Exit status; null where a signal ended the program. */
@@ -81,7 +81,7 @@ export async function runProgram(name: string, args: readonly string[], options:
       done();
       reject(error.errno === undefined ? error : startError(program, error.errno));
     });
-    // Processes that the program left behind end with it, and all of them with a guard that was killed.
+    // Children that the program left behind are killed with it, and all of them when somebody killed the guard.
     child.once("exit", stop);
     child.once("close", (code) => {
       done();
@@ -94,7 +94,7 @@ export async function runProgram(name: string, args: readonly string[], options:
   });
 }
 
-/** The end of the program as the guard wrote it (native/guard/guard.cc). A guard that wrote nothing was killed together with the program. */
+/** Parses the guard's line about the program's end (native/guard/guard.cc). A guard that wrote nothing was killed together with the program. */
 function howItEnded(program: string, answer: string): Error | { readonly status: number | null } {
   const [, how, number] = /^(exit|error) (\d+)\n/.exec(answer) ?? [];
   if (how !== "error") return { status: how === "exit" ? Number(number) : null };
@@ -112,7 +112,7 @@ function startError(program: string, errno: number): Error {
 export async function findProgram(name: string): Promise<string | null> {
   if (name.includes("/")) return (await isProgram(resolve(name))) ? resolve(name) : null;
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    // An empty or relative entry would mean whatever folder the process stands in.
+    // An empty or relative entry would depend on the working directory.
     if (!isAbsolute(folder)) continue;
     const path = join(folder, name);
     if (await isProgram(path)) return path;

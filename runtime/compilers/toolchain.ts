@@ -1,4 +1,4 @@
-/** Toolchains: kernel text becomes a binary that a device loads. */
+/** Toolchains: they compile kernel text into a binary that a device loads. */
 import { basename } from "node:path";
 import type { KernelText, TargetName } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
@@ -15,7 +15,7 @@ export interface Toolchain {
   discard(entry: CacheEntry): Promise<void>;
 }
 
-/** Runs a compiler in the folder of what it compiles. Whatever it leaves there besides goes with the folder. */
+/** Runs a compiler in the folder of its input. Other files that it leaves there are removed with the folder. */
 export async function runCompiler(program: string, args: readonly string[], folder: string, signal: AbortSignal): Promise<void> {
   // The folder's path leads through a descriptor of this process, so that the compiler can only be given names within it.
   const env = { ...process.env, TMPDIR: ".", LC_ALL: "C" };

@@ -1,12 +1,12 @@
-/** What all devices share: the order of calls, the checks of `compile` and `buffer`, and their end. */
+/** The base of all devices: order of calls, checks of `compile` and `buffer`, disposal. */
 import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
-import { Queue } from "../abort.js";
-import type { TypedArray } from "../dtypes.js";
+import type { Memory, NativeDevice } from "../addon/native.js";
 import { describe } from "../inputs/numbers.js";
-import type { Memory, NativeDevice } from "../native.js";
+import { Queue } from "../tasks/abort.js";
 import { type BufferHost, type BufferRequest, bufferRequest, type OwnedBuffer } from "./buffer.js";
-import type { CompiledLoss, CompileOptions, Device, DeviceBuffer, LoadedUnit, UnitSource } from "./device.js";
+import type { CompiledLoss, CompileOptions, Device, DeviceBuffer, LoadedModule, ModuleSource } from "./device.js";
+import type { TypedArray } from "./dtypes.js";
 
 export abstract class BaseDevice implements Device, BufferHost {
   /** Calls, copies and the end, one after the other. */
@@ -24,7 +24,7 @@ export abstract class BaseDevice implements Device, BufferHost {
 
   protected abstract compileHere(loss: LossDefinition, options: CompileOptions): Promise<CompiledLoss>;
   protected abstract bufferHere(request: BufferRequest): Promise<OwnedBuffer>;
-  protected abstract loadUnitHere(unit: UnitSource): Promise<LoadedUnit>;
+  protected abstract loadModuleHere(source: ModuleSource): Promise<LoadedModule>;
   protected abstract free(): Promise<void>;
   abstract download(memory: Memory, to: TypedArray): Promise<void>;
   abstract upload(memory: Memory, from: TypedArray): Promise<void>;
@@ -62,13 +62,13 @@ export abstract class BaseDevice implements Device, BufferHost {
     return this.bufferHere(bufferRequest(source, dtype));
   }
 
-  async loadUnit(unit: UnitSource): Promise<LoadedUnit> {
+  async loadModule(source: ModuleSource): Promise<LoadedModule> {
     this.alive();
-    return this.loadUnitHere(unit);
+    return this.loadModuleHere(source);
   }
 
   dispose(): Promise<void> {
-    // What was asked for before still runs; what comes after is refused.
+    // Earlier calls still run; later ones are refused.
     this.#disposal ??= this.queue.idle().then(() => {
       this.#freed = true;
       return this.free();

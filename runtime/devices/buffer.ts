@@ -1,6 +1,9 @@
 /** Memory of a device, as callers hold it. */
 import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
+import type { Memory } from "../addon/native.js";
+import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
+import type { Device, DeviceBuffer } from "./device.js";
 import {
   BUFFER_DTYPES,
   bitsOf,
@@ -14,17 +17,14 @@ import {
   makeArray,
   steady,
   type TypedArray,
-} from "../dtypes.js";
-import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
-import type { Memory } from "../native.js";
-import type { Device, DeviceBuffer } from "./device.js";
+} from "./dtypes.js";
 
 /** How a device moves bytes in and out of its memory. */
 export interface BufferHost {
   readonly device: Device;
   /** `DISPOSED` once the device takes no more calls. */
   alive(): void;
-  /** `DISPOSED` once the device's memory is gone: later, for what was asked for before still runs. */
+  /** `DISPOSED` once the device's memory is freed. This is later than {@link BufferHost.alive}: earlier calls still run. */
   usable(): void;
   download(memory: Memory, to: TypedArray): Promise<void>;
   upload(memory: Memory, from: TypedArray): Promise<void>;
@@ -102,7 +102,7 @@ export class OwnedBuffer implements DeviceBuffer {
   }
 }
 
-/** What `device.buffer` was asked for. */
+/** Checked arguments of `device.buffer`. */
 export interface BufferRequest {
   readonly dtype: BufferDtype;
   readonly length: number;

@@ -2,8 +2,8 @@
 import type { Launch } from "../../codegen/emit/index.js";
 import type { BufferDtype, LogitsDtype, Plan } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import type { Float16Numbers, TypedArray } from "../dtypes.js";
-import type { Command, Memory, NativeDevice, NativeModule } from "../native.js";
+import type { Command, Memory, NativeDevice, NativeModule } from "../addon/native.js";
+import type { Float16Numbers, TypedArray } from "./dtypes.js";
 
 /** Constants or scalars of a loss, by the names that it declares. */
 export type ConfigValues = Readonly<Record<string, number | string | boolean | undefined>>;
@@ -27,7 +27,7 @@ export type TokenSource = Int32Array | Uint32Array | BigInt64Array | readonly nu
 /** Whole numbers that lie in host memory: lengths and sizes of groups. */
 export type WholeSource = readonly number[] | Int32Array | Uint32Array;
 
-/** What `forwardBackward` takes: one batch of data, packed. */
+/** Input of `forwardBackward`: one batch of data, packed. */
 export interface LossInputs {
   /** Tokens of each datum, whole numbers ≥ 0. Their sum is T. */
   readonly lengths: WholeSource;
@@ -62,7 +62,7 @@ export interface ForwardBackwardOptions {
   readonly inPlace?: boolean;
   /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. One signal may end any number of calls. */
   readonly signal?: AbortSignal | undefined;
-  /** What a non-finite loss or gradient is: `"error"` (`NON_FINITE`, the default) or numbers like all others. */
+  /** The response to a non-finite loss or gradient: `"error"` (`NON_FINITE`, the default), or `"propagate"` to return the numbers. */
   readonly nonFinite?: "error" | "propagate" | undefined;
   /** Rows of weight 0 are not read, and their logprob is reported as 0. */
   readonly skipMasked?: boolean | undefined;
@@ -77,7 +77,7 @@ export interface ForwardBackwardOptions {
   readonly maxBytes?: number | undefined;
 }
 
-/** What `forwardBackward` gives. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */
+/** Result of `forwardBackward`. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */
 export interface LossResult {
   /** Summed over the space that the loss lives in; nothing is averaged. */
   readonly loss: number;
@@ -101,7 +101,7 @@ export interface LossResult {
   readonly launches: number;
 }
 
-/** What {@link Device.compile} is told beside the loss; everything may be left out. */
+/** Options of {@link Device.compile}; everything may be left out. */
 export interface CompileOptions<C = ConfigValues> {
   /** dtype of the logits that will come (default `"f32"`); others are compiled when they come. */
   readonly dtype?: LogitsDtype | undefined;
@@ -118,7 +118,7 @@ export interface CompileOptions<C = ConfigValues> {
 export interface CompiledLoss extends Disposable {
   readonly loss: LossDefinition;
   readonly device: Device;
-  /** What the loss compiles to. `null`: from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
+  /** The plan of the loss for logits of a dtype, or (`null`) from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
   plan(dtype?: LogitsDtype | null): Plan;
   /**
    * Loss, gradient, metrics and outputs of one batch. Calls on one device run in the order in which they were made.
@@ -132,7 +132,7 @@ export interface CompiledLoss extends Disposable {
   dispose(): void;
 }
 
-/** One batch of data, whatever the policy gives. */
+/** The inputs of a batch that do not depend on the kind of policy output. */
 export interface BatchInputs {
   /** Tokens of each datum. Their sum is T. */
   readonly lengths: WholeSource;
@@ -162,7 +162,7 @@ export interface HiddenInputs extends BatchInputs {
   readonly target_tokens: TokenSource;
   /** Numbers of a hidden state, only needed with no tokens. */
   readonly hidden_size?: number | undefined;
-  /** V, which `head` tells by itself. */
+  /** V, which follows from `head`. */
   readonly vocab?: number | undefined;
 }
 
@@ -204,7 +204,7 @@ export interface DeviceBuffer extends Disposable {
 }
 
 /** One field of a kernel's argument struct. */
-export type UnitArgument =
+export type LaunchArgument =
   | Memory
   | null
   | {
@@ -215,41 +215,42 @@ export type UnitArgument =
   | { readonly index: number }
   | { readonly scalar: number };
 
-/** Hand-written step kernels on a device. */
-export interface LoadedUnit {
+/** Kernels that a device has loaded. */
+export interface LoadedModule {
   readonly module: NativeModule;
   readonly launches: readonly Launch[];
   /**
    * The command that runs a kernel over `elements` (≥ 1). Arguments in the order of the struct's fields: memory (or null) for a pointer,
    * `{ index }` for a whole number, `{ scalar }` for a float64.
    */
-  launch(kernel: string, elements: number, args: readonly UnitArgument[]): Command;
+  launch(kernel: string, elements: number, args: readonly LaunchArgument[]): Command;
 }
 
 /**
- * A step kernel written by hand in the prelude's primitives: a struct with the number of its id, whose function is called for each element.
+ * A step kernel written by hand in the prelude's primitives: a struct with the name of its id, in upper camel case, whose function is called for each element.
  *
  * ```ts
  * const scale: StepKernel = {
- *   id: "k0",
+ *   id: "scale",
  *   body: `
- * struct K0 {
+ * struct Scale {
  *   struct Args { index n; float* x; double factor; };
  *   LOSSC_FN static void element(const Args& a, index i) { store(a.x, i, float(a.factor) * load(a.x, i)); }
  * };`,
  * };
  * ```
  *
- * The fields of `Args` are what {@link LoadedUnit.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the number of elements.
+ * The fields of `Args` are what {@link LoadedModule.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the number of elements.
  */
 export interface StepKernel {
+  /** Name of the entry point, unique in its module: a C identifier that the C library does not use. */
   readonly id: string;
   readonly body: string;
 }
 
-/** The text of step kernels for every target. */
-export interface UnitSource {
-  /** Says at the head of the text what the kernels are for. */
+/** Step kernels that are compiled together, for every target. */
+export interface ModuleSource {
+  /** First line of the text: the purpose of the kernels. */
   readonly comment: string;
   readonly kernels: readonly StepKernel[];
 }
@@ -276,12 +277,12 @@ export interface Device extends AsyncDisposable {
     dtype?: BufferDtype,
   ): Promise<DeviceBuffer>;
   /** Compiles and loads hand-written step kernels. Not on `reference`. */
-  loadUnit(unit: UnitSource): Promise<LoadedUnit>;
-  /** Waits for what runs, then frees everything. Later calls reject with `DISPOSED`. */
+  loadModule(source: ModuleSource): Promise<LoadedModule>;
+  /** Waits for running calls, then frees everything. Later calls reject with `DISPOSED`. */
   dispose(): Promise<void>;
 }
 
-/** What {@link openDevice} is told beside the name; each option matters to one device alone. */
+/** Options of {@link openDevice}; each applies to one kind of device. */
 export interface DeviceOptions {
   /** Threads of `cpu`; one per core where left out. Results have the same bits for every number. */
   readonly threads?: number | undefined;

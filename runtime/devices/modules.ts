@@ -1,18 +1,20 @@
 /** The modules that a device has loaded: one per text, for as long as somebody uses it. */
 import type { KernelText } from "../../codegen/emit/index.js";
-import { Shared } from "../abort.js";
-import type { NativeModule } from "../native.js";
+import type { NativeModule } from "../addon/native.js";
+import { SharedTask } from "../tasks/abort.js";
+import type { LoadedModule } from "./device.js";
+import { loadedModule } from "./launch.js";
 
 /** A module that is used, until it is released. */
 export interface ModuleLease {
-  readonly module: NativeModule;
+  readonly module: LoadedModule;
   /** The last one that releases a module unloads it: when no program that uses it runs any more. Once more does nothing. */
   release(): void;
 }
 
 /** A module that is loaded, or about to be. */
 interface Entry {
-  readonly loading: Shared<NativeModule>;
+  readonly loading: SharedTask<NativeModule>;
   users: number;
 }
 
@@ -34,9 +36,9 @@ export class Modules {
   async lease(text: KernelText, signal?: AbortSignal): Promise<ModuleLease> {
     let entry = this.#entries.get(text.text);
     if (!entry || entry.loading.abandoned) {
-      const made: Entry = { loading: new Shared((abort) => this.make(text, abort)), users: 0 };
+      const made: Entry = { loading: new SharedTask((abort) => this.make(text, abort)), users: 0 };
       this.#entries.set(text.text, made);
-      // What failed is tried again, whoever still waits to hear of the failure.
+      // The next lease tries again, even while others still wait for the failure.
       made.loading.promise.catch(() => this.#forget(text, made));
       entry = made;
     }
@@ -55,7 +57,7 @@ export class Modules {
       );
     };
     try {
-      return { module: await used.loading.wait(signal, "The compilation"), release };
+      return { module: loadedModule(text, await used.loading.wait(signal, "The compilation")), release };
     } catch (error) {
       release();
       throw error;
@@ -74,7 +76,7 @@ export class Modules {
   }
 }
 
-/** What one owner has leased. It knows nothing of its owner, which may be collected before it. */
+/** The leases of one owner. They hold no reference to the owner, so that it can be collected. */
 export class Leases {
   readonly #held = new Set<ModuleLease>();
 

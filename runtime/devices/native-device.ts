@@ -2,20 +2,19 @@
 import { type KernelText, stepUnit, TARGETS, type TargetName } from "../../codegen/emit/index.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { native as fromNative, requireAddon, wrapNative } from "../addon.js";
+import { native as fromNative, requireAddon, runCommands, wrapNative } from "../addon/addon.js";
+import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../addon/native.js";
 import { findShipped } from "../ahead/shipped.js";
 import type { CacheEntry } from "../cache/index.js";
 import { Arenas } from "../compiled/arena.js";
 import { NativeCompiledLoss } from "../compiled/native-loss.js";
 import type { Toolchain } from "../compilers/index.js";
-import { bytesOf, type TypedArray } from "../dtypes.js";
 import { checkThere } from "../inputs/numbers.js";
-import type { Memory, NativeBuffer, NativeDevice, NativeModule } from "../native.js";
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
-import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedUnit, UnitSource } from "./device.js";
+import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedModule, ModuleSource } from "./device.js";
+import { bytesOf, type TypedArray } from "./dtypes.js";
 import { type ModuleLease, Modules } from "./modules.js";
-import { loadedUnit } from "./unit.js";
 
 export class AddonDevice extends BaseDevice {
   readonly target: TargetName;
@@ -80,28 +79,21 @@ export class AddonDevice extends BaseDevice {
     return buffer;
   }
 
-  protected async loadUnitHere(unit: UnitSource): Promise<LoadedUnit> {
-    const { comment, kernels } = unit;
-    const text = stepUnit({
-      target: this.target,
-      comment,
-      kernels: [...kernels],
-    });
-    // Of a unit the module stays as long as the device.
-    return loadedUnit(text, (await this.lease(text)).module);
+  protected async loadModuleHere(source: ModuleSource): Promise<LoadedModule> {
+    const text = stepUnit({ target: this.target, ...source });
+    // The lease is never released: the module stays as long as the device.
+    return (await this.lease(text)).module;
   }
 
   async download(memory: Memory, to: TypedArray): Promise<void> {
-    await this.queue.run(() =>
-      fromNative(() => this.native.run([{ kind: "read", from: memory as NativeBuffer, offset: 0, to }])),
-    );
+    await this.queue.run(() => runCommands(this.native, [{ kind: "read", from: memory as NativeBuffer, offset: 0, to }]));
   }
 
   async upload(memory: Memory, from: TypedArray): Promise<void> {
     const { length } = from;
     await this.queue.run(async () => {
       checkThere("the data", from, length);
-      await fromNative(() => this.native.run([{ kind: "write", to: memory as NativeBuffer, offset: 0, from }]));
+      await runCommands(this.native, [{ kind: "write", to: memory as NativeBuffer, offset: 0, from }]);
     });
   }
 

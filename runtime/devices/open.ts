@@ -1,17 +1,17 @@
 /** Opening devices by name, and saying what is missing where one cannot be had. */
 import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
-import { loadAddon, requireAddon, wrapNative } from "../addon.js";
+import { loadAddon, requireAddon, wrapNative } from "../addon/addon.js";
+import type { CudaDescription, NativeAddon, NativeDevice } from "../addon/native.js";
 import { shipsFor } from "../ahead/shipped.js";
 import { defaultCache } from "../cache/index.js";
 import { refuseUnknown } from "../compiled/call.js";
 import { CXX_ADVICE, findCxx, openCuda, openCxx, type Toolchain } from "../compilers/index.js";
 import { describe } from "../inputs/numbers.js";
-import type { CudaDescription, NativeAddon, NativeDevice } from "../native.js";
-import { warnOnce } from "../warnings.js";
 import type { Device, DeviceOptions } from "./device.js";
 import { AddonDevice } from "./native-device.js";
 import { ReferenceDevice } from "./reference-device.js";
+import { warnOnce } from "./warnings.js";
 
 const NAMES = ["cuda", "cuda:0", "cpu", "emulated", "reference"] as const;
 
@@ -56,7 +56,7 @@ function checkOptions(options: DeviceOptions): void {
 async function openCpu({ threads = 0 }: DeviceOptions): Promise<Device> {
   const { addon, reason } = loadAddon();
   const compiler = await findCxx();
-  // What was built ahead of time needs no compiler.
+  // Binaries that were built ahead of time need no compiler.
   const missing = addon ? (compiler || shipsFor("cpu") ? null : `there is no C++ compiler: ${CXX_ADVICE}`) : reason;
   if (!addon || missing) {
     warnOnce(`the device cpu falls back to reference (float64 JavaScript, slow), because ${missing}`);

@@ -1,13 +1,13 @@
 /** The device that needs nothing: float64 in plain TypeScript. It is the oracle of the others, and slow. */
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
+import type { Memory } from "../addon/native.js";
 import { ReferenceCompiledLoss } from "../compiled/reference-loss.js";
-import { makeArray, type TypedArray } from "../dtypes.js";
 import { checkThere } from "../inputs/numbers.js";
-import type { Memory } from "../native.js";
 import { BaseDevice } from "./base.js";
 import { type BufferRequest, OwnedBuffer } from "./buffer.js";
-import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedUnit } from "./device.js";
+import type { CompiledLoss, CompileOptions, DeviceBuffer, LoadedModule } from "./device.js";
+import { makeArray, type TypedArray } from "./dtypes.js";
 
 export class ReferenceDevice extends BaseDevice {
   readonly native = null;
@@ -31,7 +31,7 @@ export class ReferenceDevice extends BaseDevice {
     return buffer;
   }
 
-  protected async loadUnitHere(): Promise<LoadedUnit> {
+  protected async loadModuleHere(): Promise<LoadedModule> {
     throw new LosscError("DEVICE_NOT_FOUND", "the device reference runs no kernels; step kernels need cpu, cuda or emulated");
   }
 

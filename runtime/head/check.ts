@@ -1,7 +1,7 @@
 /** Everything that is checked of hidden states and a head before anything is launched. */
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
-import { isLogitsDtype } from "../dtypes.js";
+import { isLogitsDtype } from "../devices/dtypes.js";
 import { describe, floatSource, type Source } from "../inputs/numbers.js";
 
 /** Hidden states and a head that fit together: logits are their product. */
@@ -10,9 +10,9 @@ export interface CheckedHead {
   readonly hidden: Source;
   /** Vocabulary × width. */
   readonly head: Source;
-  /** Numbers of a hidden state; 0 where a batch without tokens does not tell. */
+  /** Numbers of a hidden state; 0 where a batch without tokens leaves it open. */
   readonly width: number;
-  /** Entries of a row; 0 where a batch without tokens does not tell. */
+  /** Entries of a row; 0 where a batch without tokens leaves it open. */
   readonly vocab: number;
 }
 
@@ -59,7 +59,7 @@ function checkWidth(given: unknown, numbers: number, tokens: number): number {
   return width;
 }
 
-/** What the gradient of the head is to be added to; null where it is to be made. `USAGE`, `INPUT_DTYPE`, `INPUT_LENGTH`. */
+/** The memory that the gradient of the head is added to; null where new memory is made. `USAGE`, `INPUT_DTYPE`, `INPUT_LENGTH`. */
 export function checkGradHead(
   value: unknown,
   checked: CheckedHead | null,

@@ -1,7 +1,7 @@
 /** Cuts a batch into the chunks of tokens whose logits are in memory together. */
 import type { ElementSpace } from "../../codegen/plan.js";
-import type { Range } from "../compiled/variant.js";
-import { type BatchShape, countOf } from "../structure.js";
+import type { Range } from "../compiled/executable.js";
+import { type BatchShape, countOf } from "../inputs/structure.js";
 
 /** Matrix products like numbers of rows that their tiles divide. */
 const TILE = 64;
@@ -10,7 +10,7 @@ const TILE = 64;
 export interface Chunk {
   /** Rows of logits that they have. */
   readonly rows: number;
-  /** What a kernel of a space visits. Sequences and groups can be told only where they were kept whole. */
+  /** The elements that a kernel of a space visits. A chunk knows its sequences and groups only where they were kept whole. */
   range(space: ElementSpace): Range;
 }
 
@@ -21,8 +21,8 @@ export interface Chunks {
 }
 
 /**
- * Chunks of at most `most` rows (and of one token at least). Whole sequences or groups are kept together where that is what the loss waits for and the longest
- * of them fits. `rowsBefore[t]` counts the rows of the tokens before t, up to that of all: every token has one, or only some do.
+ * Chunks of at most `most` rows (and of one token at least). Whole sequences or groups are kept together where that is what the loss waits for and
+ * the longest of them fits. `rowsBefore[t]` counts the rows of the tokens before t, up to that of all: every token has one, or only some do.
  */
 export function cutChunks(shape: BatchShape, waitsFor: ElementSpace, most: number, rowsBefore: Int32Array): Chunks {
   const cut = (space: ElementSpace) => pack(shape, space, space === "token" ? tiled(most) : most, rowsBefore);
@@ -34,7 +34,7 @@ export function cutChunks(shape: BatchShape, waitsFor: ElementSpace, most: numbe
   return { list: cut("token"), closed: false };
 }
 
-/** What is cut between any two tokens is cut where the tiles of matrix products end. */
+/** Chunks that may end at any token end at a tile of the matrix products. */
 function tiled(rows: number): number {
   return rows > TILE ? rows - (rows % TILE) : rows;
 }
@@ -66,7 +66,7 @@ function chunkOf(shape: BatchShape, space: ElementSpace, piece: Range, rows: num
       const begins = running(shape.groups ?? []);
       return { first: begins[piece.first] as number, last: begins[piece.last] as number };
     }
-    throw new RangeError(`a chunk of whole ${space}s does not tell a ${wanted}`);
+    throw new RangeError(`a chunk of whole ${space}s does not determine a ${wanted}`);
   };
   return { rows, range };
 }

@@ -1,33 +1,33 @@
-/** What a call from hidden states needs before its memory is asked for. */
+/** Preparation of a call from hidden states, before it requests memory. */
 import type { LogitsDtype, Plan } from "../../codegen/plan.js";
-import { native as fromNative } from "../addon.js";
+import { runCommands } from "../addon/addon.js";
+import type { NativeBuffer, NativeDevice } from "../addon/native.js";
 import type { Call } from "../compiled/call.js";
 import type { Device } from "../devices/device.js";
-import { convert, makeArray, type TypedArray, widen } from "../dtypes.js";
+import { convert, makeArray, type TypedArray, widen } from "../devices/dtypes.js";
 import { checkStill, sourcesOf } from "../inputs/check.js";
 import type { DeviceSource } from "../inputs/numbers.js";
 import { overlaps } from "../inputs/overlap.js";
-import type { NativeBuffer, NativeDevice } from "../native.js";
-import { headUnit } from "./kernels.js";
+import { headModule } from "./kernels.js";
+import { RowMap } from "./row-map.js";
 import { RowSteps } from "./row-steps.js";
-import { Rows } from "./rows.js";
 import { HeadStage } from "./stage.js";
 
 /**
- * The stage that makes the logits of a call, or null where it brings them. Reads weights that lie on the device. `plan` is that of the binary that runs: its
- * kernels have other names where several losses share a unit.
+ * The stage that makes the logits of a call, or null where it brings them. Reads weights that lie on the device. `plan` is that of the binary that
+ * runs: its kernels have other names where several losses share a unit.
  */
 export async function headStageOf(call: Call, plan: Plan, device: Device, native: NativeDevice): Promise<HeadStage | null> {
   const { inputs, shape, options, gradHead } = call;
   if (!inputs.head) return null;
   const dtype = plan.logits as LogitsDtype;
   const sum = (gradHead?.dtype as LogitsDtype | undefined) ?? dtype;
-  const rows = new Rows(shape.tokens, options.skipMasked ? await weightsOf(call, native) : null);
+  const rows = new RowMap(shape.tokens, options.skipMasked ? await weightsOf(call, native) : null);
   // Only what cannot fail any more may be added to while it is made, and only what is not read meanwhile.
   const apart = gradHead && !sourcesOf(inputs).some(([, read]) => read && overlaps(read, gradHead));
   const direct = apart && options.propagate && !options.signal && inputs.targets?.kind === "host";
   const way = gradHead ? (direct ? "add" : "gather") : "make";
-  const steps = { unit: await device.loadUnit(headUnit(dtype, sum)), rows: await RowSteps.load(device) };
+  const steps = { module: await device.loadModule(headModule(dtype, sum)), rows: await RowSteps.load(device) };
   return new HeadStage(call, plan, rows, steps, sum, way);
 }
 
@@ -49,6 +49,6 @@ async function weightsOf(call: Call, native: NativeDevice): Promise<ArrayLike<nu
 /** Not by way of the buffer, whose copies wait for the calls before them: this is one. */
 async function read({ buffer, dtype, length }: DeviceSource, native: NativeDevice): Promise<TypedArray> {
   const array = makeArray(dtype, length);
-  await fromNative(() => native.run([{ kind: "read", from: buffer.memory as NativeBuffer, offset: 0, to: array }]));
+  await runCommands(native, [{ kind: "read", from: buffer.memory as NativeBuffer, offset: 0, to: array }]);
   return array;
 }

@@ -14,7 +14,10 @@ export function logitsOf(hidden: Float64Array, head: Float64Array, width: number
   return logits;
 }
 
-/** From the gradient of the logits to those of hidden states and head. A token whose gradient is 0 adds nothing, whatever its hidden state holds. */
+/**
+ * From the gradient of the logits to those of hidden states and head. A token whose gradient is 0 adds nothing, even where its hidden state is not
+ * finite.
+ */
 export function gradientsOf(gradient: Float64Array, hidden: Float64Array, head: Float64Array, width: number) {
   const [tokens, vocab] = [hidden.length / width, head.length / width];
   const [gradHidden, gradHead] = [new Float64Array(hidden.length), new Float64Array(head.length)];

@@ -1,11 +1,12 @@
 /**
- * Rows that are brought together or put back in place, written once for every target. Bits are copied, whatever they stand for, in packets of 16, 4 or 2
- * bytes: the widest that rows and places are multiples of.
+ * Copies of rows, gathered or scattered, written once for every target. Rows are copied as bits, in packets of 16, 4 or 2 bytes: the widest that
+ * divides their size and their places.
  */
 import { TARGETS } from "../../codegen/emit/targets/index.js";
 import { LosscError } from "../../dsl/errors.js";
-import type { Device, LoadedUnit, StepKernel } from "../devices/device.js";
-import type { Command, Memory } from "../native.js";
+import type { Command, Memory } from "../addon/native.js";
+import type { Device, LoadedModule, ModuleSource } from "../devices/device.js";
+import { checkCountable, elementLaunch } from "../devices/launch.js";
 
 const PACKETS = [16, 4, 2] as const;
 type PacketBytes = (typeof PACKETS)[number];
@@ -31,11 +32,13 @@ struct CopyRows {
 };
 `;
 
-export const ROWS_UNIT = "Rows of a matrix, gathered and scattered.";
-export const ROWS_KERNELS: readonly StepKernel[] = PACKETS.map((bytes, i) => ({
-  id: `k${i}`,
-  body: `${i === 0 ? text : ""}struct K${i} : CopyRows<${TYPES[bytes]}> {};`,
-}));
+const ROWS_MODULE: ModuleSource = {
+  comment: "Rows of a matrix, gathered and scattered.",
+  kernels: PACKETS.map((bytes, i) => ({
+    id: `copyRows${bytes}`,
+    body: `${i === 0 ? text : ""}struct CopyRows${bytes} : CopyRows<${TYPES[bytes]}> {};`,
+  })),
+};
 
 /** Part of a memory; the offset is in bytes. */
 export interface Part {
@@ -54,39 +57,33 @@ export interface RowsShape {
 /** Commands that copy rows. */
 export class RowSteps {
   private constructor(
-    private readonly unit: LoadedUnit,
+    private readonly module: LoadedModule,
     private readonly runBytes: number,
   ) {}
 
   /** Compiles the kernels, or takes them from the cache. Not on `reference`. */
   static async load(device: Device): Promise<RowSteps> {
-    const unit = await device.loadUnit({ comment: ROWS_UNIT, kernels: ROWS_KERNELS });
-    return new RowSteps(unit, device.native ? TARGETS[device.native.kind].runBytes : 0);
+    const module = await device.loadModule(ROWS_MODULE);
+    return new RowSteps(module, device.native ? TARGETS[device.native.kind].runBytes : 0);
   }
 
   /** to[i] = from[rows[i]], zeros where rows[i] is negative. `rows` are int32, one for each row of `to`; nothing checks here that `from` has them. */
   copy({ rows, from, to, count, width, elementBytes }: { rows: Part; from: Part; to: Part } & RowsShape): Command[] {
     if (count === 0 || width === 0) return [];
     const rowBytes = width * elementBytes;
-    const kernel = PACKETS.findIndex((bytes) => [rowBytes, placeOf(from), placeOf(to)].every((place) => place % bytes === 0));
-    const bytes = PACKETS[kernel];
+    const bytes = PACKETS.find((packet) => [rowBytes, placeOf(from), placeOf(to)].every((place) => place % packet === 0));
     if (bytes === undefined) throw new LosscError("USAGE", "rows begin at a multiple of their elements' bytes");
     const packets = rowBytes / bytes;
     const run = Math.max(1, Math.floor(this.runBytes / bytes));
     const runs = Math.ceil(packets / run);
     const elements = count * runs;
-    // Rows are found with 32-bit arithmetic, which is several times as fast.
-    if (elements >= 2 ** 32)
-      throw new LosscError(
-        "INPUT_LENGTH",
-        `${count} rows of ${width} are more than a step can count; give fewer tokens per call`,
-      );
+    checkCountable("a copy of rows", elements);
     const sizes = [packets, run, runs].map((index) => ({ index }));
-    return [this.unit.launch(`k${kernel}`, elements, [{ index: elements }, rows, from, to, ...sizes])];
+    return elementLaunch(this.module, `copyRows${bytes}`, elements, [rows, from, to, ...sizes]);
   }
 }
 
-/** What is known of where a part lies: buffers of a device are aligned to more than a packet, typed arrays to their elements. */
+/** The known alignment of a part, as an offset. Device buffers are aligned to more than a packet, typed arrays to their elements. */
 function placeOf({ memory, offset }: Part): number {
   if (!ArrayBuffer.isView(memory)) return offset;
   const { BYTES_PER_ELEMENT = 1 } = memory as { BYTES_PER_ELEMENT?: number };

@@ -1,17 +1,18 @@
 /** The head of one call: cuts the batch into chunks, asks for memory, and writes the commands that make logits and take their gradient on. */
 import { type HeadPlan, headPlanOf } from "../../codegen/head.js";
 import type { LogitsDtype, Plan, PlanKernel } from "../../codegen/plan.js";
+import type { Command, Matrix } from "../addon/native.js";
 import type { Call } from "../compiled/call.js";
 import type { Place } from "../compiled/region.js";
-import type { LoadedUnit, UnitArgument } from "../devices/device.js";
-import { bytesOf, type TypedArray } from "../dtypes.js";
+import type { LaunchArgument, LoadedModule } from "../devices/device.js";
+import { bytesOf, type TypedArray } from "../devices/dtypes.js";
+import { elementLaunch } from "../devices/launch.js";
 import type { Source } from "../inputs/numbers.js";
-import type { Command, Matrix } from "../native.js";
 import type { CheckedHead } from "./check.js";
 import { type Chunk, type Chunks, cutChunks } from "./chunks.js";
-import { HEAD_KERNELS, type HeadKernel } from "./kernels.js";
+import type { HeadKernel } from "./kernels.js";
+import type { RowMap } from "./row-map.js";
 import type { RowSteps } from "./row-steps.js";
-import type { Rows } from "./rows.js";
 
 /** Memory that the stage needs beside the plan's, whose ids are from 0 up. */
 export const HEAD = {
@@ -19,29 +20,29 @@ export const HEAD = {
   head: -2,
   gradHidden: -3,
   gradHead: -4,
-  /** Which row each token has. */
+  /** The row of each token. */
   rows: -5,
-  /** Which tokens have a row. */
+  /** The tokens that have a row. */
   tokens: -6,
   /** The hidden states of a chunk's rows. */
   states: -7,
-  /** The gradient of what was gathered. */
+  /** The gradient of the gathered hidden states. */
   gradGathered: -8,
 } as const;
 
-/** What a call's memory is asked for. */
+/** Requests for memory of one call. */
 export interface CallMemory {
-  /** Numbers of the caller's that are read, in that dtype. */
+  /** Numbers of the caller, to be read in the given dtype. */
   given(id: number, source: Source, dtype: LogitsDtype): void;
-  /** Numbers that are read. */
+  /** Host numbers, to be read. */
   host(id: number, array: TypedArray): void;
   scratch(id: number, bytes: number): void;
-  /** A gradient of numbers of the caller's: over them, beside them on the device, or in an array. */
+  /** A gradient of numbers of the caller: written over them, to new device memory, or to an array. */
   gradient(id: number, dtype: LogitsDtype, of: Source, onto: boolean): void;
   place(id: number): Place;
 }
 
-/** Where the gradient of the head goes: to new memory, straight to the caller's numbers, or aside, to be added to them in the end. */
+/** The destination of the head's gradient: new memory, the caller's numbers directly, or separate memory that is added to them in the end. */
 export type HeadGradient = "make" | "add" | "gather";
 
 /** The launches of some of the plan's kernels, over all of their elements or those of a chunk. */
@@ -49,13 +50,13 @@ export type Launches = (kernels: readonly PlanKernel[], range?: Chunk["range"]) 
 
 /** Compiled kernels. */
 export interface HeadSteps {
-  readonly unit: LoadedUnit;
+  readonly module: LoadedModule;
   readonly rows: RowSteps;
 }
 
-/** Fewer bytes than these are not worth a chunk of their own. */
+/** Smallest default size of a chunk. */
 const LEAST_BYTES = 4 * 1024 * 1024;
-/** By default what a chunk needs takes this part of all logits at most: what products and their panels take beside it then fits into an eighth. */
+/** By default a chunk takes 1 / SHARE of all logits at most. With the scratch of the products the total then stays below an eighth. */
 const SHARE = 10;
 const INDEX_BYTES = bytesOf("i32");
 
@@ -68,14 +69,14 @@ export class HeadStage {
   readonly #dtype: LogitsDtype;
   /** The chunk whose logits are in memory. */
   #present: Chunk | null = null;
-  /** Whether the head's gradient holds numbers that are added to. */
+  /** Whether the head's gradient already holds numbers, to which products are added. */
   #begun: boolean;
 
   /** `sum` is the dtype of the head's gradient, `way` where it goes. */
   constructor(
     private readonly call: Call,
     plan: Plan,
-    private readonly rows: Rows,
+    private readonly rows: RowMap,
     private readonly steps: HeadSteps,
     private readonly sum: LogitsDtype,
     private readonly way: HeadGradient,
@@ -129,7 +130,7 @@ export class HeadStage {
           continue;
         }
         for (const chunk of order) visit(chunk, [kernel], kernel === sweeps.at(-1));
-        // Back the same way: the last chunk's logits are still there.
+        // The order is reversed, since the logits of the last chunk are still in memory.
         order = order.reverse();
       }
     }
@@ -137,7 +138,7 @@ export class HeadStage {
     return program;
   }
 
-  /** Once the call is known to be good: adds what was gathered to the caller's numbers. */
+  /** Adds the separate gradient of the head to the caller's numbers, once the call has succeeded. */
   settle(memory: Pick<CallMemory, "place">): Command[] {
     const { gradHead } = this.call;
     if (this.way !== "gather" || !gradHead) return [];
@@ -162,13 +163,13 @@ export class HeadStage {
     const g = chunk.rows > 0 ? this.matrix(logits) : null;
     const commands: Command[] = [];
     const sum = this.matrix(memory.place(HEAD.gradHead), 0, this.sum);
-    // First the head's, for hidden states may be written over.
+    // The head's gradient comes first, since the gradient of hidden states may overwrite them.
     if (g) {
       const states = this.matrix(memory.place(HEAD.states));
       const given = this.rows.present ? states : this.matrix(memory.place(HEAD.hidden), first * width);
       const beta = this.#begun ? 1 : 0;
       commands.push(
-        ...this.launch("finite", chunk.rows * width, [given, states]),
+        ...this.launch("zeroNonFinite", chunk.rows * width, [given, states]),
         product({ a: g, b: states, c: sum, m: vocab, n: width, k: chunk.rows, transposeA: true, beta }),
       );
     } else if (!this.#begun) {
@@ -186,7 +187,7 @@ export class HeadStage {
     return commands;
   }
 
-  /** The hidden states that the list names from its place `first` on, one after the other. */
+  /** Gathers the hidden states of the tokens at `first` and after it in the list. */
   private gather(memory: CallMemory, first: number, count: number): Command[] {
     const [from, to] = [this.matrix(memory.place(HEAD.hidden)), this.matrix(memory.place(HEAD.states))];
     return this.copyRows(memory.place(HEAD.tokens), first, from, to, count);
@@ -209,12 +210,11 @@ export class HeadStage {
     ];
   }
 
-  private launch(kernel: HeadKernel, elements: number, fields: readonly UnitArgument[]): Command[] {
-    if (elements === 0) return [];
-    return [this.steps.unit.launch(HEAD_KERNELS[kernel], elements, [{ index: elements }, ...fields])];
+  private launch(kernel: HeadKernel, elements: number, fields: readonly LaunchArgument[]): Command[] {
+    return elementLaunch(this.steps.module, kernel, elements, fields);
   }
 
-  /** From an element on. */
+  /** The matrix that starts at an element. */
   private matrix(place: Place, element = 0, dtype = this.#dtype): Matrix {
     const { memory, offset } = place as NonNullable<Place>;
     return { memory, offset: offset + element * bytesOf(dtype), dtype };

@@ -1,26 +1,26 @@
-/** Everything that is checked of a call's inputs before anything is launched. */
+/** Checks of a call's inputs, before anything is launched. */
 import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import type { Device, LossInputs } from "../devices/device.js";
-import { isHalf } from "../dtypes.js";
+import { isHalf } from "../devices/dtypes.js";
 import { type CheckedHead, checkHead } from "../head/check.js";
-import { type BatchShape, locate } from "../structure.js";
 import { checkThere, describe, floatSource, type Source, tokenSource } from "./numbers.js";
 import { checkCount, checkGroups, checkLengths, checkVocab } from "./shape.js";
+import { type BatchShape, locate } from "./structure.js";
 
 /** Inputs that are known to fit together; nothing is converted yet. */
 export interface CheckedInputs {
   readonly shape: BatchShape;
-  /** What the policy gives. */
+  /** The output of the policy. */
   readonly from: (typeof FROM)[number];
-  /** Where that lies: the gradient is its gradient. */
+  /** Its numbers, whose gradient is computed. */
   readonly source: Source;
   /** Null from `policy_logprobs`, and from hidden states. */
   readonly logits: Source | null;
   readonly policyLogprobs: Source | null;
-  /** In place of logits: what they are the product of. */
+  /** In place of logits: hidden states and head, whose product they are. */
   readonly head: CheckedHead | null;
   /** int32, or whole numbers in a `Float64Array`; null where none were given, as may be from `policy_logprobs`. */
   readonly targets: Source | null;
@@ -41,7 +41,7 @@ const OWN = [
   "weights",
 ] as const;
 
-/** What the policy gives: logits, or one of these in their place. */
+/** Outputs of a policy: logits, or one of these in their place. */
 const FROM = ["logits", "policy_logprobs", "hidden"] as const;
 
 const WEIGHTS: InputDeclaration = { space: "token", dtype: "f32", default: 1 };
@@ -70,7 +70,7 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
       `both ${named} and ${other} are given; the one stands in place of the other, so leave one out`,
     );
   }
-  // A head alone wants its hidden states, not logits.
+  // For a head without hidden states, the error asks for hidden states, not for logits.
   const from = named ?? (given.head === undefined ? "logits" : "hidden");
   for (const name of from === "hidden" ? [] : ["head", "hidden_size"]) {
     if (given[name] !== undefined)
@@ -141,7 +141,7 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
   return result;
 }
 
-/** All that were given, with their names. */
+/** All given inputs, with their names. */
 export function sourcesOf({
   logits,
   policyLogprobs,
@@ -159,7 +159,7 @@ export function sourcesOf({
   ];
 }
 
-/** The dtype that kernels read an input in, where rows are read in that of `rows`. What comes in another is converted. */
+/** The dtype in which kernels read an input, where `rows` is the dtype of rows. Other dtypes are converted. */
 export function readAs(loss: LossDefinition, name: string, rows: BufferDtype): BufferDtype {
   if (name === "policy_logprobs") return "f32";
   if (name === "target_tokens") return "i32";
@@ -232,7 +232,7 @@ function inputSource(name: string, value: unknown, declared: InputDeclaration, s
   return source;
 }
 
-/** What lies on a device is not converted: its kernels were made for one dtype. */
+/** Device buffers are not converted: the kernels were compiled for one dtype. */
 function checkDeviceDtype(name: string, source: Source, dtype: string, but: string): void {
   if (source.kind === "host" || source.dtype === dtype) return;
   throw new LosscError("INPUT_DTYPE", `${name} is a device buffer of ${source.dtype}, but ${but}`);
@@ -249,7 +249,7 @@ function checkTargets(targets: Source, shape: BatchShape, vocab: number | null):
   }
 }
 
-/** The error of a bad target, wherever it was found. */
+/** The error of a bad target, found on the host or by a kernel. */
 export function targetOutOfRange(shape: BatchShape, token: number, vocab: number | null, target?: number): LosscError {
   const place = locate(shape, token);
   const what = target === undefined ? "is" : `is ${target},`;

@@ -10,7 +10,7 @@ export interface CheckedConfig {
   readonly scalars: Readonly<Record<string, number>>;
   /** Compile-time constants, complete. */
   readonly statics: Readonly<Record<string, number | string | boolean>>;
-  /** Tells apart what is compiled separately. */
+  /** Key of the constants: configs with different keys are compiled separately. */
   readonly staticsKey: string;
 }
 

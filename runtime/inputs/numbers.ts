@@ -13,9 +13,9 @@ import {
   isLogitsDtype,
   steady,
   type TypedArray,
-} from "../dtypes.js";
+} from "../devices/dtypes.js";
 
-/** Numbers as they came, with their dtype: in host memory, or in a buffer of a device. */
+/** Numbers of the caller with their dtype, in host memory or in a device buffer. */
 export type Source = HostSource | DeviceSource;
 
 export interface HostSource {
@@ -25,7 +25,7 @@ export interface HostSource {
   readonly length: number;
   /** Whether `array` is the caller's own memory and not a copy. */
   readonly own: boolean;
-  /** What the caller gave, where `array` is the bits of it. */
+  /** The caller's array, where `array` holds its bits. */
   readonly float16?: Float16Numbers;
 }
 
@@ -97,7 +97,7 @@ export function floatSource(value: unknown, name: string): Source {
   throw mistaken(value, name);
 }
 
-/** Token ids. What is no whole number is `INPUT_DTYPE`; whether they are in the vocabulary is not asked here. */
+/** Token ids. `INPUT_DTYPE` for a number that is not whole. Their range is checked elsewhere. */
 export function tokenSource(value: unknown, name: string): Source {
   if (value instanceof OwnedBuffer) {
     if (value.dtype !== "i32")
@@ -148,7 +148,7 @@ export function wholeNumbers(value: unknown, name: string, least: 0 | 1, unit: s
   return result;
 }
 
-/** `INPUT_LENGTH` where the memory of an array has gone elsewhere since the call was made: kernels would take it for one that was left out. */
+/** `INPUT_LENGTH` where an array was detached since the call was made. A kernel would treat it as an input that was left out. */
 export function checkThere(name: string, array: TypedArray, length: number): void {
   if (array.length === length) return;
   throw new LosscError(
@@ -157,7 +157,7 @@ export function checkThere(name: string, array: TypedArray, length: number): voi
   );
 }
 
-/** A value as it may stand in a message: short, and never an object's insides. */
+/** A short description of a value for messages, without the content of objects. */
 export function describe(value: unknown): string {
   switch (typeof value) {
     case "string":

@@ -1,13 +1,13 @@
-/** Whether memory that a call writes is memory that it reads. */
+/** Overlap checks between memory that a call writes and memory that it reads. */
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { loadAddon } from "../addon.js";
+import { loadAddon } from "../addon/addon.js";
 import { type CheckedInputs, readAs, sourcesOf } from "./check.js";
 import type { Source } from "./numbers.js";
 
 /**
- * Refuses a call whose result would be written over numbers that it still reads, or over another of its results. What is converted is read from a copy, so that
- * it may lie anywhere; so may everything beside `policy_logprobs`, whose gradient is made aside, and beside a `gradHead`, which is then made aside too.
+ * Refuses a call whose result would overwrite numbers that it still reads, or another of its results. Converted inputs are copies and may overlap.
+ * Inputs may also overlap `policy_logprobs` and `gradHead`, whose gradients are computed in separate memory.
  *
  * @throws LosscError `INPUT_OVERLAP`.
  */
@@ -35,8 +35,8 @@ export function overlaps(a: Source, b: Source): boolean {
   if (!ArrayBuffer.isView(memory) || !ArrayBuffer.isView(other)) return memory === other;
   if (memory.buffer === other.buffer)
     return memory.byteOffset < other.byteOffset + other.byteLength && other.byteOffset < memory.byteOffset + memory.byteLength;
-  // Shared memory that came from another thread is another object; only its address tells. Without the addon there is `reference` alone, which reads
-  // all before it writes.
+  // Shared memory that came from another thread is another object; only its address identifies it. Without the addon there is `reference` alone,
+  // which reads all before it writes.
   const shared = memory.buffer instanceof SharedArrayBuffer && other.buffer instanceof SharedArrayBuffer;
   return shared && (loadAddon().addon?.overlap(memory, other) ?? false);
 }

@@ -1,7 +1,7 @@
-/** The shape of a batch: lengths, groups and vocabulary, checked before anything else is looked at. */
+/** The shape of a batch: lengths, groups and vocabulary. It is checked before all other inputs. */
 import { LosscError } from "../../dsl/errors.js";
-import type { BatchShape } from "../structure.js";
 import { describe, wholeNumbers } from "./numbers.js";
+import type { BatchShape } from "./structure.js";
 
 /** Kernels index tokens, sequences and vocabulary entries with int32 arrays. */
 const LIMIT = 2 ** 31 - 1;

@@ -1,6 +1,6 @@
 /**
  * The module hooks for files that the command line loads: `lossc` means the lossc that is running, TypeScript is translated, and
- * files are ES modules whatever a package.json says. Neither hook looks at what Node's own returns, so that the same two functions
+ * files are ES modules under every package.json. Neither hook looks at what Node's own returns, so that the same two functions
  * serve `registerHooks` (synchronous, in this thread) and `register` (Node 20, in a thread of their own).
  */
 import { readFileSync } from "node:fs";
@@ -22,7 +22,7 @@ type Next<Context> = (name: string, context: Context) => unknown;
 
 const HERE = new URL("../../", import.meta.url).href;
 
-/** Files that are not the user's: this package and whatever is installed. */
+/** Files that are not the user's: those of this package and of installed packages. */
 function isForeign(url: string | undefined): boolean {
   return url === undefined || url.startsWith(HERE) || url.includes("/node_modules/");
 }

@@ -20,7 +20,7 @@ async function install(): Promise<void> {
   if (installed) return;
   installed = true;
   // Positions of mistakes are read from stacks, and are to name the user's line rather than the translated one. What was loaded before
-  // keeps its own places on the stack: lossc looks for itself there, to tell its frames from the user's.
+  // keeps its own places on the stack: lossc looks for itself there, to separate its frames from the user's.
   await import("../../index.js");
   process.setSourceMapsEnabled(true);
   if (registerHooks !== undefined) registerHooks({ resolve: hooks.resolve, load: hooks.load });
@@ -28,7 +28,7 @@ async function install(): Promise<void> {
 }
 
 /**
- * Imports the user's file at an absolute path and gives its exports. Whatever keeps it from running is a `LosscError`: `LOSS_UNKNOWN`
+ * Imports the user's file at an absolute path and gives its exports. Every failure is a `LosscError`: `LOSS_UNKNOWN`
  * where there is no such file, or it throws or waits for what never comes; `UNSUPPORTED_SYNTAX` where it cannot be read.
  */
 export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
@@ -63,7 +63,7 @@ async function orStalled<T>(path: string, module: Promise<T>): Promise<T> {
   }
 }
 
-/** What the user's module threw, or the hooks, or Node while it linked the module. */
+/** The error of the user's module, of the hooks, or of Node while it linked the module. */
 function asLosscError(path: string, error: unknown): LosscError {
   if (error instanceof LosscError) return error;
   // From hooks in a thread of their own an error arrives with its properties, but without its class.

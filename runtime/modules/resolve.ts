@@ -3,7 +3,7 @@ import { realpathSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-/** What TypeScript's authors write for the file beside it, and the file that is really there. */
+/** The extension that a TypeScript author writes in an import, and the extension of the file that exists. */
 const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = { ".js": [".ts"], ".mjs": [".mts"] };
 const IMPLIED = [".ts", ".mts", ".js", ".mjs", "/index.ts", "/index.js"];
 
@@ -56,7 +56,7 @@ export function isLanguage(url: string): boolean {
   return url.startsWith(OWN_LANGUAGE);
 }
 
-/** What other files may import of this package while they are traced. */
+/** Modules of this package that other files may import while they are traced. */
 const OWN: Readonly<Record<string, string>> = {
   lossc: new URL("index.js", HERE).href,
   "lossc/operators": new URL("dsl/operators.js", HERE).href,

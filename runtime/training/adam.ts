@@ -17,8 +17,8 @@ export interface AdamOptions {
   /** Greatest norm of all gradients taken together; longer ones are scaled down to it. Default 0: no limit. */
   readonly gradClipNorm?: number;
   /**
-   * What to do where the norm of the gathered gradients is infinite or NaN, or its square (after clipping) more than float32 holds: an error before
-   * anything changes (the default), or the step that the numbers make.
+   * The response to a norm of the gathered gradients that is infinite or NaN, or whose square (after clipping) exceeds float32: an error before
+   * anything changes (the default), or the step that results.
    */
   readonly nonFinite?: "error" | "propagate";
 }

@@ -3,13 +3,13 @@ import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
 import { builtins } from "../../losses/index.js";
-import { Queue, throwIfAborted } from "../abort.js";
 import { checkOptions, refuseUnknown } from "../compiled/call.js";
 import { planOf } from "../compiled/plans.js";
 import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
-import { isResizable } from "../dtypes.js";
+import { isResizable } from "../devices/dtypes.js";
 import { checkConfig } from "../inputs/config.js";
 import { describe } from "../inputs/numbers.js";
+import { Queue, throwIfAborted } from "../tasks/abort.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
 import { type Datum, type PackedData, packData } from "./data.js";
@@ -27,19 +27,19 @@ export interface TrainingOptions {
   readonly metrics?: readonly string[];
   /** Ends the call with `ABORTED`; what has gathered is left as it was. */
   readonly signal?: AbortSignal;
-  /** What to do where the loss or its gradient is not finite: an error (the default), or hand the numbers back and gather them. */
+  /** The response to a loss or gradient that is not finite: an error (the default), or the numbers are returned and gathered. */
   readonly nonFinite?: "error" | "propagate";
   /** Tokens of weight 0 are not looked at, and their logprobs are 0. */
   readonly skipMasked?: boolean;
 }
 
-/** What comes back for one datum: its logprobs, as long as its targets, and the outputs of the loss, per token an array, per sequence a number. */
+/** Result for one datum: its logprobs, as long as its targets, and the outputs of the loss, per token an array, per sequence a number. */
 export interface LossFnOutput {
   readonly logprobs: Float32Array;
   readonly [output: string]: Float32Array | number;
 }
 
-/** What a loss over data comes to. */
+/** Result of a loss over data. */
 export interface TrainingResult {
   /** Summed over all data, as the loss sums. */
   readonly loss: number;
@@ -48,7 +48,7 @@ export interface TrainingResult {
   readonly lossFnOutputs: readonly LossFnOutput[];
 }
 
-/** What a call was asked for, read when it was made. */
+/** The arguments of a call, read when it was made. */
 interface Request {
   readonly loss: LossDefinition;
   readonly packed: PackedData;
@@ -60,8 +60,8 @@ interface Request {
 /**
  * Trains a policy: losses over data, gradients that gather, steps of Adam.
  *
- * Calls run in the order in which they were made, so several may be submitted before the first has settled; a call that fails does not stop the next. The data
- * are read when the call is made. After any error the policy, the device and the gathered gradients are as they were before the call.
+ * Calls run in the order in which they were made, so several may be submitted before the first has settled; a call that fails does not stop the next.
+ * The data are read when the call is made. After any error the policy, the device and the gathered gradients are as they were before the call.
  */
 export class TrainingClient {
   readonly policy: TrainingPolicy;
@@ -86,7 +86,9 @@ export class TrainingClient {
   /**
    * The loss, its metrics and the logprobs of the data; no gradient gathers. Without a loss it is `cross_entropy`.
    *
-   * @throws LosscError `LOSS_UNKNOWN` for a name that no built-in loss has; `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `USAGE`, `ABORTED`, `DISPOSED`, `COMPILER_NOT_FOUND`, `COMPILE_FAILED`, `DEVICE_…`; what tracing the loss finds, such as `SPACE_MISMATCH`; and whatever the policy throws.
+   * @throws LosscError `LOSS_UNKNOWN` for a name that no built-in loss has; `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `USAGE`,
+   *   `ABORTED`, `DISPOSED`, `COMPILER_NOT_FOUND`, `COMPILE_FAILED`, `DEVICE_…`; what tracing the loss finds, such as `SPACE_MISMATCH`; and all that
+   *   the policy throws.
    */
   async forward(
     data: readonly Datum[],
@@ -112,11 +114,12 @@ export class TrainingClient {
   }
 
   /**
-   * As {@link TrainingClient.forwardBackward}, with a loss of one's own: what `defineLoss` made, or a bare function `(policy, inputs)`, for which every key of the
-   * data's `lossFnInputs` is an input. Both are compiled as the built-in losses are. Keep the function: one that is made anew for each call is traced anew.
+   * As {@link TrainingClient.forwardBackward}, with a loss of one's own: what `defineLoss` made, or a bare function `(policy, inputs)`, for which
+   * every key of the data's `lossFnInputs` is an input. Both are compiled as the built-in losses are. Keep the function: one that is made anew for
+   * each call is traced anew.
    *
-   * @throws LosscError As {@link TrainingClient.forward}; `LOSS_UNKNOWN` for what is neither; `INPUT_MISSING` or `INPUT_DTYPE` where, for a bare function, the data
-   *   have different keys, or arrays here and numbers there.
+   * @throws LosscError As {@link TrainingClient.forward}; `LOSS_UNKNOWN` for what is neither; `INPUT_MISSING` or `INPUT_DTYPE` where, for a bare
+   *   function, the data have different keys, or arrays here and numbers there.
    */
   async forwardBackwardCustom(
     data: readonly Datum[],
@@ -137,8 +140,8 @@ export class TrainingClient {
   /**
    * One step of Adam with the gathered gradients, which are zero afterwards.
    *
-   * @throws LosscError `CONFIG_UNKNOWN` or `CONFIG_INVALID` for an option, and whatever the policy throws: of a {@link ParameterSet}, `NON_FINITE` where the gradients'
-   *   norm is infinite or NaN.
+   * @throws LosscError `CONFIG_UNKNOWN` or `CONFIG_INVALID` for an option, and all that the policy throws: of a {@link ParameterSet}, `NON_FINITE`
+   *   where the gradients' norm is infinite or NaN.
    */
   async optimStep(adam?: AdamOptions): Promise<void> {
     const parameters = adamParameters(adam);
@@ -149,10 +152,10 @@ export class TrainingClient {
   /**
    * Writes weights, moments and step to a file in the format safetensors: aside first, then renamed, so that a file that was there stays whole until
    * the new one is. A symbolic link at `path` is followed, and the mode of a file that is replaced is kept. Beside what `state()` gives it takes some
-   * 10 MB of memory, whatever the size.
+   * 10 MB of memory for any size.
    *
-   * @throws LosscError `USAGE` where the file cannot be written, `path` is of something else than a file, or `state()` of the policy gives something else, and whatever the
-   *   policy throws.
+   * @throws LosscError `USAGE` where the file cannot be written, `path` is of something else than a file, or `state()` of the policy gives something
+   *   else, and all that the policy throws.
    */
   async saveState(path: string): Promise<void> {
     this.#checkPolicy("state");
@@ -162,15 +165,15 @@ export class TrainingClient {
   /**
    * Takes over what {@link TrainingClient.saveState} wrote, and drops the gathered gradients. A file that is damaged changes nothing.
    *
-   * @throws LosscError `USAGE` where the file cannot be read or is damaged, and whatever the policy throws (of a {@link ParameterSet}, `INPUT_…` for a state of
-   *   another policy).
+   * @throws LosscError `USAGE` where the file cannot be read or is damaged, and all that the policy throws (of a {@link ParameterSet}, `INPUT_…` for
+   *   a state of another policy).
    */
   async loadState(path: string): Promise<void> {
     this.#checkPolicy("load");
     return this.#queue.run(async () => this.policy.load(await readState(path)));
   }
 
-  /** All that can be said without the policy is said here, and nothing of the caller's is read afterwards. */
+  /** Makes all checks that need no policy, and copies the caller's data. */
   #submit(loss: LossDefinition, data: readonly Datum[], config: LossConfig = {}, given: TrainingOptions = {}, backward: boolean) {
     this.#checkPolicy("forward");
     if (backward) this.#checkPolicy("backward");
@@ -187,7 +190,7 @@ export class TrainingClient {
   async #run({ loss, packed, scalars, statics, options }: Request, backward: boolean): Promise<TrainingResult> {
     const { signal, nonFinite, skipMasked, metrics } = options;
     const { batch, targets, inputs } = packed;
-    // Of no data there are no groups, named or not.
+    // An empty batch has no groups.
     const groups = packed.groups ?? (batch.lengths.length === 0 ? [] : undefined);
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
@@ -196,7 +199,7 @@ export class TrainingClient {
       { ...inputs, ...rows, target_tokens: targets, lengths: batch.lengths, ...(groups && { groups }) },
       scalars,
       {
-        // Hidden states are the policy's, which may need them again.
+        // Hidden states are not overwritten, since the policy may need them again.
         inPlace: "logits" in rows && isWritable(rows.logits),
         ...(signal && { signal }),
         ...(nonFinite && { nonFinite }),
@@ -206,7 +209,7 @@ export class TrainingClient {
     );
     try {
       const lossFnOutputs = outputsOf(result, compiled, batch.lengths);
-      // Nothing has changed until here, and from here on nothing is given up half-way.
+      // From here on state changes, so the call is no longer aborted.
       throwIfAborted(signal, loss.name);
       const { gradLogits, gradHidden, gradHead } = result;
       if (backward && !empty && gradLogits) await this.policy.backward(gradLogits);
@@ -217,13 +220,13 @@ export class TrainingClient {
     }
   }
 
-  /** A policy may do without what it is never asked for. */
+  /** Methods that no call needs may be missing. */
   #checkPolicy(method: keyof TrainingPolicy): void {
     if (typeof this.policy[method] !== "function")
       throw new LosscError("USAGE", `the policy has no ${method}(), which this call needs; see TrainingPolicy for what it does`);
   }
 
-  /** What the policy gives. Where it ends itself by the signal, with an error of its own kind, the call was ended none the less. */
+  /** The output of the policy. A policy may react to the signal with an error of its own; the call is `ABORTED` all the same. */
   async #forward(batch: PolicyBatch, signal: AbortSignal | undefined, what: string): Promise<unknown> {
     try {
       return await this.policy.forward(batch, signal ? { signal } : {});
@@ -249,7 +252,7 @@ export class TrainingClient {
 
 const OPTIONS = ["groups", "metrics", "signal", "nonFinite", "skipMasked"];
 
-/** What an empty batch is computed from: no policy is asked. */
+/** Logits of an empty batch, for which the policy is not called. */
 const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
 
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
@@ -271,7 +274,9 @@ function isWritable(logits: FloatSource): boolean {
   return !Array.isArray(logits) && !(logits instanceof Float64Array);
 }
 
-/** Numbers are handed to the kernels; what specialises the loss is settled when it is compiled. Unknown keys go on, to be refused where all others are. */
+/**
+ * Splits a config: numbers go to the kernels, other values specialise the loss when it is compiled. Unknown keys are passed on, and refused there.
+ */
 function splitConfig(loss: LossDefinition, config: LossConfig): { scalars: Record<string, number>; statics: LossConfig } {
   const isStatic = ([key]: [string, unknown]) => loss.config[key]?.kind === "static";
   const entries = Object.entries(config);
@@ -281,7 +286,7 @@ function splitConfig(loss: LossDefinition, config: LossConfig): { scalars: Recor
   };
 }
 
-/** Cuts what the loss yielded for all tokens and sequences into what belongs to each datum. */
+/** Splits the results of the batch into results per datum. */
 function outputsOf(result: LossResult, compiled: CompiledLoss, lengths: readonly number[]): LossFnOutput[] {
   const { logprobs } = result;
   if (logprobs === null) throw new LosscError("DEVICE_FAULT", `${compiled.loss.name} came back without logprobs`);

@@ -1,4 +1,4 @@
-/** Losses given as bare functions: what `defineLoss` is told about them is read off the data. */
+/** Losses given as bare functions: their declaration is inferred from the data. */
 
 import { LosscError } from "../../dsl/errors.js";
 import { defineLoss, type InputDeclaration, type LossDefinition } from "../../dsl/index.js";
@@ -44,7 +44,7 @@ function inputSpaces(data: readonly Datum[]): [key: string, space: InputSpace][]
       const kinds = spaces[odd] === "token" ? ["an array", "a number"] : ["a number", "an array"];
       throw new LosscError("INPUT_DTYPE", `data[${odd}].lossFnInputs.${key} is ${kinds[0]}, but data[0] has ${kinds[1]}`);
     }
-    // Without data there is no telling, and nothing to compute.
+    // Without data the declaration is unknown, and there is nothing to compute.
     return [key, spaces[0] ?? "token"];
   });
 }

@@ -2,7 +2,7 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration } from "../../dsl/index.js";
-import { type Float16Numbers, isSound } from "../dtypes.js";
+import { type Float16Numbers, isSound } from "../devices/dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import { checkGroups } from "../inputs/shape.js";
 import type { PolicyBatch } from "./policy.js";
@@ -18,9 +18,9 @@ export type Numbers =
   | Uint16Array
   | Uint8Array;
 
-/** One sequence and what the loss is told about it: arrays per token, numbers per sequence. */
+/** One sequence with its inputs of the loss: arrays per token, numbers per sequence. */
 export interface Datum {
-  /** What the policy reads; as long as `target_tokens`. */
+  /** Tokens that the policy reads; as long as `target_tokens`. */
   readonly modelInput: readonly number[] | Int32Array;
   readonly lossFnInputs: { readonly target_tokens: Numbers } & Readonly<Record<string, Numbers | number>>;
 }
@@ -86,7 +86,7 @@ export function packData(data: readonly Datum[], given: PackOptions): PackedData
   };
 }
 
-/** What a datum gives under a name: "constructor" is one like any other, and not what every object inherits. */
+/** The own property of a datum under a name. Inherited properties such as "constructor" do not count. */
 export function givenAs({ lossFnInputs }: Datum, key: string): Numbers | number | undefined {
   return Object.hasOwn(lossFnInputs, key) ? lossFnInputs[key] : undefined;
 }
@@ -96,7 +96,7 @@ export function isNumbers(value: unknown): value is Numbers {
   return Array.isArray(value) || isSound(value);
 }
 
-/** Refuses what has not the shape of data at all, and targets of another length than what the policy reads. */
+/** Refuses values that are not data, and targets whose length differs from the policy's input. */
 export function checkData(data: readonly Datum[]): void {
   if (!Array.isArray(data)) throw new LosscError("INPUT_DTYPE", "data must be an array of { modelInput, lossFnInputs }");
   // forEach() would pass over a hole.
@@ -121,7 +121,7 @@ export function checkData(data: readonly Datum[]): void {
   }
 }
 
-/** One input of the loss over all data; null where nobody gives it and the loss has a default. */
+/** One input of the loss over all data; null where it is not given and has a default. */
 function packInput(
   data: readonly Datum[],
   lengths: readonly number[],

@@ -1,4 +1,4 @@
-/** The training client, and what policies for it are made of. */
+/** The training client, and building blocks for its policies. */
 export type { AdamOptions, AdamParameters } from "./adam.js";
 export { type LossConfig, type LossFnOutput, TrainingClient, type TrainingOptions, type TrainingResult } from "./client.js";
 export type { BareLoss } from "./custom.js";

@@ -2,10 +2,8 @@
  * The steps of a policy that are no matrix product and no loss, written once in the prelude's primitives for every target. Each element owns what it
  * writes, so nothing is added atomically and the same input gives the same bits. The first field of the arguments is the number of elements.
  */
-import type { StepKernel } from "../devices/device.js";
+import type { ModuleSource } from "../devices/device.js";
 import { addition } from "../head/kernels.js";
-
-export const TRAINING_UNIT = "Building blocks of policies: embeddings, biases, tanh, Adam.";
 
 /** Rows that one run of a bias gradient adds up before it joins the total, so that float32 keeps its digits over long batches. */
 const RUN = 64;
@@ -13,15 +11,15 @@ const RUN = 64;
 /** Squares that one element of the norm adds up. */
 export const NORM_CHUNK = 256;
 
-/** Sums of its own that it adds them up in, so that no addition waits for the one before it. */
+/** Independent partial sums of an element, so that additions do not wait for each other. */
 const SUMS = 16;
 
-/** Words of the status that kernels flag indices in which are out of range, after which they read nothing. */
+/** Words of the status in which kernels flag an index that is out of range. They do not read at such an index. */
 export const RANGE_STATUS = { gather: 0, gatherTransposed: 1 } as const;
 
 const gather = `
 // out[slot] = table[tokens[slot]], a vector of \`width\` numbers; zeros for a token that the table has no row for.
-struct K0 {
+struct Gather {
   struct Args { index n; const int* tokens; const float* table; float* out; index width; index rows; unsigned* status; };
   LOSSC_FN static void element(const Args& a, index slot) {
     const index token = load(a.tokens, slot);
@@ -33,9 +31,9 @@ struct K0 {
 };`;
 
 const gatherTransposed = `
-// The transpose of K0: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in order[begin[token] .. begin[token + 1]).
-// A list that leaves \`order\`, or names a slot that d has no vector for, adds nothing.
-struct K1 {
+// The transpose of Gather: gradient[token] += the sum of d[slot] over the slots that hold the token, listed in
+// order[begin[token] .. begin[token + 1]). A list that leaves \`order\`, or has a slot without a vector in d, adds nothing.
+struct GatherTransposed {
   struct Args {
     index n;
     const int* begin; const int* order; const float* d; float* gradient;
@@ -63,7 +61,7 @@ struct K1 {
 
 const addBias = `
 // x += bias, row by row.
-struct K2 {
+struct AddBias {
   struct Args { index n; const float* bias; float* x; index width; };
   LOSSC_FN static void element(const Args& a, index i) {
     store(a.x, i, load(a.x, i) + load(a.bias, index(unsigned(i) % unsigned(a.width))));
@@ -72,7 +70,7 @@ struct K2 {
 
 const biasTanh = `
 // x = tanh(x + bias), row by row.
-struct K3 {
+struct BiasTanh {
   struct Args { index n; const float* bias; float* x; index width; };
   LOSSC_FN static void element(const Args& a, index i) {
     store(a.x, i, tanh_(load(a.x, i) + load(a.bias, index(unsigned(i) % unsigned(a.width)))));
@@ -81,7 +79,7 @@ struct K3 {
 
 const tanhBackward = `
 // d *= 1 - y², with y = tanh of what went in.
-struct K4 {
+struct TanhBackward {
   struct Args { index n; const float* y; float* d; };
   LOSSC_FN static void element(const Args& a, index i) {
     const float y = load(a.y, i);
@@ -91,7 +89,7 @@ struct K4 {
 
 const biasGradient = `
 // gradient[j] += the sum of column j of d.
-struct K5 {
+struct BiasGradient {
   struct Args { index n; const float* d; float* gradient; index rows; index width; };
   LOSSC_FN static void element(const Args& a, index j) {
     float total = 0.0f;
@@ -107,7 +105,7 @@ struct K5 {
 
 const adam = `
 // One step of Adam with the bias corrections folded into stepSize and squareScale. The gradient is zero afterwards.
-struct K6 {
+struct Adam {
   struct Args {
     index n;
     float* weight; float* gradient; float* mean; float* square;
@@ -126,9 +124,9 @@ struct K6 {
   }
 };`;
 
-const squares = (id: number, T: "float" | "double") => `
+const squares = (name: string, T: "float" | "double") => `
 // out[i] = the sum of the squares of chunk i.
-struct K${id} {
+struct ${name} {
   struct Args { index n; const float* x; ${T}* out; index length; };
   LOSSC_FN static void element(const Args& a, index i) {
     const index first = i * ${NORM_CHUNK}, last = first + ${NORM_CHUNK} < a.length ? first + ${NORM_CHUNK} : a.length;
@@ -147,9 +145,8 @@ struct K${id} {
   }
 };`;
 
-const add = addition(8, "float");
+const add = addition("float");
 
-/** In the order of the ids that their structs carry. */
 const BODIES = {
   gather,
   gatherTransposed,
@@ -158,16 +155,14 @@ const BODIES = {
   tanhBackward,
   biasGradient,
   adam,
-  squares: squares(7, "float"),
+  squares: squares("Squares", "float"),
   add,
-  squares64: squares(9, "double"),
+  squares64: squares("Squares64", "double"),
 };
 
 export type TrainingKernel = keyof typeof BODIES;
 
-export const TRAINING_KERNELS: readonly StepKernel[] = Object.values(BODIES).map((body, i) => ({ id: `k${i}`, body }));
-
-/** Entry point of a kernel. */
-export function entryPoint(kernel: TrainingKernel): string {
-  return `k${Object.keys(BODIES).indexOf(kernel)}`;
-}
+export const TRAINING_MODULE: ModuleSource = {
+  comment: "Building blocks of policies: embeddings, biases, tanh, Adam.",
+  kernels: Object.entries(BODIES).map(([id, body]) => ({ id, body })),
+};

@@ -1,8 +1,8 @@
 /** The weights of a policy on its device, with the moments that Adam keeps. */
 import { LosscError } from "../../dsl/errors.js";
+import type { Command, NativeBuffer } from "../addon/native.js";
 import type { Device, DeviceBuffer } from "../devices/device.js";
-import { isArrayOf } from "../dtypes.js";
-import type { Command, NativeBuffer } from "../native.js";
+import { isArrayOf } from "../devices/dtypes.js";
 import { type AdamParameters, adamFactors } from "./adam.js";
 import { NORM_CHUNK } from "./kernels.js";
 import { numbersOf, type PolicyState, type Tensor } from "./policy.js";
@@ -14,19 +14,19 @@ export interface Parameter {
   readonly shape: readonly number[];
   readonly length: number;
   readonly weight: NativeBuffer;
-  /** The same memory as a loss takes it, say as its `head`. */
+  /** The same memory as an input of a loss, for example its `head`. */
   readonly weights: DeviceBuffer;
-  /** What `backward` adds to. */
+  /** The gradient, which `backward` adds to. */
   readonly gradient: NativeBuffer;
   readonly mean: NativeBuffer;
   readonly square: NativeBuffer;
 }
 
-/** What a state calls the arrays of a parameter. */
+/** Names of a parameter's arrays in a state. */
 const PARTS = { weight: "weights", mean: "means", square: "squares" } as const;
 type Part = keyof typeof PARTS;
 
-/** All parameters of a policy: the part of one that is the same whatever its layers are. */
+/** All parameters of a policy: the part that does not depend on its layers. */
 export class ParameterSet<Name extends string = string> {
   readonly device: Device;
   /** Small kernels for layers, and Adam's. */
@@ -69,7 +69,8 @@ export class ParameterSet<Name extends string = string> {
   /**
    * One step of Adam with the gathered gradients, which are zero afterwards.
    *
-   * @throws LosscError `NON_FINITE`, with nothing changed, where {@link checkNorm} finds that no step can be taken; with `nonFinite: "propagate"` it is taken all the same.
+   * @throws LosscError `NON_FINITE`, with nothing changed, where {@link checkNorm} finds that no step can be taken; with `nonFinite: "propagate"` it
+   *   is taken all the same.
    */
   async optimStep(adam: AdamParameters): Promise<void> {
     const factors = adamFactors(adam, this.#step + 1);
@@ -174,10 +175,10 @@ function normOf(squares: Squares): number {
   return Math.sqrt(squares.reduce((total, [, sum]) => total + sum, 0));
 }
 
-/** Float32 holds the square of every number up to here; of 1.85e19 no longer. */
+/** A bound whose square float32 holds; the square of 1.85e19 overflows. */
 const MAX_SQUARED = 1.8e19;
 
-/** Adam squares what it is given. Of a gradient with an infinite square it makes a step of 0, then and for ever after; of NaN it makes NaN. */
+/** Refuses gradients that Adam cannot take: an infinite square makes all later steps 0, and NaN makes NaN. */
 function checkNorm(norm: number, scale: number, squares: Squares): void {
   if (norm * scale <= MAX_SQUARED) return;
   const [name] = squares.find(([, sum]) => !Number.isFinite(sum)) ?? squares.reduce((a, b) => (b[1] > a[1] ? b : a));

@@ -1,11 +1,11 @@
-/** What the client asks of the model being trained. */
+/** The interface of the model that a client trains. */
 import { LosscError } from "../../dsl/errors.js";
 import type { DeviceBuffer, FloatSource } from "../devices/device.js";
-import { type Float16Numbers, isArrayOf, type TypedArray } from "../dtypes.js";
+import { type Float16Numbers, isArrayOf, type TypedArray } from "../devices/dtypes.js";
 import { describe } from "../inputs/numbers.js";
 import type { AdamParameters } from "./adam.js";
 
-/** What a policy is asked to look at: sequences packed one after the other. */
+/** Input of a policy: sequences packed one after the other. */
 export interface PolicyBatch {
   /** The `modelInput` of every datum, in order. */
   readonly tokens: Int32Array;
@@ -13,10 +13,10 @@ export interface PolicyBatch {
   readonly lengths: readonly number[];
 }
 
-/** What {@link TrainingPolicy.forward} yields: logits, or hidden states with the head that makes logits of them. */
+/** Output of {@link TrainingPolicy.forward}: logits, or hidden states with the head that makes logits of them. */
 export type PolicyOutput = PolicyLogits | PolicyHidden;
 
-/** What a policy gives that makes all logits itself. */
+/** Output of a policy that computes all logits itself. */
 export interface PolicyLogits {
   /**
    * One row for every token of the batch, row-major: token × vocabulary. The row of token t predicts `target_tokens[t]`. The memory is lent until the
@@ -25,7 +25,9 @@ export interface PolicyLogits {
   readonly logits: FloatSource;
 }
 
-/** Logits are `hidden` · `head`ᵀ; they are made a chunk of tokens at a time and never all in memory. Both are lent until the next call on the policy. */
+/**
+ * Logits are `hidden` · `head`ᵀ; they are made a chunk of tokens at a time and never all in memory. Both are lent until the next call on the policy.
+ */
 export interface PolicyHidden {
   /** Token × hidden size, row-major. The state of token t predicts `target_tokens[t]`. */
   readonly hidden: FloatSource;
@@ -33,7 +35,7 @@ export interface PolicyHidden {
   readonly head: FloatSource;
 }
 
-/** What the loss takes of a policy's output, which may hold more that is the policy's own. `INPUT_MISSING` where it holds neither. */
+/** The part of a policy's output that the loss takes; other fields are ignored. `INPUT_MISSING` where it holds neither logits nor hidden states. */
 export function rowsOf(output: unknown): PolicyOutput {
   const { logits, hidden, head } = (output ?? {}) as Partial<PolicyLogits & PolicyHidden>;
   if (hidden !== undefined && head !== undefined) return { hidden, head };
@@ -82,7 +84,8 @@ export interface TrainingPolicy {
   /** Logits or hidden states of every token. Must leave the policy as it was where it fails. */
   forward(batch: PolicyBatch, options: { readonly signal?: AbortSignal }): Promise<PolicyOutput>;
   /**
-   * Adds the gradient of the weights, given that of what the last {@link TrainingPolicy.forward} yielded, to what has gathered: of logits, or of hidden states and, as
+   * Adds the gradient of the weights, given that of what the last {@link TrainingPolicy.forward} yielded, to what has gathered: of logits, or of
+   * hidden states and, as
    * `gradHead`, of the head. All of it or nothing. Both are lent until it has settled.
    */
   backward(
@@ -90,7 +93,8 @@ export interface TrainingPolicy {
     gradHead?: TypedArray | Float16Numbers | DeviceBuffer,
   ): Promise<void>;
   /**
-   * One step of Adam with the gathered gradients, which are zero afterwards. Where their norm is not finite it must throw `NON_FINITE` and change nothing, unless
+   * One step of Adam with the gathered gradients, which are zero afterwards. Where their norm is not finite it must throw `NON_FINITE` and change
+   * nothing, unless
    * `nonFinite` is `"propagate"`.
    */
   optimStep(adam: AdamParameters): Promise<void>;

@@ -1,9 +1,9 @@
-/** What keeps the steps of a policy within their memory: sizes before a launch, indices in the kernels. */
+/** Bounds checks of a policy's steps: sizes are checked before a launch, indices in the kernels. */
 import { NO_FAULT } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
-import { wrapNative } from "../addon.js";
+import { wrapNative } from "../addon/addon.js";
+import type { Command, Memory, NativeBuffer, NativeDevice } from "../addon/native.js";
 import { describe } from "../inputs/numbers.js";
-import type { Command, Memory, NativeBuffer, NativeDevice } from "../native.js";
 import { RANGE_STATUS } from "./kernels.js";
 
 /** Numbers of four bytes that fit into a memory. */
@@ -32,7 +32,7 @@ export function checkTokens(tokens: Memory, count: number, rows: number): void {
   );
 }
 
-/** Where kernels tell of indices that lie outside of the memory they index. */
+/** The words in which kernels flag indices that lie outside of the memory they index. */
 export class RangeStatus {
   readonly memory: NativeBuffer;
   /** Launches of kernels that do. */
@@ -52,7 +52,7 @@ export class RangeStatus {
   }
 
   /**
-   * Runs a program, and throws `TARGET_OUT_OF_RANGE` where one of its kernels told of an index. Programs of a device run one after the other, so one
+   * Runs a program, and throws `TARGET_OUT_OF_RANGE` where one of its kernels flagged an index. Programs of a device run one after the other, so one
    * status does for all.
    */
   async watch(program: readonly Command[], run: (program: readonly Command[]) => Promise<void>): Promise<void> {
@@ -69,7 +69,7 @@ export class RangeStatus {
     if (token !== NO_FAULT)
       throw new LosscError(
         "TARGET_OUT_OF_RANGE",
-        `the slots that gatherTransposed is told for the token ${token} leave order or d, and nothing was added for it: take begin and order from slotsByToken() of the tokens that d belongs to`,
+        `the slots that gatherTransposed gets for the token ${token} leave order or d, and nothing was added for it: take begin and order from slotsByToken() of the tokens that d belongs to`,
       );
   }
 }

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { endianness } from "node:os";
 import { LosscError } from "../../dsl/errors.js";
-import { readAt, readWith, writeAside, writeAt } from "../files.js";
+import { readAt, readWith, writeAside, writeAt } from "../files/user-files.js";
 import { isState, type PolicyState, type Tensor } from "./policy.js";
 import { damaged, headerOf, type Place, readLayout } from "./state-header.js";
 

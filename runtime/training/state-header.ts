@@ -1,7 +1,7 @@
 /** The headers of state files: what is written, and what is read of the file before any tensor is. */
 import type { FileHandle } from "node:fs/promises";
 import { LosscError } from "../../dsl/errors.js";
-import { readAt } from "../files.js";
+import { readAt } from "../files/user-files.js";
 import { isShape, numbersOf, type PolicyState } from "./policy.js";
 
 /** Of a file in safetensors: what its metadata say it is. */
@@ -29,7 +29,7 @@ export interface Place {
   readonly length: number;
 }
 
-/** What a header says. */
+/** The content of a header. */
 export interface Layout {
   readonly step: number;
   /** In the order of the file, without a gap, to its end. */

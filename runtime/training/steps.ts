@@ -1,11 +1,11 @@
 /** The small kernels and matrix products that policies are made of, as commands of a device. */
 import { LosscError } from "../../dsl/errors.js";
-import { throwIfAborted, whenAborted } from "../abort.js";
-import { native } from "../addon.js";
-import type { Device, LoadedUnit, UnitArgument } from "../devices/device.js";
-import type { Command, Matrix, Memory, NativeDevice } from "../native.js";
+import { runCommands } from "../addon/addon.js";
+import type { Command, Matrix, Memory, NativeDevice } from "../addon/native.js";
+import type { Device, LaunchArgument, LoadedModule } from "../devices/device.js";
+import { checkCountable, elementLaunch } from "../devices/launch.js";
 import type { AdamFactors, AdamParameters } from "./adam.js";
-import { entryPoint, NORM_CHUNK, TRAINING_KERNELS, TRAINING_UNIT, type TrainingKernel } from "./kernels.js";
+import { NORM_CHUNK, TRAINING_MODULE, type TrainingKernel } from "./kernels.js";
 import { checkNumbers, checkTokens, numbersIn, RangeStatus } from "./ranges.js";
 
 /** A matrix product in float32, row-major: c (m × n) = op(a) · op(b), added to c with `accumulate`. */
@@ -21,21 +21,21 @@ export interface MatrixProduct {
   readonly accumulate?: boolean;
 }
 
-/** Rows of `width` numbers that a vector of `width` numbers meets. */
-interface Rows {
+/** A matrix of `rows` × `width` numbers. */
+interface MatrixSize {
   readonly rows: number;
   readonly width: number;
 }
 
 /**
- * What the layers of a policy are put together from, as commands for {@link TrainingSteps.run}: matrix products by the machine's BLAS, and small kernels that are the
- * same text on every device. Each method yields the commands that it takes, none where there is nothing to do.
+ * The building blocks of a policy's layers, as commands for {@link TrainingSteps.run}: matrix products by the machine's BLAS, and small kernels with
+ * one text for all devices. Each method returns its commands, none where there is nothing to do.
  */
 export class TrainingSteps {
   private constructor(
     readonly device: Device,
     readonly native: NativeDevice,
-    private readonly unit: LoadedUnit,
+    private readonly module: LoadedModule,
     private readonly status: RangeStatus,
   ) {}
 
@@ -47,26 +47,18 @@ export class TrainingSteps {
         `policies do not run on "${device.name}": their matrix products need the addon and, on the CPU, a C++ compiler; \`lossc devices\` says what is missing`,
       );
     }
-    const unit = await device.loadUnit({ comment: TRAINING_UNIT, kernels: TRAINING_KERNELS });
-    return new TrainingSteps(device, device.native, unit, new RangeStatus(device.native));
+    const module = await device.loadModule(TRAINING_MODULE);
+    return new TrainingSteps(device, device.native, module, new RangeStatus(device.native));
   }
 
   /**
    * Runs the commands in order.
    *
-   * @throws LosscError `TARGET_OUT_OF_RANGE` where a {@link TrainingSteps.gather} or its transpose met an index outside of its memory: nothing was read there, the
-   *   other commands have run. `ABORTED`, `DISPOSED`, `DEVICE_…`.
+   * @throws LosscError `TARGET_OUT_OF_RANGE` where a {@link TrainingSteps.gather} or its transpose met an index outside of its memory: nothing was
+   *   read there, the other commands have run. `ABORTED`, `DISPOSED`, `DEVICE_…`.
    */
   async run(program: readonly Command[], signal?: AbortSignal): Promise<void> {
-    if (program.length === 0) return;
-    throwIfAborted(signal, "The policy");
-    const flag = signal && new Int32Array(1);
-    const leave = whenAborted(signal, () => flag && Atomics.store(flag, 0, 1));
-    try {
-      await this.status.watch(program, (watched) => native(() => this.native.run(watched, flag)));
-    } finally {
-      leave();
-    }
+    await this.status.watch(program, (watched) => runCommands(this.native, watched, signal, "The policy"));
   }
 
   matmul({ a, b, c, m, n, k, transposeA = false, transposeB = false, accumulate = false }: MatrixProduct): Command[] {
@@ -77,10 +69,11 @@ export class TrainingSteps {
   }
 
   /**
-   * out[slot] = table[tokens[slot]], vectors of `width` float32. `tokens` are int32; `rows` is how many the table has, left out: as many as its memory holds.
+   * out[slot] = table[tokens[slot]], vectors of `width` float32. `tokens` are int32; `rows` is how many the table has, left out: as many as its
+   * memory holds.
    *
-   * @throws LosscError `TARGET_OUT_OF_RANGE` for a token that is no row of the table: here where the tokens lie in host memory, else from {@link TrainingSteps.run},
-   *   which gathers zeros for it. `INPUT_LENGTH` where a memory is too small.
+   * @throws LosscError `TARGET_OUT_OF_RANGE` for a token that is no row of the table: here where the tokens lie in host memory, else from {@link
+   *   TrainingSteps.run}, which gathers zeros for it. `INPUT_LENGTH` where a memory is too small.
    */
   gather(of: { tokens: Memory; table: Memory; out: Memory; slots: number; width: number; rows?: number }): Command[] {
     const { tokens, table, out, slots, width } = of;
@@ -95,7 +88,8 @@ export class TrainingSteps {
   /**
    * The transpose of {@link TrainingSteps.gather}: gradient[token] += Σ d[slot] over the slots of the token, as {@link slotsByToken} lists them.
    *
-   * @throws LosscError `INPUT_LENGTH` where a memory is too small; {@link TrainingSteps.run} throws `TARGET_OUT_OF_RANGE` for lists that leave `order` or `d`.
+   * @throws LosscError `INPUT_LENGTH` where a memory is too small; {@link TrainingSteps.run} throws `TARGET_OUT_OF_RANGE` for lists that leave
+   *   `order` or `d`.
    */
   gatherTransposed(of: { begin: Memory; order: Memory; d: Memory; gradient: Memory; tokens: number; width: number }): Command[] {
     const { begin, order, d, gradient, tokens, width } = of;
@@ -107,12 +101,12 @@ export class TrainingSteps {
   }
 
   /** x += bias, for every row of x. */
-  addBias({ bias, x, rows, width }: { bias: Memory; x: Memory } & Rows): Command[] {
+  addBias({ bias, x, rows, width }: { bias: Memory; x: Memory } & MatrixSize): Command[] {
     return this.#launch("addBias", rows * width, { bias: [bias, width], x: [x, rows * width] }, [{ index: width }]);
   }
 
   /** x = tanh(x + bias), for every row of x. */
-  biasTanh({ bias, x, rows, width }: { bias: Memory; x: Memory } & Rows): Command[] {
+  biasTanh({ bias, x, rows, width }: { bias: Memory; x: Memory } & MatrixSize): Command[] {
     return this.#launch("biasTanh", rows * width, { bias: [bias, width], x: [x, rows * width] }, [{ index: width }]);
   }
 
@@ -127,7 +121,7 @@ export class TrainingSteps {
   }
 
   /** gradient += Σ over the rows of d. */
-  biasGradient({ d, gradient, rows, width }: { d: Memory; gradient: Memory } & Rows): Command[] {
+  biasGradient({ d, gradient, rows, width }: { d: Memory; gradient: Memory } & MatrixSize): Command[] {
     if (rows === 0) return [];
     const memories = { d: [d, rows * width], gradient: [gradient, width] } as const;
     return this.#launch("biasGradient", width, memories, [{ index: rows }, { index: width }]);
@@ -152,8 +146,8 @@ export class TrainingSteps {
   }
 
   /**
-   * Sums of squares of x, one for every {@link NORM_CHUNK} numbers, to be added up. `offset` into `out` is in bytes. With `dtype` f64, which holds the square of every
-   * float32, they are added and stored so; the default is f32.
+   * Sums of squares of x, one for every {@link NORM_CHUNK} numbers, to be added up. `offset` into `out` is in bytes. With `dtype` f64, which holds
+   * the square of every float32, they are added and stored so; the default is f32.
    */
   squares(of: { x: Memory; length: number; out: Memory; offset: number; dtype?: "f32" | "f64" }): Command[] {
     const { x, length, out, offset, dtype } = of;
@@ -167,20 +161,15 @@ export class TrainingSteps {
     kernel: TrainingKernel,
     elements: number,
     memories: Readonly<Record<string, readonly [memory: Memory, numbers: number, offset?: number]>>,
-    rest: readonly UnitArgument[] = [],
+    rest: readonly LaunchArgument[] = [],
   ): Command[] {
     if (elements === 0) return [];
-    // Columns are found with 32-bit arithmetic, which is several times as fast.
-    if (elements >= 2 ** 32)
-      throw new LosscError(
-        "INPUT_LENGTH",
-        `${elements} elements are more than a step of a policy can count; give fewer tokens per call`,
-      );
+    checkCountable(`the step ${kernel}`, elements);
     const fields = Object.entries(memories).map(([name, [memory, numbers, offset = 0]]) => {
       checkNumbers(`${name} of ${kernel}`, memory, numbers, offset);
       return { memory, offset };
     });
-    return [this.unit.launch(entryPoint(kernel), elements, [{ index: elements }, ...fields, ...rest])];
+    return elementLaunch(this.module, kernel, elements, [...fields, ...rest]);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Memory that a policy works in, kept from call to call. */
-import type { NativeBuffer, NativeDevice } from "../native.js";
+import type { NativeBuffer, NativeDevice } from "../addon/native.js";
 
 /** Memory that a policy works in, by name. It grows when a batch is larger than all before it, and is kept between calls. */
 export class Workspace {

@@ -1,4 +1,4 @@
-// What goes into the bundle beside what is built: the files of the checkout, and the packages that the command line and the tests need.
+// The content of the bundle beside build outputs: files of the checkout, and the packages that the command line and the tests need.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

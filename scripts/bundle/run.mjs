@@ -1,5 +1,5 @@
-// What run.sh of the bundle runs, one step after the other, what is wanted most first. Each leaves its output as a file; summary.json has what came of it. What
-// needs a GPU, or a tool that is not there, is skipped by name.
+// The steps of run.sh of the bundle, the most important first. Each writes its output to a file; summary.json has the outcomes. Steps that need a GPU
+// or a missing tool are skipped by name.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
@@ -46,7 +46,7 @@ const found = steps.run("devices", [...lossc, "devices", "--json"]);
 const device = found.ok ? JSON.parse(found.stdout).devices.find((entry) => entry.device.startsWith("cuda")) : undefined;
 const noGpu = device?.available ? null : (device?.description.split(";")[0] ?? "lossc devices failed");
 
-// Every loss that ships with lossc, on the GPU or whatever there is.
+// Every loss that ships with lossc, on the GPU or on another device.
 const { builtins } = await import(join(root, "dist", "losses", "index.js"));
 const names = Object.keys(builtins);
 for (const name of quick ? names.slice(0, 3) : names)
@@ -116,6 +116,6 @@ for (const tool of ["memcheck", "racecheck", "synccheck", "initcheck"]) {
   });
 }
 
-// What other people's tools take: their compilers want minutes.
+// Times of other people's tools. Their compilers take minutes.
 if (!quick) bench("peers", "--rows", "cross_entropy,ppo,gspo,forward_kl,head");
 process.exitCode = steps.finish() ? 0 : 1;

@@ -7,8 +7,8 @@ export class Steps {
   #done = [];
 
   /**
-   * `chosen`: how the names of the steps begin that are to run; all where it is empty. `seconds`: after so many a step is ended, for a kernel that hangs must
-   * not keep the others from their turn. `about` stands before the steps in the summary.
+   * `chosen`: how the names of the steps begin that are to run; all where it is empty. `seconds`: after so many a step is ended, for a kernel that
+   * hangs must not keep the others from their turn. `about` stands before the steps in the summary.
    */
   constructor(root, out, { chosen = [], seconds = 600, about = {} } = {}) {
     this.root = root;
@@ -69,7 +69,7 @@ export class Steps {
   #start(name, [program, ...args], input) {
     if (this.find(program) === null) return { ok: false, stdout: "", seconds: 0, why: `there is no ${program}` };
     const start = performance.now();
-    // The program itself writes the files: they hold what it said whatever ends it, or this.
+    // The program itself writes the files, so that its output is kept when it or this script is killed.
     const files = ["out", "err"].map((end) => join(this.out, `${name}.${end}`));
     const written = files.map((file) => openSync(file, "w"));
     // `timeout` ends what the program has started, too.

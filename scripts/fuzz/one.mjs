@@ -1,4 +1,5 @@
-// One fuzzer in a process of its own, which may end it: `node one.mjs '{ "name", "seed", "devices", "share", "last" }'`. What it finds goes to the parent.
+// One fuzzer in a process of its own, which may end it: `node one.mjs '{ "name", "seed", "devices", "share", "last" }'`. What it finds goes to the
+// parent.
 import { ftruncateSync, openSync, writeSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -16,7 +17,7 @@ function before(round, text) {
   writeSync(file, JSON.stringify({ ...round, text }), 0);
 }
 
-const tell = (message) => process.send(message);
+const send = (message) => process.send(message);
 for (const event of ["uncaughtException", "unhandledRejection"])
   process.on(event, (error) => {
     process.send({ stray: error?.stack ?? String(error) }, () => process.exit(1));
@@ -29,5 +30,5 @@ const server = await createViteServer({
   logLevel: "error",
 });
 const { fuzzFor } = await server.ssrLoadModule("/test/fuzz/index.ts");
-const found = await fuzzFor(name, { ...options, until: Date.now() + share, before, after: (cases) => tell({ cases }) });
+const found = await fuzzFor(name, { ...options, until: Date.now() + share, before, after: (cases) => send({ cases }) });
 process.send({ found }, () => process.exit(0));

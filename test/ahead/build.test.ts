@@ -103,7 +103,7 @@ describe("without a compiler, ts-morph or a home", () => {
   });
 });
 
-test("a binary that is whole but does not load is COMPILER_NOT_FOUND, and its path told", () => {
+test("a binary that is whole but does not load is COMPILER_NOT_FOUND with its path", () => {
   const other = copy();
   const bytes = Buffer.from("no shared object");
   for (const entry of entries(other)) {

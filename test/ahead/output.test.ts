@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Output } from "../../runtime/ahead/output.js";
-import { temporaryName } from "../../runtime/temporaries.js";
+import { temporaryName } from "../../runtime/files/temporaries.js";
 import { type EvalResult, failure, folder, lossc, MAIN, PLAIN, result } from "../cli/lossc.js";
 import { abandonedName } from "../runtime/cache-support.js";
 import { isRoot, OTHER } from "../runtime/users.js";
@@ -47,7 +47,7 @@ const low: Low = HALF;
 export const mine = defineLoss({ name: "mine", loss: (policy) => -policy.logprobs * low });
 `,
     [`${ODD}/src/${helper}`]: "export type Low = number;\nexport const HALF: Low = 0.5;\n",
-    // What a pattern would find in place of the file.
+    // Files that a glob pattern would match instead of the file.
     [`${ODD}/src/mm.loss.ts`]: "export const broken = ;",
   });
   const out = join(cwd, ODD, `out ${ODD}`);

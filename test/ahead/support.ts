@@ -1,4 +1,4 @@
-/** What the tests of `lossc build` share: losses in a folder of their own, built, and run where there is no compiler. */
+/** Helpers of the tests of `lossc build`: losses in a separate folder, built, and run where there is no compiler. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ export const FILES: Readonly<Record<string, string>> = {
   "package.json": '{ "type": "module" }',
   "src/helper.ts": "export type Low = number;\nexport const HALF: Low = 0.5;\n",
   "src/terms.loss.ts": `import { type Expr } from "lossc";
-/** What is shared. */
+/** The shared fixtures. */
 export const scaled = (x: Expr, by: Expr): Expr => x * by;
 `,
   "src/mine.loss.ts": `import { defineLoss, exp, min, clamp } from "lossc";
@@ -44,7 +44,7 @@ export const INPUTS = {
   temperature: 2,
 } as const;
 
-/** Runs the loss and tells what happened; `DTYPE` and `DEVICE` are of the environment. */
+/** Runs the loss and prints the outcome; `DTYPE` and `DEVICE` are of the environment. */
 const MAIN = `import { openDevice } from "lossc";
 import { mine } from "./dist/mine.js";
 const device = await openDevice(process.env.DEVICE);

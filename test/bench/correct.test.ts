@@ -1,13 +1,13 @@
-/** What stands before the timing: right results pass, and no others. */
+/** The check before the timing accepts right results, and no others. */
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Batch } from "../../bench/batch.js";
 import { requireCorrect } from "../../bench/correct.js";
 import { shapesOf, type Work } from "../../bench/shapes.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
+import type { NativeBuffer } from "../../runtime/addon/native.js";
 import type { CompiledLoss, Device } from "../../runtime/devices/device.js";
-import { toBf16 } from "../../runtime/dtypes.js";
+import { toBf16 } from "../../runtime/devices/dtypes.js";
 import { openDevice } from "../../runtime/index.js";
-import type { NativeBuffer } from "../../runtime/native.js";
 
 const VOCAB = 50;
 const SHAPE = { tokens: 8, vocab: VOCAB, length: 4 };

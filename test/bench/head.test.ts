@@ -1,4 +1,4 @@
-/** What stands before the timing of the output head: right results pass, and no others; what is made of its times. */
+/** The check before the timing of the output head accepts right results, and no others; the evaluation of its times. */
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type HeadMeasured, requireSame } from "../../bench/head.js";
 import { disposeGradients, HeadBatch } from "../../bench/head-batch.js";
@@ -6,10 +6,10 @@ import { headFiguresOf, headTableOf } from "../../bench/head-report.js";
 import { peakOf } from "../../bench/memory.js";
 import { headShapeOf } from "../../bench/shapes.js";
 import { ppo } from "../../losses/index.js";
+import type { NativeBuffer } from "../../runtime/addon/native.js";
 import type { Device, DeviceBuffer } from "../../runtime/devices/device.js";
-import { type TypedArray, toBf16, widen } from "../../runtime/dtypes.js";
+import { type TypedArray, toBf16, widen } from "../../runtime/devices/dtypes.js";
 import { openDevice } from "../../runtime/index.js";
-import type { NativeBuffer } from "../../runtime/native.js";
 
 let device: Device;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-/** What the bench makes of its times. */
+/** The bench's evaluation of its times. */
 import { describe, expect, test } from "vitest";
 import type { LossTiming, Measured } from "../../bench/measure.js";
 import { judged, type PeerReport } from "../../bench/peers.js";

@@ -23,7 +23,7 @@ describe("worst", () => {
     expect(found.error).toBeCloseTo(0.1 / (3e-3 + 4e-3), 6);
   });
 
-  test("takes the nearest of the alternatives, and leaves out what it is told to", () => {
+  test("takes the nearest of the alternatives, and leaves out the excluded ones", () => {
     expect(
       worst(
         [1, 5],

@@ -1,4 +1,4 @@
-/** What stdout and the exit code say holds whatever a user's file does to the process. */
+/** Stdout and the exit code stay right when a user's file tampers with the process. */
 import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { describe, expect, test } from "vitest";

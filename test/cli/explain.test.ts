@@ -16,7 +16,7 @@ export const mine = defineLoss({
 `;
 
 describe("lossc explain", () => {
-  test("tells a loss of the user's as formulas, with what runs and why", async () => {
+  test("shows a user's loss as formulas, with its kernels and the reasons for them", async () => {
     const root = folder({ "mine.loss.ts": MINE });
     const { code, stdout, stderr } = await lossc(["explain", "mine.loss.ts#mine"], { cwd: root });
     expect([code, stderr]).toEqual([0, ""]);

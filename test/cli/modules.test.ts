@@ -1,4 +1,4 @@
-/** Losses in files of the user's: outside of the project, without node_modules, whatever lies beside them. */
+/** Losses in a user's files: outside of the project, without node_modules, beside any other files. */
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CASE, type EvalResult, failure, folder, PLAIN, result } from "./lossc.js";
@@ -26,7 +26,7 @@ describe("a loss in a file of the user's", () => {
     );
   });
 
-  test("is an ES module whatever a package.json says, plain JavaScript too", async () => {
+  test("is an ES module under every package.json, plain JavaScript too", async () => {
     const js = `import { defineLoss, neg } from "lossc"; export default defineLoss({ name: "nll", loss: (policy) => neg(policy.logprobs) });`;
     const root = folder({ "package.json": `{ "type": "commonjs" }`, "a.ts": SQUARES, "b.mts": SQUARES, "c.js": js, "d.mjs": js });
     for (const file of ["a.ts#squares", "b.mts#squares", "c.js#default", "d.mjs#default"]) {
@@ -142,7 +142,7 @@ describe("what keeps a file from being loaded", () => {
     expect(message).toContain("plain.mjs:2:18");
   });
 
-  test("what the file throws is told with its place", async () => {
+  test("an error that the file throws is reported with its position", async () => {
     const root = folder({
       "throws.ts": `type A = 1;\ninterface B { readonly a: A }\nfunction boom(): never {\n  throw new TypeError("boom");\n}\nexport const b: B = boom();\n`,
       "name.ts": `import { defineLos } from "lossc";\nexport const b = defineLos;\n`,
@@ -196,7 +196,7 @@ export const bad = defineLoss({
     expect(stderr).toContain("loss.ts:5:");
   });
 
-  test("spaces that do not meet are SPACE_MISMATCH, undeclared inputs and config are told by name", async () => {
+  test("spaces that do not meet are SPACE_MISMATCH, undeclared inputs and config are named", async () => {
     const file = (body: string) =>
       `import { defineLoss, mul, sum } from "lossc";\nexport const bad = defineLoss({ name: "bad", inputs: { advantages: "token" }, config: { beta: 1 },\n  loss: (policy, inputs: any, config: any) => ${body},\n});\n`;
     const root = folder({

@@ -21,8 +21,8 @@ const SHAPES: Readonly<Record<string, (vector: Vector) => Shaped | undefined>> =
 };
 
 /**
- * Of the large shapes every n-th vector is taken, those without rows always: on `emulated`, whose lanes run one by one, and of the many vectors that lie beside the
- * checkout, whose large shapes are gigabytes of text.
+ * Of the large shapes every n-th vector is taken, those without rows always: on `emulated`, whose lanes run one by one, and of the many vectors that
+ * lie beside the checkout, whose large shapes are gigabytes of text.
  */
 const SAMPLE: Readonly<Record<string, number>> = { "padded to V 32771": 3, "padded to V 131075": 8, "repeated to T 4097": 8 };
 /** Vectors of a set from which on they are many. Their kinds follow one another in turns of six: every fifth is of each kind. */

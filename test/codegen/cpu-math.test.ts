@@ -36,7 +36,7 @@ describe.each([HERE, ...OTHERS])("$name", ({ environment }) => {
     const from = new Float32Array(Math.ceil(values.length / 16) * 16);
     from.set(values);
     const to = new Float32Array(from.length);
-    const unit = await device.loadUnit(unitOf(name));
+    const unit = await device.loadModule(unitOf(name));
     await device.native?.run([unit.launch("k0", from.length / 16, [from, to])]);
     return to.subarray(0, values.length);
   }
@@ -73,7 +73,7 @@ describe.each([HERE, ...OTHERS])("$name", ({ environment }) => {
     expect([...(await apply("exp2_", [0, -0, -3, 5, none, nan, -1000, -151]))]).toEqual([1, 1, 0.125, 32, 0, nan, 0, 0]);
   });
 
-  test("exp and exp2 keep every NaN, whatever its bits", async () => {
+  test("exp and exp2 keep every NaN, with any bits", async () => {
     for (const name of ["exp_", "exp2_"] as const) expect([...(await apply(name, NANS))].every(Number.isNaN), name).toBe(true);
   });
 

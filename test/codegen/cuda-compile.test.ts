@@ -5,10 +5,10 @@ import { delimiter, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { KERNELS_MARK, type KernelText } from "../../codegen/emit/index.js";
 import { jsd } from "../../losses/index.js";
-import { requireAddon } from "../../runtime/addon.js";
+import { requireAddon } from "../../runtime/addon/addon.js";
+import type { NativeAddon } from "../../runtime/addon/native.js";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { findNvcc, openCuda } from "../../runtime/compilers/index.js";
-import type { NativeAddon } from "../../runtime/native.js";
 import { ARCHITECTURES, alone, catalogue, core, DTYPES, training, VOCABS } from "./cuda-units.js";
 import { teachers } from "./golden-losses.js";
 
@@ -36,7 +36,7 @@ interface Properties {
   readonly registers: number;
 }
 
-/** What `ptxas -v` says of each kernel. */
+/** The report of `ptxas -v` on each kernel. */
 function propertiesOf(log: string): Properties[] {
   return log
     .split("Compiling entry function")

@@ -2,10 +2,10 @@
 import { afterAll, describe, expect, test } from "vitest";
 import type { KernelText } from "../../codegen/emit/index.js";
 import { forward_kl } from "../../losses/index.js";
-import { loadAddon } from "../../runtime/addon.js";
+import { loadAddon } from "../../runtime/addon/addon.js";
+import type { NativeAddon } from "../../runtime/addon/native.js";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { openCuda } from "../../runtime/compilers/index.js";
-import type { NativeAddon } from "../../runtime/native.js";
 import { temporaryFolder } from "../runtime/support.js";
 import { ARCHITECTURES, alone, catalogue, core, training, VOCABS } from "./cuda-units.js";
 import { squared } from "./golden-losses.js";

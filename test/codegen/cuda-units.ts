@@ -4,7 +4,7 @@ import { emitText, emitTogether, type KernelText, stepUnit } from "../../codegen
 import type { LogitsDtype, Plan } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { TRAINING_KERNELS } from "../../runtime/training/kernels.js";
+import { TRAINING_MODULE } from "../../runtime/training/kernels.js";
 import { coreLosses, goldenLosses } from "./golden-losses.js";
 
 export const ARCHITECTURES = ["sm_80", "sm_90", "sm_100", "sm_120"] as const;
@@ -47,5 +47,5 @@ export function alone(loss: LossDefinition, logits: LogitsDtype, vocab: number, 
 
 /** Steps that are no loss. */
 export function training(): KernelText {
-  return stepUnit({ target: "cuda", comment: "training", kernels: TRAINING_KERNELS });
+  return stepUnit({ target: "cuda", ...TRAINING_MODULE });
 }

@@ -77,7 +77,7 @@ test.each(Object.entries(LOSSES))("%s has a plan", (_, loss) => {
   expect(compilePlan({ loss, logits: "bf16" }).plan.sweeps).toBe(1);
 });
 
-test("what deep ones come to", async () => {
+test("values of deep expressions", async () => {
   const loss = tokens(polynomial, FEWER);
   const inputs = { ...crossEntropyInputs(), advantages: [0.5, -0.9, 0.99] };
   await using device = await openDevice("cpu");

@@ -180,7 +180,7 @@ describe("explainLoss", () => {
     expect(bytes.token).toBe(8 * 1000 + bytes.perToken);
   });
 
-  test("what is long and shared has a name, and is written out where the name is told", () => {
+  test("long shared expressions have a name, and are written out where the name is defined", () => {
     const terms = Array.from({ length: 60 }, (_, i) => i + 0.25);
     const long = defineLoss({
       name: "long",

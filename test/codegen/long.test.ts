@@ -1,4 +1,6 @@
-/** Losses of many terms, metrics, kernels: what a loop over constants makes of a list. The work of compiling grows with their number, and not faster. */
+/**
+ * Losses of many terms, metrics, kernels: what a loop over constants makes of a list. The work of compiling grows with their number, and not faster.
+ */
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK } from "../../codegen/emit/index.js";
@@ -23,7 +25,7 @@ import {
   sum,
   tanh,
 } from "../../index.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import { numbers, oracle } from "../runtime/oracle.js";
 import { crossEntropyInputs, expectClose, VOCAB } from "../runtime/support.js";
 
@@ -157,10 +159,10 @@ describe.each(["cpu", "emulated"])("on %s", async (name) => {
   const device = await openDevice(name);
   afterAll(() => device.dispose());
   const losses = Object.values(LONG).map((loss) => loss(few));
-  const compiled = compileTogether(device, losses, { dtype: "f32", vocab: VOCAB });
+  const compiled = compileBatch(device, losses, { dtype: "f32", vocab: VOCAB });
 
   test.each(Object.keys(LONG).map((of, i) => [of, i] as const))(
-    "%s come to what reference says",
+    "%s match reference",
     async (_, i) => {
       const loss = losses[i] as LossDefinition;
       const found = await (await compiled)[i]?.forwardBackward(inputsOf(loss));

@@ -1,4 +1,4 @@
-/** What the row loops of sm_90 are made of, where there is a disassembler: `nvdisasm` in PATH or named by `$LOSSC_NVDISASM`. */
+/** The instructions of row loops on sm_90. The tests need a disassembler: `nvdisasm` in PATH or named by `$LOSSC_NVDISASM`. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ const absent = nvcc === null || spawnSync(nvdisasm, ["--version"]).status !== 0;
 const folder = mkdtempSync(join(tmpdir(), "lossc-machine-code-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What the disassembler says of a loss's kernels. */
+/** The disassembly of a loss's kernels. */
 function listing(name: string, vocab: number): string {
   const { plan } = compilePlan({ loss: goldenLosses[name] as LossDefinition, logits: "bf16" });
   const [source, cubin] = [join(folder, `${name}.cu`), join(folder, `${name}.cubin`)];

@@ -31,7 +31,7 @@ import { lossOf } from "./graphs.js";
 
 const FIVE = [cross_entropy, importance_sampling, ppo, cispo, dro] as LossDefinition[];
 
-/** What must hold of every plan. */
+/** Invariants of every plan. */
 function sound(plan: Plan): void {
   expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
   expect(plan.buffers.map(({ id }) => id)).toEqual(plan.buffers.map((_, i) => i));

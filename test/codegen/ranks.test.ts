@@ -1,6 +1,6 @@
 /**
- * Ranks and phases against a search that knows no ranks: it tries every order in which nodes can be computed, and counts the sweeps and the passes over the
- * row that the cheapest order takes.
+ * Ranks and phases against a search that knows no ranks: it tries every order in which nodes can be computed, and counts the sweeps and the passes
+ * over the row that the cheapest order takes.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -75,7 +75,7 @@ function fewestSweeps(roots: readonly Expression[]): number {
       if (seen.has(name)) continue;
       seen.add(name);
       if (written && (known & goal) === goal) return sweeps;
-      // What belongs to a row is forgotten when its sweep ends.
+      // Values of a row are lost when its sweep ends.
       if (inside) stack.push([known & ~rowBits, false, written]);
       else layer.push([known, true, written]);
       for (const x of nodes) {
@@ -89,7 +89,7 @@ function fewestSweeps(roots: readonly Expression[]): number {
   throw new Error("more sweeps than any graph of this size takes");
 }
 
-/** The fewest passes over the row that fold everything that belongs to sweep k: each pass may fold whatever is ready, in any choice. */
+/** The fewest passes over the row that fold everything that belongs to sweep k: each pass may fold any values that are ready. */
 function fewestPhases(roots: readonly Expression[], k: number, rank: (x: Expression) => number): number {
   const folds = topological(roots).filter((x) => x.op === "fold" && isRowValue(x) && rank(x) === k);
   const needs = new Map(folds.map((x) => [x, topological([x]).filter((y) => y !== x && folds.includes(y))]));
@@ -128,7 +128,7 @@ describe("ranks", () => {
     for (const sweeps of [1, 2, 3]) expect(found.get(sweeps)).toBeGreaterThan(10);
   });
 
-  it("of inputs and their reductions are 0, of what a row tells 1, of its reductions one and a half", () => {
+  it("of inputs and their reductions are 0, of values of a row 1, of their reductions one and a half", () => {
     const a = input("a", "token");
     const total = fold("sum", a, "token", "batch");
     const greatest = fold("max", logits, "vocab", "token");

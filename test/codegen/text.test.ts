@@ -1,4 +1,4 @@
-/** What reaches kernel text: floats to the last bit, and of a user's names only comments. */
+/** Kernel text holds floats to the last bit, and a user's names in comments only. */
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";

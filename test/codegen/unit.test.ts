@@ -42,6 +42,13 @@ describe("a unit", () => {
     expect(text.split("\n")[0]).toMatch(/^\/\/ ones .*[^\\]$/);
     expect(launches).toEqual([{ kernel: "k0", block: 256, perBlock: 256, cluster: 1, shared: 64 }]);
   });
+
+  it("enters a hand-written kernel by the struct of its name", () => {
+    const kernels = [{ id: "biasTanh", body: "struct BiasTanh {};" }];
+    const { text, launches } = stepUnit({ target: "cpu", comment: "", kernels });
+    expect(text).toContain("LOSSC_MAP(biasTanh, BiasTanh)");
+    expect(launches[0]?.kernel).toBe("biasTanh");
+  });
 });
 
 describe("geometry", () => {

@@ -59,7 +59,10 @@ it.each([
     /should live in batch space|should be a scalar/,
   ],
 ])("finds %s, and says after which pass of which loss", (_, change, message) => {
-  const results = graph.results.map((result) => ({ ...result, x: (change as Readonly<Record<string, Expression>>)[result.name] ?? result.x }));
+  const results = graph.results.map((result) => ({
+    ...result,
+    x: (change as Readonly<Record<string, Expression>>)[result.name] ?? result.x,
+  }));
   expect(() => verify({ ...graph, results }, last)).toThrow(message);
   expect(() => verify({ ...graph, results }, last)).toThrow(/lossc is at fault: after simplify of "test"/);
 });

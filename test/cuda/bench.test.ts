@@ -1,4 +1,7 @@
-/** `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is there does. */
+/**
+ * `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is
+ * there does.
+ */
 import { beforeAll, expect, test } from "vitest";
 import type { GeometryTimings } from "../../bench/geometries.js";
 import type { HeadMeasured } from "../../bench/head.js";
@@ -75,13 +78,13 @@ test("every loss, both copies and every other figure", async () => {
   const largest = (call: string) => Math.max(...calls.flatMap((entry) => (entry.call === call ? [entry.bytes as number] : [])));
   expect(largest("cuMemcpyDtoDAsync_v2")).toBe(2 * entries);
   expect(Math.max(largest("cuMemcpyHtoDAsync_v2"), largest("cuMemcpyDtoHAsync_v2"))).toBeLessThan(8192);
-  // What was never seen was compiled, and what was cached was not: three rounds of warm-up and one, of one row and of two.
+  // New texts are compiled and cached ones are not: three rounds of warm-up and one, of one row and of two.
   const seen = calls.filter(({ call }) => call === "nvrtcCompileProgram").length;
   const loaded = calls.filter(({ call }) => call === "cuModuleLoadData").length;
   expect(loaded - seen).toBe(8);
 });
 
-test("what fails is told beside what does not, and the exit code says so", async () => {
+test("failures are reported beside results, and set the exit code", async () => {
   const run = await lossc(["bench", "--quick", "--rounds", "1", "--no-peers", "--rows", "cross_entropy,ppo"], {
     // After the data, the copy and cross_entropy: ppo's first.
     env: { LOSSC_FAKE_FAIL: "cuLaunchKernel:1:5" },

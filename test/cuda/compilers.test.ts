@@ -42,7 +42,7 @@ test("nvcc compiles what NVRTC would have, and its cubin runs", async () => {
 test("a text that nvcc refuses is COMPILE_FAILED with its log, and the next one works", async () => {
   const device = await openFake();
   const bad = { comment: "a mistake", kernels: [{ id: "k0", body: "struct K0 { this is none };" }] };
-  const error = await expectError("COMPILE_FAILED", () => device.loadUnit(bad), "nvcc");
+  const error = await expectError("COMPILE_FAILED", () => device.loadModule(bad), "nvcc");
   expect(error.log).toMatch(/error/);
   const inputs = inputsFor(ppo, batchOf([3, 2], 61, "bf16", false).inputs());
   expect((await (await device.compile(ppo)).forwardBackward(inputs)).launches).toBe(1);

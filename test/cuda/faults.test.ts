@@ -29,7 +29,7 @@ async function setting(): Promise<Setting> {
   const logits = await device.buffer(inputs.logits as Float32Array);
   const { gradLogits } = await compiled.forwardBackward({ ...inputs, logits });
   const gathered = gradLogits as DeviceBuffer;
-  // What the collector frees later would be counted against a later test.
+  // Garbage is collected now, or its release would be counted in a later test.
   onTestFinished(() => {
     logits.dispose();
     gathered.dispose();
@@ -79,7 +79,7 @@ describe("a failure that passes", () => {
     machine.take();
     const it = await setting();
     for (const [i, [fail, code]] of PASSING.entries()) {
-      // What the call before has left is freed first: an allocation that fails while garbage waits is tried again.
+      // Garbage of the previous call is freed first: a failed allocation is repeated while garbage waits.
       await it.gathered.read();
       machine.failWith(fail);
       await expectError(code, () => it.compiled.forwardBackward(it.inputs, unseen(i)));

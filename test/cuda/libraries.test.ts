@@ -49,7 +49,7 @@ describe("a driver of CUDA 12 beside a toolkit of CUDA 13", () => {
     expect(stderr).toMatch(/there is a GPU, but the device is cpu, because .*too new for the driver/);
   });
 
-  test("is told by lossc devices", async () => {
+  test("is reported by lossc devices", async () => {
     const found = await devices(env);
     expect(found.gpu).toMatchObject({
       device: "cuda:0",
@@ -64,7 +64,7 @@ describe("a driver of CUDA 12 beside a toolkit of CUDA 13", () => {
     }
   });
 
-  test("is mended by an older nvcc", async () => {
+  test("is cured by an older nvcc", async () => {
     const found = await devices({ ...env, LOSSC_NVCC: nvcc("12.4") });
     expect(found.gpu).toMatchObject({ available: true });
     expect(found.nvcc).toMatchObject({ found: true });
@@ -82,7 +82,7 @@ describe("an NVRTC that does not know the GPU", () => {
     expect((await devices({ ...env, LOSSC_NVCC: nvcc("13.0") })).gpu).toMatchObject({ available: true });
   });
 
-  test("is told where there is no nvcc that fits", async () => {
+  test("is reported where no nvcc fits", async () => {
     const { gpu, nvrtc } = await devices({ ...env, LOSSC_NVCC: nvcc("11.8") });
     expect(nvrtc).toMatchObject({ found: true, description: expect.stringContaining("(12.0)") });
     expect(gpu).toMatchObject({

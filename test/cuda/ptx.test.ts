@@ -1,6 +1,6 @@
 /**
- * What `nvcc` makes of the CUDA text, its prelude included, instruction by instruction on the fake GPU, against `reference`: every loss of the catalogue in
- * one of five geometries, by turns.
+ * The PTX that `nvcc` makes of the CUDA text, prelude included, runs instruction by instruction on the fake GPU and is compared with `reference`:
+ * every loss of the catalogue, each in one of five geometries.
  */
 import { afterEach, describe, expect, test } from "vitest";
 import { forwardKlOf } from "../../bench/losses.loss.js";
@@ -90,7 +90,7 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", () => {
     await agrees(teachers(2), completeBatch(teachers(2), 1031, "bf16"));
   });
 
-  // What a lane does once per row is done by all that share it: it must not cost more than the entries do. Registers that are moved do not count.
+  // Every lane that shares a row repeats the work per row, which must not cost more than the entries do. Register moves are not counted.
   test.each([
     { vocab: 64, most: 23, rows: 64 },
     { vocab: 1000, most: 17, rows: 8 },

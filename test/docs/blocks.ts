@@ -14,7 +14,7 @@ export interface Block {
   readonly language: string;
   /** As a file in a folder of the page's own; blocks that begin with `// NAME.ts` can be imported by others of the page. */
   readonly file: string;
-  /** What a reader knows and the page does not repeat: `<!-- ts: declare … -->` above the block. */
+  /** Declarations that the page leaves out: `<!-- ts: declare … -->` above the block. */
   readonly known: string;
   readonly code: string;
 }
@@ -35,7 +35,7 @@ export const blocks: readonly Block[] = PAGES.flatMap((page) => {
 
 export const lossBlocks = blocks.filter(({ file, language }) => language === "ts" && file.endsWith(".loss.ts"));
 
-/** What a block with native operators exports, once it has run. */
+/** The exports of a block with native operators, after its run. */
 export function run({ code, file }: Block): Readonly<Record<string, unknown>> {
   const ts = typescript();
   const rewritten = rewriteLoss(code, file).code;

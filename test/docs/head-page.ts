@@ -59,8 +59,8 @@ loss with more sweeps takes one product more for each.)
   and the gradient of a sweep. lossc does not do that yet.
 
 The training client uses the head for every policy whose \`forward\` gives \`{ hidden, head }\`: [training](training.md). In
-\`lossc eval\` the keys are \`hidden_size\`, \`hidden\` and \`head\`, and \`grad_hidden\` and \`grad_head\` come out. \`lossc explain\` tells of
-any loss how many products it takes, and why.
+\`lossc eval\` the keys are \`hidden_size\`, \`hidden\` and \`head\`, and \`grad_hidden\` and \`grad_head\` come out. \`lossc explain\` shows
+the number of products of any loss, with the reasons.
 `;
 
 export function headPage(): string {

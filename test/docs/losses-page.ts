@@ -16,7 +16,7 @@ row and H its entropy; clip(r) is r between \`clip_low_threshold\` and \`clip_hi
 loss, and summed; sequence and pair losses are summed. Nothing is averaged.
 
 *Sweeps* are visits to the rows of logits. From \`policy_logprobs\` in place of logits every loss that can be had makes none. Metrics are computed where they are
-asked for by name, and cost nothing otherwise; \`loss:sum\` is always there. [The language](language.md) tells how to write one of your own.
+asked for by name, and cost nothing otherwise; \`loss:sum\` is always there. [The language](language.md) explains how to write one of your own.
 `;
 
 /** The text of a TSDoc comment before \`export const NAME\`, by paragraphs. */

@@ -18,7 +18,7 @@ import {
   variance,
 } from "../../dsl/index.js";
 import { trace } from "../../dsl/trace.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss } from "../../runtime/devices/device.js";
 import { randomNumbers } from "../properties/batch.js";
 import { onDevices, opened } from "../properties/devices.js";
@@ -115,7 +115,7 @@ describe("reductions", () => {
       const compiled = new Map<string, CompiledLoss>();
       beforeAll(async () => {
         const losses = REDUCTIONS.flatMap((reduction) => [whole(reduction), each(reduction)]) as unknown as LossDefinition[];
-        for (const loss of await compileTogether(device(), losses, { dtype: null })) compiled.set(loss.loss.name, loss);
+        for (const loss of await compileBatch(device(), losses, { dtype: null })) compiled.set(loss.loss.name, loss);
       });
       const run = ({ lengths, xs, weights }: Batch, name: string) =>
         (compiled.get(name) as CompiledLoss).forwardBackward(

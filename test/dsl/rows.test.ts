@@ -15,7 +15,7 @@ import {
   sum,
   variance,
 } from "../../dsl/index.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss } from "../../runtime/devices/device.js";
 import { onDevices } from "../properties/devices.js";
 
@@ -47,7 +47,7 @@ describe("rows reduced to one scalar", () => {
         const losses = REDUCTIONS.map((name) =>
           defineLoss({ name, loss: (policy) => REDUCE[name](policy.logits) }),
         ) as unknown as LossDefinition[];
-        const compiled = await compileTogether(device(), losses, { dtype: "f32", vocab: 4 });
+        const compiled = await compileBatch(device(), losses, { dtype: "f32", vocab: 4 });
         for (const [i, name] of REDUCTIONS.entries()) {
           const { loss, gradLogits } = (await (compiled[i] as CompiledLoss).forwardBackward(given)) as {
             loss: number;

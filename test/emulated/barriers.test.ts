@@ -9,7 +9,7 @@ import { label_smoothing, ppo } from "../../losses/index.js";
 import { sequencePolicy, spread } from "../codegen/golden-losses.js";
 import { expectError } from "../runtime/support.js";
 import { batchOf, inputsFor } from "./batch.js";
-import { type Mistake, ORDERS, type Order, openPlanted } from "./planted.js";
+import { type Mistake, ORDERS, type Order, openMutated } from "./mutations.js";
 
 /** A row of a block's four warps, of the eight of a cluster of two blocks, and one of two lanes. */
 const BLOCK = 7003;
@@ -18,7 +18,7 @@ const SHORT = 61;
 
 /** Everything that a call gives, as bits; what it failed with where it failed. */
 async function bitsOf(loss: LossDefinition, vocab: number, order: Order, mistake: Mistake | null): Promise<string> {
-  const device = await openPlanted(order, mistake);
+  const device = await openMutated(order, mistake);
   const batch = batchOf([2, 3], vocab, "f32", loss === sequencePolicy, 7);
   const inputs = inputsFor(loss, batch.inputs());
   try {
@@ -121,7 +121,7 @@ test.each(MISTAKES)("$name: seen in more than one order", async ({ mistake, voca
 
 test("shared memory that nobody has written is poison, and reaches the result", async () => {
   // Forward, the first warp reads before the others have written, and it is the one that reports.
-  const device = await openPlanted("forward", { from: GIVEN, to: WRITE });
+  const device = await openMutated("forward", { from: GIVEN, to: WRITE });
   const compiled = await device.compile(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
   const { logprobs } = await compiled.forwardBackward(inputs, {}, { nonFinite: "propagate" });
@@ -130,9 +130,9 @@ test("shared memory that nobody has written is poison, and reaches the result", 
 });
 
 test("a barrier that only some lanes reach is a fault that says so", async () => {
-  const device = await openPlanted("forward", { from: GIVEN, to: `${WRITE}      if (self.thread() < 100) self.barrier();\n` });
+  const device = await openMutated("forward", { from: GIVEN, to: `${WRITE}      if (self.thread() < 100) self.barrier();\n` });
   const compiled = await device.compile(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
-  const told = /thread \d+ of block 0 waits at a .* that thread \d+ never reaches/;
-  expect((await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs))).message).toMatch(told);
+  const message = /thread \d+ of block 0 waits at a .* that thread \d+ never reaches/;
+  expect((await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs))).message).toMatch(message);
 });

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { Device, ForwardBackwardOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
-import { convert, type TypedArray, widen } from "../../runtime/dtypes.js";
+import { convert, type TypedArray, widen } from "../../runtime/devices/dtypes.js";
 import { openDevice } from "../../runtime/index.js";
 
 /** Numbers in [0, 1) from a seed: mulberry32. */
@@ -23,7 +23,7 @@ export interface Batch {
   readonly dtype: LogitsDtype;
   /** Fresh inputs, for calls may write in place. */
   inputs(): LossInputs & { readonly logits: Float32Array | { readonly data: Uint16Array; readonly dtype: "bf16" | "f16" } };
-  /** What the logits are once rounded to their dtype. */
+  /** The logits, rounded to their dtype. */
   readonly wide: Float64Array;
 }
 

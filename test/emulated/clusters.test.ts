@@ -1,19 +1,19 @@
 /**
- * A row that is spread over the blocks of a cluster gives what it gives in one block, to rounding: for every loss of the catalogue, at vocabularies around
- * the borders of packets, of what a warp takes at once and of what its parts share out, on the chip and read again in every phase.
+ * A row that is spread over the blocks of a cluster gives what it gives in one block, to rounding: for every loss of the catalogue, at vocabularies
+ * around the borders of packets, of what a warp takes at once and of what its parts share out, on the chip and read again in every phase.
  */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import type { RowShape, Sharing } from "../../codegen/emit/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
+import type { NativeDevice } from "../../runtime/addon/native.js";
 import type { Device, LossResult } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
-import type { NativeDevice } from "../../runtime/native.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
 import { completeBatch, LENGTHS } from "./batch.js";
-import { openPlanted } from "./planted.js";
+import { openMutated } from "./mutations.js";
 
-/** What every row is spread over while it is set. */
+/** The geometry of every row, where it is set. */
 const forced = vi.hoisted(() => ({ spread: null as Sharing | null }));
 vi.mock("../../codegen/emit/geometry.js", async (original) => {
   const geometry = await original<typeof import("../../codegen/emit/geometry.js")>();
@@ -72,7 +72,7 @@ test.each(Object.entries(goldenLosses))("%s gives the same in one block as in ma
 });
 
 test.each(Object.entries(goldenLosses))("%s races with nobody, and touches the bytes that its plan says", async (_, loss) => {
-  const device = await openPlanted(7, null, true);
+  const device = await openMutated(7, null, true);
   const { native } = device as { native: NativeDevice };
   const { plan } = compilePlan({ loss, logits: "f32" });
   const tokens = LENGTHS.reduce((a, b) => a + b);

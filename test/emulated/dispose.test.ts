@@ -1,4 +1,6 @@
-/** An emulated device keeps a stack per lane; a process may only have so many mappings, and cannot wait for the garbage collector to give them back. */
+/**
+ * An emulated device keeps a stack per lane; a process may only have so many mappings, and cannot wait for the garbage collector to give them back.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ppo } from "../../losses/index.js";

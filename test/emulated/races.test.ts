@@ -1,11 +1,13 @@
-/** With races looked for, a planted one is told in every order of lanes, and the kernels of losses as they are have none and move what their plans say. */
+/**
+ * The race check reports an injected race in every order of lanes, and none in the kernels of losses. These move the bytes that their plans state.
+ */
 import { test } from "vitest";
 import type { LossDefinition } from "../../dsl/index.js";
 import { label_smoothing, ppo } from "../../losses/index.js";
 import { coreLosses, sequencePolicy } from "../codegen/golden-losses.js";
 import { expectError } from "../runtime/support.js";
 import { batchOf, inputsFor } from "./batch.js";
-import { type Mistake, ORDERS, openPlanted } from "./planted.js";
+import { type Mistake, ORDERS, openMutated } from "./mutations.js";
 
 const GIVE = "if (lane() == 0) write(all, part(), mine);\n";
 const STORE = "write_as_packet(here, 0, words);\n";
@@ -57,9 +59,9 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
   { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      const bool", to: "const bool" },
 ];
 
-test.each(MISTAKES)("$name: told in every order", async ({ vocab, loss = ppo, ...mistake }) => {
+test.each(MISTAKES)("$name: reported in every order", async ({ vocab, loss = ppo, ...mistake }) => {
   for (const order of ORDERS) {
-    const device = await openPlanted(order, mistake, true);
+    const device = await openMutated(order, mistake, true);
     const inputs = inputsFor(loss, batchOf([2, 3], vocab, "f32", false).inputs());
     const compiled = await device.compile(loss);
     await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs, {}, { inPlace: true }), "there is a race for");
@@ -68,7 +70,7 @@ test.each(MISTAKES)("$name: told in every order", async ({ vocab, loss = ppo, ..
 
 test.each(Object.values(coreLosses).map((loss) => ({ name: loss.name, loss })))("$name has none", async ({ loss }) => {
   for (const order of ["forward", "reverse", 7] as const) {
-    const device = await openPlanted(order, null, true);
+    const device = await openMutated(order, null, true);
     for (const vocab of [3, SHORT, BLOCK]) {
       const batch = batchOf([2, 5], vocab, "bf16", loss === sequencePolicy);
       const compiled = await device.compile(loss, { dtype: "bf16" });

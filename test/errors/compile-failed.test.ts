@@ -9,13 +9,13 @@ const GOOD =
 mistakes("COMPILE_FAILED", [
   {
     name: "a hand-written kernel that is no program",
-    call: ({ device }) => device.loadUnit(unit("struct K0 { this is no program };")),
+    call: ({ device }) => device.loadModule(unit("struct K0 { this is no program };")),
     says: ["error", "The text is in"],
     devices: ["cpu", "emulated", "cuda:0"],
     also: async (error, { device }) => {
       expect(error.log).toContain("error");
       expect(readFileSync(error.text as string, "utf8")).toContain("this is no program");
-      const loaded = await device.loadUnit(unit(GOOD));
+      const loaded = await device.loadModule(unit(GOOD));
       const buffer = await device.buffer(Float32Array.of(1, 2, 3));
       await device.native?.run([loaded.launch("k0", 3, [buffer.memory, { index: 3 }, { scalar: 2 }])]);
       expect(await buffer.read()).toEqual(Float32Array.of(2, 4, 6));

@@ -10,7 +10,7 @@ mistakes("DEVICE_NOT_FOUND", [
   { name: "no name but something else", call: () => openDevice(0 as unknown as string), says: ["0"] },
   {
     name: "step kernels where there are no kernels",
-    call: ({ device }) => device.loadUnit({ comment: "", kernels: [] }),
+    call: ({ device }) => device.loadModule({ comment: "", kernels: [] }),
     says: ["reference", "cpu"],
     devices: ["reference"],
   },

@@ -29,7 +29,7 @@ eachDevice((_, name) => {
     await expectError("DISPOSED", () => device.compile(ppo));
     await expectError("DISPOSED", () => device.buffer({ dtype: "f32", length: 1 }));
     await expectError("DISPOSED", () => buffer.read());
-    await expectError("DISPOSED", () => device.loadUnit({ comment: "", kernels: [] }));
+    await expectError("DISPOSED", () => device.loadModule({ comment: "", kernels: [] }));
     buffer.dispose();
     await using again = await openDevice(name);
     expect((await (await again.compile(ppo)).forwardBackward(ppoInputs())).loss).toBe((await running).loss);

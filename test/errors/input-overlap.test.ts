@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { defineLoss } from "../../dsl/index.js";
 import { cross_entropy, forward_kl } from "../../losses/index.js";
-import { toBf16 } from "../../runtime/dtypes.js";
+import { toBf16 } from "../../runtime/devices/dtypes.js";
 import { LENGTHS, LOGITS, ppoInputs, TARGETS } from "../runtime/support.js";
 import { mistakes } from "./support.js";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { TypedArray } from "../../runtime/dtypes.js";
+import type { TypedArray } from "../../runtime/devices/dtypes.js";
 import { TrainingClient, type TrainingPolicy } from "../../runtime/training/index.js";
 import { eachDevice, expectError, LOGITS } from "../runtime/support.js";
 

@@ -1,6 +1,6 @@
 /**
- * One file per code: the mistakes that cause it through the JavaScript API, on every device. After each, the gradient of an earlier call is as it was,
- * and the same call gives the same bits.
+ * One file per code: the mistakes that cause it through the JavaScript API, on every device. After each, the gradient of an earlier call is as it
+ * was, and the same call gives the same bits.
  */
 import { expect, test } from "vitest";
 import type { ErrorCode, LosscError } from "../../dsl/errors.js";
@@ -8,7 +8,7 @@ import { ppo } from "../../losses/index.js";
 import type { CompiledLoss, Device, LossResult } from "../../runtime/devices/device.js";
 import { ALL_DEVICES, type DeviceName, eachDevice, expectError, ppoInputs } from "../runtime/support.js";
 
-/** What a mistake is made with. */
+/** The fixtures of a mistake. */
 export interface Setting {
   readonly device: Device;
   readonly ppo: CompiledLoss;
@@ -16,7 +16,7 @@ export interface Setting {
 
 export interface Mistake {
   readonly name: string;
-  /** What goes wrong. */
+  /** The mistake, for the test's title. */
   readonly call: (setting: Setting) => unknown;
   /** Words that the message must say. */
   readonly says: readonly string[];

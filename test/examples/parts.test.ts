@@ -1,4 +1,4 @@
-/** What the trainer is made of. */
+/** The parts of the trainer. */
 import { describe, expect, test } from "vitest";
 import { BigramTable } from "../../examples/bigram.js";
 import { Random } from "../../examples/random.js";

@@ -40,10 +40,10 @@ function train(
 
 /** Ends the trainer as Ctrl-C does, once, when it has written the words. */
 function interruptAt(words: string, signal: NodeJS.Signals = "SIGINT"): (child: ChildProcess, stderr: string) => void {
-  let told = false;
+  let sent = false;
   return (child, stderr) => {
-    if (told || !stderr.includes(words)) return;
-    told = true;
+    if (sent || !stderr.includes(words)) return;
+    sent = true;
     child.kill(signal);
   };
 }
@@ -52,7 +52,7 @@ function record(out: string): Record {
   return JSON.parse(readFileSync(join(out, "run.json"), "utf8")) as Record;
 }
 
-/** What does not depend on the clock. */
+/** The part of the output that does not depend on the clock. */
 function learned({ seconds: _, ...rest }: Record): object {
   const { state: __, ...comparable } = rest as Omit<Record, "seconds"> & { state?: string };
   return comparable;

@@ -1,11 +1,11 @@
 /**
- * Calls: whatever is called in whatever order and with whatever arguments, each call gives a result or a `LosscError`, and a good call afterwards
+ * Calls: in any order and with any arguments, each call gives a result or a `LosscError`, and a good call afterwards
  * gives the bits that it gave before.
  */
 import fc from "fast-check";
 import { type CompiledLoss, type Device, ERROR_CODES, LosscError, type LossDefinition, losses, openDevice } from "../../index.js";
 import { everyNumber, type Fuzzer, type Round } from "./fuzzer.js";
-import { Planted, spoils } from "./junk.js";
+import { JunkError, spoils } from "./junk.js";
 import { OPERATIONS, type Operation, type Step, World } from "./operations.js";
 
 const NAMES = Object.keys(OPERATIONS) as Operation[];
@@ -23,9 +23,9 @@ const cases: fc.Arbitrary<readonly Step[]> = fc.array(
   { minLength: 1, maxLength: 10 },
 );
 
-/** What any call may end with: an error of lossc's own that says something, or the very one that the caller's own code threw. */
+/** The allowed failures of a call: a LosscError with a message, or the error that the caller's own code threw. */
 function refuse(error: unknown, step: Step): void {
-  if (error instanceof Planted) return;
+  if (error instanceof JunkError) return;
   if (error instanceof LosscError && ERROR_CODES.includes(error.code) && error.message.length > 10) return;
   const text = error instanceof Error ? error.stack : `something that is no Error: ${typeof error}`;
   throw new Error(`${step.do} ended with ${text}`, { cause: error });

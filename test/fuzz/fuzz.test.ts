@@ -1,4 +1,4 @@
-/** A few cases of every fuzzer, from seeds that stay the same: `npm run fuzz` draws others for as long as it is told. */
+/** A few cases of every fuzzer, from seeds that stay the same: `npm run fuzz` draws others for a given time. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type FuzzerName, fuzz } from "./index.js";
 

@@ -1,4 +1,4 @@
-/** What a fuzzer is, and how a round of one is run: from one seed, on one device, shrunk where it fails. */
+/** The fuzzer interface and the runner of one round: from one seed, on one device, with shrinking of failures. */
 import fc from "fast-check";
 
 /** Cases to draw, and what must hold of each. */
@@ -23,7 +23,7 @@ export interface RoundOptions {
   readonly runs?: number;
   /** In `Date.now()`: no case but the first is begun later. */
   readonly until?: number;
-  /** Told of each case before it is run, so that one which ends the process is known. */
+  /** Called with each case before it runs, so that a case that ends the process is known. */
   readonly before?: (text: string) => void;
 }
 

@@ -1,22 +1,22 @@
 /** Every way to hand numbers to a loss: arrays in memory of every kind, wherever they begin, and buffers of a device. */
 import type { BufferDtype } from "../../codegen/plan.js";
 import type { Device, DeviceBuffer, TypedArray } from "../../index.js";
-import { narrowInto } from "../../runtime/dtypes.js";
+import { narrowInto } from "../../runtime/devices/dtypes.js";
 import { bitsOf } from "./fuzzer.js";
 
-/** What may be given for one input, and what to look at afterwards. */
+/** One value for an input, and the memory to check after the call. */
 export interface Held {
   readonly given: unknown;
   /** The memory, as results name it where the gradient was written over it; null for what is copied. */
   readonly own: ArrayBufferView | DeviceBuffer | null;
   /** Its bits now. */
   read(): Promise<string>;
-  /** Bits of the memory around it, which are nobody's to change. */
+  /** Bits of the memory around it, which must not change. */
   around(): string;
   dispose(): void;
 }
 
-/** What an input is to its loss: what the policy gives, numbers beside that, or token ids. */
+/** The role of an input: output of the policy, other numbers, or token ids. */
 export type Role = "policy" | "input" | "tokens";
 
 export interface Place {
@@ -111,7 +111,7 @@ const TOKENS: readonly Holder[] = [
   onDevice("i32"),
 ];
 
-/** The holders of an input of a role; what the policy gives keeps its dtype, and inputs are float32 for the kernels whatever they come as. */
+/** The holders of an input of a role; outputs of the policy keep their dtype, and other inputs are converted to float32. */
 export function holdersOf(role: Role, dtype: "f32" | "bf16" | "f16"): readonly Holder[] {
   if (role === "tokens") return TOKENS;
   if (role === "input") return [...FLOAT32, ...CONVERTED, half("bf16", false), half("f16", false)];

@@ -20,7 +20,7 @@ export interface FuzzOptions {
   /** In `Date.now()`. */
   readonly until: number;
   readonly before: (round: { readonly device: string; readonly seed: number }, text: string) => void;
-  /** Told after each round how many cases there were so far. */
+  /** Called after each round with the number of cases so far. */
   readonly after: (cases: number) => void;
 }
 

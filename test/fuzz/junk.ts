@@ -1,13 +1,13 @@
-/** What a call may be given in place of an argument, or of anything inside of one. */
+/** Junk values that replace an argument, or a part of one. */
 import fc from "fast-check";
 
 /** Thrown by junk itself, as by the caller's own code: it may come back as it is. */
-export class Planted extends Error {
-  override readonly name = "Planted";
+export class JunkError extends Error {
+  override readonly name = "JunkError";
 }
 
-function planted(): never {
-  throw new Planted("junk was asked");
+function throwJunk(): never {
+  throw new JunkError("junk was asked");
 }
 
 const detached = <T extends ArrayBufferView>(view: T): T => {
@@ -19,7 +19,12 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
 
 const isPlain = (value: unknown): value is object => isObject(value) && Object.getPrototypeOf(value) === Object.prototype;
 
-const THROWING: ProxyHandler<object> = { get: planted, has: planted, ownKeys: planted, getOwnPropertyDescriptor: planted };
+const THROWING: ProxyHandler<object> = {
+  get: throwJunk,
+  has: throwJunk,
+  ownKeys: throwJunk,
+  getOwnPropertyDescriptor: throwJunk,
+};
 
 /** The types are of ES2023, Node knows the option. */
 const Resizable = ArrayBuffer as unknown as new (bytes: number, options: { readonly maxByteLength: number }) => ArrayBuffer;
@@ -49,14 +54,14 @@ export const JUNK: Readonly<Record<string, (good: unknown) => unknown>> = {
   symbol: () => Symbol("junk"),
   function: () => () => 1,
   "function that gives nothing": () => () => undefined,
-  "function that throws": () => planted,
-  "function that rejects": () => async () => planted(),
+  "function that throws": () => throwJunk,
+  "function that rejects": () => async () => throwJunk(),
   class: () => class {},
   "empty object": () => ({}),
   "object without a prototype": () => Object.create(null),
-  "object with a bad toString": () => ({ toString: planted, valueOf: planted, constructor: null }),
+  "object with a bad toString": () => ({ toString: throwJunk, valueOf: throwJunk, constructor: null }),
   "object with a bad constructor": () => ({ constructor: { name: Symbol("name") } }),
-  "object whose keys throw": () => Object.defineProperty({}, "data", { enumerable: true, get: planted }),
+  "object whose keys throw": () => Object.defineProperty({}, "data", { enumerable: true, get: throwJunk }),
   "empty array": () => [],
   hole: () => new Array(2).fill(1, 1),
   "many holes": () => new Array(1e6),
@@ -65,14 +70,14 @@ export const JUNK: Readonly<Record<string, (good: unknown) => unknown>> = {
   "array of symbols": () => [Symbol("junk")],
   "array in an array": () => [[1]],
   "array of nothing": () => [undefined, null],
-  "array whose elements throw": () => Object.defineProperty([1, 2], 0, { enumerable: true, get: planted }),
+  "array whose elements throw": () => Object.defineProperty([1, 2], 0, { enumerable: true, get: throwJunk }),
   "array that ends itself": () => [1, 2].map((x, _, all) => Object.defineProperty([x], 0, { get: () => (all.length = 0) })),
   map: () => new Map([["logits", 1]]),
   date: () => new Date(Number.NaN),
   error: () => new Error("junk"),
   promise: () => Promise.resolve(1),
   // biome-ignore lint/suspicious/noThenProperty: it is what is wrong with it.
-  thenable: () => ({ then: planted }),
+  thenable: () => ({ then: throwJunk }),
   "good, frozen": (good) => (Array.isArray(good) || isPlain(good) ? Object.freeze(good) : good),
   "good, through a proxy": (good) => (isObject(good) ? new Proxy(good, {}) : good),
   "good, inherited": (good) => (isObject(good) ? Object.create(good) : good),
@@ -110,7 +115,7 @@ export const JUNK: Readonly<Record<string, (good: unknown) => unknown>> = {
   "half whose data throws": () => ({
     dtype: "bf16",
     get data() {
-      return planted();
+      return throwJunk();
     },
   }),
   "array-like": () => ({ length: 3, 0: 1, 1: 1, 2: 1 }),
@@ -139,7 +144,7 @@ const STRANGE = ["extra", "constructor", "__proto__", "toString"];
 
 function placesIn(value: unknown, path: Path, depth: number): Path[] {
   const own = path.length > 0 ? [path] : [];
-  // What is frozen is a loss of lossc's own making, not an argument to build anew.
+  // A frozen object is a loss that lossc made, not an argument to rebuild.
   if (!isObject(value) || depth === 0 || Object.isFrozen(value)) return own;
   if (ArrayBuffer.isView(value)) return "length" in value && value.length ? [...own, [...path, 0]] : own;
   if (!Array.isArray(value) && !isPlain(value)) return own;

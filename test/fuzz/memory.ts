@@ -23,7 +23,14 @@ import {
   sum,
   type TypedArray,
 } from "../../index.js";
-import { type Float16Numbers, isResizable, narrowInto, bitsOf as storedBits, viewOf, widen } from "../../runtime/dtypes.js";
+import {
+  type Float16Numbers,
+  isResizable,
+  narrowInto,
+  bitsOf as storedBits,
+  viewOf,
+  widen,
+} from "../../runtime/devices/dtypes.js";
 import { randomNumbers } from "../properties/batch.js";
 import { bitsOf, type Fuzzer, type Round } from "./fuzzer.js";
 import { type Held, holdersOf, type Place, type Role } from "./holders.js";
@@ -273,8 +280,8 @@ function inDtypeOf(numbers: readonly number[], dtype: Dtype): unknown {
 }
 
 /**
- * Beside the float64 of `reference`: what float32 sums of a few dozen numbers may lose, and what rounding to the dtype does. From hidden states the gradient of
- * the logits is rounded on the way, too, before it is summed.
+ * Beside the float64 of `reference`: what float32 sums of a few dozen numbers may lose, and what rounding to the dtype does. From hidden states the
+ * gradient of the logits is rounded on the way, too, before it is summed.
  */
 function near(got: LossResult, wanted: LossResult, dtype: Dtype): void {
   const size = 64 * (1 + (wanted.outputs.ratio as Float64Array).reduce((total, ratio) => total + ratio, 0));

@@ -1,4 +1,4 @@
-/** What the fuzzer of calls can do: each operation builds good arguments, spoils them, and calls lossc. */
+/** Operations of the fuzzer of calls. Each builds good arguments, spoils them, and calls lossc. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ export interface Step {
   /** Which good arguments. */
   readonly kind: number;
   readonly spoils: readonly Spoil[];
-  /** What the caller's own functions give back is spoiled so. */
+  /** Spoils results of the caller's own functions. */
   readonly returns: readonly Spoil[];
   /** Whether its signal fires: before the call, after it, in a turn of the event loop, in a millisecond. */
   readonly abort: number | null;
@@ -76,7 +76,7 @@ export class World {
     return world;
   }
 
-  /** The loss that the case began with, compiled anew, on its device, or on another where that has come to its end. */
+  /** The first loss of the case, compiled anew on its device, or on another where that was disposed of. */
   async goodLoss(): Promise<CompiledLoss> {
     const [device, compiled] = [this.devices[0] as Device, this.compiled[0] as CompiledLoss];
     try {
@@ -173,7 +173,7 @@ function datum(loss: LossDefinition, kind: number) {
   };
 }
 
-/** Whatever string it is, it names a file of the case's own folder. */
+/** Maps any string to a file in the folder of the case. */
 function pathOf(world: World, step: Step): unknown[] {
   const [name] = spoil(["state"], step.spoils) as unknown[];
   return [typeof name === "string" ? join(world.folder, name) : name];
@@ -278,7 +278,7 @@ export const OPERATIONS = {
   saveState: (world, step) => loosely(pick(world.clients, step.on), "saveState", pathOf(world, step)),
   loadState: (world, step) => loosely(pick(world.clients, step.on), "loadState", pathOf(world, step)),
   disposeDevice: (world, step) => pick(world.devices, step.on).dispose(),
-  /** What was compiled can come to its end, too. */
+  /** Disposes of a compiled loss. */
   disposeLoss: (world, step) => loosely(pick(world.compiled, step.on), "dispose", []),
   abortAll: (world) => world.controller.abort(),
   async turn() {

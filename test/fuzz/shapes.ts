@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { compilePlan } from "../../codegen/compile.js";
 import { type CompiledLoss, type Device, type LossDefinition, openDevice } from "../../index.js";
 import { builtins } from "../../losses/index.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import { checkConfig } from "../../runtime/inputs/config.js";
 import { type Batch, batchOf, randomNumbers } from "../properties/batch.js";
 import { type Case, casesOf, checkUnit } from "../properties/compare.js";
@@ -122,7 +122,7 @@ class ShapesRound implements Round<ShapesCase> {
       const drawn = fc.sample(recipes(), { seed, numRuns: RANDOM });
       const unit = casesOf(drawn, kind, vocabs);
       const shipped = names.map((of) => builtins[of] as LossDefinition);
-      const both = [...(await unit.make(device)), ...(await compileTogether(device, shipped, { dtype: "f32", vocab: vocabs }))];
+      const both = [...(await unit.make(device)), ...(await compileBatch(device, shipped, { dtype: "f32", vocab: vocabs }))];
       const made = both.map((compiled, i): Made => {
         const ships = shipped[i - RANDOM];
         if (!ships) {
@@ -152,7 +152,7 @@ class ShapesRound implements Round<ShapesCase> {
     const fromRows = pairs || this.from === "logits";
     const lengths = within(one.lengths, entriesOn(this.device.name) / (fromRows ? vocab : 1), pairs);
     const it = caseOf({ ...one, lengths }, vocab);
-    const tally = { graphs: 0, tight: 0, loose: 0, told: 0 };
+    const tally = { graphs: 0, tight: 0, loose: 0, calls: 0 };
     if (one.width !== null && fromRows && !pairs) await checkHead(it, compiled, tally, one.width);
     else await checkUnit([it], [compiled], tally);
   }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import type { PolicyState } from "../../index.js";
 
-/** What stands in a header in place of anything else. */
+/** Values that replace a field of a header. */
 const STRANGE: readonly unknown[] = [
   null,
   true,

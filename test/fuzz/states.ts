@@ -1,4 +1,7 @@
-/** States: what was saved loads with the same bits; of a file that was damaged in any way either that comes back, or a `LosscError` and the policy as it was. */
+/**
+ * States: what was saved loads with the same bits; of a file that was damaged in any way either that comes back, or a `LosscError` and the policy as
+ * it was.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -97,7 +100,7 @@ class StatesRound implements Round<StatesCase> {
     const path = join(this.#folder, "state");
     try {
       const [from, to] = [await this.policy(tensors), await this.policy(tensors)];
-      // What a policy calls its state's tensors is its own affair: weights and moments, say.
+      // A policy chooses the names of its state's tensors, such as weights and moments.
       const names = Object.entries((await from.state()).tensors).map(([key, { shape }]) => ({ name: key, shape }));
       await from.load(stateOf(names, step, seed));
       await to.load(stateOf(names, step + 1, seed + 1));

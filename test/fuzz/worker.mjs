@@ -1,4 +1,4 @@
-// What a worker of the fuzzer does with the built package, and where it ends if nobody ends it before.
+// A worker of the fuzzer on the built package, with a limit on its time.
 import { parentPort, workerData } from "node:worker_threads";
 import { losses, openDevice } from "../../dist/index.js";
 

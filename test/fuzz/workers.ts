@@ -95,7 +95,7 @@ class WorkersRound implements Round<WorkersCase> {
         ...lives.map(({ loss, batch }) => this.same(loss, batch)),
       ]);
       for (const { loss, batch } of lives) await this.same(loss, batch);
-      // Whatever the workers left there, the next one finds what it needs, or makes it.
+      // Workers share the folder in any state: each finds its files there or makes them.
       const [first] = lives;
       if (cache && first) await this.live({ ...first, end: "dispose", terminate: null }, cache);
     } finally {

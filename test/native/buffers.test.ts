@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
-import type { Command } from "../../runtime/native.js";
+import type { Command } from "../../runtime/addon/native.js";
 import { addon, expectCode, failure } from "./support.js";
 
 const device = addon.openCpu({ threads: 0 });
@@ -120,7 +120,7 @@ describe("buffers", () => {
   });
 });
 
-describe("mistakes are told, and nothing runs", () => {
+describe("mistakes are reported, and nothing runs", () => {
   const buffer = device.allocate(16);
   const out = new Uint8Array(8);
   const fill = { kind: "fill", to: buffer, offset: 0, bytes: 16, value: 1 } as const;

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, test } from "vitest";
-import type { NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { NativeDevice, NativeModule } from "../../runtime/addon/native.js";
 import { addon, addonPath, compileKernels, compileShared, expectCode, launch, scratchFile } from "./support.js";
 
 const kernels = compileKernels(`
@@ -240,7 +240,7 @@ describe("mistakes", () => {
 });
 
 describe("the end of a device", () => {
-  test("waits for what runs, then every call is DISPOSED", async () => {
+  test("waits for running programs, then every call is DISPOSED", async () => {
     const device = addon.openCpu({ threads: 2 });
     const module = await device.load(kernels);
     const buffer = device.allocate(4);
@@ -260,7 +260,7 @@ describe("the end of a device", () => {
     module.dispose();
   });
 
-  test("a module that is still being loaded is let go, not handed out; whatever else is under way settles", async () => {
+  test("a module that is still being loaded is freed, not returned; other pending calls settle", async () => {
     const device = addon.openCpu({ threads: 1 });
     const calls = [device.load(kernels), device.run([]), device.load(kernels), device.run([]), device.dispose()];
     const settled = await Promise.allSettled(calls);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Command, NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { Command, NativeDevice, NativeModule } from "../../runtime/addon/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode, launch } from "./support.js";
@@ -95,12 +95,12 @@ describe("errors", () => {
     expect([...out]).toEqual(new Array(16).fill(9));
   });
 
-  test("a fault that loses the context is told until the device is opened again", async () => {
+  test("a fault that loses the context is reported until the device is opened again", async () => {
     const broken = await open();
     const neighbour = await open();
     const buffer = broken.device.allocate(64);
     const field = new Float64Array(1);
-    // An address of the fake GPU that is nobody's, by its bits.
+    // An address of the fake GPU that belongs to no allocation, by its bits.
     new BigInt64Array(field.buffer)[0] = 0x0dee000000000040n;
     const astray = launch(broken.module, "scale", [{ float: field[0] ?? 0 }, { int: 1 }, { float: 1 }], {
       elements: 1,

@@ -1,6 +1,6 @@
 /** Programs that come again are replayed as graphs. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/addon/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode, launch } from "./support.js";
@@ -13,7 +13,7 @@ afterAll(() => machine.remove());
 beforeEach(() => void machine.take());
 afterEach(() => {
   machine.failNoMore();
-  // What a real driver would punish.
+  // Errors that a real driver would not report.
   expect(machine.take().entries.filter(({ call }) => call === "staleHandle")).toEqual([]);
 });
 
@@ -46,7 +46,7 @@ function program({ module, buffer }: Opened, factor: number, from: Float32Array,
   ];
 }
 
-/** What the program leaves. */
+/** The memory after the program. */
 async function result(it: Opened, factor: number, first = 1): Promise<number[]> {
   const from = Float32Array.from({ length: 16 }, (_, i) => first + i);
   const to = new Float32Array(16);
@@ -238,7 +238,7 @@ describe("failures", () => {
     ]);
   });
 
-  test("a launch that is refused while it is recorded is told by the launch that is not", async () => {
+  test("a launch that is refused during recording is reported by the direct launch", async () => {
     await using it = await open();
     await result(it, 2);
     machine.failWith("cuLaunchKernel:1:1");

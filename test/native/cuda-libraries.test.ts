@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import type { NativeAddon } from "../../runtime/native.js";
+import type { NativeAddon } from "../../runtime/addon/native.js";
 import { FakeMachine, installFake } from "./fake/machine.js";
 import { addonPath, scratchFile } from "./support.js";
 
@@ -85,7 +85,7 @@ describe("the major version", () => {
     expect(search({ ...DRIVER_12, CUDA_HOME: newer.home }).nvrtc.version).toBe("12.9");
   });
 
-  test("is asked for where the file's name does not tell it, and what does not fit is passed over on the way to the next place", () => {
+  test("is asked for where the file's name does not have it, and a library that does not fit is skipped for the next place", () => {
     const named = toolkit({ "libnvrtc.so": "13.0 80 90", "libcublas.so": "13.0.1" });
     const linked = toolkit(both(12));
     const { nvrtc, cublas } = search({ ...DRIVER_12, CUDA_HOME: named.home, LD_LIBRARY_PATH: linked.lib });
@@ -98,7 +98,7 @@ describe("the major version", () => {
     expect(nvrtc.version).toBe("12.0");
   });
 
-  test("that is too new for the driver is told with both versions and the way out", () => {
+  test("that is too new for the driver is reported with both versions and the way out", () => {
     const env = { ...DRIVER_12, LOSSC_LIBNVRTC: two.file("libnvrtc.so.13"), LOSSC_LIBCUBLAS: two.file("libcublas.so.13") };
     const { nvrtc, cublas } = search(env);
     expect(nvrtc.path).toBe(undefined);

@@ -1,6 +1,6 @@
 /** A driver from before there were graphs. */
 import { afterAll, expect, test } from "vitest";
-import type { Command } from "../../runtime/native.js";
+import type { Command } from "../../runtime/addon/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, launch } from "./support.js";

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/native.js";
+import type { Command, Matrix, NativeBuffer, NativeDevice, NativeModule } from "../../runtime/addon/native.js";
 import { options, prelude, text } from "./fake/kernels.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode, failure, launch, scratchFile } from "./support.js";
@@ -104,7 +104,7 @@ describe("the GPU", () => {
     ]);
   });
 
-  test("memory is copied on the GPU, in one call whatever its size", async () => {
+  test("memory is copied on the GPU, in one call for every size", async () => {
     await using it = await open();
     const bytes = 100 << 20;
     const [from, to] = [it.device.allocate(bytes), it.device.allocate(bytes)];

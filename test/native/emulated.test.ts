@@ -48,7 +48,7 @@ extern "C" void raced(const void* p, const LosscLane* lane) {
   if (lane->thread == lane->threads - 1) a.out[lane->block * 2 + 1] = total;
 }
 
-// The ticket that each thread draws tells the order of turns.
+// The ticket that each thread draws records the order of turns.
 extern "C" void tickets(const void* p, const LosscLane* lane) {
   auto* out = static_cast<const Sum*>(p)->out + lane->block * (lane->threads + 1);
   out[1 + lane->thread] = out[0]++;
@@ -72,7 +72,7 @@ extern "C" void returns(const void*, const LosscLane* lane) { if (lane->thread !
 extern "C" void torn(const void*, const LosscLane* lane) { if (lane->thread == 3) lane->barrier(lane); else lane->shuffle(lane, 0, 0, 32); }
 extern "C" void outside(const void*, const LosscLane* lane) { lane->shuffle(lane, 0, 32, 32); }
 
-// One row a cluster: every thread copies its own part into shared memory, and every block tells every other one of its sum.
+// One row a cluster: every thread copies its own part into shared memory, and every block sends its sum to every other one.
 extern "C" void spread(const void* p, const LosscLane* lane) {
   const auto& a = *static_cast<const Sum*>(p);
   float* const sums = static_cast<float*>(lane->shared);
@@ -95,7 +95,7 @@ extern "C" void spread(const void* p, const LosscLane* lane) {
   if (lane->thread == 0) a.out[lane->block] = total;
 }
 
-// What a thread finds in the place that the block after its own writes, and in the place that it has copied to itself.
+// Values that a thread reads in the place that the next block writes, and in the place that it copied for itself.
 extern "C" void hasty(const void* p, const LosscLane* lane) {
   const auto& a = *static_cast<const Sum*>(p);
   auto* shared = static_cast<float*>(lane->shared);
@@ -234,11 +234,11 @@ describe.each(orders)("the emulated device, lanes in the order %s", (order) => {
 
   test("barriers of clusters that lanes miss and places that are not there are faults that say so", async () => {
     await using it = await open();
-    const fails = (kernel: string, told: RegExp, fields: Parameters<typeof launch>[2] = []) =>
+    const fails = (kernel: string, message: RegExp, fields: Parameters<typeof launch>[2] = []) =>
       expectCode(
         "DEVICE_FAULT",
         () => it.device.run([launch(it.module, kernel, fields, { elements: 1, block: 64, cluster: 2 })]),
-        told,
+        message,
       );
     const missed = "waits at a barrier of the cluster that thread \\d+ (of block 1 )?never reaches: it has returned";
     await fails("absent", new RegExp(`thread \\d+ of block \\d ${missed}`));

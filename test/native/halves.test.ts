@@ -1,9 +1,9 @@
-/** native/core/halves.h beside runtime/dtypes.ts, and beside what the kernels compute. */
+/** native/core/halves.h beside runtime/devices/dtypes.ts, and beside what the kernels compute. */
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { stepUnit } from "../../codegen/emit/index.js";
-import { fromBf16, fromF16, toBf16, toF16 } from "../../runtime/dtypes.js";
-import type { NativeModule } from "../../runtime/native.js";
+import type { NativeModule } from "../../runtime/addon/native.js";
+import { fromBf16, fromF16, toBf16, toF16 } from "../../runtime/devices/dtypes.js";
 import { addon, compileKernels, launch } from "./support.js";
 
 const header = fileURLToPath(new URL("../../native/core/halves.h", import.meta.url));

@@ -10,7 +10,7 @@ const folders = [process.env.CUDA_HOME, process.env.CUDA_PATH, "/usr/local/cuda"
 );
 const include = folders.find((folder) => existsSync(join(folder, "cuda.h")));
 
-/** What native/cuda/api.h says of a number, and what NVIDIA's header calls it. */
+/** Names of constants in native/cuda/api.h, with NVIDIA's names. */
 const numbers: Readonly<Record<string, string>> = {
   success: "CUDA_SUCCESS",
   maxDynamicSharedBytes: "CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES",

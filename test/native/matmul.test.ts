@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { bytesOf, makeArray, narrowInto, type TypedArray, widen } from "../../runtime/dtypes.js";
-import type { Command, Matrix, NativeDevice } from "../../runtime/native.js";
+import type { Command, Matrix, NativeDevice } from "../../runtime/addon/native.js";
+import { bytesOf, makeArray, narrowInto, type TypedArray, widen } from "../../runtime/devices/dtypes.js";
 import { FakeMachine } from "./fake/machine.js";
 import { addon, expectCode } from "./support.js";
 
@@ -23,7 +23,7 @@ interface Case {
 /** Entries before and behind each matrix in its memory: an odd number, so that 16-bit matrices lie where no word begins. */
 const MARGIN = 3;
 
-/** What tells a test's own memory from what it may write: a NaN of every dtype, whatever the margin is. */
+/** The pattern of memory that a product must not write: a NaN in every dtype, with any margin. */
 function poisoned(dtype: Dtype, length: number): TypedArray {
   const array = makeArray(dtype, length);
   narrowInto(array, dtype, new Float64Array(length).fill(Number.NaN));

@@ -166,7 +166,7 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", async (
   beforeEach(() => void machine.take());
   afterEach(() => void delete process.env.LOSSC_FAKE_RACES);
 
-  /** Runs a kernel on 0, 1, 2, …, one for each of 64 threads; gives what has become of them. */
+  /** Runs a kernel on 0, 1, 2, …, one for each of 64 threads; returns the results. */
   async function run(kernel: string, n: number, shape: Partial<LaunchShape>): Promise<number[]> {
     const device = addon.openCuda({ ordinal: 0 });
     try {
@@ -199,8 +199,9 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", async (
       { kind: "read", from: to, offset: 0, to: out },
     ]);
     await device.dispose();
-    const told = (values: readonly (number | bigint)[]) => CASES.map(([assembly], i) => `${assembly} ${values[i]?.toString(16)}`);
-    expect(told([...out])).toEqual(told(CASES.map(([, , , expected]) => expected)));
+    const shown = (values: readonly (number | bigint)[]) =>
+      CASES.map(([assembly], i) => `${assembly} ${values[i]?.toString(16)}`);
+    expect(shown([...out])).toEqual(shown(CASES.map(([, , , expected]) => expected)));
   });
 
   const numbers = Array.from({ length: 64 }, (_, i) => i);
@@ -217,8 +218,8 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "PTX", async (
 
   test.each([
     { kernel: "packets", n: 1, shape: { block: 1 }, fault: /^thread 0 of block 0: a misaligned access, 16 bytes/ },
-    { kernel: "packets", n: 64, shape: { block: 1 }, fault: /an access to global memory that is nobody's, 16 bytes/ },
-    { kernel: "entry", n: -1, shape: { block: 1 }, fault: /an access to global memory that is nobody's, 4 bytes/ },
+    { kernel: "packets", n: 64, shape: { block: 1 }, fault: /an access to global memory of no allocation, 16 bytes/ },
+    { kernel: "entry", n: -1, shape: { block: 1 }, fault: /an access to global memory of no allocation, 4 bytes/ },
     { kernel: "reversed", n: 0, shape: { shared: 252 }, fault: /an access beside shared memory, 4 bytes at 0xfc/ },
     { kernel: "reversed", n: -1, shape: {}, fault: /an access beside shared memory/ },
     { kernel: "shuffled", n: 0xff, shape: {}, fault: /^thread 8 of block 0: a shuffle among lanes that are no aligned group/ },

@@ -88,8 +88,8 @@ describe.each(["forward", "reverse", 1, 2, 3] as const)("races, lanes in the ord
     ["cluster", /the shared memory of block/],
     ["waitless", /by a copy that it has not waited for/],
     ["fenceless", /byte \d+ of global memory from argument 1 on/],
-  ] as const)("a missing order of kind %s is told", async (kernel, told) => {
-    await expectCode("DEVICE_FAULT", () => run(kernel, true), told);
+  ] as const)("a missing order of kind %s is reported", async (kernel, message) => {
+    await expectCode("DEVICE_FAULT", () => run(kernel, true), message);
     await run(kernel, false);
   });
 });

@@ -1,4 +1,4 @@
-/** What the tests of the addon share: the addon itself, kernels compiled on the spot, programs in few words. */
+/** Helpers of the addon's tests: the addon itself, kernels compiled in place, short programs. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect } from "vitest";
-import type { Command, Memory, NativeAddon, NativeModule } from "../../runtime/native.js";
+import type { Command, Memory, NativeAddon, NativeModule } from "../../runtime/addon/native.js";
 
 /** The file under test; `scripts/sanitize.sh` names another. */
 export const addonPath = process.env.LOSSC_ADDON ?? fileURLToPath(new URL("../../build/Release/lossc.node", import.meta.url));
@@ -88,7 +88,7 @@ function coded(error: unknown): Coded {
   return error as unknown as Coded;
 }
 
-/** What the call throws, or its promise rejects with; that it fails is part of the test. */
+/** The error that a call throws or rejects with. A call that succeeds fails the test. */
 export async function failure(call: () => unknown): Promise<Coded> {
   try {
     await call();

@@ -1,4 +1,4 @@
-/** What is left where the system starts no more threads. */
+/** Behaviour of the addon where the system starts no more threads. */
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { addonPath, compileShared } from "./support.js";
@@ -62,8 +62,8 @@ test.skipIf(!there).each([
   [20, "11 true"],
   [5, "3 true"],
   [1, "1 true"],
-])("a pool makes do with half the threads that could be started, which are %i", (most, told) => {
-  expect(within(most, OPEN)).toBe(told);
+])("a pool makes do with half the threads that could be started, which are %i", (most, expected) => {
+  expect(within(most, OPEN)).toBe(expected);
 });
 
 test.skipIf(!there)("a device whose own thread does not start is refused, and so is a compilation", () => {

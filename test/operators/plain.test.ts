@@ -9,7 +9,7 @@ import { runNative, runRewritten } from "./support.js";
 const batch = (arbitrary: fc.Arbitrary<string>) => fc.array(arbitrary, { minLength: 30, maxLength: 40, size: "max" });
 
 /** A result as text: functions and objects look alike if they are, and `-0` is not 0. */
-function told(result: unknown): string {
+function shown(result: unknown): string {
   return inspect(result, {
     depth: 6,
     breakLength: Number.POSITIVE_INFINITY,
@@ -31,7 +31,7 @@ function same(expressions: readonly string[], initial: readonly string[]): void 
   const native = plainly(runNative(source, "results")) as unknown[];
   const rewritten = plainly(runRewritten(source, "results")) as unknown[];
   expressions.forEach((text, i) => {
-    expect(told(rewritten[i]), text).toBe(told(native[i]));
+    expect(shown(rewritten[i]), text).toBe(shown(native[i]));
   });
 }
 
@@ -47,19 +47,19 @@ describe("a rewritten program equals JavaScript on plain values", () => {
     const all = [...VALUES, ...OTHERS];
     const source = `
 const results = [];
-const told = [];
-const noisy = (name, value) => ({ valueOf() { told.push(name); return value; }, toString() { told.push(name + "!"); return String(value); } });
+const effects = [];
+const noisy = (name, value) => ({ valueOf() { effects.push(name); return value; }, toString() { effects.push(name + "!"); return String(value); } });
 const attempt = (run) => { try { return run(); } catch (error) { return error; } };
 for (const a of [${all}]) {
   results.push(attempt(() => [${UNARY.map((op) => `attempt(() => ${op}a)`)}]));
-  for (const b of [${all}]) results.push(attempt(() => [${[...BINARY, "&&", "||", "??"].map((op) => `attempt(() => a ${op} b)`)}, told.splice(0)]));
+  for (const b of [${all}]) results.push(attempt(() => [${[...BINARY, "&&", "||", "??"].map((op) => `attempt(() => a ${op} b)`)}, effects.splice(0)]));
 }`;
     const [native, rewritten] = [runNative, runRewritten].map((run) => run(source, "results") as unknown[]) as [
       unknown[],
       unknown[],
     ];
     expect(native.length).toBe(all.length * (all.length + 1));
-    expect(rewritten.map(told)).toEqual(native.map(told));
+    expect(rewritten.map(shown)).toEqual(native.map(shown));
   });
 
   test("operators in a row, as they bind", () => {

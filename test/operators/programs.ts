@@ -1,4 +1,4 @@
-/** Random JavaScript: expressions of every operator, over values of every kind, with effects whose order can be told. */
+/** Random JavaScript: expressions of every operator, over values of every kind, with effects whose order is recorded. */
 import fc from "fast-check";
 
 /** Variables that the programs read and write, and what they may hold. */
@@ -30,7 +30,7 @@ export const UNARY = ["-", "+", "!", "~", "typeof ", "void "];
 const MATH = ["Math.exp", "Math.abs", "Math.floor", "Math.sign", "Math.sqrt", "Math.log1p", "Math.round", "Math['tanh']"];
 const PREDICATES = ["isFinite", "isNaN", "Number.isFinite", "Number.isNaN"];
 
-/** Where an assignment may go; each tells when it is evaluated. */
+/** Targets of an assignment; each records its evaluation. */
 const TARGETS = [...NAMES, "box.p", "get().q", "get('h').box.r", "get()[key('s')]", "box[key('p')]", "box['q']", "box.z"];
 
 const label = fc.integer({ min: 0, max: 99 });
@@ -113,23 +113,23 @@ export function program(expressions: readonly string[], initial: readonly string
   return `
 const results = [];
 function run(body) {
-  const told = [];
-  const noisy = (name, value) => ({ valueOf() { told.push(name); return value; }, toString() { told.push(name + "!"); return String(value); } });
-  prepare(told, noisy);
+  const effects = [];
+  const noisy = (name, value) => ({ valueOf() { effects.push(name); return value; }, toString() { effects.push(name + "!"); return String(value); } });
+  prepare(effects, noisy);
   let outcome;
   try { outcome = body(${initial.join(", ")}); } catch (error) { outcome = error; }
-  results.push([outcome, told, { ...box }, box.z]);
+  results.push([outcome, effects, { ...box }, box.z]);
 }
 let box, get, key, say, noisy;
-function prepare(told, make) {
+function prepare(effects, make) {
   noisy = make;
   box = { p: 1, q: "2" };
   box.box = box;
   let z = 0;
-  Object.defineProperty(box, "z", { get: () => z, set(value) { told.push("set"); z = value; } });
-  get = (name = "g") => { told.push(name); return box; };
-  key = (name) => { told.push(name); return name; };
-  say = (n, x) => { told.push(n); return x; };
+  Object.defineProperty(box, "z", { get: () => z, set(value) { effects.push("set"); z = value; } });
+  get = (name = "g") => { effects.push(name); return box; };
+  key = (name) => { effects.push(name); return name; };
+  say = (n, x) => { effects.push(n); return x; };
 }
 ${runs.join("\n")}`;
 }

@@ -172,7 +172,7 @@ export const x: T<-1> = f<T<-2>>(y as -1 | 1);`;
 });
 
 describe("a rewritten file", () => {
-  test("imports the helpers under a name of its own, from where it is told", () => {
+  test("imports the helpers under an unused name, from the module that the option names", () => {
     const { code } = rewriteLoss("const lossc = a + b, __lossc = 1;", "/a.loss.ts", { operators: "../dsl/operators.js" });
     expect(code).toContain('import * as ___lossc from "../dsl/operators.js";');
     expect(code).toContain("const lossc = ___lossc.add(a, b)");
@@ -196,7 +196,7 @@ describe("a rewritten file", () => {
   });
 });
 
-test("a mistake in the syntax is told with its place", () => {
+test("a syntax error is reported with its position", () => {
   expect(() => rewriteLoss("const a = 1;\nconst b = a +;\n", "/a.loss.ts")).toThrow(
     expect.objectContaining({ code: "UNSUPPORTED_SYNTAX", position: { file: "/a.loss.ts", line: 2, column: 14 } }),
   );

@@ -7,7 +7,7 @@ const IMPORT = /^\/\* rewritten by lossc \*\/\nimport \* as (\w+) from "lossc\/o
 /** A module without imports and exports says that it is one. */
 const EMPTY = /^export \{\};\n/m;
 
-/** What a rewritten text says, without the import of the helpers, which go by `$` here. */
+/** The rewritten text without the import of the helpers, which are named `$` here. */
 export function rewrittenText(source: string): string {
   const { code } = rewriteLoss(source, "/some.loss.ts");
   const name = IMPORT.exec(code)?.[1];

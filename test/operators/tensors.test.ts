@@ -110,16 +110,16 @@ const results = [v, box.at, box.calls, m];`;
   });
 
   test("computes both branches, and each of them once", () => {
-    const told: number[] = [];
+    const seen: number[] = [];
     const say = (n: number, value: unknown) => {
-      told.push(n);
+      seen.push(n);
       return value;
     };
     runRewritten("const r = [x > 0 ? say(1, x) : say(2, y), say(3, x > 0) && say(4, y > 0), x > 0 || say(5, y > 0)];", "r", {
       ...SCOPE,
       say,
     });
-    expect(told).toEqual([1, 2, 3, 4, 5]);
+    expect(seen).toEqual([1, 2, 3, 4, 5]);
   });
 });
 
@@ -136,7 +136,7 @@ const forms = fc.letrec<{ number: [string, string]; mask: [string, string] }>((t
       .map(([a, [sign, name], b]) => pair(`(${a[0]} ${sign} ${b[0]})`, `${name}(${a[1]}, ${b[1]})`));
   const leaf = fc.constantFrom("x", "y", "s", "k").map((name) => pair(name, name));
   const literal = fc.constantFrom("0", "1", "2", "0.5").map((value) => pair(value, value));
-  // What a ternary or a comparison of plain numbers gives is plain, and no expression.
+  // The result of a ternary or a comparison of plain numbers is plain, not an expression.
   const traced = fc.tuple(leaf, tie("number")).map(([a, b]) => pair(`(${a[0]} - ${b[0]})`, `sub(${a[1]}, ${b[1]})`));
   return {
     number: fc.oneof(

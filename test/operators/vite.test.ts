@@ -33,7 +33,7 @@ describe("the plugin", () => {
     expect(plugin).toMatchObject({ name: "lossc", enforce: "pre" });
   });
 
-  test("rewrites *.loss.ts, whatever query Vite adds, and leaves everything else alone", () => {
+  test("rewrites *.loss.ts with any query that Vite adds, and leaves other files alone", () => {
     for (const id of ["/a/x.loss.ts", "/a/x.loss.ts?v=1", "/a/x.loss.mts", "/a/x.loss.js", "/a/x.loss.mjs#part"]) {
       const result = transform("export const c = a + b;", id);
       expect(result?.code).toContain(".add(a, b)");
@@ -48,7 +48,7 @@ describe("the plugin", () => {
     expect(transform(code, "/a/x.loss.js")).toBeNull();
   });
 
-  test("imports the helpers from where it is told", () => {
+  test("imports the helpers from the module that the option names", () => {
     expect(lossc({ operators: "../dsl/operators.js" }).transform("a + b;", "/x.loss.ts")?.code).toContain(
       'from "../dsl/operators.js"',
     );

@@ -1,4 +1,7 @@
-/** Where the addon of an installed package comes from: the package, the one for this kind of machine, or a compiler; and what is said where there is none. */
+/**
+ * Where the addon of an installed package comes from: the package, the one for this kind of machine, or a compiler; and what is said where there is
+ * none.
+ */
 import {
   chmodSync,
   existsSync,
@@ -13,7 +16,7 @@ import {
 } from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { platformName } from "../../runtime/platform.js";
+import { platformName } from "../../runtime/addon/platform.js";
 import { cli, filesOf, linkDependencies, node, packInto, project, ROOT, scratch, unpack } from "./support.js";
 
 let folder: string;
@@ -43,7 +46,7 @@ interface Parts {
   }[];
 }
 
-/** What `lossc devices` says of the addon. */
+/** The addon's line in `lossc devices`. */
 function addonOf(root: string) {
   const { stdout } = cli(root, ["devices", "--json"]);
   return (JSON.parse(stdout) as Parts).parts.find(({ part }) => part === "addon");
@@ -119,7 +122,7 @@ describe("the package for this kind of machine", () => {
       expect(manifest).toMatchObject({ version, os: [process.platform], cpu: [process.arch] });
       const found = { found: true, description: join(binary, "lossc.node") };
       expect(addonOf(root)).toMatchObject(found);
-      // What is built beside the addon comes along, and can be run.
+      // The guard is packed beside the addon, and can be run.
       const built = join(ROOT, "build", "Release");
       const beside = readdirSync(built).filter((name) => name === "lossc.node" || name === "lossc-guard");
       for (const name of beside) {
@@ -127,7 +130,7 @@ describe("the package for this kind of machine", () => {
         expect(statSync(join(binary, name)).mode & 0o111, name).toBe(0o111);
       }
 
-      // A binary in the package itself that does not fit stands in nobody's way.
+      // A binary in the package itself that does not fit is skipped.
       mkdirSync(join(lossc, "build/Release"), { recursive: true });
       writeFileSync(join(lossc, "build/Release/lossc.node"), elf(243, "libc.so.6"));
       expect(addonOf(root)).toMatchObject(found);

@@ -1,4 +1,4 @@
-/** What `npm pack` and an install bring: everything that runs, and nothing else. */
+/** Contents of `npm pack` and of an install: everything that runs, and nothing else. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { builtinModules } from "node:module";

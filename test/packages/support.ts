@@ -13,7 +13,7 @@ interface LockedPackage {
   readonly resolved?: string;
 }
 
-/** What package-lock.json says of each package, by its folder. */
+/** Entries of package-lock.json, by the folder of each package. */
 export function lockedPackages(): Record<string, LockedPackage> {
   const { packages } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8"));
   delete packages[""];
@@ -70,7 +70,7 @@ export function project(archive: string, files: Readonly<Record<string, string>>
   return folder;
 }
 
-/** Runs Node in a project, with the addon that lies there whatever the tests themselves use. */
+/** Runs Node in a project with the project's own addon, not that of the tests. */
 export function node(
   cwd: string,
   args: readonly string[],

@@ -61,7 +61,7 @@ export function batchOf(seed: number, options: BatchOptions): Batch {
         logits.copyWithin(t * vocab, (t - 1) * vocab, t * vocab);
         targetTokens[t] = targetTokens[t - 1] as number;
       }
-      // What a row without any entry means to its expressions is nobody's business, unless its token has weight 0.
+      // Expressions of a row without finite entries are undefined. Such rows are kept for tokens of weight 0 only.
       const row = logits.subarray(t * vocab, (t + 1) * vocab);
       if (rows && weights[t] !== 0 && !row.some((z) => z > Number.NEGATIVE_INFINITY)) row.fill(0.5);
       if (rows && weights[t] !== 0)
@@ -84,7 +84,7 @@ export function batchOf(seed: number, options: BatchOptions): Batch {
   const giveWeights = masked || weightKind > 0 || random() < 0.5;
   if (giveWeights) inputs.weights = weights;
   if (random() < 0.5) inputs.d = numbers(tokens);
-  // What a row tells of a token that is skipped is nobody's business.
+  // Expressions of the row of a skipped token are not compared.
   const skipMasked = !smooth && !rows && random() < 0.2;
   const float = (x: Float64Array) => Float32Array.from(x);
   return {

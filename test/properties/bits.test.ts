@@ -1,8 +1,8 @@
-/** The same bits every time: on one thread and on all, in a batch of 1 and of 4097 and anywhere in it, in whatever order the lanes run. */
+/** The same bits every time: on one thread and on all, in a batch of 1 and of 4097 and anywhere in it, in every order of lanes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defineLoss, div, exp, type LossDefinition, mean, mul, neg, sub, sum, variance } from "../../dsl/index.js";
 import { builtins } from "../../losses/index.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { randomNumbers } from "./batch.js";
 import { onDevices, opened } from "./devices.js";
@@ -69,7 +69,7 @@ function bits({ loss, metrics, logprobs, gradLogits, outputs }: LossResult): unk
 }
 
 async function all(device: Device, vocab: number, what: Data): Promise<unknown[]> {
-  const compiled = await compileTogether(device, LOSSES, { dtype: "f32", vocab });
+  const compiled = await compileBatch(device, LOSSES, { dtype: "f32", vocab });
   return Promise.all(compiled.map(async (loss) => bits(await loss.forwardBackward(given(what)))));
 }
 
@@ -108,7 +108,7 @@ describe("place in the batch", () => {
     let ppo: CompiledLoss;
     let result: LossResult;
     beforeAll(async () => {
-      [ppo] = (await compileTogether(device(), LOSSES, { dtype: "f32", vocab: VOCAB })) as [CompiledLoss];
+      [ppo] = (await compileBatch(device(), LOSSES, { dtype: "f32", vocab: VOCAB })) as [CompiledLoss];
       result = await ppo.forwardBackward(given(big));
     });
     afterAll(() => undefined);

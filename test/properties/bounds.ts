@@ -1,7 +1,7 @@
 /**
- * What a device may answer: the value of every node in float64 and how far float32 arithmetic may lie from it. Errors are carried from operands to results by
- * trying the corners of what the operands may be, so that a sum of large numbers that cancel is allowed what it loses, a decision between two numbers that
- * cannot be told apart is allowed both outcomes, and arithmetic on whole quarters is allowed nothing at all.
+ * The allowed answers of a device: the value of every node in float64 and how far float32 arithmetic may lie from it. Errors are carried from
+ * operands to results by trying the corners of what the operands may be, so that a sum of large numbers that cancel is allowed what it loses, a
+ * decision between two indistinguishable numbers is allowed both outcomes, and arithmetic on whole quarters is allowed no error at all.
  */
 import { gradientOf } from "../../codegen/loss-program.js";
 import { neededOf, type Program } from "../../codegen/program.js";
@@ -171,7 +171,7 @@ export class Bounds {
     }
     if (!Number.isFinite(centre)) return [centre, 0];
     const exact = EXACT.has(op) && spread === 0;
-    // Of short operands the result is the exact one, rounded; whatever else there is may be off by some units.
+    // For short operands the result is the exact one, rounded. Others may differ by some units.
     const rounding = exact
       ? Math.abs(centre - round(centre))
       : (EXACT.has(op) ? 1 : UNITS) * unit * size + (size > 0 && size < 1e-30 ? 1.5e-45 : 0);

@@ -5,7 +5,7 @@ import { lower } from "../../codegen/passes/lower.js";
 import { simplify } from "../../codegen/passes/simplify.js";
 import { resultOf } from "../../codegen/program.js";
 import type { Space } from "../../dsl/spaces.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device, LossResult } from "../../runtime/devices/device.js";
 import { evaluateReference } from "../../runtime/reference.js";
 import { type Batch, batchOf } from "./batch.js";
@@ -28,7 +28,7 @@ export function boundsOf({ program }: CompiledPlan, { input }: Batch, arithmetic
   const { value, error } = bounds.in(gradient.x, gradient.space);
   // What an expression of a row says of a token of weight 0 is nobody's business: its row may hold anything.
   const silent = (i: number) => "v" in input.inputs && input.inputs.weights?.[i] === 0;
-  const told = (bounded: Bounded, of: Space): Bounded =>
+  const restricted = (bounded: Bounded, of: Space): Bounded =>
     of === "token" ? { ...bounded, error: bounded.error.map((e, i) => (silent(i) ? Number.POSITIVE_INFINITY : e)) } : bounded;
   const absent = (i: number) => input.logits?.[i] === Number.NEGATIVE_INFINITY;
   return {
@@ -39,13 +39,16 @@ export function boundsOf({ program }: CompiledPlan, { input }: Batch, arithmetic
       [...authoredResults(lowered, metricName)].map(([key, { x }]) => [`metric ${key}`, bounds.in(x, "batch")]),
     ),
     ...Object.fromEntries(
-      [...authoredResults(lowered, outputName)].map(([key, { space, x }]) => [`output ${key}`, told(bounds.in(x, space), space)]),
+      [...authoredResults(lowered, outputName)].map(([key, { space, x }]) => [
+        `output ${key}`,
+        restricted(bounds.in(x, space), space),
+      ]),
     ),
   };
 }
 
 /** Throws at the first number that is not allowed. `slack` allows a few times the error, for what the bounds leave out (products of errors).
- * Infinity and NaN are told apart where `exactly`: a factor of infinity that leaves a sum over the row may make the one of the other. */
+ * Infinity and NaN are distinguished where `exactly`: a factor of infinity that leaves a sum over the row may turn one into the other. */
 export function hold(
   got: Readonly<Record<string, ArrayLike<number>>>,
   bounds: Readonly<Record<string, Bounded>>,
@@ -111,7 +114,7 @@ export function casesOf(
   return {
     cases,
     make: (device) =>
-      compileTogether(
+      compileBatch(
         device,
         losses.map(({ loss }) => loss),
         { dtype: logits, vocab: vocabs },
@@ -119,7 +122,7 @@ export function casesOf(
   };
 }
 
-/** Value, gradient, metrics and outputs of each loss of the unit on the device, and whether it tells what is not finite. */
+/** Value, gradient, metrics and outputs of each loss of the unit on the device, and whether it reports a number that is not finite. */
 export async function checkUnit(cases: readonly Case[], compiled: readonly CompiledLoss[], tally: Tally): Promise<void> {
   for (const [i, one] of cases.entries()) {
     const { given, skipMasked, input } = one.batch;
@@ -136,12 +139,12 @@ export async function checkUnit(cases: readonly Case[], compiled: readonly Compi
       const certain = Object.values(bounds).every(({ error }) => error.every((e) => Number.isFinite(e)));
       if (!certain) continue;
       const expected = evaluateReference(one.compiled.program, input).nonFinite;
-      const told = await loss.forwardBackward(given, {}, { skipMasked }).then(
+      const code = await loss.forwardBackward(given, {}, { skipMasked }).then(
         () => null,
         (error: { code?: string; message: string }) => error.code ?? error.message,
       );
-      if ((told !== null) !== (expected !== null) || (told && told !== "NON_FINITE"))
-        throw new Error(`told ${told}, though on reference ${JSON.stringify(expected)} is not finite`);
+      if ((code !== null) !== (expected !== null) || (code && code !== "NON_FINITE"))
+        throw new Error(`${code}, though on reference ${JSON.stringify(expected)} is not finite`);
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${describe(one)}`, { cause: error });
     }

@@ -1,6 +1,6 @@
 /** Devices for these tests. A GPU that is absent is skipped by name; the others must be there, and `cpu` must be `cpu`. */
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { loadAddon } from "../../runtime/addon.js";
+import { loadAddon } from "../../runtime/addon/addon.js";
 import type { Device, DeviceOptions } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 

@@ -27,11 +27,11 @@ onDevices((device) => {
     }) as [Recipe[]];
     const { cases, make } = casesOf(drawn, kind, VOCABS);
     const compiled = await make(device());
-    const tally: HeadTally = { graphs: 0, tight: 0, loose: 0, told: 0 };
+    const tally: HeadTally = { graphs: 0, tight: 0, loose: 0, calls: 0 };
     for (const [i, one] of cases.entries()) await checkHead(one, compiled[i] as CompiledLoss, tally, WIDTH);
     expect(tally.graphs).toBe(many(graphs));
     expect(tally.tight).toBeGreaterThan(tally.loose);
     // A check that leaves most of what it sees half done would prove little. Nine in ten are done, but of a handful that varies.
-    expect(3 * tally.told).toBeGreaterThan(many(graphs));
+    expect(3 * tally.calls).toBeGreaterThan(many(graphs));
   });
 });

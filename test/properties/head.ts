@@ -5,7 +5,7 @@ import { type Batch, randomNumbers } from "./batch.js";
 import { type Bounded, FLOAT32 } from "./bounds.js";
 import { boundsOf, type Case, describe, hold, numbersOf, type Tally } from "./compare.js";
 
-/** What takes the place of the logits. */
+/** Inputs in place of the logits. */
 interface Factors {
   readonly hidden: Float32Array;
   readonly head: Float32Array;
@@ -13,7 +13,7 @@ interface Factors {
   readonly width: number;
 }
 
-/** Halves, so that a logit is the same number in whatever order its products are summed. A hidden state of a token of weight 0 may hold anything. */
+/** Halves, so that a logit is the same number in every order of summation. A hidden state of a token of weight 0 may hold anything. */
 function factorsOf({ input }: Batch, vocab: number, width: number, random: () => number): Factors {
   const halves = (length: number) => Float32Array.from({ length }, () => (Math.floor(random() * 7) - 3) / 2);
   const tokens = input.targetTokens?.length ?? 0;
@@ -67,10 +67,13 @@ function gradientOf({ hidden, head, width }: Factors, { value, error }: Bounded)
 
 export interface HeadTally extends Tally {
   /** Checked to the end. */
-  told: number;
+  calls: number;
 }
 
-/** Loss, gradients of hidden states and head, metrics and outputs of one loss, in chunks of some size, and whether it tells what is not finite. */
+/**
+ * Loss, gradients of hidden states and head, metrics and outputs of one loss, in chunks of some size, and whether it reports a number that is not
+ * finite.
+ */
 export async function checkHead(one: Case, compiled: CompiledLoss, tally: HeadTally, width: number): Promise<void> {
   const random = randomNumbers(one.recipe.seed + 1);
   const { vocab, batch } = one;
@@ -92,18 +95,18 @@ export async function checkHead(one: Case, compiled: CompiledLoss, tally: HeadTa
     const gradient = gradientOf(factors, bounds.gradient as Bounded);
     const both = [...(result.gradHidden as Float32Array), ...(result.gradHead as Float32Array)];
     hold({ ...numbersOf({ ...result, gradLogits: Float32Array.from(both) }) }, { ...bounds, gradient }, 2, tally, false);
-    // Where float32 may be infinite nobody knows whether that is told.
+    // Where float32 may be infinite, an error is allowed and not required.
     if (Object.values(bounds).some(({ error }) => error.some((e) => !Number.isFinite(e)))) return;
     const expected = evaluateReference(one.compiled.program, input).nonFinite;
     const sum = new Float32Array(factors.head.length).fill(1);
-    const told = await compiled.forwardBackward(given, {}, { ...options, gradHead: sum }).then(
+    const code = await compiled.forwardBackward(given, {}, { ...options, gradHead: sum }).then(
       () => null,
       (error: { code?: string; message: string }) => error.code ?? error.message,
     );
-    if ((told !== null) !== (expected !== null) || (told && told !== "NON_FINITE"))
-      throw new Error(`told ${told}, though on reference ${JSON.stringify(expected)} is not finite`);
-    const added = told ? 0 : 1;
-    tally.told++;
+    if ((code !== null) !== (expected !== null) || (code && code !== "NON_FINITE"))
+      throw new Error(`${code}, though on reference ${JSON.stringify(expected)} is not finite`);
+    const added = code ? 0 : 1;
+    tally.calls++;
     const wanted = Float32Array.from(result.gradHead as Float32Array, (x) => 1 + (added ? x : 0));
     const wrong = wanted.findIndex((x, i) => !Object.is(x, sum[i]));
     if (wrong >= 0) throw new Error(`what gathers in gradHead[${wrong}] is ${sum[wrong]} instead of ${wanted[wrong]}`);

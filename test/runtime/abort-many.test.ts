@@ -4,8 +4,8 @@ import { setImmediate } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TrainingClient } from "../../index.js";
 import { cross_entropy } from "../../losses/index.js";
-import { Queue, Shared, whenAborted, withSignal } from "../../runtime/abort.js";
 import { runProgram } from "../../runtime/compilers/process.js";
+import { Queue, SharedTask, whenAborted, withSignal } from "../../runtime/tasks/abort.js";
 import { data, TablePolicy } from "../training/support.js";
 import { crossEntropyInputs, expectError, openOnly } from "./support.js";
 
@@ -22,7 +22,7 @@ function warnings(): string[] {
 
 /** Calls that have settled leave nothing on the signal, and Node has not warned of them. */
 async function expectClean(signal: AbortSignal, warned: readonly string[]): Promise<void> {
-  // Warnings are told, and listeners taken away, a turn later.
+  // Warnings are emitted, and listeners removed, a turn later.
   await setImmediate();
   expect(getEventListeners(signal, "abort")).toEqual([]);
   expect(warned.filter((warning) => warning.includes("MaxListeners"))).toEqual([]);
@@ -82,7 +82,7 @@ describe("a thousand calls on one signal", () => {
     const controller = new AbortController();
     const { signal } = controller;
     const never = new Promise<never>(() => {});
-    const shared = new Shared(() => never);
+    const shared = new SharedTask(() => never);
     const queue = new Queue();
     queue.run(() => new Promise((resolve) => whenAborted(signal, () => resolve(null))));
     const calls = many((i) => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { Queue, Shared } from "../../runtime/abort.js";
+import { Queue, SharedTask } from "../../runtime/tasks/abort.js";
 import { expectError } from "./support.js";
 
 describe("a queue", () => {
@@ -58,7 +58,7 @@ describe("a queue", () => {
 describe("shared work", () => {
   test("is ended when the last caller has left, not before", async () => {
     let ended = false;
-    const shared = new Shared<string>(async (signal) => {
+    const shared = new SharedTask<string>(async (signal) => {
       signal.addEventListener("abort", () => (ended = true));
       await sleep(30);
       return "done";
@@ -74,7 +74,7 @@ describe("shared work", () => {
   });
 
   test("fails for everybody who waits", async () => {
-    const shared = new Shared<string>(() => Promise.reject(new Error("broken")));
+    const shared = new SharedTask<string>(() => Promise.reject(new Error("broken")));
     await expect(shared.wait(undefined, "x")).rejects.toThrow("broken");
     await expect(shared.wait(undefined, "x")).rejects.toThrow("broken");
   });

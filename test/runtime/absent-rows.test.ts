@@ -1,4 +1,4 @@
-/** Inputs of vocab space that are not given, and those of a loss that is told no rows. */
+/** Inputs of vocab space that are not given, and those of a loss from log-probabilities alone. */
 import { describe, test } from "vitest";
 import { add, atTarget, defineLoss, mul, neg, softmax, sum } from "../../dsl/index.js";
 import { expectNear, gradientOf } from "../emulated/batch.js";
@@ -30,11 +30,11 @@ eachDevice((open) => {
 
   test("rows want logits", async () => {
     const compiled = await (await open()).compile(shifted);
-    const told = { lengths: [2], policy_logprobs: [-1, -2] };
-    await expectError("INPUT_MISSING", () => compiled.forwardBackward(told), "inputs.t", "give logits");
+    const got = { lengths: [2], policy_logprobs: [-1, -2] };
+    await expectError("INPUT_MISSING", () => compiled.forwardBackward(got), "inputs.t", "give logits");
     await expectError(
       "INPUT_MISSING",
-      () => compiled.forwardBackward({ ...told, t: [1, 2, 3, 4] }),
+      () => compiled.forwardBackward({ ...got, t: [1, 2, 3, 4] }),
       "t has rows",
       "target_tokens",
     );

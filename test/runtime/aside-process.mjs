@@ -1,6 +1,6 @@
 // A process of its own for the tests, from the built package: writes a file aside. With `wait` it says so and never comes to an end, with `large` it
 // says how it failed.
-import { writeAside } from "../../dist/runtime/files.js";
+import { writeAside } from "../../dist/runtime/files/user-files.js";
 
 const [path, job] = process.argv.slice(2);
 const jobs = {

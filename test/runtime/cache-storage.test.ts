@@ -205,7 +205,7 @@ test("a compiler that is gone is named", async () => {
   await expectError("COMPILER_NOT_FOUND", () => toolchain.compile(GOOD), compiler, "open the device anew");
 });
 
-test("a compiler that makes nothing and says that all is well is told of", async () => {
+test("a compiler that reports success without an output is an error", async () => {
   const folder = temporaryFolder();
   const compiler = join(folder, "c++");
   writeFileSync(compiler, "#!/bin/sh\necho 1\n", { mode: 0o755 });

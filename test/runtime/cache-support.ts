@@ -1,11 +1,11 @@
-/** What the tests of the cache share: requests that compile nothing, and the layout of the folder. */
+/** Helpers of the cache's tests: requests that compile nothing, and the layout of the folder. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CacheRequest } from "../../runtime/cache/index.js";
-import { MARK, temporaryName } from "../../runtime/temporaries.js";
+import { MARK, temporaryName } from "../../runtime/files/temporaries.js";
 
 /** A request that "compiles" by copying; `builds` counts how often. */
 export function request(key: string, text = "source"): CacheRequest & { builds: number } {

@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { openCxx } from "../../runtime/compilers/index.js";
-import { OwnFolder } from "../../runtime/own-folder.js";
+import { OwnFolder } from "../../runtime/files/own-folder.js";
 import { kernels, request, text } from "./cache-support.js";
 import { temporaryFolder, withEnvironment } from "./support.js";
 import { asOther, isRoot, OTHER } from "./users.js";

@@ -18,7 +18,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { LosscError } from "../../dsl/errors.js";
 import { type CacheRequest, cacheKey, cacheRoot, KernelCache } from "../../runtime/cache/index.js";
-import { temporaryName } from "../../runtime/temporaries.js";
+import { temporaryName } from "../../runtime/files/temporaries.js";
 import { abandonedName, kernels, leftovers, names, request, text } from "./cache-support.js";
 import { expectError, temporaryFolder, withEnvironment } from "./support.js";
 
@@ -110,8 +110,8 @@ describe("entries", () => {
     const wanted = request("k");
     await new KernelCache(root).get(wanted);
     damage(join(kernels(root), "k"));
-    const mended = await new KernelCache(root).get(wanted);
-    expect([mended.built, text(mended.bytes), wanted.builds]).toEqual([true, "binary of source", 2]);
+    const repaired = await new KernelCache(root).get(wanted);
+    expect([repaired.built, text(repaired.bytes), wanted.builds]).toEqual([true, "binary of source", 2]);
     expect((await new KernelCache(root).get(wanted)).built).toBe(false);
     expect(names(root)).toEqual(["k"]);
   });
@@ -210,7 +210,7 @@ describe("the sweep", () => {
     expect(names(root)).toEqual([living, "failed-young", "k", "l"]);
   });
 
-  test("leaves whatever lossc did not make, in the user's folder and in its own", async () => {
+  test("leaves files that lossc did not make, in the user's folder and in its own", async () => {
     const root = temporaryFolder();
     for (const name of ["tmp-work", "failed-exam", "building-site"]) makeOld(join(root, name), 1000, ["thesis.tex"]);
     await new KernelCache(root).get(request("k"));
@@ -240,7 +240,7 @@ describe("the sweep", () => {
   });
 });
 
-test("keys tell lists of parts apart, however they are cut", () => {
+test("lists of parts with equal concatenations have different keys", () => {
   const keys = [cacheKey(["ab", "c"]), cacheKey(["a", "bc"]), cacheKey(["abc"]), cacheKey(["ab", "c", ""])];
   expect(new Set(keys).size).toBe(4);
   expect(keys[0]).toMatch(/^[0-9a-f]{64}$/);

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { KernelText } from "../../codegen/emit/index.js";
-import { requireAddon } from "../../runtime/addon.js";
+import { requireAddon } from "../../runtime/addon/addon.js";
+import type { NativeAddon } from "../../runtime/addon/native.js";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { findCxx, findNvcc, openCuda, openCxx } from "../../runtime/compilers/index.js";
 import { findProgram, runProgram } from "../../runtime/compilers/process.js";
-import type { NativeAddon } from "../../runtime/native.js";
 import { alive, expectError, temporaryFolder, withEnvironment } from "./support.js";
 
 const text = (body: string): KernelText => ({ target: "cpu", text: body, launches: [] });
@@ -74,7 +74,7 @@ describe("the C++ compiler", () => {
     expect(new Set([first, ...others].map(({ key }) => key)).size).toBe(4);
   });
 
-  test("is not told to break infinities, NaN or the order of sums", async () => {
+  test("no option allows the compiler to break infinities, NaN or the order of sums", async () => {
     const { path, calls } = countingCompiler(temporaryFolder());
     withEnvironment({ CXX: path });
     await (await openCxx(new KernelCache(temporaryFolder()), "cpu", "")).compile(GOOD);
@@ -271,7 +271,7 @@ describe("the CUDA compiler", () => {
     }
   });
 
-  test("is any nvcc from 12.0 where there is no driver, and one that does not tell its release", async () => {
+  test("is any nvcc from 12.0 where there is no driver, and one of unknown release", async () => {
     for (const path of [release("13.0"), release("12.0"), nvccSaying("nvcc, built at home")]) {
       withEnvironment({ PATH: path, CUDA_HOME: undefined });
       expect((await open(without({ problem: "none" }), "sm_90")).description).toBe(`nvcc (${path}/nvcc)`);

@@ -1,4 +1,7 @@
-/** Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `derive` of the preludes. */
+/**
+ * Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `derive`
+ * of the preludes.
+ */
 import { describe, expect, test } from "vitest";
 import { emitText } from "../../codegen/emit/index.js";
 import {
@@ -28,7 +31,7 @@ const collision = defineLoss({
     return sum(mul(p, p), "vocab");
   },
 });
-/** A temperature that other tokens tell: its exponentials are those of a second sweep. */
+/** A temperature that depends on other tokens: its exponentials are those of a second sweep. */
 const tempered = defineLoss({
   name: "tempered",
   loss: (policy) => neg(atTarget(logSoftmax(div(policy.logits, sub(1, stopGradient(mean(policy.logprobs, "tokens"))))))),

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { defineLoss, mul, sum, variance } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
-import { loadAddon, wrapNative } from "../../runtime/addon.js";
+import { loadAddon, wrapNative } from "../../runtime/addon/addon.js";
 import { openDevice } from "../../runtime/index.js";
 import { eachDevice, expectClose, expectError, openOnly, ppoInputs, temporaryFolder, whyNoGpu } from "./support.js";
 
@@ -173,7 +173,7 @@ describe("hand-written step kernels", () => {
     (open) => {
       test("run over their elements, in the order of the program", async () => {
         const device = await open();
-        const loaded = await device.loadUnit(unit);
+        const loaded = await device.loadModule(unit);
         expect(loaded.launches.map(({ kernel }) => kernel)).toEqual(["k0", "k1"]);
         const count = 3001;
         const x = Float32Array.from({ length: count }, (_, i) => (i - 1500) / 700);

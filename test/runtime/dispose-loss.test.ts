@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test, vi } from "vitest";
 import { defineLoss, type LossDefinition, losses, mul, TrainingClient, type TrainingPolicy } from "../../index.js";
-import { compileTogether } from "../../runtime/compiled/together.js";
+import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { Device } from "../../runtime/devices/device.js";
 import { AddonDevice } from "../../runtime/devices/native-device.js";
 import { crossEntropyInputs, eachDevice, expectError, LOGITS, openOnly, ppoInputs, TARGETS, VOCAB } from "./support.js";
@@ -77,7 +77,7 @@ test("losses of one text share its module until the last of them is disposed of"
   second?.dispose();
   expect(modulesOf(device)).toBe(0);
 
-  const together = await compileTogether(device, [losses.ppo, losses.cross_entropy], { dtype: "f32", vocab: [VOCAB, 2 * VOCAB] });
+  const together = await compileBatch(device, [losses.ppo, losses.cross_entropy], { dtype: "f32", vocab: [VOCAB, 2 * VOCAB] });
   expect(modulesOf(device)).toBe(1);
   together[0]?.dispose();
   expect((await together[1]?.forwardBackward(crossEntropyInputs()))?.loss).toBeTypeOf("number");

@@ -1,6 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bytesOf, convert, fromBf16, fromF16, holds, makeArray, narrowInto, toBf16, toF16, widen } from "../../runtime/dtypes.js";
+import {
+  bytesOf,
+  convert,
+  fromBf16,
+  fromF16,
+  holds,
+  makeArray,
+  narrowInto,
+  toBf16,
+  toF16,
+  widen,
+} from "../../runtime/devices/dtypes.js";
 
 const HALVES = [
   { name: "bf16", to: toBf16, from: fromBf16 },

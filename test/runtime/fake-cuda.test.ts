@@ -1,7 +1,7 @@
 /**
- * The whole path of `cuda` without a GPU: real kernel texts through a fake NVRTC (which has `nvcc` make PTX of them, or, where there is none, puts the
- * prelude of `emulated` in the place of that of `cuda`) and a fake driver (which runs the launches lane by lane), so that everything that will meet a GPU
- * but the silicon has run.
+ * The whole path of `cuda` without a GPU: real kernel texts through a fake NVRTC (which has `nvcc` make PTX of them, or, where there is none, puts
+ * the prelude of `emulated` in the place of that of `cuda`) and a fake driver (which runs the launches lane by lane), so that everything that will
+ * meet a GPU but the silicon has run.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -89,7 +89,7 @@ describe("cuda:0 (fake)", () => {
     ]);
     expect(found.loss).toBe(expected.loss);
     expect(found.logprobs).toEqual(expected.logprobs);
-    // What the caller keeps does not hold on to what calls share.
+    // Arrays of the caller do not share memory with later calls.
     expect(found.logprobs?.buffer.byteLength).toBe(found.logprobs?.byteLength);
   });
 
@@ -157,7 +157,7 @@ describe("cuda:0 (fake)", () => {
   test("a text that NVRTC refuses is COMPILE_FAILED with its log, and the next one works", async () => {
     const device = await openOnly("cuda:0");
     const bad = { comment: "a mistake", kernels: [{ id: "k0", body: "struct K0 { this is none };" }] };
-    const error = await expectError("COMPILE_FAILED", () => device.loadUnit(bad), "kernel.cu", "error:");
+    const error = await expectError("COMPILE_FAILED", () => device.loadModule(bad), "kernel.cu", "error:");
     expect(error.log).toContain("error");
     expect(error.text).toContain(cache);
     expect((await (await device.compile(ppo)).forwardBackward(ppoInputs())).launches).toBe(1);

@@ -1,4 +1,4 @@
-/** Files that are written aside: whatever stands at the path, and whatever the system says. */
+/** Files that are written aside and renamed: every kind of entry at the path, and every error of the system. */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -19,7 +19,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { readWith, writeAside } from "../../runtime/files.js";
+import { readWith, writeAside } from "../../runtime/files/user-files.js";
 import { expectError, temporaryFolder } from "./support.js";
 import { becomeOther, isRoot, OTHER } from "./users.js";
 

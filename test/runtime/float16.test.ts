@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { defineLoss, mul } from "../../dsl/index.js";
 import { cross_entropy } from "../../losses/index.js";
 import type { DeviceBuffer, FloatSource, LossResult } from "../../runtime/devices/device.js";
-import { type Float16Numbers, toF16 } from "../../runtime/dtypes.js";
+import { type Float16Numbers, toF16 } from "../../runtime/devices/dtypes.js";
 import { numbers } from "./oracle.js";
 import { eachDevice, expectError, LENGTHS, LOGITS, ppoInputs, TARGETS } from "./support.js";
 

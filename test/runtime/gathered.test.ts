@@ -6,7 +6,7 @@ import { openDevice } from "../../runtime/index.js";
 import { eachDevice } from "./support.js";
 
 const { NEGATIVE_INFINITY: none, NaN: nan } = Number;
-/** What masks of other frameworks write where an entry is not to be chosen. */
+/** Values that masks of other frameworks write at excluded entries. */
 const LEAST = -3.3895e38;
 
 const row = (...logits: readonly number[]): LossInputs => ({
@@ -74,7 +74,7 @@ const CASES = [
     inputs: { ...row(0, 1, LEAST), teacher: Float32Array.of(0, 2, 1) },
   },
   {
-    name: "a difference that an earlier sweep told",
+    name: "a difference from an earlier sweep",
     loss: defineLoss({
       name: "told",
       inputs: { origin: "token" },

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ElementSpace } from "../../codegen/plan.js";
 import { cutChunks, running } from "../../runtime/head/chunks.js";
-import type { BatchShape } from "../../runtime/structure.js";
+import type { BatchShape } from "../../runtime/inputs/structure.js";
 import { SEED } from "../properties/settings.js";
 
 const shapeOf = (lengths: readonly number[], groups: readonly number[] | null = null): BatchShape => ({
@@ -67,7 +67,7 @@ describe("cutChunks", () => {
     });
   });
 
-  it("tells the sequences of whole groups, and no sequence of a cut one", () => {
+  it("determines the sequences of whole groups, and no sequence of a cut one", () => {
     const shape = shapeOf([1, 2, 3, 1], [2, 2]);
     const { list } = cutChunks(shape, "group", 4, everyToken(shape));
     expect(list.map((chunk) => chunk.range("sequence"))).toEqual([

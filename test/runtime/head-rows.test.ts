@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { preludeText } from "../../codegen/emit/index.js";
+import type { NativeDevice } from "../../runtime/addon/native.js";
 import { RowSteps } from "../../runtime/head/row-steps.js";
-import type { NativeDevice } from "../../runtime/native.js";
 import { FakeMachine } from "../native/fake/machine.js";
 import { openOnly } from "./support.js";
 

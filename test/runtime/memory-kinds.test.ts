@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { TrainingClient, type TrainingPolicy } from "../../index.js";
 import { cross_entropy } from "../../losses/index.js";
+import type { NativeDevice } from "../../runtime/addon/native.js";
 import type { CompiledLoss, LossResult } from "../../runtime/devices/device.js";
-import type { NativeDevice } from "../../runtime/native.js";
 import { numbers } from "./oracle.js";
 import { crossEntropyInputs, eachDevice, expectClose, expectError, LENGTHS, LOGITS, openOnly, TARGETS } from "./support.js";
 

@@ -1,4 +1,4 @@
-/** Names of inputs, config, metrics and outputs are the author's: each keeps its value, whatever it is. */
+/** Names of inputs, config, metrics and outputs are the author's: any name keeps its value. */
 import { expect, test } from "vitest";
 import { emitText } from "../../codegen/emit/index.js";
 import {
@@ -20,7 +20,7 @@ import { TablePolicy } from "../training/support.js";
 import { numbers } from "./oracle.js";
 import { crossEntropyInputs, eachDevice, expectClose, expectError, openOnly } from "./support.js";
 
-/** What objects inherit, what ends a comment or a line, and what is no word at all. */
+/** Difficult names: names that objects inherit, names that end a comment or a line, and names that are no identifiers. */
 const NAMES = [
   "__proto__",
   "constructor",

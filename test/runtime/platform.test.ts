@@ -2,8 +2,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadAddon } from "../../runtime/addon.js";
-import { builtFor, platformName, platformPackage } from "../../runtime/platform.js";
+import { loadAddon } from "../../runtime/addon/addon.js";
+import { builtFor, platformName, platformPackage } from "../../runtime/addon/platform.js";
 import { temporaryFolder } from "./support.js";
 
 test("the addon that loads here is for this kind of machine", () => {
@@ -12,7 +12,7 @@ test("the addon that loads here is for this kind of machine", () => {
   expect(builtFor(loadAddon().path)).toBe(platformName());
 });
 
-test("binaries of other systems, processors and C libraries are told apart, and other files are none", () => {
+test("binaries of other systems, processors and C libraries are distinguished, and other files are none", () => {
   const file = join(temporaryFolder(), "lossc.node");
   const kind = (write: (bytes: Buffer) => void) => {
     const bytes = Buffer.alloc(256);

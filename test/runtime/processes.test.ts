@@ -1,9 +1,9 @@
-/** Programs that lossc starts end with the process that started them, whatever ends it. */
+/** Programs that lossc starts end with the process that started them, on every way that it can end. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { findGuard } from "../../runtime/addon.js";
+import { findGuard } from "../../runtime/addon/addon.js";
 import { runProgram } from "../../runtime/compilers/process.js";
 import { MAIN } from "../cli/lossc.js";
 import { alive, temporaryFolder, withEnvironment } from "./support.js";
@@ -22,7 +22,7 @@ function readPids(file: string): number[] {
 async function started(file: string): Promise<number[]> {
   await expect.poll(() => readPids(file).length, { timeout: 20_000, interval: 5 }).toBe(2);
   const pids = readPids(file);
-  // What this test is about must not outlive it.
+  // Processes of this test must not outlive it.
   onTestFinished(() => {
     for (const pid of pids.filter(alive)) process.kill(pid, "SIGKILL");
   });
@@ -145,7 +145,7 @@ describe.each(["with the guard", "without an addon and so without the guard"])("
   test("holds none of this process's descriptors, nor those of a program beside it", async () => {
     choose();
     const list = () => runProgram("/bin/sh", ["-c", "ls /proc/$$/fd"]);
-    // Whatever started the tests may have left descriptors open to all.
+    // The parent of the tests may have left inheritable descriptors open.
     const inherited = (await list()).output
       .split("\n")
       .map(Number)

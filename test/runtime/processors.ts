@@ -1,6 +1,6 @@
 /**
- * For what the CPU's text is compiled: what `cpu/machine.h` of the preludes tells apart. `$LOSSC_CXXFLAGS` come after `-march=native`, so that a
- * machine stands in for processors that have less than its own.
+ * The processors that the CPU's text is compiled for: those that `cpu-machine.h` of the preludes distinguishes. `$LOSSC_CXXFLAGS` come after
+ * `-march=native`, so that a machine stands in for processors that have less than its own.
  */
 import { execFileSync } from "node:child_process";
 import { findCxx } from "../../runtime/compilers/index.js";
@@ -25,7 +25,7 @@ function knows(compiler: string, march: string): boolean {
   }
 }
 
-/** What every other test compiles for. */
+/** The processor that all other tests compile for. */
 export const HERE: Processor = { name: "the compiler and the processor that are here", environment: {} };
 
 /** Other processors, and another compiler. */

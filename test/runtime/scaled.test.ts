@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { defineLoss, div, type LossDefinition, logSoftmax, mul, softmax, sub, sum } from "../../dsl/index.js";
-import { convert, widen } from "../../runtime/dtypes.js";
+import { convert, widen } from "../../runtime/devices/dtypes.js";
 import { numbersFrom } from "../emulated/batch.js";
 import { numbers, oracle } from "./oracle.js";
 import { eachDevice } from "./support.js";
@@ -21,7 +21,10 @@ const divergence = (name: string, of: "student" | "teacher") =>
 
 const LOSSES = [divergence("forward", "teacher"), divergence("reverse", "student")];
 
-/** A row of a few lanes, one of several parts and one of several blocks, of no whole number of packets; the least entry, of rows around 0 or far below it. */
+/**
+ * A row of a few lanes, one of several parts and one of several blocks, of no whole number of packets; the least entry, of rows around 0 or far below
+ * it.
+ */
 const CASES = [61, 2051, 20011].flatMap((vocab) =>
   [-9, -60].flatMap((least) =>
     (["f32", "bf16", "f16"] as const).flatMap((dtype) => LOSSES.map((loss) => ({ loss, vocab, dtype, least }))),

@@ -1,4 +1,6 @@
-/** Short rows, of which a thread of the CPU works on 16 at once: on both sides of that border, of whole and of broken sixteens, whatever a row holds. */
+/**
+ * Short rows, of which a thread of the CPU works on 16 at once: on both sides of that border, of whole and of broken sixteens, with any content.
+ */
 import { describe, expect, test } from "vitest";
 import { rowsAtOnce } from "../../codegen/emit/targets/cpu.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
@@ -46,7 +48,7 @@ describe.each(DTYPES)("%s", (dtype) => {
     }
   });
 
-  test("a row has the same bits wherever it stands and whatever stands beside it", async () => {
+  test("a row has the same bits at every place and beside every other row", async () => {
     const device = await openOnly("cpu");
     const compiled = await device.compile(ppo, { dtype });
     for (const vocab of [5, 64, longest(BYTES[dtype]), longest(BYTES[dtype]) + 1]) {

@@ -1,4 +1,4 @@
-/** Rows of weight 0 that are not read tell the rest of the batch what rows of weight 0 tell that are. */
+/** Skipped rows of weight 0 affect the rest of the batch exactly as rows of weight 0 that are read. */
 import { expect, test } from "vitest";
 import { defineLoss, div, gt, type LossDefinition, max, mean, min, mul, neg, softmax, sub, sum, where } from "../../dsl/index.js";
 import { gspo, ppo_entropy } from "../../losses/index.js";

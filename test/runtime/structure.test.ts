@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { CHUNK } from "../../codegen/plan.js";
-import { type BatchShape, countOf, extentOf, locate, segmentLengths, structureArray } from "../../runtime/structure.js";
+import { type BatchShape, countOf, extentOf, locate, segmentLengths, structureArray } from "../../runtime/inputs/structure.js";
 
 const shape: BatchShape = { lengths: [2, 0, CHUNK + 1], groups: [1, 2], vocab: 7, tokens: CHUNK + 3 };
 
@@ -24,26 +24,26 @@ describe("counts", () => {
 });
 
 describe("structure arrays", () => {
-  test("of: the segment of each element", () => {
-    const of = structureArray(shape, { kind: "of", between: ["token", "sequence"] });
-    expect(of.length).toBe(CHUNK + 3);
-    expect([...of.slice(0, 4)]).toEqual([0, 0, 2, 2]);
-    expect(of.at(-1)).toBe(2);
-    expect([...structureArray(shape, { kind: "of", between: ["sequence", "group"] })]).toEqual([0, 1, 1]);
+  test("segmentIds: the segment of each element", () => {
+    const ids = structureArray(shape, { kind: "segmentIds", between: ["token", "sequence"] });
+    expect(ids.length).toBe(CHUNK + 3);
+    expect([...ids.slice(0, 4)]).toEqual([0, 0, 2, 2]);
+    expect(ids.at(-1)).toBe(2);
+    expect([...structureArray(shape, { kind: "segmentIds", between: ["sequence", "group"] })]).toEqual([0, 1, 1]);
   });
 
-  test("begin: the first element of each segment, and their number", () => {
-    expect([...structureArray(shape, { kind: "begin", between: ["token", "sequence"] })]).toEqual([0, 2, 2, CHUNK + 3]);
+  test("offsets: the first element of each segment, and their number", () => {
+    expect([...structureArray(shape, { kind: "offsets", between: ["token", "sequence"] })]).toEqual([0, 2, 2, CHUNK + 3]);
   });
 
-  test("base: the first chunk of each segment, and their number; an empty segment has none", () => {
-    expect([...structureArray(shape, { kind: "base", between: ["token", "sequence"] })]).toEqual([0, 1, 1, 3]);
+  test("chunkOffsets: the first chunk of each segment, and their number; an empty segment has none", () => {
+    expect([...structureArray(shape, { kind: "chunkOffsets", between: ["token", "sequence"] })]).toEqual([0, 1, 1, 3]);
   });
 
   test("of nothing", () => {
     const empty: BatchShape = { lengths: [], groups: null, vocab: 5, tokens: 0 };
-    expect(structureArray(empty, { kind: "of", between: ["token", "sequence"] }).length).toBe(0);
-    expect([...structureArray(empty, { kind: "begin", between: ["token", "sequence"] })]).toEqual([0]);
+    expect(structureArray(empty, { kind: "segmentIds", between: ["token", "sequence"] }).length).toBe(0);
+    expect([...structureArray(empty, { kind: "offsets", between: ["token", "sequence"] })]).toEqual([0]);
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { defineLoss, variance } from "../../dsl/index.js";
 import { cross_entropy, ppo } from "../../losses/index.js";
 import type { Device, DeviceOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
-import { fromBf16, toBf16 } from "../../runtime/dtypes.js";
+import { fromBf16, toBf16 } from "../../runtime/devices/dtypes.js";
 import { numbers, oracle } from "./oracle.js";
 import { crossEntropyInputs, expectClose, expectError, LENGTHS, LOGITS, ppoInputs, TARGETS } from "./support.js";
 

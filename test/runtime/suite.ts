@@ -1,4 +1,4 @@
-/** What every device must do with a loss. The files that import it say which devices. */
+/** Tests of losses that every device must pass. The files that import them choose the devices. */
 import { describe, expect, test } from "vitest";
 import {
   add,
@@ -17,7 +17,7 @@ import {
 } from "../../dsl/index.js";
 import { cross_entropy, label_smoothing, ppo, ppo_entropy } from "../../losses/index.js";
 import type { Device, DeviceOptions, LossResult } from "../../runtime/devices/device.js";
-import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/dtypes.js";
+import { fromBf16, fromF16, toBf16, toF16, widen } from "../../runtime/devices/dtypes.js";
 import { numbers, oracle, reference } from "./oracle.js";
 import { memorySuite } from "./suite-memory.js";
 import { overlapSuite } from "./suite-overlap.js";
@@ -229,7 +229,7 @@ function resultsSuite(open: (options?: DeviceOptions) => Promise<Device>, comput
       }
     });
 
-    test("names of the user's are data, whatever they are", async () => {
+    test("any name of a user is data", async () => {
       const evil = defineLoss({
         name: 'x"; } */ #include "y"',
         inputs: { constructor: "token", "a b; c": { space: "token", default: 2 }, __proto__x: "token" },

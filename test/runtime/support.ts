@@ -1,10 +1,10 @@
-/** What the tests of the runtime share: devices by name, small batches, expected errors. */
+/** Helpers of the runtime's tests: devices by name, small batches, expected errors. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished } from "vitest";
 import { ERROR_CODES, type ErrorCode, LosscError } from "../../dsl/errors.js";
-import { loadAddon } from "../../runtime/addon.js";
+import { loadAddon } from "../../runtime/addon/addon.js";
 import type { Device, DeviceOptions } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 
@@ -94,12 +94,12 @@ export const VOCAB = 4;
 export const LOGITS = [0.5, -1, 2, 0.25, 1, 1, -0.5, 3, -2, 0.125, 0.75, 1.5];
 export const TARGETS = [2, 3, 1];
 
-/** What `cross_entropy` takes. Fresh arrays every time, for they may be written in place. */
+/** Inputs of `cross_entropy`, in fresh arrays, since calls may overwrite them. */
 export function crossEntropyInputs() {
   return { lengths: [...LENGTHS], logits: Float32Array.from(LOGITS), target_tokens: Int32Array.from(TARGETS) };
 }
 
-/** What `ppo` takes. */
+/** Inputs of `ppo`. */
 export function ppoInputs() {
   return { ...crossEntropyInputs(), logprobs: [-0.5, -0.25, -1.5], advantages: [1, -0.5, 2] };
 }

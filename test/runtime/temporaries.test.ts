@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSyn
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { writeAside } from "../../runtime/files.js";
+import { writeAside } from "../../runtime/files/user-files.js";
 import { temporaryFolder } from "./support.js";
 import { isRoot, OTHER } from "./users.js";
 
@@ -37,7 +37,7 @@ describe("what a killed process has left aside", () => {
     expect(readdirSync(folder).sort()).toEqual(["file", "other"]);
   });
 
-  test("is told by lossc's mark alone: a link, a folder, a file of another host or name stays", async () => {
+  test("is recognised by lossc's mark alone: a link, a folder, a file of another host or name stays", async () => {
     const folder = temporaryFolder();
     const { aside, kill } = await writing(folder);
     await kill();

@@ -19,7 +19,7 @@ const proxy = (type: ArrayType, length: number) => new Proxy(new type(length), {
 
 const LYING: Readonly<Record<string, (type: ArrayType, length: number) => unknown>> = { longer, heir, proxy };
 
-/** What cannot be turned into text as it is. */
+/** Values that `String()` cannot convert. */
 const UNSPEAKABLE: readonly unknown[] = [
   Object.create(null),
   { toString: 1, valueOf: 1 },
@@ -66,7 +66,7 @@ eachDevice((open) => {
     });
   });
 
-  test("whatever stands where a name or a number should is an error that says what is wanted", async () => {
+  test("any other value in place of a name or a number is an error with the expected kind", async () => {
     const device = await open();
     const compiled = await device.compile(cross_entropy);
     for (const odd of UNSPEAKABLE as readonly never[]) {

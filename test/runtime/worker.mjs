@@ -25,7 +25,7 @@ const jobs = {
     const result = await compiled.forwardBackward(batch);
     return { device: device.name, launches: device.launches, loss: result.loss, gradient: Array.from(result.gradLogits) };
   },
-  /** What opening a device by the name in $DEVICE comes to. */
+  /** Opens the device named by $DEVICE, and returns its name or the error. */
   async open() {
     const device = await openDevice(process.env.DEVICE || undefined);
     const compiled = await device.compile(ppo);

@@ -1,4 +1,4 @@
-/** What `npm run bundle` packs, and how the bundle runs its steps. The archive itself takes minutes and is not made here. */
+/** The content of `npm run bundle`, and the steps of a bundle. The archive itself takes minutes and is not made here. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

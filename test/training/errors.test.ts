@@ -251,7 +251,7 @@ describe("reference", () => {
     await expect(client.forward(data(), "ppo")).rejects.toThrow("out of cheese");
   });
 
-  test("names the first token that is not finite, whatever else is not", async () => {
+  test("names the first token that is not finite", async () => {
     const device = await openOnly("reference");
     const loss = defineLoss({
       name: "both",

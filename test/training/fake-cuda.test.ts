@@ -1,6 +1,6 @@
 /**
- * Training on `cuda` without a GPU: the fakes of the driver, of NVRTC and of cuBLAS run the very commands that a GPU would get. And where nvcc is at hand, the text of
- * the training kernels is compiled by it for real, and its PTX is what the fakes run.
+ * Training on `cuda` without a GPU: the fakes of the driver, of NVRTC and of cuBLAS run the very commands that a GPU would get. And where nvcc is at
+ * hand, the text of the training kernels is compiled by it for real, and its PTX is what the fakes run.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import { Random } from "../../examples/random.js";
 import { TrainingClient } from "../../index.js";
 import { findNvcc } from "../../runtime/compilers/index.js";
 import { runProgram } from "../../runtime/compilers/process.js";
-import { TRAINING_KERNELS, TRAINING_UNIT } from "../../runtime/training/kernels.js";
+import { TRAINING_MODULE } from "../../runtime/training/kernels.js";
 import { FakeMachine } from "../native/fake/machine.js";
 import { expectClose, openOnly, temporaryFolder } from "../runtime/support.js";
 import { data } from "./support.js";
@@ -41,7 +41,8 @@ test("cuda:0 (fake): a model trains as it does on cpu, on the GPU and with cuBLA
       await client.optimStep({ learningRate: 0.01, gradClipNorm: 1 });
     }
     const { entries, launches } = machine.take();
-    // Forward: two steps of the policy; the loss, its hidden states made finite, and a look at both gradients of its head; backward: four; Adam and the norm for each of four arrays.
+    // Forward: two steps of the policy; the loss, its hidden states made finite, and a look at both gradients of its head; backward: four; Adam and
+    // the norm for each of four arrays.
     const replayed = entries.flatMap(({ kernels }) => (kernels as string[] | undefined) ?? []);
     expect(launches.length + replayed.length).toBe(name === "cpu" ? 0 : 3 * (2 + 4 + 4 + 8));
     expect(entries.filter(({ call }) => /gemm/i.test(call)).length).toBe(name === "cpu" ? 0 : 3 * 6);
@@ -59,7 +60,7 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "nvcc", () => 
     async (architecture) => {
       const folder = temporaryFolder();
       const file = join(folder, "training.cu");
-      const { text } = stepUnit({ target: "cuda", comment: TRAINING_UNIT, kernels: TRAINING_KERNELS });
+      const { text } = stepUnit({ target: "cuda", ...TRAINING_MODULE });
       expect(text).not.toContain("#include");
       writeFileSync(file, text);
       const out = join(folder, "training.cubin");
@@ -76,7 +77,7 @@ describe.skipIf(nvcc === null)(nvcc === null ? "nvcc is absent" : "nvcc", () => 
       ];
       const { status, output } = await runProgram(nvcc as string, args);
       expect(status, output).toBe(0);
-      expect(output.match(/0 bytes spill stores, 0 bytes spill loads/g)).toHaveLength(TRAINING_KERNELS.length);
+      expect(output.match(/0 bytes spill stores, 0 bytes spill loads/g)).toHaveLength(TRAINING_MODULE.kernels.length);
     },
   );
 });

@@ -24,7 +24,7 @@ function data(): Datum[] {
   });
 }
 
-/** What each loss takes. */
+/** Inputs of each loss. */
 const CASES: readonly { readonly loss: LossDefinition; readonly keys: readonly string[] }[] = [
   { loss: cross_entropy, keys: ["weights"] },
   { loss: ppo, keys: ["weights", "logprobs", "advantages"] },

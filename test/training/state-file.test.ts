@@ -27,7 +27,7 @@ const STATE: PolicyState = {
   ]),
 };
 
-/** What a state holds, to every bit. */
+/** The content of a state, as bits. */
 function bits({ step, tensors }: PolicyState): unknown {
   const each = Object.entries(tensors).map(([name, { shape, data }]) => [
     name,

@@ -25,7 +25,7 @@ eachTrainingDevice((open) => {
     const { client, policy } = await trained(device, 3);
     await client.saveState(path);
     const other = await trained(device, 1);
-    // What has gathered belongs to the weights that are gone.
+    // Gathered gradients belong to the old weights.
     await other.client.forwardBackward(targetsOnly(), "cross_entropy");
     await other.client.loadState(path);
     expect(await everyBit(other.policy)).toBe(await everyBit(policy));

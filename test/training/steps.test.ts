@@ -1,8 +1,8 @@
 /** The small kernels that policies are put together from, each beside a plain computation. */
 import { describe, expect, test } from "vitest";
 import { slotsByToken, TrainingSteps } from "../../index.js";
+import type { Command, NativeBuffer } from "../../runtime/addon/native.js";
 import type { Device } from "../../runtime/devices/device.js";
-import type { Command, NativeBuffer } from "../../runtime/native.js";
 import { expectClose, expectError } from "../runtime/support.js";
 import { eachTrainingDevice, noise } from "./support.js";
 
@@ -199,6 +199,18 @@ eachTrainingDevice((open) => {
     expect(steps.biasGradient({ d: m, gradient: m, rows: 0, width: 3 })).toEqual([]);
     expect(steps.matmul({ a: m, b: m, c: m, m: 0, n: 1, k: 1 })).toEqual([]);
     await steps.run([]);
+  });
+
+  test("steps that are aborted while they run are ABORTED with the reason of the signal", async () => {
+    const { steps, put } = await workbench(await open());
+    const length = 1 << 18;
+    const [from, to] = [await put(new Float32Array(length)), await put(new Float32Array(length))];
+    const program = Array.from({ length: 200 }, () => steps.add({ from, to, length })).flat();
+    const controller = new AbortController();
+    const run = steps.run(program, controller.signal);
+    controller.abort(new Error("not wanted"));
+    const error = await expectError("ABORTED", () => run, "The policy", "AbortSignal");
+    expect((error.cause as Error).message).toBe("not wanted");
   });
 });
 

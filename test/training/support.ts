@@ -1,4 +1,4 @@
-/** What the tests of training share: a policy that is one table, a few data, bits of everything that training changes. */
+/** Helpers of the training tests: a policy that is one table, a few data, and the bits of everything that training changes. */
 import { onTestFinished } from "vitest";
 import {
   type AdamParameters,

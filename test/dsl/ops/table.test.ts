@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AnyRow, opRows } from "../../../dsl/ops/index.js";
 import type { ElementwiseOp } from "../../../dsl/ops/names.js";
-import { compileTogether } from "../../../runtime/compiled/together.js";
+import { compileBatch } from "../../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device } from "../../../runtime/devices/device.js";
 import { onDevices, opened } from "../../properties/devices.js";
 import { answers, lossesOf } from "./losses.js";
@@ -70,7 +70,7 @@ describe.each(rows)("%s", (name, row, known) => {
 const reference = opened("reference");
 
 async function onReference(name: ElementwiseOp, row: AnyRow, points: readonly (readonly number[])[]) {
-  const losses = await compileTogether(await reference, lossesOf(name, row.takes.length), { dtype: null });
+  const losses = await compileBatch(await reference, lossesOf(name, row.takes.length), { dtype: null });
   return answers(losses, points);
 }
 
@@ -85,7 +85,7 @@ describe("every row on the devices", () => {
     const compiled = new Map<string, CompiledLoss[]>();
     beforeAll(async () => {
       const losses = rows.map(([name, row]) => lossesOf(name, row.takes.length));
-      const made = await compileTogether(device(), losses.flat(), { dtype: null });
+      const made = await compileBatch(device(), losses.flat(), { dtype: null });
       for (const [i, [name]] of rows.entries()) compiled.set(name, made.splice(0, losses[i]?.length));
     });
 

@@ -1,4 +1,4 @@
-/** What is known of every row of the table of ops: its text, and values and gradients at chosen points, kinks and infinities among them. */
+/** Expected text, values and gradients of every op, at chosen points that include kinks and infinities. */
 
 const INF = Number.POSITIVE_INFINITY;
 const NAN = Number.NaN;
@@ -175,7 +175,7 @@ export const ROWS: Readonly<Record<string, RowCase>> = {
       [[1], 0, [0]],
     ],
   },
-  // The branch not taken gets nothing, whatever it holds.
+  // The branch that is not taken gets no gradient, even where it is not finite.
   where: {
     text: "select(a, b, c)",
     points: [

@@ -1,8 +1,8 @@
 /**
  * `reference` against torch at ties, kinks and the ends of functions. `test/fixtures/torch_kinks.py` made the file.
  *
- * On purpose unlike torch, by the language's own rules: `where` sends nothing to the branch not taken and an adjoint of 0 stays 0 (torch: 0 · inf is NaN);
- * both have tests of their own below.
+ * On purpose unlike torch, by the language's own rules: `where` sends nothing to the branch not taken and an adjoint of 0 stays 0 (torch: 0 · inf is
+ * NaN); both have tests of their own below.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -49,7 +49,7 @@ const OTHERWISE: Readonly<Record<string, readonly number[]>> = {
 
 function same(computed: number | undefined, expected: number, what: string): void {
   if (Number.isFinite(expected) && Math.abs((computed as number) - expected) <= 1e-9 * Math.abs(expected)) return;
-  // The sign of a zero is nobody's business in a gradient.
+  // The sign of a zero in a gradient is not compared.
   expect((computed as number) + 0, what).toBe(expected + 0);
 }
 

@@ -50,10 +50,10 @@ struct Graph {
   std::string kernels;
 };
 
-/// What has been given to a stream waits until somebody waits for the stream: that is as late as a real GPU may be.
+/// Work of a stream runs when the stream is synchronised, which is as late as a real GPU may run it.
 struct Stream {
   std::vector<std::function<Result()>> work;
-  /// What is being recorded in place of being run.
+  /// The commands that are recorded instead of run.
   std::unique_ptr<Graph> recording;
   /// Something was asked for that cannot be recorded.
   bool invalid = false;

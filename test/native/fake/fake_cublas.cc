@@ -74,7 +74,7 @@ struct Product {
   }
 };
 
-/// What the real one multiplies with sums in float32.
+/// The product, with sums in float32 as the real library computes it.
 bool supported(Dtype a, Dtype b, Dtype c, int compute, int algorithm) {
   const bool known = a == float32 || a == float16 || a == bfloat16;
   return known && a == b && (c == a || c == float32) && compute == 68 && algorithm == -1;

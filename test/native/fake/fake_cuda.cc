@@ -1,5 +1,6 @@
-// A libcuda without a GPU. Memory lies on the host under addresses that the host cannot read; a "cubin" is a shared object of kernels for the emulator's
-// lanes (fake_nvrtc.cc), and a launch runs it through the emulator, in the order of lanes $LOSSC_FAKE_ORDER. Misuse that a real driver would punish is refused.
+// A libcuda without a GPU. Memory lies on the host under addresses that the host cannot read; a "cubin" is a shared object of kernels for the
+// emulator's lanes (fake_nvrtc.cc), and a launch runs it through the emulator, in the order of lanes $LOSSC_FAKE_ORDER. Misuse that a real driver
+// would punish is refused.
 #include <dlfcn.h>
 #include <unistd.h>
 

@@ -22,7 +22,7 @@ API Result cuStreamEndCapture(Stream* stream, Graph** graph) {
   const std::lock_guard guard(lock);
   *graph = nullptr;
   if (recording != stream || stream->recording == nullptr) return illegalState;
-  // Whatever comes of it, the recording has ended.
+  // The recording has ended, with or without a graph.
   recording = nullptr;
   auto recorded = std::move(stream->recording);
   if (const int wanted = injected("cuStreamEndCapture"); wanted != success) return wanted;

@@ -1,6 +1,6 @@
 // An NVRTC without a GPU. With $LOSSC_FAKE_NVCC it has that compiler make PTX of the text and turns the PTX into C++; without, it puts the file
-// $LOSSC_FAKE_PRELUDE in the place of the text's prelude and leaves the rest unchanged. Either is compiled with the machine's C++ compiler: the "cubin"
-// is a shared object that fake_cuda.cc runs.
+// $LOSSC_FAKE_PRELUDE in the place of the text's prelude and leaves the rest unchanged. Either is compiled with the machine's C++ compiler: the
+// "cubin" is a shared object that fake_cuda.cc runs.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>

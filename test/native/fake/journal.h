@@ -38,7 +38,7 @@ inline std::string quoted(const std::string& text) {
   return result + "\"";
 }
 
-/// What the fake that holds `address` is to say of itself: the first line of the file beside it, `libnvrtc.so.12` having `libnvrtc.so.12.about`.
+/// The self-description of the fake library that holds `address`: the first line of the file beside it, `libnvrtc.so.12.about` of `libnvrtc.so.12`.
 inline std::string about(const void* address, const std::string& otherwise) {
   Dl_info info;
   std::string line;

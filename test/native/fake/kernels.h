@@ -38,7 +38,7 @@ inline lossc::emulator::Order order() {
   return {Kind::seeded, std::strtoull(name.c_str(), nullptr, 10)};
 }
 
-/// The length of an image, which its ELF header tells; 0 where it is none.
+/// The length of an image, from its ELF header; 0 where it is no image.
 inline std::size_t elfBytes(const void* image) {
   Elf64_Ehdr header;
   std::memcpy(&header, image, sizeof header);

@@ -24,7 +24,7 @@ static void pause_ms(int ms) { timespec t{0, ms * 1000000L}; nanosleep(&t, nullp
 #define BARRIER lane->barrier(lane)
 `;
 
-/** What the compiler for a real GPU would take; only the emulated prelude above makes it run here. */
+/** Text that the compiler for a real GPU accepts; with the emulated prelude above it runs here. */
 export const text = `
 // ---- prelude ----
 #define KERNEL(name) extern "C" __global__ void name(const __grid_constant__ Args a)

@@ -1,4 +1,4 @@
-/** A machine with a fake GPU: the environment that makes the addon take the fakes, and what their journal tells. */
+/** A machine with a fake GPU: the environment that makes the addon take the fakes, and their journal. */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -19,7 +19,9 @@ export interface Launched extends Entry {
   readonly arguments: readonly string[];
 }
 
-/** Puts a fake library somewhere else, which says of itself what it is told: `"12.0 80 90"` is an NVRTC 12.0 for sm_80 and sm_90, `"12.4.5"` a cuBLAS. */
+/**
+ * Puts a fake library somewhere else, with the given self-description: `"12.0 80 90"` is an NVRTC 12.0 for sm_80 and sm_90, `"12.4.5"` a cuBLAS.
+ */
 export function installFake(fake: "nvrtc" | "cublas", path: string, about: string): string {
   mkdirSync(dirname(path), { recursive: true });
   copyFileSync(buildFakes()[fake], path);
@@ -42,7 +44,7 @@ export class FakeMachine {
     });
   }
 
-  /** What stands in the text's prelude for the fake NVRTC from now on: the emulated target's. */
+  /** Sets the prelude that the fake NVRTC uses instead of the text's: the emulated target's. */
   set prelude(text: string) {
     delete process.env.LOSSC_FAKE_NVCC;
     const path = join(this.#folder, "prelude.h");
@@ -65,8 +67,8 @@ export class FakeMachine {
   }
 
   /**
-   * What has been called since the last time, and the launches among it; those that were only recorded for a graph are not. Of each that ran PTX, how many
-   * instructions its lanes took.
+   * The calls since the last time, and the launches among them, without those that were only recorded for a graph. For each launch of PTX, the number
+   * of instructions of its lanes.
    */
   take(): {
     readonly entries: readonly Entry[];
@@ -74,15 +76,15 @@ export class FakeMachine {
     readonly instructions: readonly number[];
   } {
     if (!existsSync(this.#journal)) return { entries: [], launches: [], instructions: [] };
-    const told = readFileSync(this.#journal, "utf8")
+    const all = readFileSync(this.#journal, "utf8")
       .split("\n")
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Entry);
     rmSync(this.#journal);
-    const entries = told.filter(({ call }) => call !== "ptxExecuted");
+    const entries = all.filter(({ call }) => call !== "ptxExecuted");
     return {
       entries,
-      instructions: told.flatMap(({ instructions }) => (instructions === undefined ? [] : [instructions as number])),
+      instructions: all.flatMap(({ instructions }) => (instructions === undefined ? [] : [instructions as number])),
       launches: entries.filter((entry): entry is Launched => entry.call === "cuLaunchKernel" && !entry.recorded),
     };
   }

@@ -21,7 +21,7 @@ Text trimmed(Text text) {
   return begin == all ? Text() : text.substr(begin, text.find_last_not_of(spaces) - begin + 1);
 }
 
-/// What stands between separators that are in no braces.
+/// The texts between separators outside of braces.
 std::vector<Text> split(Text text, char separator) {
   std::vector<Text> parts;
   int depth = 0;
@@ -123,7 +123,8 @@ bool works(Text statement) {
   return !statement.starts_with("mov.") && !statement.starts_with("cvta.");
 }
 
-/// What stands between two of `;`, `{`, `}` and a label's `:` is a statement; the braces of operands are no blocks. Instructions are counted by the run.
+/// A statement stands between two of `;`, `{`, `}` and a label's `:`. The braces of operands are no blocks. Instructions are counted by the
+/// run.
 std::string body(Text text) {
   std::string result;
   std::size_t begin = 0;

@@ -147,7 +147,7 @@ struct Lane {
     auto* place = reinterpret_cast<unsigned char*>(address);
     if (!aligned(address, bytes)) return nowhere;
     if (ptx_reach == nullptr || ptx_reach(place, bytes)) return place;
-    fault("an access to global memory that is nobody's", address, bytes);
+    fault("an access to global memory of no allocation", address, bytes);
     return nowhere;
   }
   /// Addresses of shared memory count from the block's first byte.

@@ -1,4 +1,4 @@
-// What the calls of the fake driver share.
+// The state of the fake driver.
 #pragma once
 
 #include "kernels.h"
@@ -10,7 +10,7 @@ inline std::recursive_mutex lock;
 inline bool initialised = false;
 inline std::map<int, std::unique_ptr<Context>> contexts;
 inline std::set<Module*> modules;
-/// What is current on this thread, the innermost last.
+/// The stack of current contexts of this thread, the innermost last.
 inline thread_local std::vector<Context*> stack;
 
 inline int deviceCount() {

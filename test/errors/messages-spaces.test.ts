@@ -1,7 +1,7 @@
 /** Mistakes in spaces, axes and operands. One test per mistake: what was meant, where, and what to write instead. */
 import { fileURLToPath } from "node:url";
 import { add, atTarget, clamp, defineLoss, mean, mul, pick, softmax, sum, where } from "../../dsl/index.js";
-import { compiled, explained, inEntry, loosely, type Mistake } from "./kindness.js";
+import { compiled, explained, inEntry, loosely, type Mistake } from "./messages.js";
 
 const inputs = { advantages: "token", reward: "sequence" } as const;
 const config = { beta: 0.1 };

@@ -1,6 +1,6 @@
-/** Emulated devices whose kernels are not quite the ones that were written: mistakes planted in the text on its way to the compiler. */
+/** Emulated devices whose kernel text was mutated on its way to the compiler. */
 import { expect, onTestFinished } from "vitest";
-import { requireAddon } from "../../runtime/addon.js";
+import { requireAddon } from "../../runtime/addon/addon.js";
 import { defaultCache } from "../../runtime/cache/index.js";
 import { openCxx, type Toolchain } from "../../runtime/compilers/index.js";
 import type { Device } from "../../runtime/devices/device.js";
@@ -15,22 +15,27 @@ export interface Mistake {
   readonly to: string;
 }
 
-function planted(text: string, { from, to }: Mistake): string {
+function mutated(text: string, { from, to }: Mistake): string {
   expect(text.split(from).length - 1, `times that the text holds ${JSON.stringify(from)}`).toBe(1);
   return text.replace(from, () => to);
 }
 
 /** An emulated device for one test; its kernels are as they should be where there is no mistake. */
-export async function openPlanted(order: Order, mistake: Mistake | null, races = false): Promise<Device> {
+export async function openMutated(order: Order, mistake: Mistake | null, races = false): Promise<Device> {
   const addon = requireAddon("the test");
   const toolchain = await openCxx(defaultCache(), "emulated", addon.cpuFeatures());
   const mistaken: Toolchain = {
     target: "emulated",
     description: "a C++ compiler that is given mistakes",
-    compile: (text, signal) => toolchain.compile(mistake ? { ...text, text: planted(text.text, mistake) } : text, signal),
+    compile: (text, signal) => toolchain.compile(mistake ? { ...text, text: mutated(text.text, mistake) } : text, signal),
     discard: (entry) => toolchain.discard(entry),
   };
-  const device = new AddonDevice("emulated", addon.openEmulated({ order, races }), "planted", async () => mistaken);
+  const device = new AddonDevice(
+    "emulated",
+    addon.openEmulated({ order, races }),
+    "a device with mistakes",
+    async () => mistaken,
+  );
   onTestFinished(() => device.dispose());
   return device;
 }

@@ -1,4 +1,4 @@
-/** Folders that one user alone can change. */
+/** Folders that only one user can change. */
 import {
   closeSync,
   constants,
@@ -21,7 +21,7 @@ import { dirname, join } from "node:path";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/** A folder that cannot be used, say since somebody else owns it or may change it. Its message says which and why. */
+/** The error of a folder that cannot be used, for example because another user owns it. The message has the folder and the reason. */
 export class StorageError extends Error {}
 
 /** Bits of a mode by which others than the owner may write. */
@@ -30,12 +30,12 @@ const OTHERS_WRITE = 0o022;
 export const STICKY = 0o1000;
 
 /**
- * A folder that belongs to the user whose process this is, and that nobody else may write to. What lies in it was put there by this user, so it may be
- * run as code.
+ * A folder that belongs to the user whose process this is, and that nobody else may write to. What lies in it was put there by this user, so it may
+ * be run as code.
  *
- * The folder is opened first and checked then, and everything in it is reached through the open descriptor: whoever may rename the folders above it can put
- * something else in its place, and changes nothing for a process that holds it. Where the system has no path through a descriptor (`/proc/self/fd`), the folders
- * above must be such that nobody else can rename anything in them.
+ * The folder is opened first and checked then, and everything in it is reached through the open descriptor: whoever may rename the folders above it
+ * can put something else in its place, and changes nothing for a process that holds it. Where the system has no path through a descriptor
+ * (`/proc/self/fd`), the folders above must be such that nobody else can rename anything in them.
  */
 export class OwnFolder {
   /** Whoever still works in a folder holds it, and with it its descriptor. */
@@ -71,7 +71,9 @@ export class OwnFolder {
     }
   }
 
-  /** A path that functions of `node:fs` take, and programs that are started by this process as their working folder; no other program understands it. */
+  /**
+   * A path that functions of `node:fs` take, and programs that are started by this process as their working folder; no other program understands it.
+   */
   at(...names: readonly string[]): string {
     return join(this.reach, ...names);
   }
@@ -105,7 +107,7 @@ export class OwnFolder {
     }
   }
 
-  /** What the system says of what has that name; of a link, not of what it leads to. */
+  /** The system's description of the entry of that name. For a link it describes the link, not its target. */
   stats(name: string): { readonly uid: number; readonly mtimeMs: number } {
     return lstatSync(this.at(name));
   }
@@ -187,7 +189,7 @@ export function refuseExchange(folder: string): void {
   if (dirname(folder) !== folder) refuseExchange(dirname(folder));
 }
 
-/** What stands in a folder can be exchanged by who may write to the folder. */
+/** Whoever may write to a folder can exchange its entries. */
 function refuseRenamers(folder: string): void {
   const { uid, mode } = lstatSync(folder);
   if (uid !== 0 && uid !== process.geteuid?.()) throw new StorageError(`${folder}, above it, belongs to the user ${uid}`);

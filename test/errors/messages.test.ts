@@ -1,8 +1,11 @@
-/** Mistakes in names, operators and what a loss returns, in a file that calls the functions by name. One test per mistake: what was meant, where, and what to write instead. */
+/**
+ * Mistakes in names, operators and what a loss returns, in a file that calls the functions by name. One test per mistake: what was meant, where, and
+ * what to write instead.
+ */
 import { fileURLToPath } from "node:url";
 import { compilePlan } from "../../codegen/compile.js";
 import { defineLoss, type Expr, exp, mean, mul, softmax } from "../../dsl/index.js";
-import { compiled, explained, inEntry, loosely, type Mistake } from "./kindness.js";
+import { compiled, explained, inEntry, loosely, type Mistake } from "./messages.js";
 
 const inputs = { advantages: "token", reward: "sequence" } as const;
 const config = { beta: 0.1 };

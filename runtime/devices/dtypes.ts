@@ -1,13 +1,14 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
-import { BYTES, LOGITS_DTYPES } from "../codegen/emit/dtypes.js";
-import type { BufferDtype, LogitsDtype } from "../codegen/plan.js";
-import { LosscError } from "../dsl/errors.js";
+import { BYTES, LOGITS_DTYPES } from "../../codegen/emit/dtypes.js";
+import type { BufferDtype, LogitsDtype } from "../../codegen/plan.js";
+import { LosscError } from "../../dsl/errors.js";
 
 /** An array of a buffer's elements; float16 and bfloat16 are bits in a `Uint16Array`. */
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array;
 
 /**
- * A `Float16Array`, which Node has from 24 on: told by its structure, for TypeScript before 5.8 does not know it by name. Its bits are those of the dtype `"f16"`.
+ * A `Float16Array`, which Node has from 24 on. It is described by its structure, since TypeScript before 5.8 does not know the name. Its bits are of
+ * dtype `"f16"`.
  */
 export interface Float16Numbers extends ArrayBufferView {
   readonly [Symbol.toStringTag]: "Float16Array";
@@ -37,12 +38,12 @@ export function makeArray(dtype: BufferDtype, length: number): TypedArray {
   return inMemory(() => new (arrayOf(dtype))(length));
 }
 
-/** An array of the dtype's bits over memory that is there. */
+/** An array of the dtype's bits over existing memory. */
 export function viewOf(dtype: BufferDtype, memory: ArrayBuffer, byteOffset: number, length: number): TypedArray {
   return new (arrayOf(dtype))(memory, byteOffset, length);
 }
 
-/** Runs what makes arrays; V8 says that it has no memory for one by a `RangeError`. */
+/** Runs a function that makes arrays. V8 throws a `RangeError` where it has no memory for one. */
 export function inMemory<T>(make: () => T): T {
   try {
     return make();
@@ -74,7 +75,7 @@ function float16Class(): Float16Class | undefined {
   return (globalThis as { readonly Float16Array?: Float16Class }).Float16Array;
 }
 
-/** False where the language has none. */
+/** False where the engine has no such class. */
 export function isFloat16(value: unknown): value is Float16Numbers {
   const known = float16Class();
   return known !== undefined && isArrayOf(value, known as never);
@@ -90,14 +91,14 @@ export function asFloat16({ buffer, byteOffset, length }: TypedArray): Float16Nu
   return new (float16Class() as Float16Class)(buffer, byteOffset, length);
 }
 
-/** What every typed array has of itself, whatever an object says of it. */
+/** Accessors of typed arrays, taken from their prototype so that an object cannot override them. */
 const own = (name: "length" | "byteLength" | typeof Symbol.toStringTag) =>
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int32Array.prototype), name)?.get as () => unknown;
 const [trueLength, trueBytes, trueKind] = [own("length"), own("byteLength"), own(Symbol.toStringTag)];
 
 /**
- * Whether a value is a typed array of a class. One that only inherits from it has no memory; and kernels read and write as far as its `length`, which
- * an object may say something else of than is there.
+ * Whether a value is a typed array of a class. An object that only inherits from the class has no memory, and may override `length`, up to which
+ * kernels read and write.
  */
 export function isArrayOf<T>(
   value: unknown,
@@ -106,7 +107,7 @@ export function isArrayOf<T>(
   return value instanceof type && isSound(value) && trueBytes.call(value) === value.length * type.BYTES_PER_ELEMENT;
 }
 
-/** Whether a value is a typed array and as long as it says. */
+/** Whether a value is a typed array with its true length. */
 export function isSound(value: unknown): value is { readonly length: number } {
   return trueKind.call(value) !== undefined && (value as { readonly length?: unknown }).length === trueLength.call(value);
 }

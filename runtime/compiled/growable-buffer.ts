@@ -1,8 +1,8 @@
 /** Memory of a device that is made anew when more is needed. */
-import { wrapNative } from "../addon.js";
-import type { NativeBuffer, NativeDevice } from "../native.js";
+import { wrapNative } from "../addon/addon.js";
+import type { NativeBuffer, NativeDevice } from "../addon/native.js";
 
-export class Growing {
+export class GrowableBuffer {
   #buffer: NativeBuffer | null = null;
   #bytes = 0;
 

@@ -1,15 +1,15 @@
 /** The module hooks behind `lossc/register`. They serve `registerHooks` (synchronous) and `register` (Node 20, in a thread of their own) alike. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { isLossFile } from "../codegen/operators/index.js";
-import { isTypeScript, ownModule, resolveFile } from "./modules/resolve.js";
-import { transform } from "./modules/transform.js";
+import { isLossFile } from "../../codegen/operators/index.js";
+import { isTypeScript, ownModule, resolveFile } from "./resolve.js";
+import { transform } from "./transform.js";
 
 type Next<Context> = (name: string, context: Context) => unknown;
 
-const HERE = new URL("../", import.meta.url).href;
+const HERE = new URL("../../", import.meta.url).href;
 
-/** What `attempt` gives, or what `otherwise` makes of its failure; either may be a promise. */
+/** The result of `attempt`, or of `otherwise` with its failure. Either may return a promise. */
 function orElse(attempt: () => unknown, otherwise: (error: unknown) => unknown): unknown {
   try {
     const result = attempt();

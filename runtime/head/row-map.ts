@@ -1,7 +1,7 @@
 /** Which tokens of a call have a row of logits. */
 import { type Chunks, running } from "./chunks.js";
 
-export class Rows {
+export class RowMap {
   /** How many rows the tokens before each one have, up to the rows of all. */
   readonly before: Int32Array;
   /** The token of each row, where masked tokens have none; else null. */

@@ -1,7 +1,7 @@
 /** The kind of this machine, in the names of prebuilt packages, and the kind that a binary is for. */
 import { readFileSync } from "node:fs";
 
-/** What a binary must fit: `linux-x64-gnu`, `linux-arm64-musl`, `darwin-arm64`. */
+/** The platform that a binary must fit: `linux-x64-gnu`, `linux-arm64-musl`, `darwin-arm64`. */
 export function platformName(): string {
   return [process.platform, process.arch, ...(process.platform === "linux" ? [libcOf(ownLibraries())] : [])].join("-");
 }

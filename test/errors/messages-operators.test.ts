@@ -1,7 +1,7 @@
 /** Mistakes in a file whose operators are rewritten. One test per mistake: what was meant, where, and what to write instead. */
 import { fileURLToPath } from "node:url";
-import { mistakes } from "./fixtures/kindness.loss.js";
-import { compiled, explained, type Mistake, onLine } from "./kindness.js";
+import { mistakes } from "./fixtures/messages.loss.js";
+import { compiled, explained, type Mistake, onLine } from "./messages.js";
 
 const MISTAKES: readonly Mistake[] = (
   [
@@ -51,4 +51,4 @@ const MISTAKES: readonly Mistake[] = (
   ] as const
 ).map(([name, code, message]) => ({ name, code, message, call: () => compiled(mistakes[name]()) }));
 
-explained(MISTAKES, fileURLToPath(new URL("./fixtures/kindness.loss.ts", import.meta.url)), onLine);
+explained(MISTAKES, fileURLToPath(new URL("./fixtures/messages.loss.ts", import.meta.url)), onLine);

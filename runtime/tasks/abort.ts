@@ -1,5 +1,5 @@
-/** Ending work early. */
-import { LosscError } from "../dsl/errors.js";
+/** Abort signals, and tasks that they end. */
+import { LosscError } from "../../dsl/errors.js";
 
 /** Throws `ABORTED` where the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
@@ -12,7 +12,7 @@ export function abortedError(signal: AbortSignal | undefined, what: string): Los
   });
 }
 
-/** All that waits for one signal, behind a single listener: of more than ten, Node warns as of a leak. */
+/** The callbacks of one signal behind a single listener. Node warns of a leak when a signal has more than ten listeners. */
 class AbortHub {
   static readonly #hubs = new WeakMap<AbortSignal, AbortHub>();
   readonly #waiting = new Set<{ readonly call: () => void }>();
@@ -47,7 +47,7 @@ class AbortHub {
       try {
         call();
       } catch (error) {
-        // As of a listener's: it ends nothing but itself.
+        // An error of a listener does not keep the other listeners from running.
         queueMicrotask(() => {
           throw error;
         });
@@ -61,7 +61,7 @@ class AbortHub {
   }
 }
 
-/** Calls once the signal fires, at once where it has. What comes back takes the call away again. */
+/** Calls when the signal fires, or at once where it has fired. The function that is returned cancels the call. */
 export function whenAborted(signal: AbortSignal | undefined, call: () => void): () => void {
   if (signal && !signal.aborted) return AbortHub.of(signal).add(call);
   if (signal) call();
@@ -77,19 +77,19 @@ export function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefin
   });
 }
 
-/** One piece of work that several callers wait for. It is ended only when every one of them has given up. */
-export class Shared<T> {
+/** A task that several callers wait for. It is aborted only when all of them have aborted. */
+export class SharedTask<T> {
   readonly #controller = new AbortController();
   readonly promise: Promise<T>;
   #waiting = 0;
 
   constructor(work: (signal: AbortSignal) => Promise<T>) {
     this.promise = work(this.#controller.signal);
-    // Each caller sees the failure through wait(); where all have left, nobody is there to see it.
+    // Callers see the failure through wait(). Without callers the rejection would be unhandled.
     this.promise.catch(() => {});
   }
 
-  /** Whether every caller has left, so that a new one must start afresh. */
+  /** Whether every caller has aborted; a new caller must start another task. */
   get abandoned(): boolean {
     return this.#controller.signal.aborted;
   }
@@ -104,11 +104,11 @@ export class Shared<T> {
   }
 }
 
-/** Runs tasks one after the other, in the order in which they were given. */
+/** Runs tasks one after the other, in order. */
 export class Queue {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** A task whose signal fires while it waits is never started. Once it runs, ending early is its own affair. */
+  /** A task whose signal fires while it waits is never started. A task that runs handles the signal itself. */
   run<T>(task: () => Promise<T>, signal?: AbortSignal, what = "The call"): Promise<T> {
     let started = false;
     const result = this.#last.then(() => {
@@ -126,7 +126,7 @@ export class Queue {
     });
   }
 
-  /** Settles when everything that was given so far has. */
+  /** Settles when all tasks so far have settled. */
   async idle(): Promise<void> {
     await this.#last;
   }

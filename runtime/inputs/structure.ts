@@ -1,6 +1,6 @@
 /** How a batch is cut: counts of every space, the index arrays that kernels walk it by, and the extents of a plan's buffers. */
-import { type Between, CHUNK, type ElementSpace, type Extent, type Structure } from "../codegen/plan.js";
-import { isFiner } from "../dsl/spaces.js";
+import { type Between, CHUNK, type ElementSpace, type Extent, type Structure } from "../../codegen/plan.js";
+import { isFiner } from "../../dsl/spaces.js";
 
 /** The shape of one batch, checked. */
 export interface BatchShape {
@@ -45,7 +45,7 @@ export function segmentLengths(shape: BatchShape, [from, to]: Between): readonly
 /** The int32 array of a {@link Structure}. */
 export function structureArray(shape: BatchShape, structure: Structure): Int32Array {
   const segments = segmentLengths(shape, structure.between);
-  if (structure.kind === "of") {
+  if (structure.kind === "segmentIds") {
     const result = new Int32Array(countOf(shape, structure.between[0]));
     let element = 0;
     for (let segment = 0; segment < segments.length; segment++) {
@@ -59,7 +59,7 @@ export function structureArray(shape: BatchShape, structure: Structure): Int32Ar
   let position = 0;
   for (let segment = 0; segment < segments.length; segment++) {
     result[segment] = position;
-    position += structure.kind === "begin" ? (segments[segment] as number) : chunks(segments[segment] as number);
+    position += structure.kind === "offsets" ? (segments[segment] as number) : chunks(segments[segment] as number);
   }
   result[segments.length] = position;
   return result;

@@ -1,30 +1,31 @@
 /**
- * Files whose paths a user gives: written aside and renamed into place, read without ever waiting for a writer, and, where the system refuses, errors that say what to
- * do. Every one of them is `USAGE`.
+ * Files whose paths a user gives: written aside and renamed into place, read without ever waiting for a writer, and, where the system refuses, errors
+ * that say what to do. Every one of them is `USAGE`.
  */
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, opendir, readlink, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, isAbsolute, join, sep } from "node:path";
-import { LosscError } from "../dsl/errors.js";
-import { describe } from "./inputs/numbers.js";
+import { LosscError } from "../../dsl/errors.js";
+import { describe } from "../inputs/numbers.js";
 import { STICKY } from "./own-folder.js";
 import { isAbandoned, temporaryName } from "./temporaries.js";
 
-/** How names of files begin that are not yet in place. */
+/** Prefix of the names of files that are not in place yet. */
 const ASIDE = ".lossc-aside-";
 
-/** As many as Linux follows. */
+/** Linux's limit. */
 const MAX_LINKS = 40;
 
 /**
- * Writes a file aside, in the folder where it belongs, and renames it into place: whoever reads finds the file before or the file after, never a part.
+ * Writes a file aside, in the folder where it belongs, and renames it into place: whoever reads finds the file before or the file after, never a
+ * part.
  *
  * A symbolic link at `path` stays, and the file that it names is replaced. Mode, owner and group of a file that is replaced are kept as far as the
- * system lets them; a new file follows the umask. The new file and its name are on the disk when this settles. Where it fails, what was there is as
- * it was, and nothing is left aside.
+ * system allows; a new file follows the umask. The new file and its name are on the disk when this settles. A failure changes nothing and leaves no
+ * temporary file.
  *
  * @param what What is saved, for messages: `"the state"`.
- * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and whatever `write` throws.
+ * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and all that `write` throws.
  */
 export async function writeAside(path: string, what: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   checkPath(path, what);
@@ -55,9 +56,9 @@ export async function writeAside(path: string, what: string, write: (file: FileH
 }
 
 /**
- * Opens a file for `read`, with its size in bytes, and closes it again. What is no file (a folder, a pipe, a device) is refused and not waited for.
+ * Opens a file for `read`, with its size in bytes, and closes it again. Anything else (a folder, a pipe, a device) is refused without waiting.
  *
- * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and whatever `read` throws.
+ * @throws LosscError `USAGE` where the path is of no file, or the system refuses; and all that `read` throws.
  */
 export async function readWith<T>(path: string, what: string, read: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
   checkPath(path, what);
@@ -77,7 +78,7 @@ export async function readWith<T>(path: string, what: string, read: (file: FileH
   }
 }
 
-/** Removes what killed processes have left aside in the folder; everything else stays. */
+/** Removes temporary files of killed processes from the folder, and no others. */
 async function removeAbandoned(folder: string, now: number): Promise<void> {
   try {
     for await (const { name } of await opendir(folder)) if (name.startsWith(ASIDE)) await removeIfAbandoned(folder, name, now);
@@ -138,7 +139,7 @@ function checkKind(path: string, stats: Stats): void {
   throw new LosscError("USAGE", `${path} is ${kind}; give the path of a file`);
 }
 
-/** Where a path leads, and what is there. */
+/** The target of a path, and the file there. */
 interface Target {
   readonly path: string;
   /** Null where there is nothing yet. */
@@ -203,7 +204,7 @@ async function takeOver(file: FileHandle, { uid, gid, mode }: Stats): Promise<vo
     const done = () => true;
     const failed = () => false;
     const kept = (await file.chown(uid, gid).then(done, failed)) || (await file.chown(made.uid, gid).then(done, failed));
-    // The group is another one: it may do no more than it could do before, as one of the others.
+    // The group has changed. The new group gets no more rights than it had before as others.
     if (!kept) permissions &= 0o707 | ((permissions & 0o007) << 3);
   }
   await file.chmod(permissions);
@@ -219,7 +220,7 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close().catch(() => {});
 }
 
-/** What a code of the system means, said of a folder or file, and the way out. */
+/** The meaning of a system error code for a folder or file, and the way out. */
 type Words = Readonly<Record<string, (where: string) => string>>;
 
 const COMMON: Words = {

@@ -1,15 +1,15 @@
 /**
- * Short waits. An event loop that sleeps takes some forty microseconds to wake, which is more than a small batch computes: so for a moment it is kept
- * from sleeping while a device's thread is at work. Nothing is blocked: everything else that waits for the loop has its turn in between.
+ * Busy polling for short waits. A sleeping event loop takes some forty microseconds to wake, longer than a small batch runs. For a moment the loop is
+ * therefore kept awake while a device works. Other callbacks of the loop run in between.
  */
 import { availableParallelism } from "node:os";
 
-/** How long the loop looks out, in milliseconds. */
-const LOOKOUT = 0.1;
-/** Work that was last answered within this is worth looking out for; what takes longer shall have the core. */
+/** Longest poll, in milliseconds. */
+const POLL = 0.1;
+/** Polling is used while the last work took less than this, in milliseconds. Longer work needs the core for itself. */
 const SHORT = 0.25;
 
-export class Lookout {
+export class BusyPoll {
   #waiting = false;
   #until = 0;
   /** Of the last answer. */
@@ -25,7 +25,7 @@ export class Lookout {
   async wait<T>(work: Promise<T>): Promise<T> {
     const start = this.now();
     if (!this.alone && this.#taken < SHORT) {
-      this.#until = start + LOOKOUT;
+      this.#until = start + POLL;
       this.#waiting = true;
       setImmediate(this.#look);
     }

@@ -1,7 +1,7 @@
-/** So many pieces of work at once; the others wait, in the order in which they came. */
+/** A counting semaphore: at most so many tasks run at once, the others wait in order. */
 import { throwIfAborted } from "./abort.js";
 
-export class Slots {
+export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   #free: number;
 

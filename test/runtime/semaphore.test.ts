@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { Slots } from "../../runtime/slots.js";
+import { Semaphore } from "../../runtime/tasks/semaphore.js";
 import { expectError } from "./support.js";
 
-/** Work that ends when it is told to. */
+/** Work that ends on request. */
 function work() {
   const order: string[] = [];
   const ends = new Map<string, () => void>();
@@ -16,10 +16,10 @@ function work() {
 const calm = () => new Promise((resolve) => setImmediate(resolve));
 const { signal } = new AbortController();
 
-test("as much runs at once as there are slots, and the rest in its order", async () => {
-  const slots = new Slots(2);
+test("as much runs at once as its count says, and the rest in its order", async () => {
+  const semaphore = new Semaphore(2);
   const { order, begin, end } = work();
-  const all = ["a", "b", "c", "d"].map((name) => slots.run(begin(name), signal, "It"));
+  const all = ["a", "b", "c", "d"].map((name) => semaphore.run(begin(name), signal, "It"));
   await calm();
   expect(order).toEqual(["a begins", "b begins"]);
   end("b");
@@ -32,13 +32,13 @@ test("as much runs at once as there are slots, and the rest in its order", async
 });
 
 test("failures and aborts give their slot back, and what is aborted while it waits is not begun", async () => {
-  const slots = new Slots(1);
-  await expect(slots.run(() => Promise.reject(new RangeError("no")), signal, "It")).rejects.toThrow(RangeError);
+  const semaphore = new Semaphore(1);
+  await expect(semaphore.run(() => Promise.reject(new RangeError("no")), signal, "It")).rejects.toThrow(RangeError);
   const { order, begin, end } = work();
-  const first = slots.run(begin("a"), signal, "It");
+  const first = semaphore.run(begin("a"), signal, "It");
   const controller = new AbortController();
-  const second = expectError("ABORTED", () => slots.run(begin("b"), controller.signal, "It"));
-  const third = slots.run(begin("c"), signal, "It");
+  const second = expectError("ABORTED", () => semaphore.run(begin("b"), controller.signal, "It"));
+  const third = semaphore.run(begin("c"), signal, "It");
   controller.abort();
   end("a");
   await first;

@@ -1,26 +1,27 @@
-/** Finding and loading the Node addon, and turning what it throws into {@link LosscError}. */
+/** Finds and loads the Node addon, runs its programs, and turns its errors into {@link LosscError}. */
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ERROR_CODES, type ErrorCode, LosscError } from "../dsl/errors.js";
-import type { NativeAddon } from "./native.js";
+import { ERROR_CODES, type ErrorCode, LosscError } from "../../dsl/errors.js";
+import { abortedError, throwIfAborted, whenAborted } from "../tasks/abort.js";
+import type { Command, NativeAddon, NativeDevice } from "./native.js";
 import { builtFor, platformName, platformPackage } from "./platform.js";
 
-/** What the search for the addon came to. */
+/** Result of the search for the addon. */
 export interface AddonReport {
   readonly addon: NativeAddon | null;
   /** The file that was loaded, or looked for. */
   readonly path: string;
-  /** Where `addon` is null: what is missing. */
+  /** Where `addon` is null: the missing part. */
   readonly problem: string;
-  /** Where `addon` is null: how to add it. */
+  /** Where `addon` is null: the way to get it. */
   readonly advice: string;
-  /** Both in one. */
+  /** Problem and advice in one text. */
   readonly reason: string;
 }
 
-/** What came of loading a file. It is tried once: one that does not load will not get better. */
+/** Result of loading a file. A file is tried once, since a second attempt fails the same way. */
 type Attempt = { readonly addon: NativeAddon } | { readonly problem: string };
 
 const attempts = new Map<string, Attempt>();
@@ -42,7 +43,9 @@ export function addonFolder(): string {
   return join(packageRoot(), "build", "Release");
 }
 
-/** The program that runs compilers so that they end with this process (native/guard), beside the addon; null where it was not built or may not be run. */
+/**
+ * The program that runs compilers so that they end with this process (native/guard), beside the addon; null where it was not built or may not be run.
+ */
 export function findGuard(): string | null {
   const path = join(dirname(loadAddon().path), "lossc-guard");
   try {
@@ -54,8 +57,8 @@ export function findGuard(): string | null {
 }
 
 /**
- * Loads the addon: the file that `$LOSSC_ADDON` names, else the first that loads of `build/Release/lossc.node` of the package and that of the package for
- * this kind of machine. Never throws: a machine where it was not built is an ordinary machine.
+ * Loads the addon: the file that `$LOSSC_ADDON` names, else the first that loads of `build/Release/lossc.node` of the package and that of the package
+ * for this kind of machine. Never throws: a machine where it was not built is an ordinary machine.
  */
 export function loadAddon(): AddonReport {
   const override = process.env.LOSSC_ADDON;
@@ -106,7 +109,7 @@ function versionAt(manifest: string): unknown {
 
 /** Loads one file. */
 export function load(path: string): Attempt {
-  // What is missing may be built while the process runs.
+  // A missing file is not remembered: it may be built while the process runs.
   if (!existsSync(path)) return { problem: `the addon is not built (${path} is missing)` };
   let attempt = attempts.get(path);
   if (!attempt) {
@@ -120,7 +123,7 @@ export function load(path: string): Attempt {
   return attempt;
 }
 
-/** Why a file does not load: what the dynamic linker says of a binary of another machine names everything but that. */
+/** The reason why a file does not load. The dynamic linker's message does not say that a binary is for another machine. */
 function whyNot(path: string, error: unknown): string {
   const said = error instanceof Error ? error.message : String(error);
   const [other, here] = [builtFor(path), platformName()];
@@ -130,7 +133,7 @@ function whyNot(path: string, error: unknown): string {
   return newer === undefined ? said : `it was built where the C library is newer, and asks for ${newer}`;
 }
 
-/** How to come by an addon, where lossc lies: in a checkout, or as an installed package. */
+/** The way to get an addon, in a checkout or in an installed package. */
 function advice(): string {
   const root = packageRoot();
   if (existsSync(join(root, "scripts", "build.mjs"))) return `run \`npm run build\` in ${root}`;
@@ -143,7 +146,7 @@ function advice(): string {
   return `${ready}run \`npx lossc build-addon\`, which compiles it with cmake and a C++ compiler and downloads nothing`;
 }
 
-/** The addon, or `DEVICE_NOT_FOUND` with the reason why `wantedBy` cannot be had. */
+/** The addon. `DEVICE_NOT_FOUND`, with the reason, where there is none for `wantedBy`. */
 export function requireAddon(wantedBy: string): NativeAddon {
   const { addon, reason } = loadAddon();
   if (!addon)
@@ -154,7 +157,7 @@ export function requireAddon(wantedBy: string): NativeAddon {
   return addon;
 }
 
-/** The way out that the addon, which knows no user, does not give. */
+/** Advice that is added to errors of the addon. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   DEVICE_OUT_OF_MEMORY: "Give fewer tokens per call, use `inPlace: true`, or dispose of buffers that are not needed.",
   DEVICE_FAULT:
@@ -162,7 +165,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   DISPOSED: "Open a new device with openDevice().",
 };
 
-/** Makes a {@link LosscError} of what the addon threw: an error with a `code`, maybe a `log`. Anything else is a fault of the device. */
+/** Wraps an error of the addon, which has a `code` and maybe a `log`. Any other error is a `DEVICE_FAULT`. */
 export function wrapNative(error: unknown): LosscError {
   if (error instanceof LosscError) return error;
   const { code, message, log } = (typeof error === "object" && error !== null ? error : { message: error }) as {
@@ -180,11 +183,37 @@ export function wrapNative(error: unknown): LosscError {
   });
 }
 
-/** Awaits work of the addon; what it rejects with is wrapped. */
+/** Awaits work of the addon and wraps its errors. */
 export async function native<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     throw wrapNative(error);
+  }
+}
+
+/**
+ * Runs a program of the addon. The signal raises the program's abort flag, and the addon stops at the next command or piece of work.
+ *
+ * @param what The call, for the message of `ABORTED`.
+ * @throws LosscError `ABORTED` with the signal's reason; everything that the addon rejects with.
+ */
+export async function runCommands(
+  device: NativeDevice,
+  commands: readonly Command[],
+  signal?: AbortSignal,
+  what = "The call",
+): Promise<void> {
+  throwIfAborted(signal, what);
+  if (commands.length === 0) return;
+  const flag = signal && new Int32Array(1);
+  const leave = whenAborted(signal, () => flag && Atomics.store(flag, 0, 1));
+  try {
+    await device.run(commands, flag);
+  } catch (error) {
+    const wrapped = wrapNative(error);
+    throw wrapped.code === "ABORTED" ? abortedError(signal, what) : wrapped;
+  } finally {
+    leave();
   }
 }

@@ -1,6 +1,6 @@
-/** The addon as TypeScript sees it. Only this folder imports it. Everything it throws or rejects with has a `code` of `LosscError`. */
-import type { TargetName } from "../codegen/emit/targets/index.js";
-import type { LogitsDtype } from "../codegen/plan.js";
+/** The interface of the addon. Only runtime/ uses it, and bench/ and tests. Its errors have a `code` of `LosscError`. */
+import type { TargetName } from "../../codegen/emit/targets/index.js";
+import type { LogitsDtype } from "../../codegen/plan.js";
 
 /** Memory of a device. `byteLength` is reported to V8; the finalizer frees what was not disposed of. */
 export interface NativeBuffer {
@@ -29,13 +29,13 @@ export type Command =
   | {
       readonly kind: "launch";
       readonly module: NativeModule;
-      /** Entry point, say `k0`. */
+      /** Entry point, such as `k0`. */
       readonly kernel: string;
       /** Elements to visit; at least 1. cuda and emulated launch ceil(elements / perBlock) clusters of `cluster` blocks of `block` threads. */
       readonly elements: number;
       readonly block: number;
       readonly perBlock: number;
-      /** 1 to 16. The kernel says the same of itself. */
+      /** 1 to 16; the kernel was compiled for the same number. */
       readonly cluster: number;
       /** Bytes of shared memory for each block. */
       readonly shared: number;
@@ -56,7 +56,7 @@ export type Command =
       readonly offset: number;
       readonly to: ArrayBufferView;
     }
-  /** From one place on the device to another. The two must not overlap. */
+  /** A copy within the device. The two places must not overlap. */
   | {
       readonly kind: "copy";
       readonly from: Memory;
@@ -73,8 +73,8 @@ export type Command =
       readonly value: number;
     }
   /**
-   * c (m × n) = alpha · op(a) · op(b) + beta · c, with op(a) m × k and op(b) k × n: accumulated in float32, rounded once. a and b have the same dtype,
-   * c has that or f32. c overlaps neither. A beta of 0 reads nothing of c.
+   * c (m × n) = alpha · op(a) · op(b) + beta · c, with op(a) m × k and op(b) k × n: accumulated in float32, rounded once. a and b have the same
+   * dtype, c has that or f32. c overlaps neither. A beta of 0 reads nothing of c.
    */
   | {
       readonly kind: "matmul";
@@ -109,11 +109,11 @@ export interface NativeDevice {
   /** Loads the bytes of a binary: of a shared object for cpu and emulated, of a cubin for cuda. */
   load(binary: Uint8Array): Promise<NativeModule>;
   /**
-   * Runs the commands in order, off the event loop; programs of one device run in the order of their submission. `abort[0]`, once not 0,
-   * stops the program at the next chance and rejects with `ABORTED`. All memory that the program names is kept alive until it settles.
+   * Runs the commands in order, off the event loop; programs of one device run in the order of their submission. `abort[0]`, when it
+   * becomes nonzero, stops the program at the next check and rejects with `ABORTED`. Memory of the program is kept alive until it settles.
    */
   run(program: readonly Command[], abort?: Int32Array | undefined): Promise<void>;
-  /** Waits for what runs, then frees. Further calls throw `DISPOSED`. */
+  /** Waits for running programs, then frees. Further calls throw `DISPOSED`. */
   dispose(): Promise<void>;
 }
 
@@ -124,7 +124,9 @@ export interface CudaDescription {
   readonly memoryBytes: number;
 }
 
-/** What one library search found: `path` where it was taken, else `problem`. CUDA's are taken only where the driver, if there is one, is of their major version or newer. */
+/**
+ * Result of one library search: `path` where a library was taken, else `problem`. A CUDA library newer than the driver's major version is not taken.
+ */
 export interface LibraryReport {
   readonly path?: string;
   readonly version?: string;
@@ -139,11 +141,14 @@ export interface NvrtcReport extends LibraryReport {
 export interface NativeAddon {
   /** `threads` 0: one per core that the process may use. */
   openCpu(options: { readonly threads: number }): NativeDevice;
-  /** Blocks are run lane by lane in the given order: `"forward"`, `"reverse"`, or a seed. With `races`, accesses that nothing puts in order are a `DEVICE_FAULT`. */
+  /**
+   * Blocks are run lane by lane in the given order: `"forward"`, `"reverse"`, or a seed. With `races`, accesses that nothing puts in order are a
+   * `DEVICE_FAULT`.
+   */
   openEmulated(options: { readonly order: "forward" | "reverse" | number; readonly races?: boolean }): NativeDevice;
   /** `DEVICE_NOT_FOUND` where there is no driver or no such GPU. */
   openCuda(options: { readonly ordinal: number }): NativeDevice;
-  /** `DEVICE_NOT_FOUND`, with what is missing, where there is no driver. */
+  /** `DEVICE_NOT_FOUND`, with the missing part, where there is no driver. */
   listCuda(): readonly CudaDescription[];
   libraries(): {
     readonly cuda: LibraryReport;

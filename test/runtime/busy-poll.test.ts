@@ -1,6 +1,6 @@
 import { EventEmitter, once } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import { Lookout } from "../../runtime/lookout.js";
+import { BusyPoll } from "../../runtime/tasks/busy-poll.js";
 
 const looks = vi.spyOn(globalThis, "setImmediate");
 afterEach(() => void looks.mockClear());
@@ -8,17 +8,17 @@ afterEach(() => void looks.mockClear());
 const later = (milliseconds: number) => new Promise<string>((resolve) => setTimeout(() => resolve("done"), milliseconds));
 
 test("settles as the work does", async () => {
-  const lookout = new Lookout(false);
-  expect(await lookout.wait(Promise.resolve(3))).toBe(3);
-  await expect(lookout.wait(Promise.reject(new RangeError("no")))).rejects.toThrow(RangeError);
+  const poll = new BusyPoll(false);
+  expect(await poll.wait(Promise.resolve(3))).toBe(3);
+  await expect(poll.wait(Promise.reject(new RangeError("no")))).rejects.toThrow(RangeError);
 });
 
-test("keeps the loop awake for short work, and not for what was long the last time", async () => {
+test("keeps the loop awake for short work, and not for work that was long the last time", async () => {
   let now = 0;
-  const lookout = new Lookout(false, () => now);
+  const poll = new BusyPoll(false, () => now);
   const work = async (milliseconds: number) => {
     looks.mockClear();
-    await lookout.wait(
+    await poll.wait(
       Promise.resolve().then(() => {
         now += milliseconds;
       }),
@@ -32,10 +32,10 @@ test("keeps the loop awake for short work, and not for what was long the last ti
   expect(await work(0)).toBe(1);
 });
 
-test("looks out for a moment only, and lets others have their turn", async () => {
+test("polls for a moment only, and lets other callbacks run", async () => {
   let now = 0;
   const work = new EventEmitter();
-  const waited = new Lookout(false, () => now).wait(once(work, "done"));
+  const waited = new BusyPoll(false, () => now).wait(once(work, "done"));
   await later(1);
   expect(looks.mock.calls.length).toBeGreaterThan(1);
   now = 0.1;
@@ -47,7 +47,7 @@ test("looks out for a moment only, and lets others have their turn", async () =>
   await waited;
 });
 
-test("a process with one core does not look out", async () => {
-  await new Lookout(true).wait(later(1));
+test("a process with one core does not poll", async () => {
+  await new BusyPoll(true).wait(later(1));
   expect(looks).not.toHaveBeenCalled();
 });

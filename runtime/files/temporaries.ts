@@ -51,7 +51,9 @@ export function isAbandoned(
   }
 }
 
-/** Every folder that lossc makes holds a file of this name: one whose name alone looks like lossc's may have got that from somebody else, and stays. */
+/**
+ * Every folder that lossc makes holds a file of this name: one whose name alone looks like lossc's may have got that from somebody else, and stays.
+ */
 export const MARK = ".lossc";
 
 /**
@@ -64,7 +66,7 @@ export function makeTemporaryFolder(within: string, prefix: string, { isExchange
   const path = join(within, temporaryName(prefix));
   mkdirSync(path, { mode: 0o700 });
   const folder = OwnFolder.open(path, { throughDescriptors: isExchangeable });
-  // What stands there now is not what was made, and stays.
+  // A folder with content is not the one that was made; it is left alone.
   if (folder.names().length > 0) throw new StorageError(`${path} was exchanged while it was made`);
   try {
     folder.write(MARK, "");

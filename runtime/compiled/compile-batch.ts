@@ -7,10 +7,10 @@ import type { LossDefinition } from "../../dsl/index.js";
 import type { CompiledLoss, Device } from "../devices/device.js";
 import { AddonDevice } from "../devices/native-device.js";
 import { checkConfig } from "../inputs/config.js";
+import { Executable } from "./executable.js";
 import { NativeCompiledLoss } from "./native-loss.js";
-import { Variant } from "./variant.js";
 
-export interface TogetherOptions {
+export interface BatchOptions {
   /** dtype of the logits; null where the callers bring `policy_logprobs`. */
   readonly dtype: LogitsDtype | null;
   /** Entries of the rows that will come, one number or several; left out for `policy_logprobs`. Rows of other lengths are compiled when they come. */
@@ -23,16 +23,16 @@ export interface TogetherOptions {
  *
  * @throws LosscError what tracing throws, `COMPILE_FAILED`, `INPUT_LENGTH` where no vocabulary is given for logits.
  */
-export async function compileTogether(
+export async function compileBatch(
   device: Device,
   losses: readonly LossDefinition[],
-  { dtype, vocab = [] }: TogetherOptions,
+  { dtype, vocab = [] }: BatchOptions,
 ): Promise<CompiledLoss[]> {
   const lossOptions = dtype === null ? {} : { dtype };
   if (!(device instanceof AddonDevice)) return Promise.all(losses.map((loss) => device.compile(loss, lossOptions)));
   device.alive();
   const vocabularies = dtype === null ? [0] : [vocab].flat();
-  if (vocabularies.length === 0) throw new LosscError("INPUT_LENGTH", "compileTogether() of losses from logits needs vocab");
+  if (vocabularies.length === 0) throw new LosscError("INPUT_LENGTH", "compileBatch() of losses from logits needs vocab");
   const compiled = losses.map((loss) => new NativeCompiledLoss(device, loss, lossOptions));
   let firstKernel = 0;
   const plans = losses.map((loss) => {
@@ -46,7 +46,7 @@ export async function compileTogether(
     // Rows of different lengths mostly share a geometry, hence a text, hence a module.
     const leases = await Promise.all(plans.map(() => device.lease(text)));
     leases.forEach((lease, i) => {
-      compiled[i]?.seed(dtype, entries, new Variant(plans[i] as Plan, text, lease.module), lease);
+      compiled[i]?.seed(dtype, entries, new Executable(plans[i] as Plan, lease.module), lease);
     });
   }
   return compiled;

@@ -1,4 +1,4 @@
-/** Mistakes that are planted in what a device gets, or in what it answers, are found: the tolerances are no blanket. */
+/** The tolerances find mutated results: a mistake in the input of a device, or in its answer, is refused. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AnyRow, ge, gt, le, lt, opRow, where } from "../../dsl/ops/index.js";

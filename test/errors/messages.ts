@@ -1,4 +1,4 @@
-/** What the tests of messages share: a mistake, and that its message is told word by word and points at it. */
+/** Helpers of the tests of messages: each mistake has an exact message, and a position that points at it. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
@@ -13,7 +13,7 @@ export interface Mistake {
 }
 
 export const compiled = (loss: unknown) => compilePlan({ loss: loss as LossDefinition, logits: "f32" });
-/** What an author may write who does not look at the editor's red lines. */
+/** A value that the types refuse, as an author without type checks writes it. */
 export const loosely = (value: unknown) => value as never;
 
 /** The first line of a mistake, and the one behind its last. */
