@@ -15,7 +15,7 @@ import {
   steady,
   type TypedArray,
 } from "../dtypes.js";
-import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
+import { describe, isPlainArray, numbersOf } from "../inputs/values.js";
 import type { Memory } from "../native.js";
 import type { Device, DeviceBuffer } from "./device.js";
 
