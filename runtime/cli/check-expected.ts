@@ -1,14 +1,9 @@
 /** What `reference` makes of a case, and what is as right where float32 stands on the other side of a kink. */
 import type { LossGraph } from "../../codegen/expand.js";
-import type { Expression } from "../../dsl/expression.js";
-import { operandsFirst, rewriter, topological } from "../../dsl/graph.js";
-import { abs, add, and, le, mul, not, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
 import type { CheckCase } from "./check-cases.js";
 import type { Batch } from "./check-inputs.js";
-
-/** How far float32 may have moved a logprob, or one of two numbers that meet. */
-const NEAR = 4e-6;
+import { evaluateSided, NEAR, sided, type Undecided, undecidedOf } from "./check-sides.js";
 
 /** A case with what `reference` makes of it. */
 export interface Expected extends CheckCase {
@@ -17,6 +12,8 @@ export interface Expected extends CheckCase {
   readonly gradients: readonly Float64Array[];
   /** The least and the greatest that the loss is there: where it leaps, every summand is on a side of its own. */
   readonly losses: readonly [least: number, greatest: number];
+  /** Values for which no list of sides is whole: what matches none of these may be right. */
+  readonly undecided: Undecided;
 }
 
 export function referenceInput(
@@ -48,23 +45,29 @@ export function expectedOf(graph: LossGraph, given: CheckCase, scalars: Readonly
   const told = { ...graph, outputs };
   const wanted = evaluateReference(told, input);
   const sequences = batch.lengths.flatMap((length, sequence) => Array.from({ length }, () => sequence));
-  const shifted = (of: LossGraph, by: (sequence: number) => number) => {
+  const shifted = (by: (sequence: number) => number) => {
     const logits = input.logits.slice();
     batch.target_tokens.forEach((target, t) => {
       const i = t * batch.vocab + target;
       logits[i] = (logits[i] as number) + NEAR * by(sequences[t] as number);
     });
-    return evaluateReference(of, { ...input, logits });
+    return { ...input, logits };
   };
+  const near = sided(told);
   // All tokens a little up and down, and sequences against each other; with ties where numbers are equal, and where they nearly are.
   const apart = (sequence: number) => (sequence % 2) * 2 - 1;
   const sides = [() => 0, () => 1, () => -1, apart, (sequence: number) => -apart(sequence)];
-  const all = [wanted, ...[told, nearlyTied(told)].flatMap((of) => sides.map((by) => shifted(of, by)))];
+  const all = [
+    wanted,
+    ...sides.map((by) => evaluateReference(told, shifted(by))),
+    ...sides.map((by) => evaluateSided(near, shifted(by), () => 0)),
+  ];
   return {
     ...given,
     wanted,
     gradients: all.map(({ gradient }) => gradient),
     losses: [lossOf(all, Math.min), lossOf(all, Math.max)],
+    undecided: undecidedOf(near, input, wanted),
   };
 }
 
@@ -75,33 +78,4 @@ function lossOf(all: readonly ReferenceResult[], most: (...values: number[]) => 
     const sides = all.map((one) => one.outputs[key] as Float64Array);
     return values.reduce((total, _, i) => total + most(...sides.map((side) => side[i] as number)), sum);
   }, 0);
-}
-
-const isOfPolicy = operandsFirst((x): boolean => x.op === "logits" || x.operands.some(isOfPolicy));
-
-/** The graph with a gradient and outputs that take numbers for equal where float32 may have made them so. */
-function nearlyTied(graph: LossGraph): LossGraph {
-  const gradient = graph.gradient as Expression;
-  const outputs = [...graph.outputs];
-  const nodes = topological([gradient, ...outputs.map(([, { x }]) => x)]);
-  const pair = (x: Expression) => x.operands.map(({ id }) => id).join();
-  const tied = new Set(nodes.flatMap((x) => (x.op === "eq" ? [pair(x), pair(x).split(",").reverse().join()] : [])));
-  const close = ([a, b]: readonly Expression[]): Expression => {
-    const [x, y] = [a as Expression, b as Expression];
-    // Differences of logprobs are as inexact as those are, however small they come out.
-    const least = isOfPolicy(x) || isOfPolicy(y) ? 1 : 0;
-    return le(abs(sub(x, y)), mul(NEAR, add(least, add(abs(x), abs(y)))));
-  };
-  const numeric = (x: Expression) => x.operands[0]?.op !== "placeInGroup" && x.operands.every(({ space }) => space !== "vocab");
-  const change = rewriter((x) => {
-    if (x.op === "eq" && numeric(x)) return close(x.operands);
-    if (x.op === "sign" && numeric(x)) return where(close([...x.operands, ZERO]), 0, x);
-    const strict = (x.op === "gt" || x.op === "lt") && tied.has(pair(x));
-    return strict && numeric(x) ? and(x, not(close(x.operands))) : x;
-  });
-  return {
-    ...graph,
-    gradient: change(gradient),
-    outputs: new Map(outputs.map(([key, { space, x }]) => [key, { space, x: change(x) }])),
-  };
 }

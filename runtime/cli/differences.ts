@@ -16,6 +16,8 @@ export interface Differences {
   readonly values: readonly Float64Array[];
   /** Entries at a kink: the slopes to the left and to the right differ, however small the step. They have no derivative to compare with. */
   readonly kinks: ReadonlySet<number>;
+  /** Entries beside a kink or a pole: the slope does not settle as the step shrinks. */
+  readonly unsettled: ReadonlySet<number>;
 }
 
 /** The slope of the loss along each logit that is there, with what stands under `stopGradient` held still. */
@@ -36,9 +38,11 @@ export function finiteDifferences(graph: LossGraph, input: ReferenceInput & { re
     return [(here - lossAt(i, z - step)) / step, (lossAt(i, z + step) - here) / step];
   };
   const at = Array.from(logits, (z, i) => (Number.isFinite(z) ? slopes(i, STEP) : ([0, 0] satisfies Slopes)));
-  const greatest = Math.max(1e-3, ...at.flat().map(Math.abs));
+  // Where the loss leaps, one of the slopes is the height over the step: no slope at all.
+  const greatest = Math.max(1e-3, ...at.map(([left, right]) => Math.min(Math.abs(left), Math.abs(right))));
   const values = [STEP, SMALLER, SMALLEST].map(() => Float64Array.from(at, centre));
   const kinks = new Set<number>();
+  const unsettled = new Set<number>();
   at.forEach((slope, i) => {
     if (gapOf(slope) <= MATTERS * greatest) return;
     const [near, nearest] = [slopes(i, SMALLER), slopes(i, SMALLEST)];
@@ -46,8 +50,9 @@ export function finiteDifferences(graph: LossGraph, input: ReferenceInput & { re
     (values[2] as Float64Array)[i] = centre(nearest);
     // Where the slope bends the gap is a tenth with a tenth of the step; where it breaks it is more.
     if (gapOf(near) > 0.12 * gapOf(slope) && gapOf(near) > MATTERS * greatest) kinks.add(i);
+    if (Math.abs(centre(near) - centre(nearest)) > MATTERS * Math.max(greatest, Math.abs(centre(nearest)))) unsettled.add(i);
   });
-  return { values, kinks };
+  return { values, kinks, unsettled };
 }
 
 type Slopes = readonly [left: number, right: number];
