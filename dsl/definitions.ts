@@ -15,3 +15,10 @@ export function isDefinition(value: object): boolean {
 export function definedAt(definition: object): SourcePosition | undefined {
   return places.get(definition);
 }
+
+/** The same loss with other parts; its mistakes have the same place. */
+export function redefined<Definition extends object>(definition: Definition, parts: Partial<Definition>): Definition {
+  const made = Object.freeze({ ...definition, ...parts });
+  remember(made, definedAt(definition));
+  return made;
+}

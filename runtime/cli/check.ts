@@ -4,7 +4,7 @@ import { compilePlan } from "../../codegen/compile.js";
 import type { LossGraph } from "../../codegen/expand.js";
 import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
-import type { CompiledLoss } from "../devices/device.js";
+import type { CompiledLoss, ConfigValues } from "../devices/device.js";
 import { openDevice } from "../devices/index.js";
 import { checkConfig } from "../inputs/config.js";
 import { findLoss } from "../modules/find.js";
@@ -14,13 +14,12 @@ import { type CompareOptions, type Comparison, countsOf, notFinite, outcomeOf, t
 import { type Expected, expectedOf, referenceInput } from "./check-expected.js";
 import type { Ranges } from "./check-inputs.js";
 import { reportText } from "./check-report.js";
-import { parseConfig } from "./config.js";
 import { findDevices } from "./devices.js";
 import { finiteDifferences } from "./differences.js";
 import { write, writeJson } from "./stream.js";
 
 export interface CheckOptions {
-  readonly config?: string;
+  readonly config?: ConfigValues;
   readonly device?: readonly string[];
   readonly seed?: number;
   readonly range?: Ranges;
@@ -37,7 +36,7 @@ const EXIT = { "within tolerance": 0, wrong: 1, "not comparable": 3 } as const;
 /** Prints the comparisons, and gives the exit code. */
 export async function check(reference: string, options: CheckOptions): Promise<0 | 1 | 3> {
   const loss = await findLoss(reference);
-  const config = checkConfig(loss, parseConfig(options.config));
+  const config = checkConfig(loss, options.config);
   const seed = options.seed ?? randomInt(2 ** 32);
   const { graph, plan } = compilePlan({ loss, logits: "f32", statics: config.statics });
   const ranges = options.range ?? new Map();

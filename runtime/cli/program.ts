@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Range } from "./check-inputs.js";
+import { parseConfig } from "./config.js";
 import { describeFailure, exitCodeOf, failureLine, inWords } from "./failure.js";
 import { withFaults } from "./faults.js";
 import { hasBegun, stdout, writeFailure } from "./stream.js";
@@ -66,6 +67,12 @@ function whole(least: number, most: number): (text: string) => number {
     if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
+}
+
+/** `--config` of every command that takes a loss. */
+function configOption(): Option {
+  const help = "values of the loss's config: beta=0.1,kind=squared, or a JSON object; may be given again";
+  return new Option("--config <values>", help).argParser(parseConfig);
 }
 
 function architecture(text: string): string {
@@ -133,6 +140,7 @@ function build(done: (code: number) => void): Command {
     .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(["f32", "bf16", "f16"]).default("bf16"))
     .addOption(new Option("--arch <arch>", "CUDA architecture").argParser(architecture).default("sm_90"))
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
+    .addOption(configOption())
     .option("--plan", "print the plan, as JSON, instead of the text")
     .addHelpText("after", EMIT_HELP)
     .action(async (loss: string, options) => (await import("./emit.js")).emit(loss, options));
@@ -141,7 +149,7 @@ function build(done: (code: number) => void): Command {
     .command("eval")
     .description("run a loss on the case on stdin; print its value and gradient as JSON")
     .argument("[loss]", `${LOSS_HELP};\nwith --cases the default of the cases that name none`)
-    .option("--config <json>", "values of the loss's configuration, as a JSON object")
+    .addOption(configOption())
     .option("--device <name>", "cuda:N, cpu, emulated or reference (default: cuda:0 where there is one, else cpu)")
     .addOption(
       new Option(
@@ -159,6 +167,7 @@ function build(done: (code: number) => void): Command {
     .argument("<loss>", LOSS_HELP)
     .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(["f32", "bf16", "f16"]).default("bf16"))
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
+    .addOption(configOption())
     .option("--svg <file>", "draw the graph of the loss and its gradient to a file")
     .option("--json", "print JSON")
     .action(async (loss: string, options) => (await import("./explain.js")).explain(loss, options));
@@ -167,7 +176,7 @@ function build(done: (code: number) => void): Command {
     .command("check")
     .description("compare the gradient of a loss with finite differences, and every device with reference")
     .argument("<loss>", LOSS_HELP)
-    .option("--config <json>", "values of the loss's configuration, as a JSON object")
+    .addOption(configOption())
     .addOption(
       new Option("--device <names>", "devices to compare with reference, with commas between (default: all available)").argParser(
         names,
@@ -191,7 +200,7 @@ function build(done: (code: number) => void): Command {
     .addOption(
       new Option(
         "--rows <names>",
-        "losses, head, calls, compile or geometries, with commas between (default: all but geometries)",
+        "losses (or the name of one, such as ppo), head, calls, compile or geometries, with commas between (default: all but geometries)",
       ).argParser(names),
     )
     .addOption(new Option("--rounds <number>", "rounds that medians are taken of").argParser(whole(1, 1000)).default(15))
