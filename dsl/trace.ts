@@ -1,4 +1,5 @@
 /** Tracing: the loss is run once on expressions, and what it returns is the graph. */
+import { withoutChance } from "./chance.js";
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
 import { definedAt } from "./definitions.js";
 import { LosscError } from "./errors.js";
@@ -85,7 +86,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 /** Calls the author's function. What it throws that is no mistake of ours to explain is told with its place. */
 function run(definition: LossDefinition, call: () => unknown): unknown {
   try {
-    return call();
+    return withoutChance(call);
   } catch (error) {
     if (error instanceof LosscError) throw error;
     throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${definition.name}" threw while it was traced: ${thrownText(error)}`, {
