@@ -1,4 +1,5 @@
 /** `defineLoss`: what the author declares, checked and normalised. */
+import { rewrittenElsewhere } from "./copies.js";
 import { isDefinition, putOff, remember } from "./definitions.js";
 import { LosscError, type SourcePosition } from "./errors.js";
 import { describe, type Expr, type Num } from "./expression.js";
@@ -154,6 +155,8 @@ function made<I extends Inputs, C extends Config>(declaration: {
 /** JavaScript cannot see a truth test of an expression: a file that relies on operators, and was run without the front end, would be quietly wrong. */
 function refuseUnrewritten(position: SourcePosition | undefined): void {
   if (position === undefined || !isUnrewritten(position.file)) return;
+  const elsewhere = rewrittenElsewhere(position.file);
+  if (elsewhere !== undefined) throw new LosscError("UNSUPPORTED_SYNTAX", elsewhere, { position });
   if (!isLossFile(position.file))
     throw new LosscError(
       "UNSUPPORTED_SYNTAX",

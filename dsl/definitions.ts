@@ -1,4 +1,5 @@
 /** Which objects `defineLoss` has made, and where in the user's source. */
+import { recognise } from "./copies.js";
 import { LosscError, type SourcePosition } from "./errors.js";
 
 const places = new WeakMap<object, SourcePosition | undefined>();
@@ -10,6 +11,8 @@ export function remember(definition: object, position: SourcePosition | undefine
 export function isDefinition(value: object): boolean {
   return places.has(value);
 }
+
+recognise((value) => typeof value === "object" && value !== null && isDefinition(value));
 
 /** Where the loss was defined: the place of mistakes in what it returns. */
 export function definedAt(definition: object): SourcePosition | undefined {

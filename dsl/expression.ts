@@ -1,4 +1,5 @@
 /** The one node type: frozen, interned, so that equal expressions are the same object. */
+import { recognise, rewrittenElsewhere, strangerInWords } from "./copies.js";
 import { LosscError } from "./errors.js";
 import { callerPosition } from "./position.js";
 import { isRewritten } from "./rewritten.js";
@@ -41,9 +42,9 @@ export class Expression {
   /** JavaScript wants a number or a string of this node: an operator met it in a file that was not rewritten, or one that has no meaning here. */
   [Symbol.toPrimitive](hint: string): never {
     const position = callerPosition();
-    throw new LosscError("OPERATOR_ON_EXPR", conversion(hint, position !== undefined && isRewritten(position.file)), {
-      position,
-    });
+    const elsewhere = position && rewrittenElsewhere(position.file);
+    const words = elsewhere ?? conversion(hint, position !== undefined && isRewritten(position.file));
+    throw new LosscError("OPERATOR_ON_EXPR", words, { position });
   }
 
   private static next = 0;
@@ -82,6 +83,8 @@ export class Expression {
     return made;
   }
 }
+
+recognise(isExpression);
 
 /** What a node is but for its operands. */
 function ownKey(op: string, space: Space, dtype: Dtype, attribute: Attribute): string {
@@ -147,5 +150,5 @@ export function describe(value: unknown): string {
   if (value instanceof Expression) return `an expression in ${value.space} space`;
   if (value === undefined) return "undefined (is the name of the input spelt right?)";
   if (value === null) return "null";
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+  return typeof value === "object" ? (strangerInWords(value) ?? "an object") : `a ${typeof value}`;
 }

@@ -1,5 +1,6 @@
 /** Tracing: the loss is run once on expressions, and what it returns is the graph. */
 import { withoutChance } from "./chance.js";
+import { strangerInWords } from "./copies.js";
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
 import { definedAt } from "./definitions.js";
 import { LosscError } from "./errors.js";
@@ -147,6 +148,8 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   const refuse: Refuse = (code, message) => {
     throw new LosscError(code, message, { position: definedAt(definition) });
   };
+  const stranger = strangerInWords(returned);
+  if (stranger !== undefined) refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned ${stranger}`);
   if (isRecord(returned) && typeof returned.then === "function") {
     // What it throws later is nobody's any more.
     returned.then(undefined, () => {});

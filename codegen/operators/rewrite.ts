@@ -54,7 +54,9 @@ class FileRewriter {
     ts.addSyntheticLeadingComment(header, ts.SyntaxKind.MultiLineCommentTrivia, REMARK, true);
     // Tells `defineLoss` that the operators of this file mean what they say, by the name that the file has on a stack.
     const first = file.statements[0] ?? file.endOfFileToken;
-    const mark = factory.createExpressionStatement(this.build.call("rewritten", [], first));
+    const { line, character } = file.getLineAndCharacterOfPosition(first.getStart(file));
+    const place = [line + 1, character + 1].map((x) => factory.createNumericLiteral(x));
+    const mark = factory.createExpressionStatement(this.build.call("rewritten", place, first));
     ts.setTextRange(mark, { pos: -1, end: -1 });
 
     context.startLexicalEnvironment();

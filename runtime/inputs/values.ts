@@ -1,4 +1,5 @@
 /** Values that a caller gave and that nothing is known of yet: plain arrays, and words for a message. */
+import { strangerInWords } from "../../dsl/copies.js";
 import { LosscError } from "../../dsl/errors.js";
 
 export function isPlainArray(value: unknown): value is readonly unknown[] {
@@ -32,6 +33,8 @@ export function describe(value: unknown): string {
     case "object": {
       if (value === null) return "null";
       if (Array.isArray(value)) return "an array";
+      const stranger = strangerInWords(value);
+      if (stranger !== undefined) return stranger;
       const name: unknown = value.constructor?.name;
       return typeof name === "string" && name !== "" && name !== "Object" ? `a ${name}` : "an object";
     }
