@@ -57,8 +57,8 @@ const ALL = [crossEntropy, ppo, written, masked, gspo, variance, forwardKl];
 const LOSS_NAMES = ALL.map(({ name }) => name);
 
 /**
- * Names that `--rows` takes: all losses; each; the output head; what a call takes beyond its kernels; compiling; other geometries, which are measured only
- * if asked for.
+ * Names that `--rows` takes: all losses; each; the output head; the overhead of a call; compiling; other geometries, which are measured only if asked
+ * for.
  */
 export const ROWS = ["losses", ...LOSS_NAMES, "head", "calls", "compile", "geometries"];
 

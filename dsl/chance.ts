@@ -1,6 +1,6 @@
 /**
- * What gives another value at every call, chance and the clock, gives one value when a loss is traced, and the kernels keep it. While a loss is traced, a
- * call of these is refused.
+ * Chance and the clock give another value at every call. When a loss is traced they give one, and the kernels keep it. A call of these is refused
+ * while a loss is traced.
  */
 import { LosscError } from "./errors.js";
 import { callerPosition } from "./position.js";

@@ -1,6 +1,6 @@
 /**
- * Copies of lossc in one process: a package that is linked beside one that is installed, or one that a bundler has taken in beside the one that Node loads.
- * Each knows an expression by its own class, so that what another has made is a stranger. Here they tell each other what is theirs.
+ * Copies of lossc in one process: a package that is linked beside one that is installed, or one that a bundler has taken in beside the one that
+ * Node loads. Each knows an expression by its own class, so that what another has made is a stranger. Here they tell each other what is theirs.
  */
 
 interface Copy {
@@ -53,7 +53,8 @@ export function rewrittenElsewhere(file: string): string | undefined {
 function wayOut({ place }: Copy): string {
   const [theirs, ours] = [pathOf(place), pathOf(own.place)];
   const both = theirs === ours ? `${ours}, loaded twice` : `that of ${theirs}, beside ${ours}`;
-  return `(${both}): let there be one; \`npm ls lossc\` lists those that are installed, and with Vite write resolve: { dedupe: ["lossc"] } and ssr: { external: ["lossc"] }`;
+  const vite = 'with Vite write resolve: { dedupe: ["lossc"] } and ssr: { external: ["lossc"] }';
+  return `(${both}): let there be one; \`npm ls lossc\` lists those that are installed, and ${vite}`;
 }
 
 function pathOf(place: string): string {

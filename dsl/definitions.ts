@@ -31,8 +31,8 @@ const mistakes = new WeakMap<object, LosscError>();
 let puttingOff = false;
 
 /**
- * From now on a mistake in a definition is thrown where the loss is used, and not where it is defined: a file whose one loss is wrong can be run, and its
- * other losses used. For the command line, which is asked for losses by their names.
+ * From now on a mistake in a definition is thrown where the loss is used, and not where it is defined. A file with one wrong loss can be run, and
+ * its other losses used. For the command line, which is asked for losses by their names.
  */
 export function putMistakesOff(): void {
   puttingOff = true;

@@ -11,8 +11,8 @@ export function isLossFile(path: string): boolean {
 }
 
 /**
- * A rewritten file calls this before anything else of it runs, with the place of its first statement in the source: a stack that names another place is
- * one of the translated text.
+ * A rewritten file calls this before anything else of it runs, with the place of its first statement in the source. A stack that names another
+ * place is one of the translated text.
  */
 export function rewritten(line?: number, column?: number): void {
   const position = callerPosition();
