@@ -14,7 +14,7 @@ import { headFiguresOf, headTableOf } from "./head-report.js";
 import { attempt, type Failure, type Measured, measure } from "./measure.js";
 import { overhead } from "./overhead.js";
 import { type Figure, figureLines, figuresOf, tableOf } from "./report.js";
-import { headShapeOf, KINDS, ROWS, shapesOf } from "./shapes.js";
+import { expandRows, headShapeOf, KINDS, ROWS, shapesOf } from "./shapes.js";
 
 export interface BenchOptions {
   readonly device?: string;
@@ -61,9 +61,10 @@ async function drawingInto(path: string) {
 }
 
 /** Measures, and gives the exit code: 1 where something was wrong or could not be timed. */
-export async function bench({ device: name, rows, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<0 | 1> {
-  const unknown = rows?.find((row) => !ROWS.includes(row));
+export async function bench({ device: name, rows: given, rounds, quick, peers, json, svg, save }: BenchOptions): Promise<0 | 1> {
+  const unknown = given?.find((row) => !ROWS.includes(row));
   if (unknown !== undefined) throw new LosscError("LOSS_UNKNOWN", `the bench has no row "${unknown}"; it has ${ROWS.join(", ")}`);
+  const rows = given && expandRows(given);
   const asked = (row: string) => rows?.includes(row) ?? true;
   const draw = svg === undefined ? null : await drawingInto(svg);
   await using device = await openDevice(name);

@@ -54,11 +54,18 @@ export const TWINS = { builtin: ppo.name, custom: written.name } as const;
 
 const ALL = [crossEntropy, ppo, written, masked, gspo, variance, forwardKl];
 
+const LOSS_NAMES = ALL.map(({ name }) => name);
+
 /**
- * Names that `--rows` takes: losses; the output head; what a call takes beyond its kernels; compiling; other geometries, which are measured only if
- * asked for.
+ * Names that `--rows` takes: all losses; each; the output head; the overhead of a call; compiling; other geometries, which are measured only if asked
+ * for.
  */
-export const ROWS = [...ALL.map(({ name }) => name), "head", "calls", "compile", "geometries"];
+export const ROWS = ["losses", ...LOSS_NAMES, "head", "calls", "compile", "geometries"];
+
+/** Rows with each loss in place of `losses`. */
+export function expandRows(rows: readonly string[]): string[] {
+  return rows.flatMap((row) => (row === "losses" ? LOSS_NAMES : [row]));
+}
 
 /** A loss of each kind whose kernels differ: of one row, of two sweeps, of two rows. */
 export const KINDS = [ppo, gspo, forwardKl] as const;

@@ -231,6 +231,12 @@ export function authoredResults(program: Program, name: typeof metricName | type
   );
 }
 
+/** The program with other outputs than its author's. */
+export function withOutputs(program: Program, outputs: ReadonlyMap<string, Placed>): Program {
+  const asked = [...outputs].map(([key, { space, x }]) => ({ name: outputName(key), space, x, always: false }));
+  return { ...program, results: [...program.results.filter(({ name }) => !name.startsWith(outputName(""))), ...asked] };
+}
+
 /** The inputs of a loss: those that its author declares, and those that every loss has. */
 function inputsOf({ inputs }: LossDefinition, dtype: LogitsDtype | null): Record<string, InputType> {
   return {

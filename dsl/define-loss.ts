@@ -1,5 +1,6 @@
 /** `defineLoss`: what the author declares, checked and normalised. */
-import { isDefinition, remember } from "./definitions.js";
+import { rewrittenElsewhere } from "./copies.js";
+import { isDefinition, putOff, remember } from "./definitions.js";
 import { LosscError, type SourcePosition } from "./errors.js";
 import { describe, type Expr, type Num } from "./expression.js";
 import { nearest } from "./nearest.js";
@@ -115,6 +116,15 @@ export function defineLoss<
   readonly config?: C;
   readonly loss: LossFunction<I, C>;
 }): LossDefinition<I, C> {
+  return putOff(() => made(declaration));
+}
+
+function made<I extends Inputs, C extends Config>(declaration: {
+  readonly name: string;
+  readonly inputs?: I;
+  readonly config?: C;
+  readonly loss: LossFunction<I, C>;
+}): LossDefinition<I, C> {
   const position = callerPosition();
   refuseUnrewritten(position);
   if (typeof declaration !== "object" || declaration === null)
@@ -145,6 +155,8 @@ export function defineLoss<
 /** JavaScript cannot see a truth test of an expression: a file that relies on operators, and was run without the front end, would be quietly wrong. */
 function refuseUnrewritten(position: SourcePosition | undefined): void {
   if (position === undefined || !isUnrewritten(position.file)) return;
+  const elsewhere = rewrittenElsewhere(position.file);
+  if (elsewhere !== undefined) throw new LosscError("UNSUPPORTED_SYNTAX", elsewhere, { position });
   if (!isLossFile(position.file))
     throw new LosscError(
       "UNSUPPORTED_SYNTAX",
@@ -169,6 +181,11 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
     const meant = nearest(name, INPUT_KEYS) || `; it may have ${INPUT_KEYS.join(", ")}`;
     fail("INPUT_UNKNOWN", `the input "${key}" is declared with "${name}"${meant}`);
   }
+  if (key === "target_tokens")
+    fail(
+      "INPUT_UNKNOWN",
+      `"target_tokens" come with every call and are not declared: leave them out of inputs; policy.logprobs are those of the targets already, and atTarget(x) reads the target's entry of a row`,
+    );
   if (RESERVED.includes(key)) fail("INPUT_UNKNOWN", `an input cannot be called "${key}": that name is lossc's own`);
   if (!SPACES.includes(space))
     fail(
@@ -177,10 +194,7 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
     );
   if (!DTYPES.includes(dtype))
     fail("INPUT_DTYPE", `the input "${key}" is declared as ${quoted(dtype)}; the dtypes are ${DTYPES.join(", ")}`);
-  if ((key === "weights" || key === "target_tokens") && space !== "token")
-    fail("SPACE_MISMATCH", `"${key}" lives in token space, not in ${space} space`);
-  if (key === "target_tokens" && otherwise !== undefined)
-    fail("CONFIG_INVALID", `"target_tokens" come with every call: leave its default out`);
+  if (key === "weights" && space !== "token") fail("SPACE_MISMATCH", `"weights" lives in token space, not in ${space} space`);
   if (key === "weights" && (otherwise ?? 1) !== 1)
     fail("CONFIG_INVALID", `"weights" are 1 where none are given, not ${quoted(otherwise)}: leave the default out`);
   if (otherwise !== undefined && !Number.isFinite(otherwise))

@@ -1,5 +1,6 @@
 /** Which objects `defineLoss` has made, and where in the user's source. */
-import type { SourcePosition } from "./errors.js";
+import { recognise } from "./copies.js";
+import { LosscError, type SourcePosition } from "./errors.js";
 
 const places = new WeakMap<object, SourcePosition | undefined>();
 
@@ -11,7 +12,61 @@ export function isDefinition(value: object): boolean {
   return places.has(value);
 }
 
+recognise((value) => typeof value === "object" && value !== null && isDefinition(value));
+
 /** Where the loss was defined: the place of mistakes in what it returns. */
 export function definedAt(definition: object): SourcePosition | undefined {
   return places.get(definition);
+}
+
+/** The same loss with other parts; its mistakes have the same place. */
+export function redefined<Definition extends object>(definition: Definition, parts: Partial<Definition>): Definition {
+  const made = Object.freeze({ ...definition, ...parts });
+  remember(made, definedAt(definition));
+  return made;
+}
+
+/** Mistakes of definitions that were put off, by what stands in the definition's place. */
+const mistakes = new WeakMap<object, LosscError>();
+let puttingOff = false;
+
+/**
+ * From now on a mistake in a definition is thrown where the loss is used, and not where it is defined. A file with one wrong loss can be run, and
+ * its other losses used. For the command line, which is asked for losses by their names.
+ */
+export function putMistakesOff(): void {
+  puttingOff = true;
+}
+
+/** Makes a definition; where mistakes are put off, something that throws the mistake whatever is read of it. */
+export function putOff<Definition extends object>(make: () => Definition): Definition {
+  try {
+    return make();
+  } catch (error) {
+    if (!puttingOff || !(error instanceof LosscError)) throw error;
+    return instead(error) as Definition;
+  }
+}
+
+/** The mistake that a definition was made with. */
+export function mistakeOf(value: unknown): LosscError | undefined {
+  return typeof value === "object" && value !== null ? mistakes.get(value) : undefined;
+}
+
+function instead(mistake: LosscError): object {
+  const value = new Proxy(
+    {},
+    {
+      get(_, key) {
+        // A module that exports it may be awaited.
+        if (typeof key === "symbol" || key === "then") return undefined;
+        throw mistake;
+      },
+      ownKeys() {
+        throw mistake;
+      },
+    },
+  );
+  mistakes.set(value, mistake);
+  return value;
 }

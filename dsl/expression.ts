@@ -1,4 +1,5 @@
 /** The one node type: frozen, interned, so that equal expressions are the same object. */
+import { recognise, rewrittenElsewhere, strangerInWords } from "./copies.js";
 import { LosscError } from "./errors.js";
 import type { AttributeOf, BinaryOp, LeafOp, NoAttribute, Op, TernaryOp } from "./ops/names.js";
 import { callerPosition } from "./position.js";
@@ -49,9 +50,9 @@ export class Node<O extends Op> {
   /** JavaScript wants a number or a string of this node: an operator met it in a file that was not rewritten, or one that has no meaning here. */
   [Symbol.toPrimitive](hint: string): never {
     const position = callerPosition();
-    throw new LosscError("OPERATOR_ON_EXPR", conversion(hint, position !== undefined && isRewritten(position.file)), {
-      position,
-    });
+    const elsewhere = position && rewrittenElsewhere(position.file);
+    const words = elsewhere ?? conversion(hint, position !== undefined && isRewritten(position.file));
+    throw new LosscError("OPERATOR_ON_EXPR", words, { position });
   }
 
   private static next = 0;
@@ -77,6 +78,8 @@ export class Node<O extends Op> {
     return made;
   }
 }
+
+recognise(isExpression);
 
 /** A node of any op; its op says how many operands it has, and what it knows beside them. */
 export type Expression = { readonly [O in Op]: Node<O> }[Op];
@@ -143,5 +146,5 @@ export function describe(value: unknown): string {
   if (isExpression(value)) return `an expression in ${value.space} space`;
   if (value === undefined) return "undefined (is the name of the input spelt right?)";
   if (value === null) return "null";
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+  return typeof value === "object" ? (strangerInWords(value) ?? "an object") : `a ${typeof value}`;
 }

@@ -113,6 +113,7 @@ const HELP: Readonly<Record<string, string>> = {
   for: "a loop may depend on plain numbers only, such as static config",
   switch: "write x === 1 ? a : b, which computes both and chooses element by element",
   case: "write x === 1 ? a : b, which computes both and chooses element by element",
+  "Boolean()": "join conditions with && and ||, and write condition ? a : b to choose element by element",
 };
 const EFFECT =
   "one of its branches assigns, deletes or waits, which cannot be done element by element: do that outside of the branch";
@@ -125,6 +126,61 @@ export function plain(condition: unknown, construct: string): unknown {
     `\`${construct}\` met an expression of the loss, whose value nobody knows while the loss is traced: ${HELP[construct] ?? EFFECT}`,
     { position: callerPosition() },
   );
+}
+
+const PREDICATE =
+  "it may ask about plain numbers only, such as static config or an index; of expressions keep all, and let condition ? x : 0 choose element by element";
+const ORDER =
+  "it may compare plain numbers only; of sequences of a group, pick() and comparisons say which is greater, element by element";
+
+/** Methods of arrays that ask of a callback's result whether it is true, or which of two comes first, and how to write it on expressions. */
+const TESTS: ReadonlyMap<string, string> = new Map([
+  ["filter", PREDICATE],
+  ["find", PREDICATE],
+  ["findIndex", PREDICATE],
+  ["findLast", PREDICATE],
+  ["findLastIndex", PREDICATE],
+  ["some", `${PREDICATE}, or join the conditions with ||`],
+  ["every", `${PREDICATE}, or join the conditions with &&`],
+  ["sort", ORDER],
+  ["toSorted", ORDER],
+]);
+
+/** Names of methods whose callback the front end hands to {@link tested}. */
+export const TESTING: ReadonlySet<string> = new Set(TESTS.keys());
+
+const PROTOTYPES: readonly unknown[] = [
+  Array.prototype,
+  Object.getPrototypeOf(Int8Array.prototype),
+  (globalThis as { Iterator?: { prototype: unknown } }).Iterator?.prototype,
+];
+
+/** Whether the method is JavaScript's own. Of a receiver that is not known it is taken to be. */
+function isNative(receiver: unknown, name: string): boolean {
+  if (receiver === undefined || receiver === null) return true;
+  const method = (receiver as Record<string, unknown>)[name];
+  return PROTOTYPES.some(
+    (prototype) => method !== undefined && (prototype as Record<string, unknown> | undefined)?.[name] === method,
+  );
+}
+
+/** The callback of `receiver.name(callback)`, which must not give an expression: to JavaScript that is an object, and true. */
+export function tested(receiver: unknown, name: string, callback: unknown): unknown {
+  if (typeof callback !== "function" || !isNative(receiver, name)) return callback;
+  return function (this: unknown, ...given: unknown[]): unknown {
+    const result: unknown = Reflect.apply(callback, this, given);
+    if (!isExpression(result)) return result;
+    throw new LosscError(
+      "UNSUPPORTED_SYNTAX",
+      `the callback of \`${name}\` gave an expression of the loss, whose value nobody knows while the loss is traced: ${TESTS.get(name)}`,
+      { position: callerPosition() },
+    );
+  };
+}
+
+/** `Boolean(x)`: of a number it only says that there is one, as in `terms.filter(Boolean)`. */
+export function boolean(x: unknown): unknown {
+  return isExpression(x) && x.dtype === "bool" ? plain(x, "Boolean()") : Boolean(x);
 }
 
 /** A function of `Math`; it looks at no more operands than it has names for. */

@@ -1,10 +1,16 @@
 /** Where on a stack the user's file is. */
+import { mappedStack } from "./copies.js";
 import type { SourcePosition } from "./errors.js";
 
 /** `at f (file:///a.ts:1:2)`, `at /a.ts:1:2`, or the `file:///a.ts:1` above the message of what V8 finds before anything runs. */
 const FRAME = /^(?:at (?:async )?(?:.*? \()?)?((?:file:\/\/|\/|[A-Za-z]:[\\/]).*?):(\d+)(?::(\d+))?\)?$/;
 
 function positionOn(stack: string, ours: readonly string[]): SourcePosition | undefined {
+  const found = firstOn(stack, ours);
+  return found && firstOn(mappedStack(stack, found.file), ours);
+}
+
+function firstOn(stack: string, ours: readonly string[]): SourcePosition | undefined {
   for (const line of stack.split("\n")) {
     const [, place, row, column] = FRAME.exec(line.trim()) ?? [];
     if (place === undefined) continue;

@@ -1,7 +1,6 @@
 /** Which files the front end has rewritten, by the names that they have on a stack. */
+import { rewrittenHere as files, stackIsMapped } from "./copies.js";
 import { callerPosition } from "./position.js";
-
-const files = new Set<string>();
 
 /** Files of such a name say that they are written with native operators. */
 const LOSS_FILE = /\.loss\.[cm]?[jt]sx?$/;
@@ -11,10 +10,15 @@ export function isLossFile(path: string): boolean {
   return /\.loss\.m?[jt]s$/.test(path);
 }
 
-/** A rewritten file calls this before anything else of it runs. */
-export function rewritten(): void {
+/**
+ * A rewritten file calls this before anything else of it runs, with the place of its first statement in the source. A stack that names another
+ * place is one of the translated text.
+ */
+export function rewritten(line?: number, column?: number): void {
   const position = callerPosition();
-  if (position !== undefined) files.add(position.file);
+  if (position === undefined) return;
+  files.add(position.file);
+  stackIsMapped(position.file, line === undefined || (position.line === line && position.column === column));
 }
 
 /** Whether the operators of the file mean what they mean on expressions. */

@@ -1,4 +1,6 @@
 /** Tracing: the loss is run once on expressions, and what it returns is the graph. */
+import { withoutChance } from "./chance.js";
+import { strangerInWords } from "./copies.js";
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
 import { definedAt } from "./definitions.js";
 import { LosscError } from "./errors.js";
@@ -86,7 +88,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 /** Calls the author's function. What it throws that is no mistake of ours to explain is told with its place. */
 function run(definition: LossDefinition, call: () => unknown): unknown {
   try {
-    return call();
+    return withoutChance(call);
   } catch (error) {
     if (error instanceof LosscError) throw error;
     throw new LosscError("UNSUPPORTED_SYNTAX", `the loss "${definition.name}" threw while it was traced: ${thrownText(error)}`, {
@@ -147,6 +149,8 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   const refuse: Refuse = (code, message) => {
     throw new LosscError(code, message, { position: definedAt(definition) });
   };
+  const stranger = strangerInWords(returned);
+  if (stranger !== undefined) refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned ${stranger}`);
   if (isRecord(returned) && typeof returned.then === "function") {
     // What it throws later is nobody's any more.
     returned.then(undefined, () => {});

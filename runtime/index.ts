@@ -1,5 +1,6 @@
 /** The public API of the runtime. */
 import "./globals.js";
+import "./hint.js";
 
 export { LosscError } from "../dsl/errors.js";
 export { registerBinaries } from "./ahead/shipped.js";

@@ -1,7 +1,8 @@
 /** The rewrite itself: one visit of the file, operator by operator. */
 import type { ts } from "ts-morph";
+import { TESTING } from "../../dsl/operators.js";
 import { splitTarget } from "./assignment.js";
-import { CallBuilder } from "./build.js";
+import { CallBuilder, isSimple } from "./build.js";
 import { holdsEffect } from "./effects.js";
 import { Scopes } from "./scopes.js";
 import { GLOBAL, MATH, NUMBER, type Operators, operatorsOf } from "./table.js";
@@ -14,6 +15,12 @@ export const REWRITTEN = `/*${REMARK}*/`;
 /** Rewrites a file; `operators` is where it is to import the helpers from. */
 export function rewriter(operators: string): ts.TransformerFactory<ts.SourceFile> {
   return (context) => (file) => new FileRewriter(context, file).run(operators);
+}
+
+/** A method that asks of its callback's result whether it is true, or which comes first. */
+interface GuardedMethod {
+  readonly callee: ts.Expression;
+  readonly guarded: (callback: ts.Expression, original: ts.Node) => ts.Expression;
 }
 
 class FileRewriter {
@@ -47,7 +54,9 @@ class FileRewriter {
     ts.addSyntheticLeadingComment(header, ts.SyntaxKind.MultiLineCommentTrivia, REMARK, true);
     // Tells `defineLoss` that the operators of this file mean what they say, by the name that the file has on a stack.
     const first = file.statements[0] ?? file.endOfFileToken;
-    const mark = factory.createExpressionStatement(this.build.call("rewritten", [], first));
+    const { line, character } = file.getLineAndCharacterOfPosition(first.getStart(file));
+    const place = [line + 1, character + 1].map((x) => factory.createNumericLiteral(x));
+    const mark = factory.createExpressionStatement(this.build.call("rewritten", place, first));
     ts.setTextRange(mark, { pos: -1, end: -1 });
 
     context.startLexicalEnvironment();
@@ -213,16 +222,40 @@ class FileRewriter {
 
   /** `isFinite(x)`, and functions handed on as in `values.every(isFinite)`. */
   private called(node: ts.CallExpression): ts.Expression {
-    if (this.ts.isOptionalChain(node)) return this.children(node);
+    const { ts } = this;
     const { factory } = this.context;
-    const callee = this.global(node.expression) ?? this.expression(node.expression);
-    const operands = node.arguments.map((operand) => this.global(operand) ?? this.expression(operand));
-    return factory.updateCallExpression(
-      node,
-      callee,
-      node.typeArguments,
-      this.ts.setTextRange(factory.createNodeArray(operands), node.arguments),
-    );
+    const method = this.testing(node);
+    const callee = method?.callee ?? this.global(node.expression) ?? this.expression(node.expression);
+    const operands = node.arguments.map((operand, i) => {
+      const made = this.global(operand) ?? this.expression(operand);
+      return method !== undefined && i === 0 ? method.guarded(made, operand) : made;
+    });
+    const given = ts.setTextRange(factory.createNodeArray(operands), node.arguments);
+    return ts.isCallChain(node)
+      ? factory.updateCallChain(node, callee, node.questionDotToken, node.typeArguments, given)
+      : factory.updateCallExpression(node, callee, node.typeArguments, given);
+  }
+
+  /** The method of `list.filter(callback)`, and its callback under guard: whether it gives an expression is known when it runs. */
+  private testing({ expression: access, arguments: [callback] }: ts.CallExpression): GuardedMethod | undefined {
+    const { ts } = this;
+    const { factory, hoistVariableDeclaration } = this.context;
+    if (!ts.isPropertyAccessExpression(access) || !TESTING.has(access.name.text) || callback === undefined) return undefined;
+    const { expression: receiver, name } = access;
+    if (receiver.kind === ts.SyntaxKind.SuperKeyword || ts.isSpreadElement(callback)) return undefined;
+    const from = this.expression(receiver);
+    const guard = (known: ts.Expression) => (made: ts.Expression, original: ts.Node) =>
+      this.build.call("tested", [known, factory.createStringLiteral(name.text), made], original);
+    if (ts.isPropertyAccessChain(access)) {
+      // What a chain before it comes to cannot be kept: there the chain would end.
+      const known = access.questionDotToken !== undefined && isSimple(from);
+      const callee = factory.updatePropertyAccessChain(access, from, access.questionDotToken, name);
+      return { callee, guarded: guard(known ? from : factory.createVoidZero()) };
+    }
+    if (isSimple(from)) return { callee: factory.updatePropertyAccessExpression(access, from, name), guarded: guard(from) };
+    const kept = factory.createTempVariable(hoistVariableDeclaration);
+    const assigned = factory.createParenthesizedExpression(factory.createAssignment(kept, from));
+    return { callee: factory.updatePropertyAccessExpression(access, assigned, name), guarded: guard(kept) };
   }
 
   private global(node: ts.Expression): ts.Expression | undefined {

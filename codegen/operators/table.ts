@@ -64,4 +64,4 @@ export const MATH: ReadonlySet<string> = new Set(
 );
 /** Functions of `Number` and global functions, by their helpers. */
 export const NUMBER: Readonly<Record<string, string>> = { isFinite: "numberIsFinite", isNaN: "numberIsNaN" };
-export const GLOBAL: Readonly<Record<string, string>> = { isFinite: "isFinite", isNaN: "isNaN" };
+export const GLOBAL: Readonly<Record<string, string>> = { isFinite: "isFinite", isNaN: "isNaN", Boolean: "boolean" };

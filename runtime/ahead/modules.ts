@@ -2,10 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { framed } from "../../codegen/frame.js";
 import { isLossFile, rewriteLoss } from "../../codegen/operators/index.js";
 import { translate } from "../../codegen/operators/translate.js";
 import { typescript } from "../../codegen/operators/typescript.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/define-loss.js";
+import { mistakeOf } from "../../dsl/definitions.js";
 import { LosscError } from "../../dsl/errors.js";
 import { loadModule } from "../modules/load.js";
 import { isLanguage, resolveFile } from "../modules/resolve.js";
@@ -35,6 +37,10 @@ export async function collectModules(files: readonly string[]): Promise<SourceMo
   for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
     if (found.has(path)) continue;
     const exports = await loadModule(path);
+    for (const value of Object.values(exports)) {
+      const mistake = mistakeOf(value);
+      if (mistake !== undefined) throw framed(mistake);
+    }
     const source = await readFile(path, "utf8");
     const losses = Object.entries(exports).filter((entry): entry is [string, LossDefinition] => isLossDefinition(entry[1]));
     found.set(path, { path, source, losses: Object.fromEntries(losses) });

@@ -1,6 +1,16 @@
 /** The inputs on which losses go wrong: kinks, masks, entries that are not there, sequences of next to nothing, ties. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
-import { type Batch, f32, generator, isLogprobs, logprobsOf, type Ranges, randomBatch, shapeOf } from "./check-inputs.js";
+import {
+  type Batch,
+  f32,
+  generator,
+  isLogprobs,
+  logprobsOf,
+  middleOf,
+  type Ranges,
+  randomBatch,
+  shapeOf,
+} from "./check-inputs.js";
 
 /** One batch to check with, and what is special about it. */
 export interface CheckCase {
@@ -108,8 +118,8 @@ function tied(loss: LossDefinition, batch: Batch, ranges: Ranges): Batch {
   const logits = batch.logits.map(() => 0);
   const [l = 0] = logprobsOf({ ...batch, logits });
   const inputs = Object.entries(batch.inputs).map(([name, data]) => {
-    const [least = 1, most = 1] = ranges.get(name) ?? [];
-    const value = isLogprobs(name, loss.inputs[name]?.space ?? "", ranges) ? f32(l) : f32((least + most) / 2);
+    const range = ranges.get(name) ?? { values: [1] };
+    const value = isLogprobs(name, loss.inputs[name]?.space ?? "", ranges) ? f32(l) : f32(middleOf(range));
     return [name, typeof data === "number" ? value : data.map(() => value)] as const;
   });
   return { ...batch, logits, inputs: Object.fromEntries(inputs) };

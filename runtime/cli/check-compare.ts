@@ -6,6 +6,12 @@ export type Compared =
   | "logprobs with reference"
   | "gradient with reference";
 
+/** What a comparison found. Where nothing of it could be compared, it says nothing of the loss. */
+export type Outcome = "within tolerance" | "wrong" | "not comparable";
+
+/** Why values were not compared. */
+export type Reason = "at a kink" | "not finite";
+
 /** The worst of one comparison. */
 export interface Comparison {
   readonly case: string;
@@ -18,8 +24,13 @@ export interface Comparison {
   readonly wanted: number;
   /** |value − wanted| in units of what is tolerated: up to 1 is well. */
   readonly error: number;
-  readonly ok: boolean;
-  /** What was not compared, and why; null where everything was. */
+  readonly outcome: Outcome;
+  /** Why values were left out; null where none was. */
+  readonly reason: Reason | null;
+  /** Values that were left out, of how many. */
+  readonly leftOut: number;
+  readonly of: number;
+  /** The same in words. */
   readonly note: string | null;
 }
 
@@ -41,10 +52,16 @@ export interface CompareOptions {
   readonly scale?: number;
   /** The least that the scale may be. */
   readonly floor?: number;
-  /** Values that are not compared. */
+  /** Values at a kink, which have nothing to be compared with. */
   readonly skip?: (i: number) => boolean;
-  readonly note?: string | null;
+  /** Values beside a kink of which not every side is known: one that is near no alternative is not compared. */
+  readonly undecided?: (i: number) => boolean;
+  /** Why values at a kink are not compared. */
+  readonly why?: string;
 }
+
+const SIDES = ", where float32 and float64 may be on different sides: not compared";
+const never = () => false;
 
 /** The worst of the values; each may be near any of its alternatives. */
 export function worst(
@@ -52,27 +69,37 @@ export function worst(
   alternatives: readonly ArrayLike<number>[],
   options: CompareOptions,
 ): Comparison {
-  const { tolerance, width, floor = 0, skip = () => false, note = null } = options;
-  const finite = Array.from(alternatives[0] as ArrayLike<number>, Math.abs).filter(Number.isFinite);
+  const { tolerance, width, floor = 0, skip = never, undecided = never, why = SIDES } = options;
+  const finite = Array.from(alternatives[0] as ArrayLike<number>, (x, i) => (skip(i) ? 0 : Math.abs(x))).filter(Number.isFinite);
   const slack = tolerance.ofScale * Math.max(1e-3, floor, options.scale ?? Math.max(0, ...finite));
-  const base = { case: options.case, device: options.device, compared: options.compared, note };
-  let found: Comparison | null = null;
+  let found: Pick<Comparison, "token" | "entry" | "value" | "wanted" | "error"> | null = null;
+  let leftOut = 0;
   for (let i = 0; i < values.length; i++) {
-    if (skip(i)) continue;
     const value = values[i] as number;
     const [error, wanted] = alternatives
       .map((alternative) => alternative[i] as number)
       .map((right) => [distance(value, right, tolerance.relative, slack), right] as const)
       .reduce((best, other) => (other[0] < best[0] ? other : best));
-    if (found !== null && error <= found.error) continue;
+    if (skip(i) || (!(error <= 1) && undecided(i))) {
+      leftOut++;
+      continue;
+    }
+    // A NaN is worse than everything.
+    if (found !== null && (Number.isNaN(found.error) || error <= found.error)) continue;
     const token = width === null ? null : Math.floor(i / width);
     const entry = width === null || width === 1 ? null : i % width;
-    found = { ...base, token, entry, value, wanted, error, ok: error <= 1 };
-    // A NaN is worse than everything.
-    if (Number.isNaN(error)) break;
+    found = { token, entry, value, wanted, error };
   }
-  return found ?? { ...base, token: null, entry: null, value: 0, wanted: 0, error: 0, ok: true };
+  const of = values.length;
+  const reason = leftOut > 0 ? "at a kink" : null;
+  const stands = width === null ? "the loss stands" : `${leftOut} of ${of} logits stand`;
+  const note = leftOut > 0 ? `${stands} at a kink${why}` : null;
+  const told = { case: options.case, device: options.device, compared: options.compared, reason, leftOut, of, note } as const;
+  if (found !== null) return { ...told, ...found, outcome: found.error <= 1 ? "within tolerance" : "wrong" };
+  return { ...told, ...NOWHERE, outcome: leftOut > 0 ? "not comparable" : "within tolerance" };
 }
+
+const NOWHERE = { token: null, entry: null, value: Number.NaN, wanted: Number.NaN, error: 0 } as const;
 
 /** Infinities and NaN are right where they are wanted. */
 function distance(value: number, wanted: number, relative: number, slack: number): number {
@@ -80,16 +107,31 @@ function distance(value: number, wanted: number, relative: number, slack: number
   return Math.abs(value - wanted) / (relative * Math.abs(wanted) + slack);
 }
 
-/** A comparison that could not be made: it failed, or there was nothing to compare. */
-export function without(options: Pick<CompareOptions, "case" | "device" | "compared">, ok: boolean, note: string): Comparison {
+/** A comparison that could not be made, since what is wanted is not finite. */
+export function notFinite(options: Pick<CompareOptions, "case" | "device" | "compared">, of: number, note: string): Comparison {
+  return { ...options, ...NOWHERE, outcome: "not comparable", reason: "not finite", leftOut: of, of, note };
+}
+
+/** How many comparisons had which outcome, and of those that could not be made, why. */
+export function countsOf(comparisons: readonly Comparison[]): {
+  readonly within: number;
+  readonly wrong: number;
+  readonly atKink: number;
+  readonly notFinite: number;
+} {
+  const count = (outcome: Outcome, reason?: Reason) =>
+    comparisons.filter((one) => one.outcome === outcome && (reason === undefined || one.reason === reason)).length;
   return {
-    ...options,
-    token: null,
-    entry: null,
-    value: Number.NaN,
-    wanted: Number.NaN,
-    error: ok ? 0 : Number.POSITIVE_INFINITY,
-    ok,
-    note,
+    within: count("within tolerance"),
+    wrong: count("wrong"),
+    atKink: count("not comparable", "at a kink"),
+    notFinite: count("not comparable", "not finite"),
   };
+}
+
+/** The outcome of all of them: the worst of any, where a comparison that could not be made is worse than one within tolerance. */
+export function outcomeOf(comparisons: readonly Comparison[]): Outcome {
+  const { wrong, atKink, notFinite } = countsOf(comparisons);
+  if (wrong > 0) return "wrong";
+  return atKink + notFinite > 0 ? "not comparable" : "within tolerance";
 }

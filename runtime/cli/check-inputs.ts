@@ -44,8 +44,22 @@ export function generator(seed: number): { uniform(): number; normal(): number }
 /** A number that float32 holds, so that every device is given the same. */
 export const f32 = Math.fround;
 
-/** Between which numbers an input lies, by its name. */
-export type Ranges = ReadonlyMap<string, readonly [least: number, most: number]>;
+/** Where the numbers of an input lie: between two, or among a few, as those of a mask are. */
+export type Range = { readonly least: number; readonly most: number } | { readonly values: readonly number[] };
+
+/** Where inputs lie, by their names. */
+export type Ranges = ReadonlyMap<string, Range>;
+
+function numberIn(range: Range, uniform: () => number): number {
+  if ("values" in range) return range.values[Math.floor(uniform() * range.values.length)] as number;
+  return range.least + uniform() * (range.most - range.least);
+}
+
+/** The number that stands for all of a range, where all are to be equal. */
+export function middleOf(range: Range): number {
+  if ("values" in range) return range.values[Math.floor(range.values.length / 2)] as number;
+  return (range.least + range.most) / 2;
+}
 
 /** A batch of numbers that are none of them special; two tokens have the weight 0. */
 export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = shapeOf(0), ranges: Ranges = new Map()): Batch {
@@ -58,8 +72,8 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
   const weights = logprobs.map((_, t) => (t === 1 || t === 9 ? 0 : f32(0.5 + uniform())));
   const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, batch: 1 };
   const inputs = Object.entries(loss.inputs).map(([name, { space }]) => {
-    const [least, most] = ranges.get(name) ?? [];
-    const number = () => f32(least === undefined || most === undefined ? normal() : least + uniform() * (most - least));
+    const range = ranges.get(name);
+    const number = () => f32(range === undefined ? normal() : numberIn(range, uniform));
     if (space === "batch") return [name, number()] as const;
     // What is called logprobs is near the policy's, as it is in use: ratios far from 1 would check nothing but clipping.
     const near = isLogprobs(name, space, ranges);

@@ -1,26 +1,42 @@
 /** What `lossc check` prints for people: the worst of each case on each device, and what was left out. */
 import { printableName } from "../../dsl/printable.js";
-import type { Comparison } from "./check-compare.js";
+import { type Comparison, countsOf, type Outcome, outcomeOf } from "./check-compare.js";
 import { table } from "./stream.js";
 
 const HEADER = ["", "case", "device", "compared", "error", "the worst there (an error of 1 is just tolerated)"];
 
 export function reportText(loss: string, seed: number, comparisons: readonly Comparison[]): string {
-  const ok = comparisons.every((comparison) => comparison.ok);
-  const verdict = ok ? "everything is within tolerance" : "NOT everything is within tolerance";
   const rows = worstOfEach(comparisons).map((comparison) => [
-    comparison.ok ? "ok" : "WRONG",
+    MARKS[comparison.outcome],
     comparison.case,
     comparison.device,
     comparison.compared,
-    Number.isNaN(comparison.value) && comparison.ok ? "–" : comparison.error.toPrecision(2),
+    comparison.outcome === "not comparable" ? "–" : comparison.error.toPrecision(2),
     placeOf(comparison),
   ]);
   const notes = [...new Set(comparisons.flatMap((comparison) => noteOf(comparison)))];
-  return `${printableName(loss)}, seed ${seed}: ${verdict}\n${table([HEADER, ...rows])}${notes.map((note) => `  ${note}\n`).join("")}`;
+  return `${printableName(loss)}, seed ${seed}: ${verdictOf(comparisons)}\n${table([HEADER, ...rows])}${notes.map((note) => `  ${note}\n`).join("")}`;
 }
 
-/** In the order of cases; what is wrong is never hidden behind something else. */
+const MARKS: Readonly<Record<Outcome, string>> = {
+  "within tolerance": "ok",
+  wrong: "WRONG",
+  "not comparable": "not comparable",
+};
+
+/** The outcome in one line, with how many comparisons had which. */
+function verdictOf(comparisons: readonly Comparison[]): string {
+  const { within, wrong, atKink, notFinite } = countsOf(comparisons);
+  const reasons = [atKink > 0 && `${atKink} at a kink`, notFinite > 0 && `${notFinite} not finite`].filter(Boolean).join(", ");
+  const others = `${within} within tolerance, ${atKink + notFinite} not comparable${reasons && ` (${reasons})`}`;
+  const outcome = outcomeOf(comparisons);
+  if (outcome === "wrong")
+    return `NOT everything is within tolerance: of ${comparisons.length} comparisons ${wrong} wrong, ${others}`;
+  if (outcome === "not comparable") return `nothing is wrong, but not everything could be compared: ${others}`;
+  return `everything is within tolerance: ${within} comparisons`;
+}
+
+/** In the order of cases; what is wrong is never hidden behind something else, nor what could not be compared behind what could. */
 function worstOfEach(comparisons: readonly Comparison[]): Comparison[] {
   const found = new Map<string, Comparison>();
   for (const comparison of comparisons) {
@@ -32,12 +48,13 @@ function worstOfEach(comparisons: readonly Comparison[]): Comparison[] {
   return [...found.values()].sort((a, b) => cases.indexOf(a.case) - cases.indexOf(b.case));
 }
 
-function badness({ ok, error }: Comparison): number {
-  return Number.isNaN(error) ? Number.POSITIVE_INFINITY : ok ? error : 1 + error;
+function badness({ outcome, error }: Comparison): number {
+  if (outcome === "not comparable") return 1.5;
+  return Number.isNaN(error) ? Number.POSITIVE_INFINITY : outcome === "wrong" ? 1 + error : error;
 }
 
-function placeOf({ token, entry, value, wanted }: Comparison): string {
-  if (Number.isNaN(value) && Number.isNaN(wanted)) return "not compared";
+function placeOf({ outcome, reason, token, entry, value, wanted }: Comparison): string {
+  if (outcome === "not comparable") return reason ?? "";
   const place = token === null ? "" : `token ${token}${entry === null ? "" : `, entry ${entry}`}: `;
   return `${place}${digits(value)}, wanted ${digits(wanted)}`;
 }

@@ -4,23 +4,22 @@ import { compilePlan } from "../../codegen/compile.js";
 import type { Program } from "../../codegen/program.js";
 import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
-import type { CompiledLoss } from "../devices/device.js";
+import type { CompiledLoss, ConfigValues } from "../devices/device.js";
 import { openDevice } from "../devices/index.js";
 import { checkConfig } from "../inputs/config.js";
 import { findLoss } from "../modules/find.js";
 import type { ReferenceResult } from "../reference.js";
 import { casesOf } from "./check-cases.js";
-import { type CompareOptions, type Comparison, type Tolerance, without, worst } from "./check-compare.js";
+import { type CompareOptions, type Comparison, countsOf, notFinite, outcomeOf, type Tolerance, worst } from "./check-compare.js";
 import { type Expected, expectedOf, referenceInput } from "./check-expected.js";
 import type { Ranges } from "./check-inputs.js";
 import { reportText } from "./check-report.js";
-import { parseConfig } from "./config.js";
 import { findDevices } from "./devices.js";
 import { finiteDifferences } from "./differences.js";
 import { write, writeJson } from "./stream.js";
 
 export interface CheckOptions {
-  readonly config?: string;
+  readonly config?: ConfigValues;
   readonly device?: readonly string[];
   readonly seed?: number;
   readonly range?: Ranges;
@@ -31,10 +30,13 @@ export interface CheckOptions {
 const DIFFERENCES: Tolerance = { relative: 1e-6, ofScale: 1e-6 };
 const FLOAT32: Tolerance = { relative: 5e-5, ofScale: 3e-6 };
 
-/** Prints the comparisons, and gives the exit code: 1 where one is out of tolerance. */
-export async function check(reference: string, options: CheckOptions): Promise<0 | 1> {
+/** Exit codes: where nothing is wrong, a comparison that could not be made is told from one that went well. */
+const EXIT = { "within tolerance": 0, wrong: 1, "not comparable": 3 } as const;
+
+/** Prints the comparisons, and gives the exit code. */
+export async function check(reference: string, options: CheckOptions): Promise<0 | 1 | 3> {
   const loss = await findLoss(reference);
-  const config = checkConfig(loss, parseConfig(options.config));
+  const config = checkConfig(loss, options.config);
   const seed = options.seed ?? randomInt(2 ** 32);
   const { program, plan } = compilePlan({ loss, logits: "f32", statics: config.statics });
   const ranges = options.range ?? new Map();
@@ -53,7 +55,7 @@ export async function check(reference: string, options: CheckOptions): Promise<0
     const { space, element } = first.wanted.nonFinite;
     throw new LosscError(
       "NON_FINITE",
-      `on the random inputs of seed ${seed} the loss or its gradient is not finite at ${space} ${element}: try another seed, or say in which range an input lies, --range prob=0.1:0.9, for they are normal numbers of either sign`,
+      `on the random inputs of seed ${seed} the loss or its gradient is not finite at ${space} ${element}: try another seed, or say where an input lies, --range prob=0.1:0.9 or label=0/1, for they are normal numbers of either sign`,
     );
   }
 
@@ -66,12 +68,12 @@ export async function check(reference: string, options: CheckOptions): Promise<0
     }
   }
 
-  const ok = comparisons.every((comparison) => comparison.ok);
+  const outcome = outcomeOf(comparisons);
   if (options.json) {
-    await writeJson({ loss: loss.name, seed, ok, comparisons });
+    await writeJson({ loss: loss.name, seed, outcome, counts: countsOf(comparisons), comparisons });
     await write("\n");
   } else await write(reportText(loss.name, seed, comparisons));
-  return ok ? 0 : 1;
+  return EXIT[outcome];
 }
 
 async function available(): Promise<string[]> {
@@ -82,23 +84,28 @@ async function available(): Promise<string[]> {
 /** The gradient of `reference` against the slope of the loss there. */
 function withDifferences(
   program: Program,
-  { name, batch, wanted }: Expected,
+  { name, batch, wanted, undecided }: Expected,
   scalars: Readonly<Record<string, number>>,
 ): Comparison {
   const what = { case: name, device: "reference", compared: "gradient with finite differences" } as const;
-  if (wanted.nonFinite) return without(what, true, notFinite(wanted));
-  const { values, kinks } = finiteDifferences(program, referenceInput(batch, scalars));
-  const note =
-    kinks.size > 0 ? `${kinks.size} of ${batch.logits.length} logits stand at a kink: no derivative to compare with` : null;
-  return worst(wanted.gradient, values, { ...what, tolerance: DIFFERENCES, width: batch.vocab, skip: (i) => kinks.has(i), note });
+  if (wanted.nonFinite) return notFinite(what, wanted.gradient.length, whereNotFinite(wanted));
+  const { values, kinks, unsettled } = finiteDifferences(program, referenceInput(batch, scalars));
+  return worst(wanted.gradient, values, {
+    ...what,
+    tolerance: DIFFERENCES,
+    width: batch.vocab,
+    skip: (i) => kinks.has(i),
+    undecided: (i) => unsettled.has(i) || undecided.gradient.has(i),
+    why: ": no derivative to compare with",
+  });
 }
 
-function notFinite({ nonFinite }: ReferenceResult): string {
+function whereNotFinite({ nonFinite }: ReferenceResult): string {
   return `the loss or its gradient is not finite at ${nonFinite?.space} ${nonFinite?.element}, and cannot be`;
 }
 
 async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Comparison[]> {
-  const { batch, wanted, gradients, losses, floor = 0 } = expected;
+  const { batch, wanted, gradients, losses, undecided, floor = 0 } = expected;
   const { inputs, ...own } = batch;
   const base = { case: expected.name, device: compiled.device.name, tolerance: FLOAT32 } satisfies Partial<CompareOptions>;
   const given = { ...inputs, ...own, logits: Float32Array.from(batch.logits) };
@@ -111,8 +118,10 @@ async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Com
   });
   if (wanted.nonFinite) {
     const agrees = !Number.isFinite(result.loss) || !Array.from(gradient).every(Number.isFinite);
-    const note = agrees ? `${notFinite(wanted)}: so it is here` : `${notFinite(wanted)}: rounding makes it finite here`;
-    return [without({ ...base, compared: "loss with reference" }, true, note), logprobs];
+    const note = `${whereNotFinite(wanted)}: ${agrees ? "so it is here" : "rounding makes it finite here"}`;
+    const compared = ["loss with reference", "gradient with reference"] as const;
+    const counts = [1, gradient.length] as const;
+    return [...compared.map((what, i) => notFinite({ ...base, compared: what }, counts[i] as number, note)), logprobs];
   }
   // A loss may be the small rest of large summands or logprobs, or move much with every logit: what is lost there is no mistake.
   const sources = [wanted.gradient, wanted.logprobs as Float64Array, ...Object.values(wanted.outputs)];
@@ -124,9 +133,16 @@ async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Com
       compared: "loss with reference",
       width: null,
       scale,
+      undecided: () => undecided.loss,
     }),
     logprobs,
-    worst(gradient, gradients, { ...base, compared: "gradient with reference", width: batch.vocab, floor }),
+    worst(gradient, gradients, {
+      ...base,
+      compared: "gradient with reference",
+      width: batch.vocab,
+      floor,
+      undecided: (i) => undecided.gradient.has(i),
+    }),
   ];
 }
 

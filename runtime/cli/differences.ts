@@ -1,5 +1,5 @@
 /** Finite differences of a loss in float64, with what stands under `stopGradient` held still. */
-import { LOGPROBS, LOSS, outputName } from "../../codegen/loss-program.js";
+import { LOGPROBS, LOSS, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
 import { type Program, resultOf } from "../../codegen/program.js";
 import type { Expression } from "../../dsl/expression.js";
@@ -17,6 +17,8 @@ export interface Differences {
   readonly values: readonly Float64Array[];
   /** Entries at a kink: the slopes to the left and to the right differ, however small the step. They have no derivative to compare with. */
   readonly kinks: ReadonlySet<number>;
+  /** Entries beside a kink or a pole: the slope does not settle as the step shrinks. */
+  readonly unsettled: ReadonlySet<number>;
 }
 
 /** The slope of the loss along each logit that is there, with what stands under `stopGradient` held still. */
@@ -37,9 +39,11 @@ export function finiteDifferences(program: Program, input: ReferenceInput & { re
     return [(here - lossAt(i, z - step)) / step, (lossAt(i, z + step) - here) / step];
   };
   const at = Array.from(logits, (z, i) => (Number.isFinite(z) ? slopes(i, STEP) : ([0, 0] satisfies Slopes)));
-  const greatest = Math.max(1e-3, ...at.flat().map(Math.abs));
+  // Where the loss leaps, one of the slopes is the height over the step: no slope at all.
+  const greatest = Math.max(1e-3, ...at.map(([left, right]) => Math.min(Math.abs(left), Math.abs(right))));
   const values = [STEP, SMALLER, SMALLEST].map(() => Float64Array.from(at, centre));
   const kinks = new Set<number>();
+  const unsettled = new Set<number>();
   at.forEach((slope, i) => {
     if (gapOf(slope) <= MATTERS * greatest) return;
     const [near, nearest] = [slopes(i, SMALLER), slopes(i, SMALLEST)];
@@ -47,8 +51,9 @@ export function finiteDifferences(program: Program, input: ReferenceInput & { re
     (values[2] as Float64Array)[i] = centre(nearest);
     // Where the slope bends the gap is a tenth with a tenth of the step; where it breaks it is more.
     if (gapOf(near) > 0.12 * gapOf(slope) && gapOf(near) > MATTERS * greatest) kinks.add(i);
+    if (Math.abs(centre(near) - centre(nearest)) > MATTERS * Math.max(greatest, Math.abs(centre(nearest)))) unsettled.add(i);
   });
-  return { values, kinks };
+  return { values, kinks, unsettled };
 }
 
 type Slopes = readonly [left: number, right: number];
@@ -63,13 +68,8 @@ function held(
   const loss = resultOf(program, LOSS);
   const stops = topological([loss.x]).filter((x) => x.op === "stopGradient");
   const names = new Map(stops.map((x, i) => [x as Expression, `stopGradient ${i}`]));
-  const wanted = stops.map((x, i) => ({
-    name: outputName(`stopGradient ${i}`),
-    space: x.space as ElementSpace,
-    x,
-    always: false,
-  }));
-  const { outputs } = evaluateReference({ ...program, results: [...program.results, ...wanted] }, input);
+  const wanted = stops.map((x, i) => [`stopGradient ${i}`, { space: x.space as ElementSpace, x }] as const);
+  const { outputs } = evaluateReference(withOutputs(program, new Map(wanted)), input);
   const logprobs = program.rows ? [resultOf(program, LOGPROBS)] : [];
   const results = [{ ...loss, x: replaced(loss.x, names) }, ...logprobs];
   return { program: { ...program, results, checks: [], seeds: [], rowGradient: ZERO }, values: outputs };

@@ -2,10 +2,13 @@
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, type TargetName } from "../../codegen/emit/index.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
+import type { ConfigValues } from "../devices/device.js";
+import { withConfig } from "../inputs/config.js";
 import { findLoss } from "../modules/find.js";
 import { write } from "./stream.js";
 
 export interface EmitOptions {
+  readonly config?: ConfigValues;
   readonly target: TargetName;
   readonly dtype: LogitsDtype;
   readonly arch: string;
@@ -14,9 +17,10 @@ export interface EmitOptions {
 }
 
 /** Prints the complete text of the loss's kernels, or its plan. */
-export async function emit(reference: string, { target, dtype, arch, vocab, plan: printPlan }: EmitOptions): Promise<void> {
-  const { plan } = compilePlan({ loss: await findLoss(reference), logits: dtype });
-  if (printPlan) return write(`${JSON.stringify(plan, null, 2)}\n`);
+export async function emit(reference: string, options: EmitOptions): Promise<void> {
+  const { target, dtype, arch, vocab } = options;
+  const { plan } = compilePlan({ loss: withConfig(await findLoss(reference), options.config), logits: dtype });
+  if (options.plan) return write(`${JSON.stringify(plan, null, 2)}\n`);
   const { text } = emitText(plan, { target, architecture: arch, vocab });
   await write(text.endsWith("\n") ? text : `${text}\n`);
 }

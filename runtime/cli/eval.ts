@@ -4,14 +4,13 @@ import type { CompiledLoss, ConfigValues, Device, LossInputs } from "../devices/
 import { openDevice } from "../devices/index.js";
 import { findLoss } from "../modules/find.js";
 import { type EvalCase, isRecord, readCase } from "./case.js";
-import { parseConfig } from "./config.js";
 import { describeFailure } from "./failure.js";
 import { withFaults } from "./faults.js";
 import { readJson, write, writeJson } from "./stream.js";
 import { usage } from "./usage.js";
 
 export interface EvalOptions {
-  readonly config?: string;
+  readonly config?: ConfigValues;
   readonly device?: string;
   readonly metrics?: readonly string[];
   readonly cases?: true;
@@ -19,7 +18,7 @@ export interface EvalOptions {
 
 /** Reads one case from stdin, or with `cases` an array of them, and writes what comes out. */
 export async function evaluate(reference: string | undefined, options: EvalOptions): Promise<void> {
-  const config = parseConfig(options.config);
+  const { config } = options;
   if (options.cases) return evaluateCases(reference, config, options);
   if (reference === undefined) throw usage("a loss is needed: lossc eval LOSS < case.json; see lossc eval --help");
   const loss = await findLoss(reference);

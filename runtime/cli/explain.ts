@@ -2,12 +2,15 @@
 import { explainLoss } from "../../codegen/explain/index.js";
 import { explanationText } from "../../codegen/explain/text.js";
 import type { LogitsDtype } from "../../codegen/plan.js";
+import type { ConfigValues } from "../devices/device.js";
+import { withConfig } from "../inputs/config.js";
 import { findLoss } from "../modules/find.js";
 import { save } from "./save.js";
 import { write, writeJson } from "./stream.js";
 import { drawnBy } from "./svg.js";
 
 export interface ExplainOptions {
+  readonly config?: ConfigValues;
   readonly dtype: LogitsDtype;
   readonly vocab: number;
   readonly json?: true;
@@ -15,8 +18,8 @@ export interface ExplainOptions {
 }
 
 /** Prints a loss as formulas, its gradient, what runs and why; with `svg` draws its graph to a file as well. */
-export async function explain(reference: string, { dtype, vocab, json, svg }: ExplainOptions): Promise<void> {
-  const explanation = explainLoss(await findLoss(reference), { dtype, vocab });
+export async function explain(reference: string, { config, dtype, vocab, json, svg }: ExplainOptions): Promise<void> {
+  const explanation = explainLoss(withConfig(await findLoss(reference), config), { dtype, vocab });
   if (svg !== undefined) await save("--svg", svg, await picture(explanation.dot));
   if (!json) return write(explanationText(explanation));
   await writeJson(explanation);

@@ -2,7 +2,7 @@
 import type { BufferDtype } from "../../codegen/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { Memory } from "../addon/native.js";
-import { describe, isPlainArray, numbersOf } from "../inputs/numbers.js";
+import { describe, isPlainArray, numbersOf } from "../inputs/values.js";
 import type { Device, DeviceBuffer } from "./device.js";
 import {
   BUFFER_DTYPES,

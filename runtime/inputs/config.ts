@@ -1,4 +1,5 @@
 /** Checking config: known names, finite numbers, and which of them specialise the loss. */
+import { redefined } from "../../dsl/definitions.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
@@ -36,6 +37,15 @@ export function checkConfig(loss: LossDefinition, ...layers: readonly (ConfigVal
     }
   }
   return { scalars, statics, staticsKey: JSON.stringify(statics) };
+}
+
+/** The loss with other defaults. `CONFIG_UNKNOWN`, `CONFIG_INVALID`. */
+export function withConfig(loss: LossDefinition, values: ConfigValues | undefined): LossDefinition {
+  const { scalars, statics } = checkConfig(loss, values);
+  const config = Object.entries(loss.config).map(
+    ([name, declared]) => [name, { ...declared, value: (declared.kind === "scalar" ? scalars : statics)[name] }] as const,
+  );
+  return redefined(loss, { config: Object.fromEntries(config) } as Pick<LossDefinition, "config">);
 }
 
 function put(

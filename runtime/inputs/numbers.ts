@@ -14,6 +14,9 @@ import {
   steady,
   type TypedArray,
 } from "../devices/dtypes.js";
+import { describe, isPlainArray, numbersOf } from "./values.js";
+
+export { describe } from "./values.js";
 
 /** Numbers of the caller with their dtype, in host memory or in a device buffer. */
 export type Source = HostSource | DeviceSource;
@@ -41,22 +44,6 @@ export interface DeviceSource {
   readonly buffer: OwnedBuffer;
   readonly dtype: BufferDtype;
   readonly length: number;
-}
-
-export function isPlainArray(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value);
-}
-
-/** The elements of a plain array, each of which must be a number. */
-export function numbersOf(array: readonly unknown[], name: string): Float64Array {
-  const result = new Float64Array(array.length);
-  for (let i = 0; i < array.length; i++) {
-    const value = array[i];
-    if (typeof value !== "number")
-      throw new LosscError("INPUT_DTYPE", `${name}[${i}] is ${describe(value)}, not a number${wayOut(value)}.`);
-    result[i] = value;
-  }
-  return result;
 }
 
 /** Numbers of any float type. `INPUT_DTYPE` for anything else. */
@@ -157,29 +144,6 @@ export function checkThere(name: string, array: TypedArray, length: number): voi
   );
 }
 
-/** A short description of a value for messages, without the content of objects. */
-export function describe(value: unknown): string {
-  switch (typeof value) {
-    case "string":
-      return value.length > 40 ? `a string of ${value.length} characters` : JSON.stringify(value);
-    case "number":
-    case "boolean":
-      return String(value);
-    case "bigint":
-      return `${value}n`;
-    case "undefined":
-      return "undefined";
-    case "object": {
-      if (value === null) return "null";
-      if (Array.isArray(value)) return "an array";
-      const name: unknown = value.constructor?.name;
-      return typeof name === "string" && name !== "" && name !== "Object" ? `a ${name}` : "an object";
-    }
-    default:
-      return `a ${typeof value}`;
-  }
-}
-
 function mistaken(value: unknown, name: string): LosscError {
   const what = value instanceof OwnedBuffer ? `a device buffer of ${value.dtype}` : describe(value);
   const half = value instanceof Uint16Array ? ' Say what its bits are: { data, dtype: "bf16" } or { data, dtype: "f16" }.' : "";
@@ -187,9 +151,4 @@ function mistaken(value: unknown, name: string): LosscError {
     "INPUT_DTYPE",
     `${name} is ${what}; give Float32Array, Float64Array, Float16Array, { data: Uint16Array, dtype: "bf16" | "f16" }, a plain array of numbers, or a device buffer.${half}`,
   );
-}
-
-function wayOut(value: unknown): string {
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) return "; give one flat array, row after row";
-  return value === undefined ? " (a hole in the array?)" : "";
 }

@@ -1,6 +1,8 @@
 /** From the name of a loss, as people write it on a command line, to the loss. */
 import { resolve } from "node:path";
+import { framed } from "../../codegen/frame.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/define-loss.js";
+import { mistakeOf } from "../../dsl/definitions.js";
 import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 
@@ -29,8 +31,16 @@ async function exported(path: string, name: string): Promise<LossDefinition> {
   const module = await loadModule(path);
   const value = Object.hasOwn(module, name) ? module[name] : undefined;
   if (isLossDefinition(value)) return value;
+  const mistake = mistakeOf(value);
+  if (mistake !== undefined) throw framed(mistake);
   const losses = Object.keys(module).filter((key) => isLossDefinition(module[key]));
+  const broken = Object.keys(module).filter((key) => mistakeOf(module[key]) !== undefined);
   const wrong = value === undefined ? "has no export" : "does not make with defineLoss(...) its export";
   const others = losses.length === 0 ? "it exports no loss" : `the losses that it exports are ${losses.join(", ")}`;
-  throw new LosscError("LOSS_UNKNOWN", `${path} ${wrong} ${JSON.stringify(name)}${nearest(name, losses) || ":"} ${others}`);
+  const bad =
+    broken.length === 0
+      ? ""
+      : `; the definition of ${broken.join(" and that of ")} has a mistake, which is told where it is asked for`;
+  const known = nearest(name, [...losses, ...broken]) || ":";
+  throw new LosscError("LOSS_UNKNOWN", `${path} ${wrong} ${JSON.stringify(name)}${known} ${others}${bad}`);
 }

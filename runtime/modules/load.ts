@@ -4,11 +4,13 @@ import nodeModule from "node:module";
 import { extname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { framed } from "../../codegen/frame.js";
+import { putMistakesOff } from "../../dsl/definitions.js";
 import { ERROR_CODES, LosscError } from "../../dsl/errors.js";
+import { nearest } from "../../dsl/nearest.js";
 import { thrownText } from "../../dsl/thrown.js";
 import * as hooks from "./hooks.js";
 import { loadedFiles, userPosition } from "./loaded.js";
-import { MODULE_EXTENSIONS } from "./resolve.js";
+import { MODULE_EXTENSIONS, ownModule } from "./resolve.js";
 import { transform } from "./transform.js";
 
 /** Newer Node has hooks in the same thread and takes `register` away; the types are of the oldest Node that we support. */
@@ -19,6 +21,7 @@ let installed = false;
 async function install(): Promise<void> {
   if (installed) return;
   installed = true;
+  putMistakesOff();
   // Positions of mistakes are read from stacks, and are to name the user's line rather than the translated one. What was loaded before
   // keeps its own places on the stack: lossc looks for itself there, to separate its frames from the user's.
   await import("../../index.js");
@@ -44,7 +47,7 @@ export async function loadModule(path: string): Promise<Readonly<Record<string, 
     if (!loadedFiles.includes(path)) loadedFiles.push(path);
     return await orStalled(path, import(pathToFileURL(realpathSync(path)).href) as Promise<Record<string, unknown>>);
   } catch (error) {
-    throw framed(asLosscError(path, error));
+    throw framed(await asLosscError(path, error));
   }
 }
 
@@ -64,7 +67,7 @@ async function orStalled<T>(path: string, module: Promise<T>): Promise<T> {
 }
 
 /** The error of the user's module, of the hooks, or of Node while it linked the module. */
-function asLosscError(path: string, error: unknown): LosscError {
+async function asLosscError(path: string, error: unknown): Promise<LosscError> {
   if (error instanceof LosscError) return error;
   // From hooks in a thread of their own an error arrives with its properties, but without its class.
   if (error instanceof Error && error.name === "LosscError") {
@@ -80,5 +83,16 @@ function asLosscError(path: string, error: unknown): LosscError {
       if (better instanceof LosscError) return better;
     }
   }
-  return new LosscError("LOSS_UNKNOWN", `${path} could not be loaded: ${thrownText(error)}`, { cause: error, position });
+  const meant = error instanceof SyntaxError ? await meantExport(error.message) : "";
+  return new LosscError("LOSS_UNKNOWN", `${path} could not be loaded: ${thrownText(error)}${meant}`, { cause: error, position });
+}
+
+/** The export of lossc that was meant, where V8 says that there is none of a name. */
+async function meantExport(message: string): Promise<string> {
+  const [, specifier = "", name = ""] =
+    /^The requested module '(.+)' does not provide an export named '(.+)'$/.exec(message) ?? [];
+  const own = ownModule(specifier);
+  if (own === undefined) return "";
+  const names = Object.keys((await import(own)) as object);
+  return nearest(name, names) || "; docs/language.md lists what lossc has";
 }

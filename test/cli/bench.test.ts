@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { HeadMeasured } from "../../bench/head.js";
+import { expandRows, ROWS } from "../../bench/shapes.js";
 import { failure, lossc, MAIN, result } from "./lossc.js";
 
 const QUICK = ["bench", "--device", "cpu", "--quick", "--rounds", "3"];
@@ -82,6 +83,27 @@ describe("lossc bench", () => {
     expect(timed).toEqual([expect.objectContaining({ name: "gspo", sweeps: 2 })]);
     expect(timed[0]?.milliseconds).toHaveLength(3);
     expect(peers).toMatchObject({ timings: [], absent: { PyTorch: expect.stringContaining("ENOENT") } });
+  });
+
+  test("refuses the row losses, which stands for all of them", () => {
+    const names = ["cross_entropy", "ppo", "a user's ppo", "ppo half masked", "gspo", "variance", "forward_kl"];
+    expect(expandRows(["losses"])).toEqual(names);
+    expect(expandRows(["calls", "ppo"])).toEqual(["calls", "ppo"]);
+  });
+
+  test("measures nothing, or more than losses, where --rows says losses", async () => {
+    const run = await result<Report>([...QUICK.slice(0, -1), "1", "--no-peers", "--rows", "losses", "--json"]);
+    expect(run.shapes.map(({ losses }) => losses.length)).toEqual([7, 1, 1]);
+    expect([run.head, run.figures.filter(({ name }) => !name.startsWith("a user's ppo"))]).toEqual([null, []]);
+  });
+
+  test("names a row in its help that it refuses", async () => {
+    const { stdout } = await lossc(["bench", "--help"]);
+    const [, told = ""] = /--rows <names>\s+(.*?)\(default/s.exec(stdout) ?? [];
+    for (const name of ["losses", "ppo", "head", "calls", "compile", "geometries"]) {
+      expect(told).toContain(name);
+      expect(ROWS).toContain(name);
+    }
   });
 
   test("keeps what was measured in a file, also where it is ended before all is", async () => {

@@ -44,6 +44,37 @@ describe("lossc emit", () => {
     expect(await lossc(["emit", "ppo", "--target", "cpu"], { env })).toMatchObject({ code: 0, stderr: "" });
   });
 
+  test("takes no config values: statics that change the text, scalars that the plan holds", async () => {
+    const root = folder({
+      "kind.loss.ts": `import { defineLoss, square } from "lossc";
+export const kind = defineLoss({
+  name: "kind",
+  config: { beta: 0.5, kind: "plain", terms: { value: 1, static: true } },
+  loss: (policy, inputs, config) => config.beta * (config.kind === "squared" ? square(policy.logprobs) : policy.logprobs ** config.terms),
+});
+`,
+    });
+    const emit = (...args: string[]) => lossc(["emit", "kind.loss.ts#kind", "--target", "cpu", ...args], { cwd: root });
+    const plain = await emit();
+    const squared = await emit("--config", "kind=squared");
+    expect(squared.code).toBe(0);
+    expect(squared.stdout).not.toBe(plain.stdout);
+    expect(await emit("--config", '{"kind": "squared"}')).toEqual(squared);
+    expect(await emit("--config", "terms=2,kind=plain", "--config", '{"terms": 1}')).toEqual(plain);
+    const { config } = await result<Plan>(["emit", "kind.loss.ts#kind", "--plan", "--config", "beta=.25"], { cwd: root });
+    expect(config).toEqual({ beta: 0.25 });
+    for (const [given, code, says] of [
+      ["bta=1", "CONFIG_UNKNOWN", '"beta"'],
+      ["beta=x", "CONFIG_INVALID", "a finite number"],
+      ["beta=1,", "USAGE", "NAME=VALUE"],
+      ["beta", "USAGE", "beta=0.1,kind=squared"],
+    ] as const) {
+      const found = await failure(["emit", "kind.loss.ts#kind", "--config", given], { cwd: root });
+      expect([found.code, found.exit]).toEqual([code, 2]);
+      expect(found.message).toContain(says);
+    }
+  });
+
   test("refuses an unknown loss", async () => {
     expect(await failure(["emit", "pp0"])).toMatchObject({ code: "LOSS_UNKNOWN", exit: 2 });
   });

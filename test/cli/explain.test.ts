@@ -51,6 +51,14 @@ describe("lossc explain", () => {
     expect(bytes).toMatchObject({ perEntry: 8, dtype: "f32", vocab: 50, token: 8 * 50 + bytes.perToken });
   });
 
+  test("takes no config values", async () => {
+    const root = folder({ "mine.loss.ts": MINE });
+    const { code, stdout } = await lossc(["explain", "mine.loss.ts#mine", "--config", "strength=2"], { cwd: root });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^mine\n═{4}\n {2}strength {2}config, 2\n/);
+    expect(await failure(["explain", "ppo", "--config", "x=1"])).toMatchObject({ code: "CONFIG_UNKNOWN", exit: 2 });
+  });
+
   test("draws the graph", async () => {
     const root = folder({});
     await lossc(["explain", "dpo", "--svg", "dpo.svg"], { cwd: root });

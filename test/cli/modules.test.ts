@@ -146,12 +146,16 @@ describe("what keeps a file from being loaded", () => {
     const root = folder({
       "throws.ts": `type A = 1;\ninterface B { readonly a: A }\nfunction boom(): never {\n  throw new TypeError("boom");\n}\nexport const b: B = boom();\n`,
       "name.ts": `import { defineLos } from "lossc";\nexport const b = defineLos;\n`,
+      "case.loss.ts": `import { defineLoss,\n  logsoftmax } from "lossc";\nexport const b = defineLoss({ name: "b", loss: (policy) => logsoftmax(policy.logits) });\n`,
+      "far.ts": `import { einsteinSummation } from "lossc";\nexport const b = einsteinSummation;\n`,
       "package.ts": `import x from "not-installed-here";\nexport const b = x;\n`,
       "object.ts": "throw { strange: true };\n",
     });
     const cases = [
       ["throws.ts#b", "TypeError: boom", "throws.ts:4:9"],
-      ["name.ts#b", "defineLos", "name.ts:1"],
+      ["name.ts#b", "'defineLos'; did you mean \"defineLoss\"?", "name.ts:1"],
+      ["case.loss.ts#b", "'logsoftmax'; did you mean \"logSoftmax\"?", "case.loss.ts:2"],
+      ["far.ts#b", "'einsteinSummation'; docs/language.md lists what lossc has", "far.ts:1"],
       ["package.ts#b", "not-installed-here", "package.ts"],
       ["object.ts#b", "strange", "object.ts"],
     ] as const;
@@ -160,6 +164,39 @@ describe("what keeps a file from being loaded", () => {
       expect({ name, code, exit }).toEqual({ name, code: "LOSS_UNKNOWN", exit: 2 });
       for (const text of says) expect(message).toContain(text);
     }
+  });
+});
+
+describe("a definition with a mistake", () => {
+  const FILE = `import { defineLoss } from "lossc";
+export const good = defineLoss({ name: "good", loss: (policy) => -policy.logprobs });
+export const bad = defineLoss({ name: "bad", inputs: { advantages: "tokens" as "token" }, loss: (policy) => policy.logprobs });
+export const { name } = good;
+export const composed = defineLoss({ name: "composed", loss: (policy, inputs, config) => bad.loss(policy, inputs as never, config) as number });
+`;
+
+  test("hides the other losses of its file, or is not told where it is asked for", async () => {
+    const root = folder({ "my.loss.ts": FILE });
+    expect(await result<EvalResult>(onReference("my.loss.ts#good"), { stdin: PLAIN, cwd: root })).toHaveProperty("sweeps", 1);
+    for (const asked of ["bad", "composed"]) {
+      const { code, exit, message } = await failure(onReference(`my.loss.ts#${asked}`), { stdin: PLAIN, cwd: root });
+      expect([code, exit]).toEqual(["SPACE_MISMATCH", 2]);
+      expect(message).toContain('"advantages" is declared in "tokens"; did you mean "token"?');
+      expect(message).toContain("my.loss.ts:3:20\n");
+      expect(message).toMatch(/^> 3 \| export const bad/m);
+    }
+    const unknown = await failure(onReference("my.loss.ts#gone"), { stdin: PLAIN, cwd: root });
+    expect(unknown.message).toContain("the losses that it exports are composed, good; the definition of bad has a mistake");
+    expect(await failure(["build", "my.loss.ts", "--out", "out"], { cwd: root })).toMatchObject({
+      code: "SPACE_MISMATCH",
+      exit: 2,
+    });
+  });
+
+  test("lets other mistakes of the file pass", async () => {
+    const root = folder({ "my.loss.ts": `${FILE}\nexport const spread = { ...bad };\n` });
+    const { code } = await failure(onReference("my.loss.ts#good"), { stdin: PLAIN, cwd: root });
+    expect(code).toBe("SPACE_MISMATCH");
   });
 });
 

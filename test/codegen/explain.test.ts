@@ -5,7 +5,7 @@ import { tidied } from "../../codegen/explain/formula.js";
 import { explainLoss } from "../../codegen/explain/index.js";
 import { together } from "../../codegen/explain/rows.js";
 import { explanationText } from "../../codegen/explain/text.js";
-import { outputName, spellingOut } from "../../codegen/loss-program.js";
+import { spellingOut, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
 import * as lossc from "../../dsl/index.js";
 import { defineLoss, type LossDefinition } from "../../dsl/index.js";
@@ -79,30 +79,22 @@ function values(loss: LossDefinition) {
     ["gradient", "vocab"],
     ...traced.terms.map(({ space }, i) => [`term ${i}`, space] as const),
   ]);
-  const outputs = [...written].map(([key, x]) => ({
-    name: outputName(key),
-    space: spaces.get(key) as ElementSpace,
-    x: spellOut(x),
-    always: false,
-  }));
+  const outputs = new Map([...written].map(([key, x]) => [key, { space: spaces.get(key) as ElementSpace, x: spellOut(x) }]));
   const batch = randomBatch(loss, 5);
-  const result = evaluateReference(
-    { ...program, results: [...program.results, ...outputs] },
-    {
-      ...batch,
-      logits: Float64Array.from(batch.logits),
-      targetTokens: Int32Array.from(batch.target_tokens),
-      policyLogprobs: null,
-      inputs: Object.fromEntries(
-        Object.entries(batch.inputs).map(([name, data]) => [
-          name,
-          Float64Array.from(typeof data === "number" ? [data] : data).map((x) => (name === "weights" ? x || 0.75 : x)),
-        ]),
-      ),
-      config: Object.fromEntries(Object.entries(loss.config).map(([name, { value }]) => [name, value as number])),
-      skipMasked: false,
-    },
-  );
+  const result = evaluateReference(withOutputs(program, outputs), {
+    ...batch,
+    logits: Float64Array.from(batch.logits),
+    targetTokens: Int32Array.from(batch.target_tokens),
+    policyLogprobs: null,
+    inputs: Object.fromEntries(
+      Object.entries(batch.inputs).map(([name, data]) => [
+        name,
+        Float64Array.from(typeof data === "number" ? [data] : data).map((x) => (name === "weights" ? x || 0.75 : x)),
+      ]),
+    ),
+    config: Object.fromEntries(Object.entries(loss.config).map(([name, { value }]) => [name, value as number])),
+    skipMasked: false,
+  });
   const { gradient, ...losses } = result.outputs;
   const total = Object.values(losses).reduce((all, list) => all + list.reduce((a, b) => a + b, 0), 0);
   return { result, gradient: gradient as Float64Array, total };

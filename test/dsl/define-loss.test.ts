@@ -89,10 +89,10 @@ describe("a declaration", () => {
     ],
     ["a name of lossc's own", { name: "x", loss, inputs: { logits: "token" } }, "INPUT_UNKNOWN", /cannot be called "logits"/],
     [
-      "targets per sequence",
-      { name: "x", loss, inputs: { target_tokens: "sequence" } },
-      "SPACE_MISMATCH",
-      /"target_tokens" lives in token space/,
+      "targets, which come with every call",
+      { name: "x", loss, inputs: { target_tokens: "token" } },
+      "INPUT_UNKNOWN",
+      /"target_tokens" come with every call and are not declared/,
     ],
     [
       "weights that are not 1 where none are given",

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { CASE, type EvalResult, failure, folder, result } from "../cli/lossc.js";
 
+const INDEX = fileURLToPath(new URL("../../dist/index.js", import.meta.url));
 const REGISTER = new URL("../../dist/runtime/register.js", import.meta.url).href;
 
 /** Types, operators, and positions that must survive them. */
@@ -103,9 +104,22 @@ console.log(JSON.stringify({ loss, position, once: mine === again }));
     expect([status, stdout]).toEqual([0, "mine helped\n"]);
   });
 
+  test("without it, Node alone says why a *.loss.ts was not loaded", () => {
+    const root = folder({
+      "my.loss.ts": PPO,
+      "main.mjs": `import ${JSON.stringify(INDEX)};\nawait import(process.argv[2]);\n`,
+      "package.json": `{ "type": "module" }`,
+    });
+    for (const file of ["./my.loss.ts", "./my.loss.js"]) {
+      const { stderr, status } = node(["main.mjs", file], root);
+      expect(status).toBe(1);
+      expect(stderr).toContain("node --import lossc/register");
+    }
+    expect(node(["main.mjs", "./other.js"], root).stderr).not.toContain("lossc/register");
+  });
+
   test("without it, and without a build, a *.loss.* file refuses to define a loss", () => {
-    const index = fileURLToPath(new URL("../../dist/index.js", import.meta.url));
-    const source = `import { defineLoss } from ${JSON.stringify(index)};\nexport const x = defineLoss({ name: "x", loss: (policy) => policy.logprobs });\n`;
+    const source = `import { defineLoss } from ${JSON.stringify(INDEX)};\nexport const x = defineLoss({ name: "x", loss: (policy) => policy.logprobs });\n`;
     const root = folder({
       "x.loss.mjs": source,
       "main.mjs": `import("./x.loss.mjs").catch((error) => console.log(JSON.stringify(error), error.message));`,

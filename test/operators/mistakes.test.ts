@@ -37,6 +37,17 @@ const WANTED: Readonly<Record<keyof typeof mistakes, readonly [ErrorCode, ...str
   bits: ["OPERATOR_ON_EXPR"],
   step: ["OPERATOR_ON_EXPR"],
   template: ["OPERATOR_ON_EXPR", "a template"],
+  filter: ["UNSUPPORTED_SYNTAX", "the callback of `filter` gave an expression", "condition ? x : 0"],
+  some: ["UNSUPPORTED_SYNTAX", "the callback of `some` gave an expression", "join the conditions with ||"],
+  every: ["UNSUPPORTED_SYNTAX", "the callback of `every` gave an expression", "join the conditions with &&"],
+  find: ["UNSUPPORTED_SYNTAX", "the callback of `find` gave an expression"],
+  handedOn: ["UNSUPPORTED_SYNTAX", "the callback of `findIndex` gave an expression"],
+  sort: ["UNSUPPORTED_SYNTAX", "the callback of `sort` gave an expression", "pick()"],
+  boolean: ["UNSUPPORTED_SYNTAX", "`Boolean()` met an expression", "&& and ||"],
+  random: ["UNSUPPORTED_SYNTAX", "Math.random() gives one number when the loss is traced", "declare an input"],
+  now: ["UNSUPPORTED_SYNTAX", "Date.now() gives one number", "config: { time: 0 }"],
+  today: ["UNSUPPORTED_SYNTAX", "new Date() gives one number"],
+  uuid: ["UNSUPPORTED_SYNTAX", "crypto.randomUUID() gives one number"],
   sine: ["OPERATOR_ON_EXPR"],
 };
 

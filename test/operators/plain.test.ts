@@ -97,3 +97,27 @@ for (const a of [${all}]) {
     }
   });
 });
+
+/** Methods that the front end guards, with receivers of every kind: nothing may be other than JavaScript has it. */
+const GUARDED = `
+const log = [];
+const told = (x) => (log.push(x), x);
+class Own { filter(f) { return f === keep; } static sort(f) { return f; } }
+const keep = (x) => x > 1;
+class Longer extends Array { some(f) { return super.some(f) && told("longer"); } }
+const absent = undefined;
+const thrown = (f) => { try { return f(); } catch (error) { return error.constructor.name; } };
+const results = [
+  [1, 2, 3].filter(keep), told([3, 1, 2]).filter((x, i, all) => all[i] === x && i > 0), [3, 1, 2].sort((a, b) => a - b), ["b", "a"].sort(),
+  [1, 2].find((x) => x), [1, 2].find((x) => x === 5), [0, "", null].some(Boolean), [0, 1].filter(Boolean), [1, 2].every(keep),
+  Float32Array.of(1, 2, 3).filter(keep), new Map([["some", 1]]).size, new Own().filter(keep), Own.sort(keep) === keep,
+  new Longer(1, 2, 3).some(keep), [4].filter(function (x) { return this.limit < x; }, { limit: 3 }), absent?.filter(keep), absent?.list.some(keep),
+  { list: [1, 2] }?.list.filter(keep), { find: (x) => x }.find(3), [1, 2].filter(keep).map((x) => -x).some((x) => x < 0),
+  thrown(() => absent.filter(keep)), thrown(() => [1].filter(3)), thrown(() => ({ filter: 1 }).filter(keep)), Math.random() < 1, new Date(0).getTime(),
+  ((xs = [1, 2, 3].filter(keep)) => xs)(), [[1, 2], [3]].filter((x) => x.some(keep)), log,
+];
+`;
+
+test("callbacks under guard leave plain arrays, and methods of others of these names, as they are", () => {
+  expect(shown(runRewritten(GUARDED, "results"))).toBe(shown(runNative(GUARDED, "results")));
+});

@@ -45,6 +45,20 @@ rules("precedence is kept, and parentheses only where they are needed", {
   "`${a + b}`": "`${$.add(a, b)}`",
 });
 
+rules("callbacks that are asked whether something is true, or which comes first, are under guard", {
+  "xs.filter((x) => x > 0)": 'xs.filter($.tested(xs, "filter", (x) => $.gt(x, 0)))',
+  "this.some(f, g)": 'this.some($.tested(this, "some", f), g)',
+  "xs?.every(f)": 'xs?.every($.tested(xs, "every", f))',
+  "a.b?.find(f)": 'a.b?.find($.tested(void 0, "find", f))',
+  "a?.b.findIndex(f).c": 'a?.b.findIndex($.tested(void 0, "findIndex", f)).c',
+  "xs.some(isFinite)": 'xs.some($.tested(xs, "some", $.isFinite))',
+  "xs.sort()": "xs.sort()",
+  "xs.filter(...f)": "xs.filter(...f)",
+  "xs.map(f)": "xs.map(f)",
+  "filter(f)": "filter(f)",
+  "Boolean(a)": "$.boolean(a)",
+});
+
 rules("branches are computed when they are asked for", {
   "a && b": "$.and(a, () => b)",
   "a || b && c": "$.or(a, () => $.and(b, () => c))",
@@ -126,7 +140,7 @@ rules("functions of Math that have a row in the table of ops, and the predicates
   "isNaN(a)": "$.isNaN(a)",
   "Number.isFinite(a)": "$.numberIsFinite(a)",
   "Number.isNaN(a)": "$.numberIsNaN(a)",
-  "a.every(isFinite)": "a.every($.isFinite)",
+  "a.map(isFinite)": "a.map($.isFinite)",
   "Number.isInteger(a)": "Number.isInteger(a)",
   "a.isFinite(b)": "a.isFinite(b)",
   "f?.(isFinite(a))": "f?.($.isFinite(a))",

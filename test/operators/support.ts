@@ -3,7 +3,7 @@ import { rewriteLoss } from "../../codegen/operators/index.js";
 import { translate } from "../../codegen/operators/translate.js";
 import * as operators from "../../dsl/operators.js";
 
-const IMPORT = /^\/\* rewritten by lossc \*\/\nimport \* as (\w+) from "lossc\/operators";\n\w+\.rewritten\(\);\n/;
+const IMPORT = /^\/\* rewritten by lossc \*\/\nimport \* as (\w+) from "lossc\/operators";\n\w+\.rewritten\(\d+, \d+\);\n/;
 /** A module without imports and exports says that it is one. */
 const EMPTY = /^export \{\};\n/m;
 

@@ -67,23 +67,6 @@ describe("what is accepted", () => {
     expect(checked.shape.vocab).toBe(0);
   });
 
-  test("a loss that reads the targets is given them, also with policy_logprobs", async () => {
-    const reads = defineLoss({
-      name: "reads targets",
-      inputs: { target_tokens: "token" },
-      loss: (policy, inputs) => mul(policy.logprobs, inputs.target_tokens),
-    });
-    const given = { lengths: [2, 1], policy_logprobs: [-1, -2, -3], target_tokens: [0, 1, 5] };
-    for (const name of ["reference", "cpu"]) {
-      const compiled = await (await openOnly(name)).compile(reads);
-      expect((await compiled.forwardBackward(given)).loss).toBe(-17);
-      expect(
-        (await compiled.forwardBackward({ ...crossEntropyInputs(), target_tokens: Int32Array.of(0, 1, 2) })).loss,
-      ).toBeLessThan(0);
-      await expectError("INPUT_MISSING", () => compiled.forwardBackward({ ...given, target_tokens: undefined }), "target_tokens");
-    }
-  });
-
   test("groups, also where the loss does not use them", () => {
     expect(check(cross_entropy, { ...crossEntropyInputs(), groups: [1, 1] }).shape.groups).toEqual([1, 1]);
   });
