@@ -1,8 +1,7 @@
 /** The training client: calls in the order of their submission, from data to the policy's gradient. */
+import { isUnmade, UNMADE } from "../../dsl/definitions.js";
 import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
-import { nearest } from "../../dsl/nearest.js";
-import { builtins } from "../../losses/index.js";
 import { Queue, throwIfAborted } from "../abort.js";
 import { checkOptions, refuseUnknown } from "../compiled/call.js";
 import { planOf } from "../compiled/plans.js";
@@ -10,6 +9,7 @@ import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/d
 import { isResizable } from "../dtypes.js";
 import { checkConfig } from "../inputs/config.js";
 import { describe } from "../inputs/numbers.js";
+import { builtinLoss } from "../modules/builtin.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
 import { type Datum, type PackedData, packData } from "./data.js";
@@ -128,7 +128,7 @@ export class TrainingClient {
     if (typeof loss !== "function") {
       throw new LosscError(
         "LOSS_UNKNOWN",
-        "forwardBackwardCustom takes a loss that defineLoss made, or a function (policy, inputs) => loss",
+        `forwardBackwardCustom takes a loss that defineLoss made, or a function (policy, inputs) => loss${wayOut(loss)}`,
       );
     }
     return this.#submit(bareDefinition(loss, data), data, config, options, true);
@@ -255,15 +255,11 @@ const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
   if (isLossDefinition(lossFn)) return lossFn;
   if (typeof lossFn !== "string")
-    throw new LosscError("LOSS_UNKNOWN", "the loss is neither a built-in loss's name nor what defineLoss made");
-  const loss: LossDefinition | undefined = Object.hasOwn(builtins, lossFn) ? builtins[lossFn] : undefined;
-  if (loss) return loss;
-  const names = Object.keys(builtins);
-  throw new LosscError(
-    "LOSS_UNKNOWN",
-    `there is no loss "${lossFn}"${nearest(lossFn, names)}; lossc brings ${names.join(", ")}, and defineLoss makes others`,
-  );
+    throw new LosscError("LOSS_UNKNOWN", `the loss is neither a built-in loss's name nor what defineLoss made${wayOut(lossFn)}`);
+  return builtinLoss(lossFn, "defineLoss makes others");
 }
+
+const wayOut = (loss: unknown) => (isUnmade(loss) ? `: ${UNMADE}` : "");
 
 /** Whether the gradient can be written over the logits, which saves its memory. */
 function isWritable(logits: FloatSource): boolean {
