@@ -174,8 +174,9 @@ export type DataInputs<I extends Inputs> = {
 
 /** A batch for a loss with the declared inputs `I`: what the policy gives, as `P`, and what the data give. */
 export type BatchOf<I extends Inputs, P extends BatchInputs> = P & DataInputs<I>;
+// Where a call gives none of them, TypeScript's message is about the last: the order counts, and `RowPolicy` must not be read before it.
 type AnyPolicy = LogprobsInputs | HiddenInputs | LogitsInputs;
-type RowPolicy = HiddenInputs | LogitsInputs;
+type RowPolicy = Exclude<AnyPolicy, LogprobsInputs>;
 interface NeededGroups extends BatchInputs {
   readonly groups: WholeSource;
 }
