@@ -83,7 +83,7 @@ export class HeadBatch {
 async function tokensOf(device: Device, { tokens, vocab, dtype }: HeadShape, given: LossInputs): Promise<HeadTokens> {
   const { uniform, normal } = randomFrom(1);
   const target_tokens = Int32Array.from({ length: tokens }, () => Math.floor(uniform() * vocab));
-  const compiled = await device.compile(cross_entropy, { dtype, vocab });
+  const compiled = await device.compile<LossDefinition>(cross_entropy, { dtype, vocab });
   const found = await compiled.forwardBackward({ ...given, target_tokens });
   disposeGradients(found);
   const logprobs = Float32Array.from(found.logprobs as Float32Array, (logprob) => logprob + 0.2 * normal());

@@ -1,5 +1,6 @@
 /** The time of `forwardBackward` beyond its kernels, measured on a batch so small that kernels take almost nothing. */
 
+import type { LossDefinition } from "../dsl/index.js";
 import { ppo } from "../losses/index.js";
 import type { Device } from "../runtime/devices/device.js";
 import { Batch } from "./batch.js";
@@ -19,7 +20,7 @@ const REPEATS = 16;
 export async function overhead(device: Device, rounds: number): Promise<Figure[]> {
   const dtype = device.name === "cpu" ? "f32" : "bf16";
   using batch = await Batch.make(device, { tokens: TOKENS, vocab: VOCAB, length: 8, dtype });
-  const compiled = await device.compile(ppo, { dtype, vocab: VOCAB });
+  const compiled = await device.compile<LossDefinition>(ppo, { dtype, vocab: VOCAB });
   const inputs = batch.inputsOf(ppo, {});
   using launches = await launchesOf(compiled, inputs, batch, {});
   const { native } = batch.steps;

@@ -2,90 +2,28 @@
 import { rewrittenElsewhere } from "./copies.js";
 import { isDefinition, putOff, remember } from "./definitions.js";
 import { LosscError, type SourcePosition } from "./errors.js";
-import { describe, type Expr, type Num } from "./expression.js";
+import { describe } from "./expression.js";
+import type {
+  Config,
+  ConfigDeclaration,
+  ConfigSpec,
+  InputDeclaration,
+  InputSpec,
+  Inputs,
+  LossDeclaration,
+  LossDefinition,
+  LossReturn,
+  None,
+  PlainConfig,
+  PlainInputs,
+  PlainReturn,
+} from "./loss-types.js";
 import { nearest } from "./nearest.js";
 import { callerPosition } from "./position.js";
 import { isLossFile, isUnrewritten } from "./rewritten.js";
 import { SPACES, type Space } from "./spaces.js";
 
-/** How the numbers of an input lie in memory; `"f32"` where nothing is said. */
-export type InputDtype = "f32" | "bf16" | "f16";
-
-/** An input as its author declares it: its space, or its space with more. */
-export type InputSpec =
-  | Space
-  | {
-      readonly space: Space;
-      readonly dtype?: InputDtype;
-      /** What every element is where the caller gives none. */
-      readonly default?: number;
-    };
-/** The inputs of a loss as `defineLoss` takes them, by their names. */
-export type Inputs = Readonly<Record<string, InputSpec>>;
-
-/** A number is a runtime scalar; a string, a boolean or `{ value, static: true }` specialises the loss when it is compiled. */
-export type ConfigSpec = number | string | boolean | { readonly value: number | string | boolean; readonly static: true };
-/** The config of a loss as `defineLoss` takes it: defaults by their names. */
-export type Config = Readonly<Record<string, ConfigSpec>>;
-
-type ConfigValue<S> = S extends { readonly value: infer V; readonly static: true }
-  ? Widened<V>
-  : S extends number
-    ? Expr
-    : Widened<S>;
-type Widened<V> = V extends string ? string : V extends boolean ? boolean : V extends number ? number : V;
-
-/** What the policy gives. Only this carries a gradient. */
-export interface Policy {
-  /** log p(target) of each token, natural log, never above 0. Token space. */
-  readonly logprobs: Expr;
-  /** log Σ exp over the token's logits. Token space. `INPUT_MISSING` where the caller brings `policy_logprobs` in place of logits. */
-  readonly logsumexp: Expr;
-  /** The row of each token as the model gave it. Vocab space. `INPUT_MISSING` from `policy_logprobs`. */
-  readonly logits: Expr;
-  /** −Σ p log p over the token's row, in nats. Token space. `INPUT_MISSING` from `policy_logprobs`. */
-  readonly entropy: Expr;
-}
-
-/** An expression, several (each summed in its own space), or these with metrics and outputs. */
-export type LossReturn =
-  | Num
-  | readonly Num[]
-  | {
-      /** Summed over whatever space it lives in. */
-      readonly loss: Num | readonly Num[];
-      /** Scalars for the host, in batch space; they carry no gradient. A function is called, and costs, only where the caller asks for the metric by name. */
-      readonly metrics?: Readonly<Record<string, Num | (() => Num)>>;
-      /** Values per token or per sequence; they carry no gradient. */
-      readonly outputs?: Readonly<Record<string, Num>>;
-    };
-
-/** The mathematics of a loss: from what the policy gives, the inputs and the config to what the loss returns. It is run once, when the loss is traced. */
-export type LossFunction<I extends Inputs = Inputs, C extends Config = Config> = (
-  policy: Policy,
-  inputs: { readonly [K in keyof I]: Expr },
-  config: { readonly [K in keyof C]: ConfigValue<C[K]> },
-) => LossReturn;
-
-/** An input of a {@link LossDefinition}: an {@link InputSpec} with everything filled in. */
-export interface InputDeclaration {
-  readonly space: Space;
-  readonly dtype: InputDtype;
-  readonly default?: number;
-}
-/** A config entry of a {@link LossDefinition}: a scalar that may change from call to call, or a constant of the compilation. */
-export type ConfigDeclaration =
-  | { readonly kind: "scalar"; readonly value: number }
-  | { readonly kind: "static"; readonly value: number | string | boolean };
-
-/** A loss, ready to be compiled. Made by {@link defineLoss}. */
-export interface LossDefinition<I extends Inputs = Inputs, C extends Config = Config> {
-  readonly name: string;
-  readonly inputs: { readonly [K in keyof I]: InputDeclaration };
-  readonly config: { readonly [K in keyof C]: ConfigDeclaration };
-  // A method, so that every loss is a LossDefinition without parameters.
-  loss(...parameters: Parameters<LossFunction<I, C>>): LossReturn;
-}
+export type * from "./loss-types.js";
 
 /** Whether a value was made by {@link defineLoss}. */
 export function isLossDefinition(value: unknown): value is LossDefinition {
@@ -100,31 +38,25 @@ const DTYPES = ["f32", "bf16", "f16"];
 /**
  * Declares a loss.
  *
- * `inputs` name the data that a datum brings beside `target_tokens`, each by its space; `weights` (token, 1 where none are given) may come with every
- * loss and is declared only by a loss that reads it. `config` holds the numbers and switches of the mathematics with their defaults. A declaration of `inputs`
- * outside of the call wants `as const`.
+ * `inputs` name the data that a datum brings beside `target_tokens`, each by its space; `weights` (token, 1 where none are given) may come
+ * with every loss and is declared only by a loss that reads it. `config` holds the numbers and switches of the mathematics with their
+ * defaults. A declaration of inputs outside of the call is written `{ … } satisfies Inputs`, so that TypeScript keeps the names of spaces.
+ *
+ * A loss is derived from another by a copy of its definition:
+ * `defineLoss({ ...ppo, name: "mine", config: { ...ppo.config, clip_low_threshold: 0.9 } })`.
  *
  * @throws LosscError `INPUT_UNKNOWN`, `INPUT_DTYPE`, `SPACE_MISMATCH` or `CONFIG_INVALID` for a declaration that cannot be meant;
  *   `UNSUPPORTED_SYNTAX` in a `*.loss.ts` whose operators were not rewritten.
  */
-export function defineLoss<
-  const I extends Inputs = Record<never, never>,
-  const C extends Config = Record<never, never>,
->(declaration: {
-  readonly name: string;
-  readonly inputs?: I;
-  readonly config?: C;
-  readonly loss: LossFunction<I, C>;
-}): LossDefinition<I, C> {
+export function defineLoss<const I extends Inputs = None, const C extends Config = None, R extends LossReturn = LossReturn>(
+  declaration: LossDeclaration<I, C, R>,
+): LossDefinition<PlainInputs<I>, PlainConfig<C>, PlainReturn<R>> {
   return putOff(() => made(declaration));
 }
 
-function made<I extends Inputs, C extends Config>(declaration: {
-  readonly name: string;
-  readonly inputs?: I;
-  readonly config?: C;
-  readonly loss: LossFunction<I, C>;
-}): LossDefinition<I, C> {
+function made<const I extends Inputs, const C extends Config, R extends LossReturn>(
+  declaration: LossDeclaration<I, C, R>,
+): LossDefinition<PlainInputs<I>, PlainConfig<C>, PlainReturn<R>> {
   const position = callerPosition();
   refuseUnrewritten(position);
   if (typeof declaration !== "object" || declaration === null)
@@ -147,7 +79,7 @@ function made<I extends Inputs, C extends Config>(declaration: {
     inputs: Object.freeze(Object.fromEntries(inputs)),
     config: Object.freeze(Object.fromEntries(config)),
     loss,
-  }) as unknown as LossDefinition<I, C>;
+  }) as unknown as LossDefinition<PlainInputs<I>, PlainConfig<C>, PlainReturn<R>>;
   remember(definition, position);
   return definition;
 }
@@ -210,11 +142,10 @@ function quoted(value: unknown): string {
 }
 
 function configDeclaration(key: string, spec: ConfigSpec): ConfigDeclaration {
-  const value = typeof spec === "object" ? spec?.value : spec;
-  if (
-    typeof spec === "object" &&
-    (spec?.static !== true || Object.keys(spec).some((name) => name !== "value" && name !== "static"))
-  )
+  const isObject = typeof spec === "object";
+  const value = isObject ? spec?.value : spec;
+  const kind = isObject ? kindOf(spec) : typeof value === "number" ? "scalar" : "static";
+  if (kind === undefined)
     fail(
       "CONFIG_INVALID",
       `the config "${key}" is a number, or { value, static: true } for a constant that specialises the loss`,
@@ -222,8 +153,18 @@ function configDeclaration(key: string, spec: ConfigSpec): ConfigDeclaration {
   if (typeof value === "number" ? !Number.isFinite(value) : typeof value !== "string" && typeof value !== "boolean") {
     fail("CONFIG_INVALID", `the default of the config "${key}" must be a finite number, a string or a boolean`);
   }
-  if (typeof spec === "object" || typeof value !== "number") return Object.freeze({ kind: "static", value });
-  return Object.freeze({ kind: "scalar", value });
+  if (kind === "static") return Object.freeze({ kind, value });
+  if (typeof value !== "number") fail("CONFIG_INVALID", `the config "${key}" is a scalar: its default must be a finite number`);
+  return Object.freeze({ kind, value });
+}
+
+/** What an object declares: `{ value, static: true }`, or what a definition holds, as in `{ ...other.config }`. */
+function kindOf(spec: object | null): ConfigDeclaration["kind"] | undefined {
+  const { value: _, ...others }: Readonly<Record<string, unknown>> = { ...spec };
+  const [mark, ...more] = Object.entries(others);
+  if (more.length > 0) return undefined;
+  if (mark?.[0] === "static" && mark[1] === true) return "static";
+  return mark?.[0] === "kind" && (mark[1] === "scalar" || mark[1] === "static") ? mark[1] : undefined;
 }
 
 function fail(

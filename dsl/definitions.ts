@@ -14,6 +14,20 @@ export function isDefinition(value: object): boolean {
 
 recognise((value) => typeof value === "object" && value !== null && isDefinition(value));
 
+/**
+ * Whether a value has the parts of a loss and was not made by `defineLoss`: a copy of a definition, or a declaration alone. What `defineLoss` made is
+ * frozen, so that a frozen one comes from another instance of lossc.
+ */
+export function isUnmade(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || isDefinition(value) || Object.isFrozen(value)) return false;
+  const { name, loss } = value as { readonly name?: unknown; readonly loss?: unknown };
+  return typeof name === "string" && typeof loss === "function";
+}
+
+/** The way out of {@link isUnmade}, for messages. */
+export const UNMADE =
+  'only what defineLoss() returns is a loss, and a copy of it is none: give the copy to defineLoss(), as in defineLoss({ ...ppo, name: "mine" })';
+
 /** Where the loss was defined: the place of mistakes in what it returns. */
 export function definedAt(definition: object): SourcePosition | undefined {
   return places.get(definition);

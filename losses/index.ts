@@ -57,8 +57,7 @@ export {
   unlikelihood,
 };
 
-/** By the names under which other clients know them. */
-export const builtins: Readonly<Record<string, LossDefinition>> = {
+const shipped = {
   cross_entropy,
   importance_sampling,
   ppo,
@@ -86,3 +85,12 @@ export const builtins: Readonly<Record<string, LossDefinition>> = {
   simpo,
   unlikelihood,
 };
+
+type Shipped = typeof shipped;
+/** The definitions of the losses that ship, by their names. */
+export interface Builtins extends Shipped {}
+/** The name of a loss that ships. */
+export type LossName = keyof Builtins;
+
+/** By the names under which other clients know them. */
+export const builtins: Readonly<Record<string, LossDefinition>> = shipped;

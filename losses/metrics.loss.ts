@@ -4,13 +4,11 @@ import { klK1, klK2, klK3, margin } from "./terms.loss.js";
 // Metrics that losses share, one definition each. Each is a function, and computed only where a caller asks for it by name.
 // Means are Σ w·m / Σ w over tokens of non-zero weight.
 
-type Metrics = Record<string, () => Num>;
-
 /** Of every loss: `entropy` of the policy, nats. */
-export const policyMetrics = (policy: Policy): Metrics => ({ entropy: () => weightedMean(policy.entropy) });
+export const policyMetrics = (policy: Policy) => ({ entropy: () => weightedMean(policy.entropy) });
 
 /** Of losses with a ratio r = exp(ℓ − q): its mean and extremes, and estimates of KL(q‖policy), nats. */
-export function ratioMetrics(policy: Policy, q: Expr): Metrics {
+export function ratioMetrics(policy: Policy, q: Expr) {
   const ratio = () => exp(policy.logprobs - q);
   return {
     ...policyMetrics(policy),
@@ -24,7 +22,7 @@ export function ratioMetrics(policy: Policy, q: Expr): Metrics {
 }
 
 /** Shares of tokens whose ratio was clipped below, above, or either. */
-function clipShares(below: () => Num, above: () => Num): Metrics {
+function clipShares(below: () => Num, above: () => Num) {
   return {
     clip_fraction: () => weightedMean(below()) + weightedMean(above()),
     clip_fraction_low: () => weightedMean(below()),
@@ -33,21 +31,21 @@ function clipShares(below: () => Num, above: () => Num): Metrics {
 }
 
 /** Of the ppo family: the clip is active and took the token's gradient. */
-export const surrogateClipMetrics = (ratio: Expr, advantages: Expr, low: Expr, high: Expr): Metrics =>
+export const surrogateClipMetrics = (ratio: Expr, advantages: Expr, low: Expr, high: Expr) =>
   clipShares(
     () => where(ratio < low && advantages < 0, 1, 0),
     () => where(ratio > high && advantages > 0, 1, 0),
   );
 
 /** Of losses whose clipped ratio is a weight: the ratio lies outside of the bounds. */
-export const outsideMetrics = (ratio: Expr, low: Expr, high: Expr): Metrics =>
+export const outsideMetrics = (ratio: Expr, low: Expr, high: Expr) =>
   clipShares(
     () => ratio < low,
     () => ratio > high,
   );
 
 /** Of preference pairs: the share with a positive margin of this value per sequence, and the mean margin. */
-export const pairMetrics = (x: Expr): Metrics => ({
+export const pairMetrics = (x: Expr) => ({
   accuracy: () => mean(margin(x) > 0),
   margin: () => mean(margin(x)),
 });

@@ -5,11 +5,13 @@ import "./hint.js";
 export { LosscError } from "../dsl/errors.js";
 export { registerBinaries } from "./ahead/shipped.js";
 export type {
+  AnsweredMetric,
   BatchInputs,
-  BuiltLoss,
-  CompiledBuiltLoss,
+  BatchOf,
+  CompiledFrom,
   CompiledLoss,
   CompileOptions,
+  ConfigOf,
   ConfigValues,
   Device,
   DeviceBuffer,
@@ -18,15 +20,19 @@ export type {
   ForwardBackwardOptions,
   HalfSource,
   HiddenInputs,
+  InputsOf,
   LaunchArgument,
   LoadedModule,
   LogitsInputs,
   LogprobsInputs,
   LossInputs,
   LossResult,
+  MetricName,
   ModuleSource,
+  OutputName,
   StepKernel,
   TokenSource,
+  UnaskedMetric,
   WholeSource,
 } from "./devices/device.js";
 export type { Float16Numbers, TypedArray } from "./devices/dtypes.js";

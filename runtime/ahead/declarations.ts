@@ -1,10 +1,10 @@
 /**
- * Typed declarations of built modules. TypeScript writes them from the sources, with their comments; the type of each loss is then replaced by one that
- * spells out its inputs and config.
+ * Typed declarations of built modules. TypeScript writes them from the sources, with their comments. The inputs and config of each loss are then spelt out,
+ * each with a comment, and what its plan says is added: whether it needs groups, or the rows of logits.
  */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { Project } from "ts-morph";
+import type { Project, ts } from "ts-morph";
 import { typescript } from "../../codegen/operators/typescript.js";
 import type { ConfigDeclaration, InputDeclaration, LossDefinition } from "../../dsl/define-loss.js";
 import { LosscError } from "../../dsl/errors.js";
@@ -66,24 +66,27 @@ function typedLosses(text: string, losses: Readonly<Record<string, LossDefinitio
       // TypeScript's own name of what is exported as the default.
       const key = name.text === "_default" ? "default" : name.text;
       const loss = Object.hasOwn(losses, key) ? losses[key] : undefined;
-      if (loss) edits.push({ start: type.getStart(file), end: type.end, text: lossType(loss) });
+      if (loss) edits.push({ start: type.getStart(file), end: type.end, text: lossType(loss, returned(type)) });
     }
   }
   return edited(text, edits);
 }
 
+/** What TypeScript says that a loss returns: the third argument of `LossDefinition`. */
+function returned(type: ts.TypeNode): string {
+  const { isImportTypeNode, isTypeReferenceNode } = typescript();
+  const given = isImportTypeNode(type) || isTypeReferenceNode(type) ? type.typeArguments?.[2] : undefined;
+  return given?.getText() ?? own("LossReturn");
+}
+
 /** The type of a built loss, as text. */
-export function lossType(loss: LossDefinition): string {
-  const config = checkConfig(loss);
-  const { plan } = planOf(loss, "f32", config);
-  const policies = ["LogitsInputs", "HiddenInputs", ...(fromLogprobs(loss) ? ["LogprobsInputs"] : [])];
-  const batch = `(${policies.map(own).join(" | ")})`;
-  const inputs = Object.entries(loss.inputs)
-    .filter(([name, { default: otherwise }]) => name !== "weights" || otherwise === undefined)
-    .map(([name, declared]) => inputField(name, declared));
-  if (groupSizeOf(loss, plan) > 0) inputs.push(`readonly groups: ${own("WholeSource")};`);
-  const fields = Object.entries(loss.config).map(([name, declared]) => configField(name, declared));
-  return `${own("BuiltLoss")}<\n    ${batch} & ${block(inputs)},\n    ${block(fields)}\n>`;
+export function lossType(loss: LossDefinition, result: string = own("LossReturn")): string {
+  const { plan } = planOf(loss, "f32", checkConfig(loss));
+  const inputs = Object.entries(loss.inputs).map(([name, declared]) => inputField(name, declared));
+  const config = Object.entries(loss.config).map(([name, declared]) => configField(name, declared));
+  const needs = [...(groupSizeOf(loss, plan) > 0 ? ['"groups"'] : []), ...(fromLogprobs(loss) ? [] : ['"rows"'])];
+  const parameters = [block(inputs), block(config), result, needs.join(" | ") || "never"];
+  return `${own("LossDefinition")}<\n    ${parameters.join(",\n    ")}\n>`;
 }
 
 /** Whether the loss can be computed from the policy's log-probabilities alone. */
@@ -100,20 +103,25 @@ export function fromLogprobs(loss: LossDefinition): boolean {
 const own = (name: string) => `import("lossc").${name}`;
 
 function block(fields: readonly string[]): string {
-  return fields.length === 0 ? "{}" : `{\n${fields.map((field) => `        ${field}\n`).join("")}    }`;
+  return fields.length === 0 ? own("None") : `{\n${fields.map((field) => `        ${field}\n`).join("")}    }`;
 }
 
-function inputField(name: string, { space, default: otherwise }: InputDeclaration): string {
-  const type = name === "target_tokens" ? own("TokenSource") : space === "batch" ? "number" : own("FloatSource");
+function inputField(name: string, { space, dtype, default: otherwise }: InputDeclaration): string {
+  const more = [
+    ...(dtype === "f32" ? [] : [`readonly dtype: "${dtype}"`]),
+    ...(otherwise === undefined ? [] : [`readonly default: ${otherwise}`]),
+  ];
+  const type = more.length === 0 ? `"${space}"` : `{ ${[`readonly space: "${space}"`, ...more].join("; ")} }`;
   const per = space === "batch" ? "One number" : space === "vocab" ? "Per token and vocabulary entry" : `Per ${space}`;
-  return otherwise === undefined
-    ? `/** ${per}. */ readonly ${key(name)}: ${type};`
-    : `/** ${per}; ${otherwise} where left out. */ readonly ${key(name)}?: ${type} | undefined;`;
+  const absent = otherwise === undefined ? "" : `; ${otherwise} where left out`;
+  return `/** ${per}${absent}. */ readonly ${key(name)}: ${type};`;
 }
 
 function configField(name: string, { kind, value }: ConfigDeclaration): string {
   const constant = kind === "static" ? ", a constant: other values are compiled when they come" : "";
-  return `/** ${JSON.stringify(value).replaceAll("*/", "* /")} where left out${constant}. */ readonly ${key(name)}?: ${typeof value} | undefined;`;
+  const text = JSON.stringify(value);
+  const type = kind === "static" && typeof value === "number" ? `{ readonly value: ${text}; readonly static: true }` : text;
+  return `/** ${text.replaceAll("*/", "* /")} where left out${constant}. */ readonly ${key(name)}: ${type};`;
 }
 
 function key(name: string): string {

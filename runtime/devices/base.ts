@@ -1,11 +1,23 @@
 /** The base of all devices: order of calls, checks of `compile` and `buffer`, disposal. */
+import { isUnmade, UNMADE } from "../../dsl/definitions.js";
 import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
+import type { LossName } from "../../losses/index.js";
 import type { Memory, NativeDevice } from "../addon/native.js";
 import { describe } from "../inputs/numbers.js";
+import { builtinLoss } from "../modules/builtin.js";
 import { Queue } from "../tasks/abort.js";
 import { type BufferHost, type BufferRequest, bufferRequest, type OwnedBuffer } from "./buffer.js";
-import type { CompiledLoss, CompileOptions, Device, DeviceBuffer, LoadedModule, ModuleSource } from "./device.js";
+import type {
+  CompiledFrom,
+  CompiledLoss,
+  CompileOptions,
+  ConfigOf,
+  Device,
+  DeviceBuffer,
+  LoadedModule,
+  ModuleSource,
+} from "./device.js";
 import type { TypedArray } from "./dtypes.js";
 
 export abstract class BaseDevice implements Device, BufferHost {
@@ -46,15 +58,17 @@ export abstract class BaseDevice implements Device, BufferHost {
     return new LosscError("DISPOSED", `the device ${this.name} has been disposed of; open a new one with openDevice()`);
   }
 
-  async compile(loss: LossDefinition, options: CompileOptions = {}): Promise<CompiledLoss> {
+  async compile<L extends LossDefinition | LossName>(
+    loss: L,
+    options: CompileOptions<ConfigOf<L>> = {},
+  ): Promise<CompiledFrom<L>> {
     this.alive();
-    if (!isLossDefinition(loss)) {
-      throw new LosscError(
-        "USAGE",
-        `device.compile() was given ${describe(loss)}; give a loss made by defineLoss(), or one of \`losses\``,
-      );
+    const definition = typeof loss === "string" ? builtinLoss(loss, "defineLoss makes others") : loss;
+    if (!isLossDefinition(definition)) {
+      const wanted = isUnmade(definition) ? UNMADE : "give a loss made by defineLoss(), or the name of one that ships";
+      throw new LosscError("USAGE", `device.compile() was given ${describe(definition)}; ${wanted}`);
     }
-    return this.compileHere(loss, options);
+    return (await this.compileHere(definition, options)) as CompiledFrom<L>;
   }
 
   async buffer(source: Parameters<Device["buffer"]>[0], dtype?: Parameters<Device["buffer"]>[1]): Promise<DeviceBuffer> {

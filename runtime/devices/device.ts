@@ -1,24 +1,34 @@
 /** Devices, their memory and compiled losses, as callers see them. */
-import type { Launch } from "../../codegen/emit/index.js";
 import type { BufferDtype, LogitsDtype, Plan } from "../../codegen/plan.js";
-import type { LossDefinition } from "../../dsl/index.js";
-import type { Command, Memory, NativeDevice, NativeModule } from "../addon/native.js";
+import type { Config, DtypeOf, InputDtype, Inputs, LossDefinition, LossReturn, Need, SpaceOf } from "../../dsl/index.js";
+import type { Builtins, LossName } from "../../losses/index.js";
+import type { Memory, NativeDevice } from "../addon/native.js";
+import type { AnsweredMetric, ConfigValues, MetricName, OutputName, UnaskedMetric } from "../compiled/types.js";
 import type { Float16Numbers, TypedArray } from "./dtypes.js";
+import type { LoadedModule, ModuleSource } from "./step-kernels.js";
 
-/** Constants or scalars of a loss, by the names that it declares. */
-export type ConfigValues = Readonly<Record<string, number | string | boolean | undefined>>;
+export type * from "../compiled/types.js";
+export type { LaunchArgument, LoadedModule, ModuleSource, StepKernel } from "./step-kernels.js";
 
 /**
  * Numbers of a caller's. A `Float32Array` is used where it lies, without a copy, on devices that compute in host memory; a `Float64Array` or a
  * plain array is converted to the declared dtype; a `Float16Array` is float16, where Node has it; `{ data, dtype }` holds float16 or bfloat16 bits. An array in
  * a resizable `ArrayBuffer` is copied when the call is made. Until the call has settled, memory must stay where it is.
+ *
+ * `D` is the dtype that the loss declares: halves of the other kind are refused.
  */
-export type FloatSource = Float32Array | Float64Array | Float16Numbers | readonly number[] | HalfSource | DeviceBuffer;
+export type FloatSource<D extends InputDtype = "f32"> =
+  | Float32Array
+  | Float64Array
+  | (D extends "bf16" ? never : Float16Numbers)
+  | readonly number[]
+  | (D extends "f32" ? HalfSource : HalfSource<Exclude<D, "f32">>)
+  | DeviceBuffer;
 
 /** float16 or bfloat16 bits, one entry per element. */
-export interface HalfSource {
+export interface HalfSource<D extends "bf16" | "f16" = "bf16" | "f16"> {
   readonly data: Uint16Array;
-  readonly dtype: "bf16" | "f16";
+  readonly dtype: D;
 }
 
 /** Whole numbers: token ids. Plain arrays and `BigInt64Array` are converted to int32. */
@@ -54,7 +64,7 @@ export interface LossInputs {
 }
 
 /** How a call of {@link CompiledLoss.forwardBackward} is run; everything may be left out. */
-export interface ForwardBackwardOptions {
+export interface ForwardBackwardOptions<M extends string = string> {
   /**
    * The gradient overwrites `logits` (or `policy_logprobs`, or `hidden`): the caller's typed array or device buffer. No other input that is read where it lies, and
    * no `gradHead`, may overlap `logits` or `hidden` then: `INPUT_OVERLAP`.
@@ -67,7 +77,7 @@ export interface ForwardBackwardOptions {
   /** Rows of weight 0 are not read, and their logprob is reported as 0. */
   readonly skipMasked?: boolean | undefined;
   /** Names of the metrics to compute beside `"loss:sum"`; left out: those that the loss gives unasked. One that it does not have is `USAGE`. */
-  readonly metrics?: readonly string[] | undefined;
+  readonly metrics?: readonly M[] | undefined;
   /**
    * With `hidden` and `head`: memory that the gradient of the head is added to, V·H numbers of float32 or of the head's dtype. Nothing is added where the call
    * fails; a call that could still fail after the first chunk (the default for `nonFinite`) gathers it in memory of the same size first.
@@ -78,7 +88,7 @@ export interface ForwardBackwardOptions {
 }
 
 /** Result of `forwardBackward`. Arrays are float32 (on `reference` float64); the gradient of logits has the logits' dtype. */
-export interface LossResult {
+export interface LossResult<M extends string = string, O extends string = string> {
   /** Summed over the space that the loss lives in; nothing is averaged. */
   readonly loss: number;
   /** Log-probability of each target (natural log), T numbers; null from `policy_logprobs`. */
@@ -91,45 +101,14 @@ export interface LossResult {
   readonly gradHidden?: TypedArray | Float16Numbers | DeviceBuffer;
   /** d loss / d head, V·H numbers: the memory that was given to add to, else of the head's dtype and a device buffer where `head` was one. */
   readonly gradHead?: TypedArray | Float16Numbers | DeviceBuffer;
-  /** `"loss:sum"` and the loss's own metrics. */
-  readonly metrics: Readonly<Record<string, number>>;
+  /** `"loss:sum"` and the loss's own metrics: those that were asked for, else those that the loss gives unasked. */
+  readonly metrics: Readonly<Record<M, number>>;
   /** The loss's own outputs, per token or per sequence. */
-  readonly outputs: Readonly<Record<string, Float32Array | Float64Array>>;
+  readonly outputs: Readonly<Record<O, Float32Array | Float64Array>>;
   /** Visits to the rows that the plan makes. */
   readonly sweeps: number;
   /** Kernels that were launched for this call; 0 on `reference`. */
   readonly launches: number;
-}
-
-/** Options of {@link Device.compile}; everything may be left out. */
-export interface CompileOptions<C = ConfigValues> {
-  /** dtype of the logits that will come (default `"f32"`); others are compiled when they come. */
-  readonly dtype?: LogitsDtype | undefined;
-  /** V, where known: the kernels are then ready when `compile` returns. Else they are made in the first call. */
-  readonly vocab?: number | undefined;
-  /** Constants that specialise the loss, and other defaults for its scalars. */
-  readonly config?: C | undefined;
-}
-
-/**
- * A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. Dispose of it when done; the
- * garbage collector is only the safety net.
- */
-export interface CompiledLoss extends Disposable {
-  readonly loss: LossDefinition;
-  readonly device: Device;
-  /** The plan of the loss for logits of a dtype, or (`null`) from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
-  plan(dtype?: LogitsDtype | null): Plan;
-  /**
-   * Loss, gradient, metrics and outputs of one batch. Calls on one device run in the order in which they were made.
-   * Throws (rejects with) `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `ABORTED`, `DISPOSED`, `COMPILE_FAILED`, `DEVICE_…`.
-   */
-  forwardBackward(inputs: LossInputs, config?: ConfigValues, options?: ForwardBackwardOptions): Promise<LossResult>;
-  /**
-   * Frees what the loss holds of its device: kernels that no other loss shares, and memory that no call uses. Returns at once; calls made before still
-   * run to their end, later ones reject with `DISPOSED`. A second time it does nothing.
-   */
-  dispose(): void;
 }
 
 /** The inputs of a batch that do not depend on the kind of policy output. */
@@ -150,6 +129,8 @@ export interface LogitsInputs extends BatchInputs {
   readonly target_tokens: TokenSource;
   /** V, only needed with no tokens. */
   readonly vocab?: number | undefined;
+  readonly hidden?: undefined;
+  readonly policy_logprobs?: undefined;
 }
 
 /** A batch for which the policy gives hidden states: logits are `hidden` · `head`ᵀ. */
@@ -164,6 +145,8 @@ export interface HiddenInputs extends BatchInputs {
   readonly hidden_size?: number | undefined;
   /** V, which follows from `head`. */
   readonly vocab?: number | undefined;
+  readonly logits?: undefined;
+  readonly policy_logprobs?: undefined;
 }
 
 /** A batch for which the policy's log-probabilities are known already. */
@@ -171,25 +154,99 @@ export interface LogprobsInputs extends BatchInputs {
   /** The policy's log-probability of each target, T numbers. */
   readonly policy_logprobs: FloatSource;
   readonly target_tokens?: TokenSource | undefined;
+  readonly logits?: undefined;
+  readonly hidden?: undefined;
 }
 
-/** Carries the types of a built loss; nothing is ever there. */
-declare const BUILT: unique symbol;
+type RequiredInputs<I extends Inputs> = {
+  readonly [K in keyof I as I[K] extends { readonly default: number }
+    ? never
+    : Exclude<K, "weights" | "target_tokens">]: InputSource<I[K]>;
+};
+type OptionalInputs<I extends Inputs> = {
+  readonly [K in keyof I as I[K] extends { readonly default: number } ? K : never]?: InputSource<I[K]> | undefined;
+};
+type InputSource<S> = SpaceOf<S> extends "batch" ? number : FloatSource<DtypeOf<S>>;
+/** The inputs that a loss declares as a call gives them; those with a default may be left out. `weights` and `target_tokens` are of every call. */
+export type DataInputs<I extends Inputs> = {
+  readonly [K in keyof (RequiredInputs<I> & OptionalInputs<I>)]: (RequiredInputs<I> & OptionalInputs<I>)[K];
+};
 
-/** A loss of a module that `lossc build` wrote: its inputs and config are known to TypeScript. */
-export interface BuiltLoss<I, C> extends LossDefinition {
-  readonly [BUILT]: { readonly inputs: I; readonly config: C };
+/** A batch for a loss with the declared inputs `I`: what the policy gives, as `P`, and what the data give. */
+export type BatchOf<I extends Inputs, P extends BatchInputs> = P & DataInputs<I>;
+// Where a call gives none of them, TypeScript's message is about the last: the order counts, and `RowPolicy` must not be read before it.
+type AnyPolicy = LogprobsInputs | HiddenInputs | LogitsInputs;
+type RowPolicy = Exclude<AnyPolicy, LogprobsInputs>;
+interface NeededGroups extends BatchInputs {
+  readonly groups: WholeSource;
 }
 
-/** A built loss on a device: a missing input or a misspelt config is an error in the editor already. */
-export interface CompiledBuiltLoss<I, C> extends Omit<CompiledLoss, "forwardBackward"> {
-  /** See {@link CompiledLoss.forwardBackward}. */
-  forwardBackward(inputs: I, config?: C, options?: ForwardBackwardOptions): Promise<LossResult>;
+/** The inputs of a call, by the declared inputs `I` of its loss and, where known, what the loss needs. */
+export type InputsOf<I extends Inputs = Inputs, N extends Need = never> = I extends unknown
+  ? string extends keyof I
+    ? LossInputs | BatchInputs
+    : BatchOf<I, ("rows" extends N ? RowPolicy : AnyPolicy) & ("groups" extends N ? NeededGroups : unknown)>
+  : never;
+
+/** Options of {@link Device.compile}; everything may be left out. */
+export interface CompileOptions<C extends Config = Config> {
+  /** dtype of the logits that will come (default `"f32"`); others are compiled when they come. */
+  readonly dtype?: LogitsDtype | undefined;
+  /** V, where known: the kernels are then ready when `compile` returns. Else they are made in the first call. */
+  readonly vocab?: number | undefined;
+  /** Constants that specialise the loss, and other defaults for its scalars. */
+  readonly config?: ConfigValues<C> | undefined;
 }
+
+/**
+ * A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. Dispose of it when done; the
+ * garbage collector is only the safety net.
+ *
+ * Its parameters are those of its {@link LossDefinition}; {@link CompiledFrom} takes them from one. Without parameters any compiled loss is one, and
+ * what a call gives is checked when the call is made.
+ */
+export interface CompiledLoss<
+  I extends Inputs = Inputs,
+  C extends Config = Config,
+  R extends LossReturn = LossReturn,
+  N extends Need = never,
+> extends Disposable {
+  readonly loss: LossDefinition<I, C, R, N>;
+  readonly device: Device;
+  /** What the loss compiles to. `null`: from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
+  plan(dtype?: LogitsDtype | null): Plan;
+  /**
+   * Loss, gradient, metrics and outputs of one batch. Calls on one device run in the order in which they were made.
+   * Throws (rejects with) `INPUT_…`, `CONFIG_…`, `TARGET_OUT_OF_RANGE`, `NON_FINITE`, `ABORTED`, `DISPOSED`, `COMPILE_FAILED`, `DEVICE_…`.
+   */
+  forwardBackward<M extends MetricName<R> = UnaskedMetric<R>>(
+    inputs: InputsOf<I, N>,
+    config?: ConfigValues<C>,
+    options?: ForwardBackwardOptions<M>,
+  ): Promise<LossResult<AnsweredMetric<R, M>, OutputName<R>>>;
+  /**
+   * Frees what the loss holds of its device: kernels that no other loss shares, and memory that no call uses. Returns at once; calls made before still
+   * run to their end, later ones reject with `DISPOSED`. A second time it does nothing.
+   */
+  dispose(): void;
+}
+
+type DefinitionOf<L extends LossDefinition | LossName> = L extends LossName ? Builtins[L] : L;
+/** The compiled form of a loss, or of one that ships by its name: `CompiledFrom<typeof mine>`, `CompiledFrom<"ppo">`. */
+export type CompiledFrom<L extends LossDefinition | LossName> = [DefinitionOf<L>] extends [
+  LossDefinition<infer I, infer C, infer R, infer N>,
+]
+  ? CompiledLoss<I, C, R, N>
+  : CompiledLoss;
+/** The declared config of a loss, or of one that ships by its name. */
+export type ConfigOf<L extends LossDefinition | LossName> =
+  CompiledFrom<L> extends CompiledLoss<infer _I, infer C, infer _R, infer _N> ? C : Config;
 
 /** Memory of a device. Dispose of it when done; the garbage collector is only the safety net. */
 export interface DeviceBuffer extends Disposable {
   readonly device: Device;
+  /** Never there: a buffer is no {@link HalfSource}. Messages of TypeScript are then about the dtype. */
+  readonly data?: undefined;
   readonly dtype: BufferDtype;
   /** In elements. */
   readonly length: number;
@@ -203,58 +260,6 @@ export interface DeviceBuffer extends Disposable {
   dispose(): void;
 }
 
-/** One field of a kernel's argument struct. */
-export type LaunchArgument =
-  | Memory
-  | null
-  | {
-      readonly memory: Memory;
-      /** In bytes. */
-      readonly offset: number;
-    }
-  | { readonly index: number }
-  | { readonly scalar: number };
-
-/** Kernels that a device has loaded. */
-export interface LoadedModule {
-  readonly module: NativeModule;
-  readonly launches: readonly Launch[];
-  /**
-   * The command that runs a kernel over `elements` (≥ 1). Arguments in the order of the struct's fields: memory (or null) for a pointer,
-   * `{ index }` for a whole number, `{ scalar }` for a float64.
-   */
-  launch(kernel: string, elements: number, args: readonly LaunchArgument[]): Command;
-}
-
-/**
- * A step kernel written by hand in the prelude's primitives: a struct with the name of its id, in upper camel case, whose function is called for each element.
- *
- * ```ts
- * const scale: StepKernel = {
- *   id: "scale",
- *   body: `
- * struct Scale {
- *   struct Args { index n; float* x; double factor; };
- *   LOSSC_FN static void element(const Args& a, index i) { store(a.x, i, float(a.factor) * load(a.x, i)); }
- * };`,
- * };
- * ```
- *
- * The fields of `Args` are what {@link LoadedModule.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the number of elements.
- */
-export interface StepKernel {
-  /** Name of the entry point, unique in its module: a C identifier that the C library does not use. */
-  readonly id: string;
-  readonly body: string;
-}
-
-/** Step kernels that are compiled together, for every target. */
-export interface ModuleSource {
-  /** First line of the text: the purpose of the kernels. */
-  readonly comment: string;
-  readonly kernels: readonly StepKernel[];
-}
-
 /** A place where losses run, opened by {@link openDevice}; dispose of it when done. */
 export interface Device extends AsyncDisposable {
   /** As resolved: `"cuda:0"`, `"cpu"`, `"emulated"`, `"reference"` (also where `cpu` fell back to it). */
@@ -265,9 +270,11 @@ export interface Device extends AsyncDisposable {
   readonly launches: number;
   /** The addon's device, for building policies; null on `reference`. */
   readonly native: NativeDevice | null;
-  /** Traces a loss and makes it runnable here; one of a module that `lossc build` wrote keeps the types of its inputs and config. `CONFIG_…`, `SPACE_MISMATCH` and the like where the loss is wrong. */
-  compile<I, C>(loss: BuiltLoss<I, C>, options?: CompileOptions<NoInfer<C>>): Promise<CompiledBuiltLoss<I, C>>;
-  compile(loss: LossDefinition & { readonly [BUILT]?: never }, options?: CompileOptions): Promise<CompiledLoss>;
+  /**
+   * Traces a loss, or one that ships by its name, and makes it runnable here. `CONFIG_…`, `SPACE_MISMATCH` and the like where the loss is wrong,
+   * `LOSS_UNKNOWN` for a name that no loss has.
+   */
+  compile<L extends LossDefinition | LossName>(loss: L, options?: CompileOptions<ConfigOf<L>>): Promise<CompiledFrom<L>>;
   /**
    * Memory with the given content, or zeroed memory of a dtype and a length in elements. `Uint16Array` needs its dtype, `"bf16"` or `"f16"`; a
    * `Float16Array` is `"f16"`.

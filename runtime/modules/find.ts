@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { framed } from "../../codegen/frame.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/define-loss.js";
-import { mistakeOf } from "../../dsl/definitions.js";
+import { isUnmade, mistakeOf, UNMADE } from "../../dsl/definitions.js";
 import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 
@@ -16,14 +16,12 @@ export async function findLoss(reference: string): Promise<LossDefinition> {
 }
 
 async function builtin(name: string): Promise<LossDefinition> {
-  const { builtins } = await import("../../losses/index.js");
-  const found = Object.hasOwn(builtins, name) ? builtins[name] : undefined;
-  if (found !== undefined) return found;
-  const names = Object.keys(builtins);
-  const help = /[./\\]/.test(name)
-    ? `to take a loss from a file, name its export: ${name}#NAME`
-    : `lossc brings ${names.join(", ")}; one of your own is path/to/file.ts#NAME`;
-  throw new LosscError("LOSS_UNKNOWN", `there is no loss ${JSON.stringify(name)}${nearest(name, names) || ":"} ${help}`);
+  const { builtinLoss } = await import("./builtin.js");
+  const isPath = /[./\\]/.test(name);
+  return builtinLoss(
+    name,
+    isPath ? `to take a loss from a file, name its export: ${name}#NAME` : "one of your own is path/to/file.ts#NAME",
+  );
 }
 
 async function exported(path: string, name: string): Promise<LossDefinition> {
@@ -36,11 +34,12 @@ async function exported(path: string, name: string): Promise<LossDefinition> {
   const losses = Object.keys(module).filter((key) => isLossDefinition(module[key]));
   const broken = Object.keys(module).filter((key) => mistakeOf(module[key]) !== undefined);
   const wrong = value === undefined ? "has no export" : "does not make with defineLoss(...) its export";
+  const copy = isUnmade(value) ? `; ${UNMADE}` : "";
   const others = losses.length === 0 ? "it exports no loss" : `the losses that it exports are ${losses.join(", ")}`;
   const bad =
     broken.length === 0
       ? ""
       : `; the definition of ${broken.join(" and that of ")} has a mistake, which is told where it is asked for`;
   const known = nearest(name, [...losses, ...broken]) || ":";
-  throw new LosscError("LOSS_UNKNOWN", `${path} ${wrong} ${JSON.stringify(name)}${known} ${others}${bad}`);
+  throw new LosscError("LOSS_UNKNOWN", `${path} ${wrong} ${JSON.stringify(name)}${known} ${others}${bad}${copy}`);
 }

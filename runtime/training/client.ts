@@ -1,14 +1,14 @@
 /** The training client: calls in the order of their submission, from data to the policy's gradient. */
+import { isUnmade, UNMADE } from "../../dsl/definitions.js";
 import { LosscError } from "../../dsl/errors.js";
 import { isLossDefinition, type LossDefinition } from "../../dsl/index.js";
-import { nearest } from "../../dsl/nearest.js";
-import { builtins } from "../../losses/index.js";
 import { checkOptions, refuseUnknown } from "../compiled/call.js";
 import { planOf } from "../compiled/plans.js";
 import type { CompiledLoss, Device, FloatSource, LossResult } from "../devices/device.js";
 import { isResizable } from "../devices/dtypes.js";
 import { checkConfig } from "../inputs/config.js";
 import { describe } from "../inputs/numbers.js";
+import { builtinLoss } from "../modules/builtin.js";
 import { Queue, throwIfAborted } from "../tasks/abort.js";
 import { type AdamOptions, adamParameters } from "./adam.js";
 import { type BareLoss, bareDefinition } from "./custom.js";
@@ -131,7 +131,7 @@ export class TrainingClient {
     if (typeof loss !== "function") {
       throw new LosscError(
         "LOSS_UNKNOWN",
-        "forwardBackwardCustom takes a loss that defineLoss made, or a function (policy, inputs) => loss",
+        `forwardBackwardCustom takes a loss that defineLoss made, or a function (policy, inputs) => loss${wayOut(loss)}`,
       );
     }
     return this.#submit(bareDefinition(loss, data), data, config, options, true);
@@ -258,15 +258,11 @@ const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
   if (isLossDefinition(lossFn)) return lossFn;
   if (typeof lossFn !== "string")
-    throw new LosscError("LOSS_UNKNOWN", "the loss is neither a built-in loss's name nor what defineLoss made");
-  const loss: LossDefinition | undefined = Object.hasOwn(builtins, lossFn) ? builtins[lossFn] : undefined;
-  if (loss) return loss;
-  const names = Object.keys(builtins);
-  throw new LosscError(
-    "LOSS_UNKNOWN",
-    `there is no loss "${lossFn}"${nearest(lossFn, names)}; lossc brings ${names.join(", ")}, and defineLoss makes others`,
-  );
+    throw new LosscError("LOSS_UNKNOWN", `the loss is neither a built-in loss's name nor what defineLoss made${wayOut(lossFn)}`);
+  return builtinLoss(lossFn, "defineLoss makes others");
 }
+
+const wayOut = (loss: unknown) => (isUnmade(loss) ? `: ${UNMADE}` : "");
 
 /** Whether the gradient can be written over the logits, which saves its memory. */
 function isWritable(logits: FloatSource): boolean {

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { beforeAll, expect, test } from "vitest";
+import { dpo, forward_kl, ppo } from "../../losses/index.js";
+import { lossType } from "../../runtime/ahead/declarations.js";
 import { build, project } from "./support.js";
 
 const SOURCE = fileURLToPath(new URL("../../", import.meta.url));
@@ -60,9 +62,15 @@ test("what is right passes tsc, and what is wrong is named where it stands", () 
     ["misspelt config", expect.stringContaining("'hihg' does not exist")],
     ["config of another type", expect.stringContaining("not assignable to type 'boolean")],
     ["a batch input is a number", expect.stringContaining("not assignable to type 'number'")],
-    ["no rows", expect.stringContaining("Property 'policy_logprobs' is missing")],
+    ["no rows", expect.stringContaining("missing the following properties from type 'LogitsInputs': logits, target_tokens")],
     ["misspelt constant", expect.stringContaining("'hihg' does not exist")],
   ]);
+});
+
+test("losses that need groups, or the rows of logits, say so", () => {
+  expect(lossType(dpo)).toMatch(/,\n {4}"groups"\n>$/);
+  expect(lossType(forward_kl)).toMatch(/,\n {4}"rows"\n>$/);
+  expect(lossType(ppo)).toMatch(/,\n {4}never\n>$/);
 });
 
 test("comments of the source are there to be hovered over", () => {

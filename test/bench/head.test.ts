@@ -5,6 +5,7 @@ import { disposeGradients, HeadBatch } from "../../bench/head-batch.js";
 import { headFiguresOf, headTableOf } from "../../bench/head-report.js";
 import { peakOf } from "../../bench/memory.js";
 import { headShapeOf } from "../../bench/shapes.js";
+import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import type { NativeBuffer } from "../../runtime/addon/native.js";
 import type { Device, DeviceBuffer } from "../../runtime/devices/device.js";
@@ -36,7 +37,7 @@ describe.each(["f32", "bf16"] as const)("%s", (dtype) => {
 
   test("the same result passes, and another loss or another number of either gradient does not", async () => {
     using batch = await HeadBatch.make(device, shape);
-    const compiled = await device.compile(ppo, { dtype, vocab: shape.vocab });
+    const compiled = await device.compile<LossDefinition>(ppo, { dtype, vocab: shape.vocab });
     const call = async () => {
       const found = await compiled.forwardBackward(batch.inputsOf(ppo));
       onTestFinished(() => disposeGradients(found));

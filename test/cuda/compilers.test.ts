@@ -1,8 +1,10 @@
 /** Where there is a GPU but no NVRTC: `nvcc`, played by a script that puts the emulated prelude into the text as the fake NVRTC does. */
+
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { agrees, batchOf, inputsFor } from "../emulated/batch.js";
 import { expectError } from "../runtime/support.js";
@@ -45,5 +47,5 @@ test("a text that nvcc refuses is COMPILE_FAILED with its log, and the next one 
   const error = await expectError("COMPILE_FAILED", () => device.loadModule(bad), "nvcc");
   expect(error.log).toMatch(/error/);
   const inputs = inputsFor(ppo, batchOf([3, 2], 61, "bf16", false).inputs());
-  expect((await (await device.compile(ppo)).forwardBackward(inputs)).launches).toBe(1);
+  expect((await (await device.compile<LossDefinition>(ppo)).forwardBackward(inputs)).launches).toBe(1);
 });

@@ -1,7 +1,7 @@
 /** Each thing that a driver can refuse in the middle of a call: the code, the device afterwards, and what the caller had on it before. */
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ErrorCode } from "../../dsl/errors.js";
-import { defineLoss, variance } from "../../dsl/index.js";
+import { defineLoss, type LossDefinition, variance } from "../../dsl/index.js";
 import type { CompiledLoss, Device, DeviceBuffer, LossInputs } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 import { sequencePolicy, spread } from "../codegen/golden-losses.js";
@@ -24,7 +24,7 @@ interface Setting {
 /** A device with a loss of several kernels, ready to be called. */
 async function setting(): Promise<Setting> {
   const device = await openFake();
-  const compiled = await device.compile(sequencePolicy, { vocab: VOCAB });
+  const compiled = await device.compile<LossDefinition>(sequencePolicy, { vocab: VOCAB });
   const inputs = inputsFor(sequencePolicy, batchOf([3, 2], VOCAB, "f32", true).inputs());
   const logits = await device.buffer(inputs.logits as Float32Array);
   const { gradLogits } = await compiled.forwardBackward({ ...inputs, logits });
@@ -123,7 +123,7 @@ describe("kernels that cannot be had", () => {
     const device = await openFake();
     // A loss of its own, which no other test has left in the cache.
     const loss = defineLoss({ name: `variance with ${fail}`, loss: (policy) => variance(policy.logprobs) });
-    const compiled = await device.compile(loss);
+    const compiled = await device.compile<LossDefinition>(loss);
     const inputs = inputsFor(loss, batchOf([3, 2], VOCAB, "f32", false).inputs());
     machine.failWith(fail);
     await expectError(code, () => compiled.forwardBackward(inputs));
@@ -133,7 +133,7 @@ describe("kernels that cannot be had", () => {
 
   test("a kernel that is not in the module", async () => {
     const device = await openFake();
-    const compiled = await device.compile(spread, { vocab: VOCAB });
+    const compiled = await device.compile<LossDefinition>(spread, { vocab: VOCAB });
     const inputs = inputsFor(spread, batchOf([3, 2], VOCAB, "f32", false).inputs());
     machine.failWith("cuModuleGetFunction:1:1");
     await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs), "looking for kernel");

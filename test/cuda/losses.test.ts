@@ -1,7 +1,9 @@
 /** Every loss through NVRTC, driver and launches of the `cuda` device (fake), against `reference`; and what went over the wire. */
+
 import { describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText } from "../../codegen/emit/index.js";
+import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses, sequencePolicy, spread } from "../codegen/golden-losses.js";
 import { agrees, batchOf, inputsFor } from "../emulated/batch.js";
@@ -43,7 +45,7 @@ describe("what is launched", () => {
     const device = await openFake();
     const { plan } = compilePlan({ loss, logits: "f32" });
     const text = emitText(plan, { target: "cuda", architecture: "sm_90", vocab: 61 });
-    const compiled = await device.compile(loss, { vocab: 61 });
+    const compiled = await device.compile<LossDefinition>(loss, { vocab: 61 });
     const before = device.launches;
     machine.take();
     const inputs = inputsFor(loss, batchOf(LENGTHS, 61, "f32", loss === sequencePolicy).inputs());
@@ -55,7 +57,7 @@ describe("what is launched", () => {
 
   test("the gradient takes the place of a copy of the logits, and in place that of the caller's", async () => {
     const device = await openFake();
-    const compiled = await device.compile(ppo, { vocab: 61 });
+    const compiled = await device.compile<LossDefinition>(ppo, { vocab: 61 });
     const plan = compiled.plan();
     const logitsBuffer = plan.buffers.findIndex(({ name }) => name === "logits");
     const inputs = inputsFor(ppo, batchOf(LENGTHS, 61, "f32", false).inputs());
@@ -77,7 +79,7 @@ describe("what is launched", () => {
     const device = await openFake();
     const { plan } = compilePlan({ loss: ppo, logits: "f32" });
     const text = emitText(plan, { target: "cuda", architecture: "sm_90", vocab: 61 });
-    const compiled = await device.compile(ppo, { vocab: 61 });
+    const compiled = await device.compile<LossDefinition>(ppo, { vocab: 61 });
     const inputs = { ...inputsFor(ppo, batchOf(LENGTHS, 61, "f32", false).inputs()), weights: [1, 0, 0.5, -1, 0] };
     machine.take();
     const result = await compiled.forwardBackward(inputs, {}, { skipMasked: true });
@@ -99,7 +101,7 @@ describe("what is launched", () => {
 test("what is copied is what the plan reads and what the caller gets, once each", async () => {
   const device = await openFake();
   const vocab = 61;
-  const compiled = await device.compile(ppo, { vocab });
+  const compiled = await device.compile<LossDefinition>(ppo, { vocab });
   const inputs = inputsFor(ppo, batchOf(LENGTHS, vocab, "f32", false).inputs());
   machine.take();
   await compiled.forwardBackward(inputs);
@@ -121,7 +123,7 @@ test("a device that is disposed of leaves nothing behind", async () => {
   machine.take();
   const device = await openFake();
   for (const loss of [ppo, spread]) {
-    const compiled = await device.compile(loss);
+    const compiled = await device.compile<LossDefinition>(loss);
     const inputs = inputsFor(loss, batchOf(LENGTHS, 61, "f32", false).inputs());
     const logits = await device.buffer(inputs.logits as Float32Array);
     await compiled.forwardBackward(inputs);

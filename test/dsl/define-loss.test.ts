@@ -148,6 +148,37 @@ describe("a declaration", () => {
   );
 });
 
+describe("a copy of a definition", () => {
+  const base = defineLoss({
+    name: "base",
+    inputs: { a: { space: "sequence", dtype: "bf16", default: 2 }, b: "token" },
+    config: { beta: 0.1, kind: "x", times: { value: 2, static: true } },
+    loss: (policy) => policy.logprobs,
+  });
+
+  it("is declared like the original, with what it overrides", () => {
+    const derived = defineLoss({ ...base, name: "derived", config: { ...base.config, beta: 0.5 } });
+    expect({ ...derived }).toEqual({
+      ...base,
+      name: "derived",
+      config: { ...base.config, beta: { kind: "scalar", value: 0.5 } },
+    });
+    expect(isLossDefinition(derived)).toBe(true);
+    expect(isLossDefinition({ ...base, name: "derived" })).toBe(false);
+  });
+
+  it.each([
+    { kind: "scalar", value: "text" },
+    { kind: "scalar", value: Number.NaN },
+    { kind: "static", value: [1] },
+    { kind: "neither", value: 1 },
+    { kind: "scalar", value: 1, static: true },
+  ])("with the config %o says what is wrong", (beta) => {
+    const declare = () => defineLoss({ ...base, config: { beta } as never });
+    expect(declare).toThrow(expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringContaining('"beta"') }));
+  });
+});
+
 describe("tracing", () => {
   it.each([
     [

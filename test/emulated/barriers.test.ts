@@ -122,7 +122,7 @@ test.each(MISTAKES)("$name: seen in more than one order", async ({ mistake, voca
 test("shared memory that nobody has written is poison, and reaches the result", async () => {
   // Forward, the first warp reads before the others have written, and it is the one that reports.
   const device = await openMutated("forward", { from: GIVEN, to: WRITE });
-  const compiled = await device.compile(ppo);
+  const compiled = await device.compile<LossDefinition>(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
   const { logprobs } = await compiled.forwardBackward(inputs, {}, { nonFinite: "propagate" });
   expect([...(logprobs as Float32Array)].every(Number.isNaN)).toBe(true);
@@ -131,7 +131,7 @@ test("shared memory that nobody has written is poison, and reaches the result", 
 
 test("a barrier that only some lanes reach is a fault that says so", async () => {
   const device = await openMutated("forward", { from: GIVEN, to: `${WRITE}      if (self.thread() < 100) self.barrier();\n` });
-  const compiled = await device.compile(ppo);
+  const compiled = await device.compile<LossDefinition>(ppo);
   const inputs = inputsFor(ppo, batchOf([5], BLOCK, "f32", false).inputs());
   const message = /thread \d+ of block 0 waits at a .* that thread \d+ never reaches/;
   expect((await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs))).message).toMatch(message);

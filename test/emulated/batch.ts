@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import type { Device, ForwardBackwardOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
+import type { Device, ForwardBackwardOptions, HalfSource, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { convert, type TypedArray, widen } from "../../runtime/devices/dtypes.js";
 import { openDevice } from "../../runtime/index.js";
 
@@ -138,7 +138,7 @@ export function gradientOf(bits: TypedArray, dtype: LogitsDtype): ArrayLike<numb
 export async function agrees(device: Device, loss: LossDefinition, batch: Batch): Promise<void> {
   const expected = await oracle(loss, batch);
   const inputs = batch.inputs();
-  const { logits } = inputs;
+  const { logits }: { readonly logits: Float32Array | HalfSource } = inputs;
   const buffer = "data" in logits ? await device.buffer(logits.data, logits.dtype) : await device.buffer(logits);
   const compiled = await device.compile(loss, { dtype: batch.dtype });
   const result = await compiled.forwardBackward(inputsFor(loss, { ...inputs, logits: buffer }), {}, { inPlace: true });

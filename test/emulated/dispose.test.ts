@@ -3,6 +3,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { openDevice } from "../../runtime/index.js";
 import { batchOf, inputsFor } from "./batch.js";
@@ -16,7 +17,7 @@ test.skipIf(!existsSync(MAPS))("a device that is disposed of gives back the stac
   for (let i = 0; i < 3; i++) {
     const device = await openDevice("emulated");
     const inputs = inputsFor(ppo, batchOf([2], vocab, "f32", false).inputs());
-    await (await device.compile(ppo)).forwardBackward(inputs);
+    await (await device.compile<LossDefinition>(ppo)).forwardBackward(inputs);
     expect(mappings() - before).toBeGreaterThan(512);
     await device.dispose();
     expect(mappings() - before).toBeLessThan(512);

@@ -63,7 +63,7 @@ test.each(MISTAKES)("$name: reported in every order", async ({ vocab, loss = ppo
   for (const order of ORDERS) {
     const device = await openMutated(order, mistake, true);
     const inputs = inputsFor(loss, batchOf([2, 3], vocab, "f32", false).inputs());
-    const compiled = await device.compile(loss);
+    const compiled = await device.compile<LossDefinition>(loss);
     await expectError("DEVICE_FAULT", () => compiled.forwardBackward(inputs, {}, { inPlace: true }), "there is a race for");
   }
 });
@@ -73,7 +73,7 @@ test.each(Object.values(coreLosses).map((loss) => ({ name: loss.name, loss })))(
     const device = await openMutated(order, null, true);
     for (const vocab of [3, SHORT, BLOCK]) {
       const batch = batchOf([2, 5], vocab, "bf16", loss === sequencePolicy);
-      const compiled = await device.compile(loss, { dtype: "bf16" });
+      const compiled = await device.compile<LossDefinition>(loss, { dtype: "bf16" });
       await compiled.forwardBackward(inputsFor(loss, batch.inputs()), {}, { inPlace: true, nonFinite: "propagate" });
     }
   }

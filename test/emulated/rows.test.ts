@@ -1,6 +1,8 @@
 /** Rows of every length near the borders of packets, warps and geometries, of every dtype, beginning at any alignment, in place. */
+
 import { expect, test } from "vitest";
 import { spreadOf } from "../../codegen/emit/geometry.js";
+import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses } from "../codegen/golden-losses.js";
 import { eachDevice } from "../runtime/support.js";
@@ -58,7 +60,7 @@ eachDevice(
           logprobs: repeat(one.logprobs as Float32Array),
           advantages: repeat(one.advantages as Float32Array),
         };
-        const compiled = await device.compile(ppo, { dtype });
+        const compiled = await device.compile<LossDefinition>(ppo, { dtype });
         const [alone, together] = [await compiled.forwardBackward(one), await compiled.forwardBackward(many)];
         expect(together.logprobs).toEqual(repeat(alone.logprobs as Float32Array));
         expect(together.gradLogits).toEqual(repeat(alone.gradLogits as Float32Array | Uint16Array));

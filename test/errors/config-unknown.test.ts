@@ -1,3 +1,4 @@
+import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { ppoInputs } from "../runtime/support.js";
 import { mistakes } from "./support.js";
@@ -10,7 +11,7 @@ mistakes("CONFIG_UNKNOWN", [
   },
   {
     name: "a name of nothing in compile",
-    call: ({ device }) => device.compile(ppo, { config: { temperature_of_the_sea: 1 } }),
+    call: ({ device }) => device.compile<LossDefinition>(ppo, { config: { temperature_of_the_sea: 1 } }),
     says: ["clip_low_threshold, clip_high_threshold"],
   },
 ]);

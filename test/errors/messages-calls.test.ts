@@ -1,11 +1,13 @@
 /** Mistakes in a call of a loss: word by word what is said of them. */
+
 import { expect, test } from "vitest";
+import type { LossDefinition } from "../../dsl/index.js";
 import { dpo, ppo } from "../../losses/index.js";
 import { openDevice } from "../../runtime/index.js";
 import { failure } from "../runtime/support.js";
 
 const device = await openDevice("reference");
-const compiled = { ppo: await device.compile(ppo), dpo: await device.compile(dpo) };
+const compiled = { ppo: await device.compile<LossDefinition>(ppo), dpo: await device.compile<LossDefinition>(dpo) };
 const batch = { lengths: [2, 1], policy_logprobs: [-1, -2, -3] };
 const zeros = [0, 0, 0];
 

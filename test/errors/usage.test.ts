@@ -1,9 +1,15 @@
 import type { LossDefinition } from "../../dsl/index.js";
+import { ppo } from "../../losses/index.js";
 import { openDevice } from "../../runtime/index.js";
 import { ppoInputs } from "../runtime/support.js";
 import { mistakes } from "./support.js";
 
 mistakes("USAGE", [
+  {
+    name: "compiling a copy of a definition",
+    call: ({ device }) => device.compile({ ...ppo, name: "mine" }),
+    says: ["was given an object", "a copy of it is none", 'defineLoss({ ...ppo, name: "mine" })'],
+  },
   {
     name: "compiling what is no loss",
     call: ({ device }) => device.compile({ name: "x" } as LossDefinition),

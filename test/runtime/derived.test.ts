@@ -76,7 +76,7 @@ describe.each(["f32", "bf16", "f16"] as const)("%s", (dtype) => {
 
   test("an entry that is not there has no gradient, nor has one whose exponential is 0", async () => {
     const device = await openOnly("cpu");
-    const compiled = await device.compile(cross_entropy, { dtype });
+    const compiled = await device.compile<LossDefinition>(cross_entropy, { dtype });
     for (const vocab of [20, 3000]) {
       const batch = batchOf([17], vocab, dtype, false, vocab);
       const inputs = inputsFor(cross_entropy as never as LossDefinition, batch.inputs());

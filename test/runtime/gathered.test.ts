@@ -1,6 +1,20 @@
 /** Gradients whose terms are gathered: what is far from the maximum, not there, or no number comes out as `reference` has it. */
 import { expect, test } from "vitest";
-import { amin, defineLoss, div, logSoftmax, mean, mul, softmax, sqrt, square, stopGradient, sub, sum } from "../../dsl/index.js";
+import {
+  amin,
+  defineLoss,
+  div,
+  type LossDefinition,
+  logSoftmax,
+  mean,
+  mul,
+  softmax,
+  sqrt,
+  square,
+  stopGradient,
+  sub,
+  sum,
+} from "../../dsl/index.js";
 import type { LossInputs } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 import { eachDevice } from "./support.js";
@@ -94,8 +108,8 @@ eachDevice(
   (open) => {
     test.each(CASES)("$name", async ({ loss, inputs }) => {
       const options = { nonFinite: "propagate" } as const;
-      const wanted = await (await reference.compile(loss)).forwardBackward(inputs as LossInputs, {}, options);
-      const found = await (await (await open()).compile(loss)).forwardBackward(inputs as LossInputs, {}, options);
+      const wanted = await (await reference.compile<LossDefinition>(loss)).forwardBackward(inputs as LossInputs, {}, options);
+      const found = await (await (await open()).compile<LossDefinition>(loss)).forwardBackward(inputs as LossInputs, {}, options);
       for (const [i, g] of [...(wanted.gradLogits as Float64Array)].entries())
         if (Number.isNaN(g)) expect((found.gradLogits as Float32Array)[i], `entry ${i}`).toBeNaN();
         else expect((found.gradLogits as Float32Array)[i], `entry ${i}`).toBeCloseTo(g, 4);

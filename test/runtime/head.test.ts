@@ -309,7 +309,7 @@ eachDevice((open, name) => {
       ],
     ] as const)("%s: %s", async (code, said, inputs, options) => {
       const device = await open();
-      const compiled = await device.compile(cross_entropy);
+      const compiled = await device.compile<LossDefinition>(cross_entropy);
       const length = "gradHead" in options && typeof options.gradHead === "number" ? options.gradHead : null;
       using sum = await device.buffer({ dtype: "f32", length: length ?? 1 });
       const given = { ...options, ...(length !== null && { gradHead: sum }) } as ForwardBackwardOptions;

@@ -1,7 +1,7 @@
 /** Metrics that are functions: computed where they are asked for by name, and costing nothing where they are not. */
 import { describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { defineLoss, mean } from "../../dsl/index.js";
+import { defineLoss, type LossDefinition, mean } from "../../dsl/index.js";
 import { builtins, dpo, ppo } from "../../losses/index.js";
 import { eachDevice, expectError } from "./support.js";
 
@@ -32,7 +32,7 @@ describe("the ppo family", () => {
         "kl_k3",
       ];
       await using device = await open();
-      const compiled = await device.compile(ppo);
+      const compiled = await device.compile<LossDefinition>(ppo);
       const got = (await compiled.forwardBackward(inputs, {}, { metrics })).metrics;
       const share = (m: (r: number) => number) => RATIOS.reduce((sum, r, t) => sum + (WEIGHTS[t] as number) * m(r), 0) / 4;
       const expected: Record<string, number> = {

@@ -124,7 +124,7 @@ function emptyOf(names: readonly string[]): LossInputs {
 }
 
 test("a name that the caller does not give is missing, though every object inherits something so called", async () => {
-  const compiled = await reference.compile(
+  const compiled = await reference.compile<LossDefinition>(
     defineLoss({ name: "x", inputs: { toString: "token" }, loss: (_, i) => mul(i.toString as never, 1) }),
   );
   await expectError("INPUT_MISSING", () => compiled.forwardBackward(crossEntropyInputs()), "toString");
@@ -146,7 +146,7 @@ test("a name that the caller does not give is missing, though every object inher
     inputs: optional,
     loss: (p, i) => mul(mul(p.logprobs, i.toString as never), i.constructor as never),
   });
-  expect((await (await reference.compile(two)).forwardBackward(crossEntropyInputs())).loss).toBeLessThan(0);
+  expect((await (await reference.compile<LossDefinition>(two)).forwardBackward(crossEntropyInputs())).loss).toBeLessThan(0);
 });
 
 test("data of a training client under names that every object inherits", async () => {

@@ -110,7 +110,7 @@ describe("rows that are not as the others", () => {
   const inputs = (dtype: LogitsDtype = "f32") => inputsFor(ppo, batchOf([TOKENS_HERE], VOCAB, dtype, false).inputs());
 
   test.each([true, false])("of weight 0 may hold anything and get zeros (skipMasked: %s)", async (skipMasked) => {
-    const compiled = await (await openOnly("cpu")).compile(ppo);
+    const compiled = await (await openOnly("cpu")).compile<LossDefinition>(ppo);
     const weights = Float32Array.from({ length: TOKENS_HERE }, (_, t) => (t % 5 === 0 || (t >= 16 && t < 32) ? 0 : 0.5));
     const clean = await compiled.forwardBackward({ ...inputs(), weights });
     const logits = (inputs().logits as Float32Array).map((z, i) =>
@@ -129,7 +129,7 @@ describe("rows that are not as the others", () => {
   });
 
   test.each([0, 5, 15, 16, 31, 36])("the first that is not finite is named: token %i", async (bad) => {
-    const compiled = await (await openOnly("cpu")).compile(ppo);
+    const compiled = await (await openOnly("cpu")).compile<LossDefinition>(ppo);
     const logits = (inputs().logits as Float32Array).slice();
     for (const t of [bad, TOKENS_HERE - 1]) logits[t * VOCAB + 3] = Number.NaN;
     const error = await failure(() => compiled.forwardBackward({ ...inputs(), logits }));
@@ -147,7 +147,7 @@ describe("rows that are not as the others", () => {
 
   test.each([0, 15, 16, 36])("a bad target is flagged and reads nothing: token %i", async (bad) => {
     const device = await openOnly("cpu");
-    const compiled = await device.compile(ppo);
+    const compiled = await device.compile<LossDefinition>(ppo);
     const targets = (inputs().target_tokens as Int32Array).slice();
     for (const t of [bad, TOKENS_HERE - 1]) targets[t] = t % 2 ? 2_000_000_000 : -7;
     const target_tokens = await device.buffer(targets);

@@ -1,6 +1,6 @@
 /** Whose memory is read and written, and in which order: part of the suite of every device. */
 import { describe, expect, test } from "vitest";
-import { defineLoss, variance } from "../../dsl/index.js";
+import { defineLoss, type LossDefinition, variance } from "../../dsl/index.js";
 import { cross_entropy, ppo } from "../../losses/index.js";
 import type { Device, DeviceOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { fromBf16, toBf16 } from "../../runtime/devices/dtypes.js";
@@ -34,7 +34,7 @@ export function memorySuite(open: (options?: DeviceOptions) => Promise<Device>, 
     });
 
     test("an array that goes elsewhere after the call was made is missed when the call begins", async () => {
-      const compiled = await (await open()).compile(cross_entropy);
+      const compiled = await (await open()).compile<LossDefinition>(cross_entropy);
       const given = () => ({
         ...crossEntropyInputs(),
         logits: Float32Array.from(LOGITS),

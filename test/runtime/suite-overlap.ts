@@ -1,6 +1,6 @@
 /** Memory of a call that lies in the same place and may: part of the suite of every device. */
 import { describe, expect, test } from "vitest";
-import { defineLoss, exp, mul, sub, variance } from "../../dsl/index.js";
+import { defineLoss, exp, type LossDefinition, mul, sub, variance } from "../../dsl/index.js";
 import { cross_entropy, forward_kl, ppo } from "../../losses/index.js";
 import type { Device, ForwardBackwardOptions, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { numbers } from "./oracle.js";
@@ -68,7 +68,7 @@ export function overlapSuite(open: () => Promise<Device>): void {
     test("a sum of the head's gradient in numbers that the call reads", async () => {
       const device = await open();
       if (device.native && !device.native.hostMemory) return;
-      const compiled = await device.compile(cross_entropy);
+      const compiled = await device.compile<LossDefinition>(cross_entropy);
       const states = () => ({ hidden: Float32Array.of(1, 2, 3, 4, 5, 6), head: Float32Array.of(0.5, -1, 2, 1) });
       const run = (given: Partial<LossInputs>, options: ForwardBackwardOptions): Promise<LossResult> =>
         compiled.forwardBackward(

@@ -5,6 +5,7 @@ import {
   atTarget,
   defineLoss,
   type Expr,
+  type LossDefinition,
   logSoftmax,
   mean,
   mul,
@@ -115,7 +116,8 @@ function resultsSuite(open: (options?: DeviceOptions) => Promise<Device>, comput
       const expected = await (await reference.compile(rich)).forwardBackward(richInputs(), { coefficient: 0.25 });
       expect(result.loss).toBeCloseTo(expected.loss, 5);
       expect(Object.keys(result.metrics).sort()).toEqual(['a key; with "odd" letters', "loss:sum", "mean logprob"]);
-      for (const [key, value] of Object.entries(expected.metrics)) expect(result.metrics[key]).toBeCloseTo(value, 5);
+      const found: Readonly<Record<string, number>> = result.metrics;
+      for (const [key, value] of Object.entries(expected.metrics)) expect(found[key]).toBeCloseTo(value, 5);
       expectClose(numbers(result.outputs.squared), numbers(expected.outputs.squared), 1e-5);
       expectClose(numbers(result.outputs.perSequence), numbers(expected.outputs.perSequence));
       expectClose(numbers(result.gradLogits), numbers(expected.gradLogits));
@@ -242,7 +244,7 @@ function resultsSuite(open: (options?: DeviceOptions) => Promise<Device>, comput
           metrics: { "*/ }": sum(inputs.constructor) },
         }),
       });
-      const compiled = await (await open()).compile(evil);
+      const compiled = await (await open()).compile<LossDefinition>(evil);
       const plain = await oracle(cross_entropy, crossEntropyInputs());
       const result = await compiled.forwardBackward({ ...crossEntropyInputs(), constructor: [1, 1, 1], __proto__x: [1, 1, 1] });
       expect(result.loss).toBeCloseTo(-6 * plain.loss, 4);
