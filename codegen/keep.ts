@@ -6,7 +6,6 @@
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { isPerEntry } from "../dsl/spaces.js";
-import { gradientParts } from "./entries.js";
 import type { Program } from "./program.js";
 import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
 import { byTime, isSweep, MOST_STORES, type Schedule, type Slot, SWEEP } from "./schedule.js";
@@ -29,7 +28,7 @@ export function withKept(program: Program, planned: Schedule): Schedule {
 /** What a slot's kernel computes, but for row values that are to be kept. */
 export function rootsOf(program: Program, slot: Slot): Expression[] {
   const own = [...slot.stores, ...slot.checks];
-  const gradient = slot.gradient ? gradientParts(program) : null;
+  const gradient = slot.gradient ? program.splitGradient : null;
   if (!gradient) return own;
   const { offTarget, target, factors } = gradient;
   return [...own, offTarget, target, ...factors];

@@ -213,6 +213,7 @@ export function lossProgram(definition: LossDefinition, traced: Traced, dtype: L
     results,
     checks,
     rowGradient: null,
+    splitGradient: null,
   };
 }
 

@@ -57,6 +57,17 @@ export interface Program {
   readonly checks: readonly Placed[];
   /** The adjoint of the row's entries; null where no row is differentiable, and before the gradient pass. The adjoints of other leaves are results. */
   readonly rowGradient: Expression | null;
+  /** The same as the kernel writes it; null before it is split. */
+  readonly splitGradient: SplitGradient | null;
+}
+
+/** The gradient of a row, split at the entry that is named. */
+export interface SplitGradient {
+  /** At every entry but the named one. */
+  readonly offTarget: Expression;
+  readonly target: Expression;
+  /** Values per token whose being 0 makes both 0; none where the gradient is no sum of products. */
+  readonly factors: readonly Expression[];
 }
 
 /** Results of elements or scalars; those that an author asked for, or those that come always. */
@@ -91,12 +102,18 @@ export function neededOf(program: Program): Expression[] {
 /** The program with every expression changed. */
 export function mapProgram(program: Program, change: (x: Expression) => Expression): Program {
   const placed = <P extends Placed>(one: P): P => ({ ...one, x: change(one.x) });
+  const { splitGradient: split } = program;
   return {
     ...program,
     seeds: program.seeds.map(change),
     results: program.results.map(placed),
     checks: program.checks.map(placed),
     rowGradient: program.rowGradient && change(program.rowGradient),
+    splitGradient: split && {
+      offTarget: change(split.offTarget),
+      target: change(split.target),
+      factors: split.factors.map(change),
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { isPerEntry } from "../dsl/spaces.js";
-import { Printer } from "./text.js";
+import { type Printed, Printer } from "./text.js";
 
 /** A function of one entry of rows that are read together. */
 export interface RowLambda {
@@ -21,14 +21,10 @@ export interface LambdaOptions {
   readonly names?: ReadonlyMap<Expression, string>;
   /** What it is a function of in place of the rows' entries. */
   readonly of?: Expression | null;
-  /** Token-level values that are known not to be 0. */
-  readonly nonZero?: ReadonlySet<Expression>;
-  /** What the roots are wanted for, where that is a sum or the gradient. */
-  readonly to?: "summand" | "total";
 }
 
-/** The name of what is derived from an entry. */
-const DERIVED = "e";
+/** The name of the value that stands for an entry. */
+const CACHED = "e";
 
 export class Rows {
   /** Names of row and entry. */
@@ -58,21 +54,22 @@ export class Rows {
     return this.readBy([this.leaf, ...roots]);
   }
 
-  /** The function of one entry of the rows that gives the roots. */
-  lambda(roots: readonly Expression[], { among, names, of, nonZero, to }: LambdaOptions = {}): RowLambda {
+  /** The function of one entry of the rows that gives the values. */
+  lambda(values: readonly Printed[], { among, names, of }: LambdaOptions = {}): RowLambda {
     const lines: string[] = [];
     const entry = (x: Expression) => this.opened.get(x)?.entry ?? null;
-    const printer = new Printer(lines, "", entry, this.fresh, { outer: this.printer, ...(nonZero && { nonZero }) });
+    const printer = new Printer(lines, "", entry, this.fresh, this.printer);
     for (const [x, name] of names ?? []) printer.know(x, name);
-    if (of) printer.know(of, DERIVED);
-    printer.expect(roots);
-    const used = among ?? this.readBy(roots);
+    if (of) printer.know(of, CACHED);
+    printer.expect(values);
+    const used = among ?? this.readBy(values.flatMap(expressionsOf));
     const rows = (used.length > 0 ? used : [this.leaf]).map((row) => this.of(row));
-    const entries = of ? [DERIVED] : rows.map((row) => row.entry);
-    const texts = roots.map((x) => {
-      if (!isPerEntry(x.space)) return `as_entry(${entries[0]}, ${printer.print(x)})`;
-      return printer[to ?? "print"](x);
-    });
+    const entries = of ? [CACHED] : rows.map((row) => row.entry);
+    const texts = values.map((value) =>
+      expressionsOf(value).some(({ space }) => isPerEntry(space))
+        ? printer.printed(value)
+        : `as_entry(${entries[0]}, ${printer.printed(value)})`,
+    );
     const head = `[&](${entries.map((name) => `auto ${name}`).join(", ")}) {`;
     const text = (result: string, indent: string) =>
       lines.length === 0
@@ -91,3 +88,6 @@ export class Rows {
     return this.opened.get(x) as { name: string; entry: string };
   }
 }
+
+const expressionsOf = (value: Printed): readonly Expression[] =>
+  "kind" in value ? (value.kind === "summand" ? [...value.conditions, value.x] : [value.x]) : [value];

@@ -1,17 +1,23 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { FOLDS, type Input, neg, ONE, type RowFold } from "../dsl/ops/index.js";
+import { FOLDS, type Input, ONE, type RowFold } from "../dsl/ops/index.js";
 import { isPerEntry } from "../dsl/spaces.js";
 import { Body, type BodyOptions } from "./body.js";
-import { type GradientParts, gradientParts, isNothing } from "./entries.js";
-import { gathered } from "./gathered.js";
 import { rootsOf } from "./keep.js";
-import { isExponential, scaledRow } from "./passes/patterns.js";
+import { scaledRow } from "./passes/patterns.js";
+import { runRowPasses } from "./passes/rows/index.js";
+import {
+  type FoldedEntries,
+  isZeroGradient,
+  type Merge,
+  type Phase,
+  type RowGradient,
+  type RowKernel,
+} from "./passes/rows/record.js";
 import { zeroWhere } from "./passes/zero-at-masked.js";
 import type { ProgramRows } from "./program.js";
 import { isRowFold, isRowValue, type RowValue } from "./ranks.js";
-import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 import { SWEEP } from "./schedule.js";
 import { commentText } from "./text.js";
@@ -23,10 +29,8 @@ export class SweepBody extends Body {
   private readonly rows: Rows;
   private readonly read: ProgramRows;
   private readonly number: number;
-  /** Of a sweep that writes it. */
-  private readonly gradient: GradientParts | null;
-  /** What the last sums and the gradient are made of, where that is one exponential of an entry of the logits. */
-  private derived: Expression | null = null;
+  /** The work on rows, after every pass. */
+  private readonly kernel: RowKernel;
   /** What is computed of the rows. */
   private readonly roots: readonly Expression[];
   /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
@@ -39,16 +43,23 @@ export class SweepBody extends Body {
     this.read = program.rows;
     this.rows = new Rows(this.printer, this.fresh, this.read.leaf);
     this.number = slot.time / SWEEP;
-    this.gradient = slot.gradient ? gradientParts(program) : null;
     this.roots = [...rootsOf(program, slot), ...kept];
     this.values = topological(this.roots)
       .filter(isRowValue)
       .filter((x) => schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot));
+    this.kernel = runRowPasses({
+      name: program.name,
+      leaf: this.read.leaf,
+      folds: this.values.filter(isRowFold),
+      phaseOf: schedule.ranks.phase,
+      gradient: slot.gradient ? program.splitGradient : null,
+    });
   }
 
   main(): string[] {
-    const { gradient, options, args } = this;
-    const { slot, buffers } = options;
+    const { kernel, options, args } = this;
+    const { slot, buffers, program } = options;
+    const split = slot.gradient ? program.splitGradient : null;
     const weight = this.leafText(this.read.mask);
     this.lines.push(`    const auto reads = either(${args.skipMasked()} == 0, ${weight} != 0.0f);`);
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
@@ -59,11 +70,11 @@ export class SweepBody extends Body {
     for (const x of new Set([this.read.leaf, ...inputs])) this.open(x);
     const targets = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
-    const rows = [...this.values.map(operandOf), ...(gradient ? [gradient.offTarget, gradient.target] : [])];
-    this.printer.expect([...slot.stores, ...slot.checks, ...(gradient?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
+    const rows = [...this.values.map(operandOf), ...(split ? [split.offTarget, split.target] : [])];
+    this.printer.expect([...slot.stores, ...slot.checks, ...(split?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
     this.phases();
     this.stores("put(team, ");
-    if (gradient) this.storeGradient(gradient);
+    if (kernel.gradient) this.storeGradient(kernel.gradient);
     return [
       "  template <class Team> LOSSC_FN static void row(const Args& a, const Team& team, typename Team::Tokens t) {",
       ...this.lines,
@@ -80,7 +91,7 @@ export class SweepBody extends Body {
     const { phase } = this.options.schedule.ranks;
     return [
       ...(this.values.length > 0 ? [`folds the row in ${Math.max(...this.values.map(phase), 1)} phases`] : []),
-      ...(this.gradient ? ["writes the gradient of the logits"] : []),
+      ...(this.kernel.gradient ? ["writes the gradient of the logits"] : []),
       ...super.does(),
     ];
   }
@@ -104,19 +115,12 @@ export class SweepBody extends Body {
       const what = row === this.read.leaf ? "the target's logit" : `the target's entry of ${commentText(nameOf(row))}`;
       this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, target); })`, what);
     }
-    const folds = values.filter(isRowFold);
-    const { phase } = this.options.schedule.ranks;
-    const numbers = [...new Set(folds.map(phase))].sort((a, b) => a - b);
-    const phases = numbers.map((number) => folds.filter((x) => phase(x) === number));
-    for (let i = 0; i < phases.length; i++) {
-      const [first, second] = phases.slice(i) as [RowFold[], RowFold[] | undefined];
-      const together = second && rebased(first, second);
-      if (together) i++;
-      // A team may leave it where the logits lie, so nothing may ask for these any more.
-      if (i === phases.length - 1) this.derived = this.derivedOf(together ? together.sums : first);
-      if (together) this.met(together);
-      else this.phase(first);
-    }
+    this.kernel.phases.forEach((phase, i, phases) => {
+      // A team may leave the cached value where the logits lie, so nothing may ask for these any more.
+      const of = i === phases.length - 1 ? this.kernel.cachedExp : null;
+      if (phase.merge) this.merged(phase, phase.merge, of);
+      else this.phase(phase, of);
+    });
   }
 
   private define(x: Expression, text: string, comment: string): void {
@@ -126,10 +130,18 @@ export class SweepBody extends Body {
   }
 
   /** The call that folds, in one loop over the row. */
-  private foldCall(how: "fold" | "fold_part", folds: readonly RowFold[], indent: string, options: LambdaOptions = {}): string {
-    const summands = folds.every(({ attribute }) => attribute.kind === "sum");
-    const lambda = this.rows.lambda(folds.map(operandOf), { ...options, ...(summands && { to: "summand" }) });
-    const kinds = folds.map((x) => FOLDS[x.attribute.kind].text).join(", ");
+  private foldCall(
+    how: "fold" | "fold_part",
+    folds: readonly FoldedEntries[],
+    indent: string,
+    options: LambdaOptions = {},
+  ): string {
+    const summands = folds.every(({ fold }) => fold.attribute.kind === "sum");
+    const lambda = this.rows.lambda(
+      folds.map(({ value }) => value),
+      options,
+    );
+    const kinds = folds.map(({ fold }) => FOLDS[fold.attribute.kind].text).join(", ");
     const map = lambda.text(`${summands ? "summands" : "values"}(${lambda.texts.join(", ")})`, indent);
     return `${how}<${kinds}>(team, ${map}, ${this.taken("derive", lambda, options, indent)})`;
   }
@@ -159,20 +171,23 @@ export class SweepBody extends Body {
   }
 
   /** Folds that share one loop over the row. */
-  private phase(folds: readonly RowFold[]): void {
-    this.folded(folds, [`      return ${this.foldCall("fold", folds, "      ", { of: this.derived })};`]);
+  private phase({ folds }: Phase, of: Expression | null): void {
+    this.folded(
+      folds.map(({ fold }) => fold),
+      [`      return ${this.foldCall("fold", folds, "      ", { of })};`],
+    );
   }
 
   /** Maxima and the sums that need them: every part of the row takes its sums from its own maxima. */
-  private met({ maxima, sums, rules }: Rebased): void {
-    const own = new Map(maxima.map((x) => [x, this.fresh("m")]));
+  private merged({ folds }: Phase, { maxima, rules }: Merge, of: Expression | null): void {
+    const own = new Map(maxima.map(({ fold }) => [fold, this.fresh("m")]));
     const first = this.maxima(maxima);
-    const second = this.foldCall("fold_part", sums, "      ", { names: own, of: this.derived });
+    const second = this.foldCall("fold_part", folds, "      ", { names: own, of });
     this.folded(
-      [...maxima, ...sums],
+      [...maxima, ...folds].map(({ fold }) => fold),
       [
         ...first,
-        ...maxima.map((x, i) => `      const auto ${own.get(x)} = base_(team, maxima.v[${i}]);`),
+        ...maxima.map(({ fold }, i) => `      const auto ${own.get(fold)} = base_(team, maxima.v[${i}]);`),
         `      const auto sums = ${second};`,
         `      return meet<${rules.join(", ")}>(team, maxima, sums);`,
       ],
@@ -180,7 +195,7 @@ export class SweepBody extends Body {
   }
 
   /** Lines that define `maxima`. Those of rows as they are, and such as a factor scales, have shorter ways. */
-  private maxima(folds: readonly RowFold[]): string[] {
+  private maxima(folds: readonly FoldedEntries[]): string[] {
     const indent = "      ";
     const lines: string[] = [];
     const named = (call: string) => {
@@ -188,7 +203,7 @@ export class SweepBody extends Body {
       lines.push(`${indent}const auto ${name} = ${call};`);
       return name;
     };
-    const scaled = folds.map((x) => scaledRow(operandOf(x)));
+    const scaled = folds.map(({ fold }) => scaledRow(fold.operands[0]));
     const others = folds.filter((_, i) => !scaled[i]);
     const apart = others.length > 0 ? named(this.foldCall("fold_part", others, indent)) : "";
     const tops = new Map<Expression, string>();
@@ -203,32 +218,17 @@ export class SweepBody extends Body {
     return [...lines, `${indent}const auto maxima = values(${texts.join(", ")});`];
   }
 
-  /** The exponential of the logits' entry that alone tells sums and gradient of the row; null where they ask for more. */
-  private derivedOf(folds: readonly RowFold[]): Expression | null {
-    const { gradient, rows } = this;
-    if (!gradient || isNothing(gradient)) return null;
-    const { offTarget, target } = gradient;
-    const found = topological([offTarget], (x) => !isPerEntry(x.space)).find(isExponential);
-    if (!found || rows.readBy([found]).some((row) => row !== this.read.leaf)) return null;
-    return rows.readBy([...folds.map(operandOf), offTarget, target], found).length === 0 ? found : null;
-  }
-
-  private storeGradient(gradient: GradientParts): void {
-    const { offTarget, target, factors } = gradient;
+  private storeGradient(gradient: RowGradient): void {
+    const { offTarget, target, zeroWhere } = gradient;
     const out = this.gradientBuffer();
-    if (isNothing(gradient)) {
+    if (isZeroGradient(gradient)) {
       this.lines.push(`    fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`);
       return;
     }
-    const zeros = factors.map((x) => `${this.printer.operand(x)} == 0.0f`);
+    const zeros = zeroWhere.map((x) => `${this.printer.operand(x)} == 0.0f`);
     const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
-    const [single] = factors.length === 1 ? factors : [];
-    const nonZero = new Set(single ? [single, neg(single), ...(single.op === "neg" ? single.operands : [])] : []);
-    const options = { among: this.rows.withLeaf([offTarget, target]), nonZero, of: this.derived };
-    const map = this.rows.lambda([gathered(offTarget, { value: this.derived, nonZero, zero: factors.length > 0 })], {
-      ...options,
-      to: "total",
-    });
+    const options = { among: this.rows.withLeaf([offTarget.x, target]), of: this.kernel.cachedExp };
+    const map = this.rows.lambda([offTarget], options);
     const mend = this.rows.lambda([target], options);
     const indent = " ".repeat(19);
     const rows = this.taken("derived", map, options, indent);

@@ -1,9 +1,9 @@
 /** Expressions as C++ text: one line per value that is used more than once or grows long, the rest inline. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { ONE, opRow } from "../dsl/ops/index.js";
+import { opRow, type Text } from "../dsl/ops/index.js";
 import { isPerEntry } from "../dsl/spaces.js";
-import { holdsOwn, isExponential, scaledRow } from "./passes/patterns.js";
+import type { GuardedProduct, Summand, Total } from "./passes/rows/record.js";
 
 /** A float as the shortest decimal that reads back as the same float32. */
 export function floatText(value: number): string {
@@ -36,18 +36,8 @@ const LONG = 72;
 /** Operands within operands that are written on one stack: what lies deeper has a line of its own before. */
 const DEEP = 100;
 
-/** The two factors of a product, and those of them whose being 0 makes it 0 whatever the other is. */
-interface Factors {
-  readonly of: readonly Expression[];
-  readonly guards: readonly Expression[];
-}
-
-export interface RowScope {
-  /** The scope around, for what does not depend on the row. */
-  readonly outer: Printer;
-  /** Values of the scope around that are known not to be 0. */
-  readonly nonZero?: ReadonlySet<Expression>;
-}
+/** A value as it is printed: an expression, or one that is summed or stored. */
+export type Printed = Expression | Summand | Total;
 
 /**
  * Prints expressions into lines of one scope. `leaf` gives the text of what is not computed here (loads, folds that are done); within it the printer
@@ -65,24 +55,22 @@ export class Printer {
     private readonly leaf: (x: Expression) => string | null,
     /** Names of new values. */
     private readonly fresh: (prefix: string) => string,
-    /** Of a scope that holds entries of rows, and so packets: it prints vocabulary forms. */
-    private readonly row: RowScope | null = null,
+    /** The scope around one of entries of rows, for values that do not depend on the entry. */
+    private readonly outer: Printer | null = null,
   ) {}
-
-  private get outer(): Printer | null {
-    return this.row?.outer ?? null;
-  }
 
   /** Says what stands for x. */
   know(x: Expression, text: string): void {
     this.texts.set(x, text);
   }
 
-  /** Says that these will be printed, so that what they share gets a name. */
-  expect(roots: readonly Expression[]): void {
+  /** Notes that these will be printed, so that a value that several of them share gets a name. */
+  expect(values: readonly Printed[]): void {
+    const { roots, ends } = partsOf(values);
     const use = (x: Expression) => this.uses.set(x, (this.uses.get(x) ?? 0) + 1);
+    const isEnd = (x: Expression) => ends.has(x) || this.stops(x);
     roots.forEach(use);
-    for (const x of topological(roots, (y) => this.stops(y))) if (!this.stops(x)) x.operands.forEach(use);
+    for (const x of topological(roots, isEnd)) if (!isEnd(x)) x.operands.forEach(use);
   }
 
   private stops(x: Expression): boolean {
@@ -130,88 +118,48 @@ export class Printer {
     if (value !== undefined) return this.remember(x, x.dtype === "bool" ? String(value !== 0) : floatText(value));
     const leaf = this.leaf(x);
     if (leaf !== null) return this.remember(x, leaf);
-    const { form, of } = this.form(x);
-    const call = isCall(form(...of.map(() => "a")));
-    const operands = of.map((operand) => (call ? this.print(operand) : this.operand(operand)));
-    // An operand that stands twice in the text wants a name.
-    const named = operands.map((text, i) =>
-      form(...of.map(() => "\u0001")).split("\u0001").length - 1 > of.length && !/^\w+$/.test(text)
-        ? this.name(of[i] as Expression, text)
-        : text,
+    const write = this.writer(x);
+    const operands = x.operands.map((operand) =>
+      isCall(write(...x.operands.map(() => "a"))) ? this.print(operand) : this.operand(operand),
     );
-    const text = form(...named);
+    // An operand that stands twice in the text wants a name.
+    const places = write(...x.operands.map(() => "\u0001")).split("\u0001").length - 1;
+    const named = x.operands.map((y, i) => {
+      const text = operands[i] as string;
+      return places > x.operands.length && !/^\w+$/.test(text) ? this.name(y, text) : text;
+    });
+    const text = write(...named);
     if ((this.uses.get(x) ?? 1) > 1 || text.length > LONG) return this.name(x, text);
     return text;
   }
 
-  /** The text of x as what a sum takes: a product, where conditions hold and what would make it 0 is not 0, is no branch and no product of its own there. */
-  summand(x: Expression): string {
-    const conditions: string[] = [];
-    let term = x;
-    while (this.isOpen(term) && term.op === "where" && constantValue(term.operands[2]) === 0) {
-      conditions.push(this.operand(term.operands[0]));
-      term = term.operands[1];
-    }
-    const factors = this.isOpen(term) && term.dtype !== "bool" ? this.factors(term) : null;
-    if (!factors) {
-      const text = this.print(term);
-      return conditions.length > 0 ? `only_where(${conditions.join(" & ")}, ${text})` : text;
-    }
-    return `product_where(${this.guarded(factors, conditions).join(", ")})`;
+  /** The text of a value in whichever form it has. */
+  printed(value: Printed): string {
+    if (!("kind" in value)) return this.print(value);
+    return value.kind === "summand" ? this.summand(value) : this.total(value);
   }
 
-  /** The text of x as what is stored, the products in it added where they are not 0. Only here: what is compared must have the same bits everywhere. */
-  total(x: Expression): string {
-    if (!this.isOpen(x)) return this.print(x);
-    if (!adds(x)) {
-      if (this.factors(x)) this.knowTotals(x);
-      return this.print(x);
-    }
-    const [a, b] = x.operands;
-    const product = [b, a].find((y) => (y === b || x.op === "add") && this.isOpen(y) && this.factors(y));
-    const factors = product && this.factors(product);
-    if (!factors) return this.print(x);
-    const rest = this.total(product === b ? a : b);
-    this.knowTotals(product);
-    const [holds, first, second] = this.guarded(factors, []);
-    const text = `plus_product(${rest}, ${holds}, ${x.op === "sub" ? `-(${first})` : first}, ${second})`;
+  private summand({ conditions, x, product }: Summand): string {
+    const texts = conditions.map((c) => this.operand(c));
+    if (product) return `product_where(${this.guarded(product, texts).join(", ")})`;
+    const text = this.print(x);
+    return texts.length > 0 ? `only_where(${texts.join(" & ")}, ${text})` : text;
+  }
+
+  private total({ x, added, inner }: Total): string {
+    const rest = added && this.total(added.rest);
+    for (const one of inner) this.know(one.x, this.total(one));
+    if (!added) return this.print(x);
+    const [holds, first, second] = this.guarded(added.product, []);
+    const text = `plus_product(${rest}, ${holds}, ${added.minus ? `-(${first})` : first}, ${second})`;
     return text.length > LONG ? this.name(x, text) : text;
   }
 
-  /** Of a product that is stored, the sums are, too. */
-  private knowTotals({ operands }: Expression): void {
-    for (const y of operands) if (adds(y) && this.isOpen(y)) this.know(y, this.total(y));
-  }
-
   /** The condition for a product, and its two factors. */
-  private guarded({ of, guards }: Factors, conditions: readonly string[]): readonly string[] {
-    const texts = new Map(of.map((y) => [y, guards.includes(y) ? this.named(y) : this.print(y)]));
+  private guarded({ factors, guards }: GuardedProduct, conditions: readonly string[]): readonly string[] {
+    const texts = new Map(factors.map((y) => [y, guards.includes(y) ? this.named(y) : this.print(y)]));
     const all = [...conditions, ...guards.map((y) => `(${texts.get(y)} != 0.0f)`)];
-    return [all.length > 0 ? all.join(" & ") : "true", ...of.map((y) => texts.get(y) as string)];
-  }
-
-  /** Whether x is written here, and here alone. */
-  private isOpen(x: Expression): boolean {
-    return (this.uses.get(x) ?? 1) <= 1 && !this.stops(x) && constantValue(x) === undefined;
-  }
-
-  /** Null of what is no product. */
-  private factors(x: Expression): Factors | null {
-    switch (x.op) {
-      case "mul":
-        return { of: x.operands, guards: [] };
-      case "chain": {
-        const [g] = x.operands;
-        return { of: x.operands, guards: this.row?.nonZero?.has(g) ? [] : [g] };
-      }
-      case "absorb": {
-        const [a, b] = x.operands;
-        const own = (e: Expression, y: Expression) => isExponential(e) && holdsOwn(e, y);
-        return { of: x.operands, guards: a === b || own(a, b) ? [a] : own(b, a) ? [b] : x.operands };
-      }
-      default:
-        return null;
-    }
+    return [all.length > 0 ? all.join(" & ") : "true", ...factors.map((y) => texts.get(y) as string)];
   }
 
   /** The text of x, a name or a number. */
@@ -220,21 +168,10 @@ export class Printer {
     return /^-?[\w.]+$/.test(text) ? text : this.name(x, text);
   }
 
-  /** How x is written, and of what. */
-  private form(x: Expression): { readonly form: (...operands: string[]) => string; readonly of: readonly Expression[] } {
-    const row = opRow(x.op);
-    if (!row) throw new Error(`no text for ${x.op}`);
-    if (x.op === "exponent") {
-      const [z, m] = x.operands;
-      // A factor of the row scales the factor that its exponents have anyway.
-      const scaled = scaledRow(z);
-      if (scaled && scaled.factor !== ONE) return { form: row.text.write, of: [scaled.row, m, scaled.factor] };
-    }
-    const [first, second] = x.op === "absorb" ? (this.factors(x)?.guards ?? []) : [];
-    if (this.row && first && !second)
-      return { form: (e, d) => `chain_(${e}, ${d})`, of: [first, x.operands.find((y) => y !== first) ?? first] };
-    if (x.op === "chain" && this.row?.nonZero?.has(x.operands[0])) return { form: (g, d) => `${g} * ${d}`, of: x.operands };
-    return { form: ((this.row && row.rowText) || row.text).write, of: x.operands };
+  private writer({ op }: Expression): Text["write"] {
+    const row = opRow(op);
+    if (!row) throw new Error(`no text for ${op}`);
+    return ((this.outer && row.rowText) || row.text).write;
   }
 
   /** Gives x a line of its own. */
@@ -252,8 +189,29 @@ export class Printer {
   }
 }
 
-type Sum = Extract<Expression, { readonly op: "add" | "sub" }>;
-const adds = (x: Expression): x is Sum => x.op === "add" || x.op === "sub";
+/** The expressions that are printed one by one, and within them those that are printed in a form of their own. */
+function partsOf(values: readonly Printed[]): { readonly roots: Expression[]; readonly ends: Set<Expression> } {
+  const roots: Expression[] = [];
+  const ends = new Set<Expression>();
+  const visitInner = (one: Total) => {
+    if (!one.added) return one.inner.forEach(visitInner);
+    ends.add(one.x);
+    visit(one);
+  };
+  const visit = (value: Printed) => {
+    if (!("kind" in value)) roots.push(value);
+    else if (value.kind === "summand") roots.push(...value.conditions, ...(value.product?.factors ?? [value.x]));
+    else {
+      if (value.added) {
+        visit(value.added.rest);
+        roots.push(...value.added.product.factors);
+      } else roots.push(value.x);
+      value.inner.forEach(visitInner);
+    }
+  };
+  values.forEach(visit);
+  return { roots, ends };
+}
 
 /** Whether the text is one call from end to end. */
 function isCall(text: string): boolean {

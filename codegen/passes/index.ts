@@ -4,7 +4,9 @@ import type { Program } from "../program.js";
 import { differentiate } from "./gradient.js";
 import { lower } from "./lower.js";
 import type { Pass } from "./pass.js";
+import { scaleExponents } from "./scale-exponents.js";
 import { simplify } from "./simplify.js";
+import { splitGradient } from "./split-gradient.js";
 import { verify } from "./verify.js";
 
 const AUTHORED: readonly Op[] = ["reduce"];
@@ -20,6 +22,8 @@ export const PASSES: readonly Pass[] = [
   gradient,
   { name: "lower", run: lower, gone: new Set(LOWERED) },
   { name: "simplify", run: simplify, gone: new Set(LOWERED) },
+  { name: "split gradient", run: splitGradient, gone: new Set(LOWERED) },
+  { name: "scale exponents", run: scaleExponents, gone: new Set(LOWERED) },
 ];
 
 /** The program after every pass. `seen` is told each of them. */

@@ -5,22 +5,33 @@ import { ONE } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
 import { isMaximum } from "../ranks.js";
 
-/** Whether it is e^(x - the maximum of x over the row), which lies between 0 and 1. */
-export function isExponential(e: Expression): e is Exponential {
-  if (e.op !== "exp2" || e.operands[0].op !== "exponent") return false;
-  const [x, m] = e.operands[0].operands;
-  return isMaximum(m) && isPerEntry(m.attribute.from) && m.operands[0] === x;
-}
+export type Exponent = Extract<Expression, { readonly op: "exponent" | "scaledExponent" }>;
+
+/** Whether it is how far a value lies below a number, in powers of two. */
+export const isExponent = (x: Expression): x is Exponent => x.op === "exponent" || x.op === "scaledExponent";
 
 /** A power of two of how far an entry lies below its row's maximum. */
-export type Exponential = Extract<Expression, { readonly op: "exp2" }> & {
-  readonly operands: readonly [Extract<Expression, { readonly op: "exponent" }>];
-};
+export type Exponential = Extract<Expression, { readonly op: "exp2" }> & { readonly operands: readonly [Exponent] };
+
+/** Whether it is e^(x − the maximum of x over the row), which lies between 0 and 1. */
+export function isExponential(e: Expression): e is Exponential {
+  if (e.op !== "exp2" || !isExponent(e.operands[0])) return false;
+  const m = e.operands[0].operands[1];
+  return isMaximum(m) && isPerEntry(m.attribute.from) && isDistance(e.operands[0], m.operands[0], m);
+}
+
+/** Whether the exponent is that of x − m. */
+function isDistance(exponent: Exponent, x: Expression, m: Expression): boolean {
+  if (exponent.operands[1] !== m) return false;
+  if (exponent.op === "exponent") return exponent.operands[0] === x;
+  const scaled = scaledRow(x);
+  return scaled !== null && scaled.row === exponent.operands[0] && scaled.factor === exponent.operands[2];
+}
 
 /** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and where the one is NaN, so is the other. */
 export function holdsOwn(exponential: Exponential, x: Expression): boolean {
   const [exponent] = exponential.operands;
-  const isOwn = (y: Expression) => y === exponent || (y.op === "sub" && y.operands.every((z, i) => z === exponent.operands[i]));
+  const isOwn = (y: Expression) => y === exponent || (y.op === "sub" && isDistance(exponent, ...y.operands));
   return topological([x], (y) => isOwn(y) || (y.op !== "add" && y.op !== "sub")).some(isOwn);
 }
 

@@ -10,9 +10,14 @@ import type { Pass } from "./pass.js";
 export function verify(program: Program, { name, gone }: Pass): Program {
   const fault = (x: Expression, what: string) =>
     new Error(`lossc is at fault: after ${name} of "${program.name}", node ${x.id} (${x.op}, ${x.space}) ${what}`);
-  const { rowGradient: gradient } = program;
+  const { rowGradient: gradient, splitGradient: split } = program;
   const placed = [...program.results, ...program.checks];
-  for (const x of topological([...program.seeds, ...placed.map(({ x }) => x), ...(gradient ? [gradient] : [])])) {
+  for (const x of topological([
+    ...program.seeds,
+    ...placed.map(({ x }) => x),
+    ...(gradient ? [gradient] : []),
+    ...(split ? [split.offTarget, split.target, ...split.factors] : []),
+  ])) {
     const problem = gone.has(x.op) ? "should be gone" : problemOf(x);
     if (problem) throw fault(x, problem);
   }
@@ -23,7 +28,8 @@ export function verify(program: Program, { name, gone }: Pass): Program {
   return program;
 }
 
-function problemOf(x: Expression): string | null {
+/** The problem of a node by itself, null where it has none. */
+export function problemOf(x: Expression): string | null {
   const row = opRow(x.op);
   if (row) {
     if (x.operands.length !== row.takes.length) return `has ${x.operands.length} operands`;

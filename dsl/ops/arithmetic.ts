@@ -80,6 +80,20 @@ const rows: OpRows<ArithmeticOp> = {
     notation: null,
   },
 
+  /** The power of two that e^(c·x − m) is: (c·x − m) · log₂ e, rounded once. */
+  scaledExponent: {
+    takes: ["number", "number", "number"],
+    gives: "number",
+    order: 54,
+    evaluate: (x, m, c) => (c * x - m) * Math.LOG2E,
+    gradient: (g, _self, x, _m, c) => [mul(mul(g, c), Math.LOG2E), mul(g, -Math.LOG2E), mul(mul(g, x), Math.LOG2E)],
+    lower: null,
+    text: call("exponent_"),
+    rowText: null,
+    packet: "own",
+    notation: null,
+  },
+
   /** The product in vocab space: a factor that is exactly 0 makes it 0, value and gradient, so that 0 · log 0 is 0. */
   absorb: {
     ...numbers,
@@ -196,6 +210,7 @@ export const {
   chain,
   logprob,
   exponent,
+  scaledExponent,
   absorb,
   add,
   sub,

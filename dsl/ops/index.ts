@@ -12,7 +12,7 @@ export * from "./folds.js";
 export * from "./functions.js";
 export * from "./leaves.js";
 export * from "./rows.js";
-export { type AnyRow, opRow, opRows, rebuild } from "./table.js";
+export { type AnyRow, opRow, opRows, rebuild, type Text } from "./table.js";
 
 const ORDERS = new Map<Op, number>([
   ...Object.entries({ ...LEAVES, ...ROW_OPS }).map(([op, { order }]) => [op as Op, order] as const),

@@ -40,7 +40,7 @@ export type BinaryOp =
   | "or"
   | "min"
   | "max";
-export type TernaryOp = "where" | "clamp" | "logprob";
+export type TernaryOp = "where" | "clamp" | "logprob" | "scaledExponent";
 export type ElementwiseOp = UnaryOp | BinaryOp | TernaryOp;
 
 /** Ops that read a whole row. */

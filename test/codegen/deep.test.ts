@@ -63,15 +63,9 @@ const LOSSES: Readonly<Record<string, LossDefinition>> = {
   "signs of an entry": entries((x) => neg(x)),
   "functions of an entry": entries((x) => sigmoid(x)),
   "a sum of probabilities": entries((x, i, logits) => add(x, mul(i, softmax(logits)))),
+  "maxima of an entry": entries((x, i, logits) => max(x, mul(i, logits))),
   "a sum of terms of an entry": entries((x, i, logits) => add(x, mul(i, mul(softmax(logits), square(sub(logits, i)))))),
 };
-
-test("a gradient of rows that is gathered of too many terms has a code", () => {
-  const loss = entries((x, i, logits) => max(x, mul(i, logits)));
-  expect(() => compilePlan({ loss, logits: "bf16" })).toThrow(
-    expect.objectContaining({ code: "UNSUPPORTED_SYNTAX", message: expect.stringContaining("pair by pair") }),
-  );
-});
 
 test.each(Object.entries(LOSSES))("%s has a plan", (_, loss) => {
   expect(compilePlan({ loss, logits: "bf16" }).plan.sweeps).toBe(1);

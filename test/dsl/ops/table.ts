@@ -83,6 +83,16 @@ export const ROWS: Readonly<Record<string, RowCase>> = {
     ],
     smooth: [[-1, 2]],
   },
+  scaledExponent: {
+    text: "exponent_(a, b, c)",
+    points: [
+      [[4, 3, 1], Math.LOG2E, [Math.LOG2E, -Math.LOG2E, 4 * Math.LOG2E]],
+      [[Math.LN2, 0, 2], 2, [2 * Math.LOG2E, -Math.LOG2E, 1]],
+      [[-INF, 2, 0.5], -INF, [0.5 * Math.LOG2E, -Math.LOG2E, -INF]],
+      [[-INF, -INF, 1], NAN, [Math.LOG2E, -Math.LOG2E, -INF]],
+    ],
+    smooth: [[-1, 2, 0.5]],
+  },
   add: {
     text: "a + b",
     points: [

@@ -1,27 +1,37 @@
 /**
- * Folds that need the row's maximum need not wait for it: a part of the row sums exponentials that it takes from its own maximum, and the sums of all parts
- * are brought to the common one when they meet. This file finds the sums for which that can be done, and by which rule (`meet` in the preludes).
+ * Online softmax: sums that need the row's maximum do not wait for it. A part of the row sums exponentials that it takes from its own maximum, and the sums
+ * of all parts are scaled to the common one when they are merged (`meet` in the preludes). The pass finds the sums for which that can be done, and the rule of each.
  */
-import { constantValue, type Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import type { RowFold } from "../dsl/ops/index.js";
+import { constantValue, type Expression } from "../../../dsl/expression.js";
+import { topological } from "../../../dsl/graph.js";
+import type { RowFold } from "../../../dsl/ops/index.js";
+import { isExponent } from "../patterns.js";
+import type { Merge, Phase, RowKernel } from "./record.js";
 
-export interface Rebased {
-  /** Folds for the maximum, of one phase. */
-  readonly maxima: readonly RowFold[];
-  /** Sums of the next phase. */
-  readonly sums: readonly RowFold[];
-  /** For each sum its rule, as the preludes write it. */
-  readonly rules: readonly string[];
+/** Joins two phases that follow one another where the sums of the second can be taken from the maxima of each part of the row. */
+export function onlineSoftmax(kernel: RowKernel): RowKernel {
+  const phases: Phase[] = [];
+  for (const phase of kernel.phases) {
+    const before = phases.at(-1);
+    const merge = before && !before.merge ? mergeOf(before, phase) : null;
+    if (merge) phases.pop();
+    phases.push(merge ? { ...phase, merge } : phase);
+  }
+  return { ...kernel, phases };
 }
 
-/** The folds of two phases that follow one another as one exchange; null where one of them follows no rule. */
-export function rebased(first: readonly RowFold[], second: readonly RowFold[]): Rebased | null {
-  const maxima = first.filter(({ attribute }) => attribute.kind === "max");
-  if (maxima.length < first.length || second.some(({ attribute }) => attribute.kind !== "sum")) return null;
+/** How the sums of the second phase are merged; null where one of the folds follows no rule. */
+function mergeOf(first: Phase, second: Phase): Merge | null {
+  const maxima = first.folds.map(({ fold }) => fold);
+  if (
+    first.folds.some(({ fold }) => fold.attribute.kind !== "max") ||
+    second.folds.some(({ fold }) => fold.attribute.kind !== "sum")
+  )
+    return null;
   const tied = new Set<Expression>(maxima);
-  for (const x of topological(second.flatMap(({ operands }) => operands))) if (x.operands.some((y) => tied.has(y))) tied.add(x);
-  const terms = second.map((x) => termOf(x.operands[0], maxima, (y) => !tied.has(y)));
+  const operands = second.folds.map(({ value }) => value.x);
+  for (const x of topological(operands)) if (x.operands.some((y) => tied.has(y))) tied.add(x);
+  const terms = operands.map((x) => termOf(x, maxima, (y) => !tied.has(y)));
   const rules: string[] = [];
   const indexOf = (maximum: Expression) => maxima.map(({ id }) => id).indexOf(maximum.id);
   for (const term of terms) {
@@ -39,7 +49,7 @@ export function rebased(first: readonly RowFold[], second: readonly RowFold[]): 
     });
     rules.push(`Shifted<${[max, sum, ...parts].join(", ")}>`);
   }
-  return { maxima, sums: second, rules };
+  return { maxima: first.folds, rules };
 }
 
 /** x - maximum, as a power of two or as it is. */
@@ -67,10 +77,10 @@ const MANY = 16;
 /** `free`: knows no maximum. */
 function termOf(operand: Expression, maxima: readonly RowFold[], free: (x: Expression) => boolean): Term | null {
   const distance = (x: Expression): Distance | null => {
-    if (x.op !== "exponent" && x.op !== "sub") return null;
-    const [a, b] = x.operands;
-    if (!maxima.some((m) => m === b) || !free(a)) return null;
-    return { maximum: b, unit: x.op === "exponent" ? "Exponent" : "Distance" };
+    if (!isExponent(x) && x.op !== "sub") return null;
+    const [a, b, ...scale] = x.operands;
+    if (!maxima.some((m) => m === b) || ![a, ...scale].every(free)) return null;
+    return { maximum: b, unit: x.op === "sub" ? "Distance" : "Exponent" };
   };
   const partsOf = (x: Expression, minus: boolean): readonly Part[] | null => {
     const own = distance(x);

@@ -4,12 +4,13 @@
  *
  * Of an exponential e of an exponent x and numbers a, b and d of the row's, a · (b · e) + d · (x · e) becomes e · (k + d · x), with k = a · b computed once per row.
  */
-import type { Expression } from "../dsl/expression.js";
-import { operandsFirst, topological, withOperands } from "../dsl/graph.js";
-import { absorb, add, chain, max, mul, neg, ONE, sub, ZERO } from "../dsl/ops/index.js";
-import { isPerEntry } from "../dsl/spaces.js";
-import { type Exponential, isExponential } from "./passes/patterns.js";
-import { isMaximum } from "./ranks.js";
+import type { Expression } from "../../../dsl/expression.js";
+import { operandsFirst, topological, withOperands } from "../../../dsl/graph.js";
+import { absorb, add, chain, max, mul, neg, ONE, sub, ZERO } from "../../../dsl/ops/index.js";
+import { isPerEntry } from "../../../dsl/spaces.js";
+import { isMaximum } from "../../ranks.js";
+import { type Exponential, isExponential } from "../patterns.js";
+import { isZeroGradient, knownNonZero, plainTotal, type RowKernel } from "./record.js";
 
 /** An entry and what it is multiplied with. */
 interface Product {
@@ -73,6 +74,7 @@ const affineOf = operandsFirst((x): Affine | null => {
   if (!isPerEntry(x.space)) return affine(positive(x));
   switch (x.op) {
     case "exponent":
+    case "scaledExponent":
       return affine(null, new Map([[x, positive(ONE)]]));
     case "neg": {
       const of = affineOf(x.operands[0]);
@@ -130,8 +132,15 @@ const isSum = (x: Expression) => termsOf(x) !== null;
 type ProductNode = Extract<Expression, { readonly op: "mul" | "chain" | "absorb" }>;
 const isProduct = (x: Expression): x is ProductNode => x.op === "mul" || x.op === "chain" || x.op === "absorb";
 
-export interface Known {
-  /** What has a value already. */
+export function factorExponentials(kernel: RowKernel): RowKernel {
+  const { gradient, cachedExp } = kernel;
+  if (!gradient || isZeroGradient(gradient)) return kernel;
+  const known = { value: cachedExp, nonZero: knownNonZero(gradient), zero: gradient.zeroWhere.length > 0 };
+  return { ...kernel, gradient: { ...gradient, offTarget: plainTotal(factored(gradient.offTarget.x, known)) } };
+}
+
+interface Known {
+  /** An entry's value that is known already. */
   readonly value: Expression | null;
   /** Values of the row that are known not to be 0. */
   readonly nonZero: ReadonlySet<Expression>;
@@ -139,7 +148,7 @@ export interface Known {
   readonly zero: boolean;
 }
 
-export function gathered(root: Expression, { value, nonZero, zero }: Known): Expression {
+export function factored(root: Expression, { value, nonZero, zero }: Known): Expression {
   const ends = (x: Expression) => !isPerEntry(x.space) || x === value;
   const uses = new Map<Expression, number>();
   for (const x of topological([root], ends)) if (!ends(x)) for (const y of x.operands) uses.set(y, (uses.get(y) ?? 0) + 1);

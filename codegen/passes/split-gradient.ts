@@ -1,21 +1,18 @@
-/** The gradient of a row as the kernel writes it: at the target, and at every other entry. */
-import { constantValue, type Expression } from "../dsl/expression.js";
-import { operandsFirst, rewriter, topological, withOperands } from "../dsl/graph.js";
-import { ONE, ZERO } from "../dsl/ops/index.js";
-import { isPerEntry } from "../dsl/spaces.js";
-import { simplifier } from "./passes/simplify.js";
-import type { Program, ProgramRows } from "./program.js";
+/** Splits the gradient of a row: within the row no entry knows whether it is the named one, so the kernel writes all alike and then that one by itself. */
+import { constantValue, type Expression } from "../../dsl/expression.js";
+import { operandsFirst, rewriter, topological, withOperands } from "../../dsl/graph.js";
+import { ONE, ZERO } from "../../dsl/ops/index.js";
+import { isPerEntry } from "../../dsl/spaces.js";
+import type { Program } from "../program.js";
+import { simplifier } from "./simplify.js";
 
-export interface GradientParts {
-  /** At every entry but the target's. */
-  readonly offTarget: Expression;
-  readonly target: Expression;
-  /** Values per token whose being 0 makes both 0; none where the gradient is no sum of products. */
-  readonly factors: readonly Expression[];
+export function splitGradient(program: Program): Program {
+  const { rows, rowGradient } = program;
+  if (!rows || !rowGradient) return program;
+  const present = ofPresent(rowGradient, rows.isPresent);
+  const at = (value: Expression) => simplifier()(rewriter((x) => (x.op === "isAt" ? value : x))(present));
+  return { ...program, splitGradient: { offTarget: at(ZERO), target: at(ONE), factors: factorsOf(present) ?? [] } };
 }
-
-/** Whether it is 0 everywhere. */
-export const isNothing = ({ offTarget, target }: GradientParts) => constantValue(offTarget) === 0 && constantValue(target) === 0;
 
 /** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */
 function ofPresent(root: Expression, isPresent: Expression): Expression {
@@ -27,22 +24,6 @@ function ofPresent(root: Expression, isPresent: Expression): Expression {
   };
   for (const x of topological([root], ({ space }) => !isPerEntry(space))) done.set(x, change(x));
   return done.get(root) ?? root;
-}
-
-const partsOf = (gradient: Expression, { isPresent }: ProgramRows): GradientParts => {
-  const of = ofPresent(gradient, isPresent);
-  const at = (value: Expression) => simplifier()(rewriter((x) => (x.op === "isAt" ? value : x))(of));
-  return { offTarget: at(ZERO), target: at(ONE), factors: factorsOf(of) ?? [] };
-};
-
-const known = new WeakMap<Expression, GradientParts>();
-
-/** The parts of the row's gradient; null of a program without one. They are simplified again, and so made of other values than the gradient is. */
-export function gradientParts({ rows, rowGradient }: Program): GradientParts | null {
-  if (!rows || !rowGradient) return null;
-  const parts = known.get(rowGradient) ?? partsOf(rowGradient, rows);
-  known.set(rowGradient, parts);
-  return parts;
 }
 
 /** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */

@@ -1,0 +1,168 @@
+/**
+ * Says of each product that is summed or stored where it is 0 whatever its factors are. A kernel then computes it without a branch, and adds it where the
+ * guards are not 0. Only there: values that are compared have the same bits wherever they are computed.
+ */
+import { constantValue, type Expression } from "../../../dsl/expression.js";
+import { topological, withOperands } from "../../../dsl/graph.js";
+import { chain, mul, ZERO } from "../../../dsl/ops/index.js";
+import { isPerEntry } from "../../../dsl/spaces.js";
+import { holdsOwn, isExponential } from "../patterns.js";
+import {
+  type FoldedEntries,
+  type GuardedProduct,
+  knownNonZero,
+  plainTotal,
+  type RowGradient,
+  type RowKernel,
+  type Summand,
+  type Total,
+} from "./record.js";
+
+export function guardProducts(kernel: RowKernel): RowKernel {
+  const { phases, gradient, cachedExp } = kernel;
+  return {
+    ...kernel,
+    phases: phases.map(({ folds, merge }) => ({
+      folds: guardedFolds(folds, cachedExp),
+      merge: merge && { ...merge, maxima: guardedFolds(merge.maxima, null) },
+    })),
+    gradient: gradient && guardedGradient(gradient, cachedExp),
+  };
+}
+
+/** Folds of one loop. Only where all of them are sums, a product is added rather than folded. */
+function guardedFolds(folds: readonly FoldedEntries[], cachedExp: Expression | null): readonly FoldedEntries[] {
+  const values = folds.map(({ value }) => value.x);
+  const relax = relaxing(cachedExp, NONE);
+  const loop = folds.every(({ fold }) => fold.attribute.kind === "sum") ? new Loop(values, cachedExp) : null;
+  return folds.map(({ fold, value }) => ({ fold, value: relaxedSummand(loop?.summand(value.x) ?? value, relax) }));
+}
+
+function guardedGradient(gradient: RowGradient, cachedExp: Expression | null): RowGradient {
+  const { offTarget, target } = gradient;
+  const nonZero = knownNonZero(gradient);
+  const relax = relaxing(cachedExp, nonZero);
+  const total = new Loop([offTarget.x], cachedExp, nonZero).total(offTarget.x);
+  return { ...gradient, offTarget: relaxedTotal(total, relax), target: relaxing(cachedExp, nonZero)(target) };
+}
+
+type Relax = (x: Expression) => Expression;
+const NONE: ReadonlySet<Expression> = new Set();
+
+/** Writes products without the guards that they do not need. */
+function relaxing(known: Expression | null, nonZero: ReadonlySet<Expression>): Relax {
+  const done = new Map<Expression, Expression>();
+  const relaxed = (x: Expression): Expression => {
+    if (x === known || !isPerEntry(x.space)) return x;
+    const y = withOperands(
+      x,
+      x.operands.map((operand) => done.get(operand) ?? operand),
+    );
+    if (x.op === "chain" && nonZero.has(x.operands[0])) return mul(...pair(y));
+    if (x.op !== "absorb") return y;
+    const [guard, ...others] = absorbing(x);
+    if (!guard || others.length > 0) return y;
+    const [a, b] = pair(y);
+    return guard === x.operands[0] ? chain(a, b) : chain(b, a);
+  };
+  return (root) => {
+    for (const x of topological([root], (y) => y === known || !isPerEntry(y.space) || done.has(y)))
+      if (!done.has(x)) done.set(x, relaxed(x));
+    return done.get(root) ?? root;
+  };
+}
+
+const pair = ({ operands: [a = ZERO, b = ZERO] }: Expression): [Expression, Expression] => [a, b];
+
+const relaxedProduct = ({ factors: [a, b], guards }: GuardedProduct, relax: Relax): GuardedProduct => ({
+  factors: [relax(a), relax(b)],
+  guards: guards.map(relax),
+});
+
+const relaxedSummand = ({ kind, conditions, x, product }: Summand, relax: Relax): Summand => ({
+  kind,
+  conditions: conditions.map(relax),
+  x: relax(x),
+  product: product && relaxedProduct(product, relax),
+});
+
+const relaxedTotal = ({ kind, x, added, inner }: Total, relax: Relax): Total => ({
+  kind,
+  x: relax(x),
+  added: added && { ...added, rest: relaxedTotal(added.rest, relax), product: relaxedProduct(added.product, relax) },
+  inner: inner.map((one) => relaxedTotal(one, relax)),
+});
+
+/** Values that are computed in one loop over the row. */
+class Loop {
+  private readonly uses = new Map<Expression, number>();
+
+  constructor(
+    roots: readonly Expression[],
+    /** A value of the entry that is known already. */
+    private readonly known: Expression | null,
+    private readonly nonZero: ReadonlySet<Expression> = new Set(),
+  ) {
+    const use = (x: Expression) => this.uses.set(x, (this.uses.get(x) ?? 0) + 1);
+    roots.forEach(use);
+    for (const x of topological(roots, (y) => this.isGiven(y))) if (!this.isGiven(x)) x.operands.forEach(use);
+  }
+
+  /** Whether x is not computed from its operands here. */
+  private isGiven(x: Expression): boolean {
+    return x === this.known || !isPerEntry(x.space) || x.op === "input";
+  }
+
+  /** Whether x is computed for one use alone. */
+  private isOwn(x: Expression): boolean {
+    return !this.isGiven(x) && (this.uses.get(x) ?? 1) <= 1;
+  }
+
+  summand(root: Expression): Summand {
+    const conditions: Expression[] = [];
+    let x = root;
+    while (this.isOwn(x) && x.op === "where" && constantValue(x.operands[2]) === 0) {
+      conditions.push(x.operands[0]);
+      x = x.operands[1];
+    }
+    return { kind: "summand", conditions, x, product: this.isOwn(x) && x.dtype !== "bool" ? this.productOf(x) : null };
+  }
+
+  total(x: Expression): Total {
+    const plain = plainTotal(x);
+    if (!this.isOwn(x)) return plain;
+    if (x.op !== "add" && x.op !== "sub") return { ...plain, inner: this.productOf(x) ? this.sumsIn(x) : [] };
+    const [a, b] = x.operands;
+    const added = [b, a].find((y) => (y === b || x.op === "add") && this.isOwn(y) && this.productOf(y));
+    const product = added && this.productOf(added);
+    if (!product) return plain;
+    const rest = this.total(added === b ? a : b);
+    return { kind: "total", x, added: { rest, product, minus: x.op === "sub" }, inner: this.sumsIn(added) };
+  }
+
+  /** Of a product that is stored, the sums are, too. */
+  private sumsIn(x: Expression): Total[] {
+    return x.operands.flatMap((y) => ((y.op === "add" || y.op === "sub") && this.isOwn(y) ? [this.total(y)] : []));
+  }
+
+  /** Null of what is no product. */
+  private productOf(x: Expression): GuardedProduct | null {
+    switch (x.op) {
+      case "mul":
+        return { factors: x.operands, guards: [] };
+      case "chain":
+        return { factors: x.operands, guards: this.nonZero.has(x.operands[0]) ? [] : [x.operands[0]] };
+      case "absorb":
+        return { factors: x.operands, guards: absorbing(x) };
+      default:
+        return null;
+    }
+  }
+}
+
+/** The factors of an `absorb` whose being 0 must be looked at: where one is 0 wherever the other is not finite, it is that one alone. */
+function absorbing({ operands }: Extract<Expression, { readonly op: "absorb" }>): readonly Expression[] {
+  const [a, b] = operands;
+  const own = (e: Expression, y: Expression) => isExponential(e) && holdsOwn(e, y);
+  return a === b || own(a, b) ? [a] : own(b, a) ? [b] : operands;
+}

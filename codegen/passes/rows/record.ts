@@ -1,0 +1,81 @@
+/**
+ * The part of a sweep that works on rows, as data: rows are folded phase by phase and then turned into their gradient. The passes of this folder improve
+ * it, and `emit` prints it as it stands.
+ */
+import { constantValue, type Expression } from "../../../dsl/expression.js";
+import { type Input, neg, type RowFold } from "../../../dsl/ops/index.js";
+import type { Exponential } from "../patterns.js";
+
+export interface RowKernel {
+  readonly name: string;
+  /** The row that every other stands beside. */
+  readonly leaf: Input;
+  readonly phases: readonly Phase[];
+  /** Null where the sweep writes none. */
+  readonly gradient: RowGradient | null;
+  /** The exponential of an entry that the last sums and the gradient are computed from in place of the entry. A kernel may store it where the entry lies. */
+  readonly cachedExp: Exponential | null;
+}
+
+/** One loop over the row, or two whose results are exchanged at once. */
+export interface Phase {
+  readonly folds: readonly FoldedEntries[];
+  /** Set where each part of a row sums from its own maxima, and the sums of all parts are merged. */
+  readonly merge: Merge | null;
+}
+
+export interface FoldedEntries {
+  readonly fold: RowFold;
+  readonly value: Summand;
+}
+
+export interface Merge {
+  readonly maxima: readonly FoldedEntries[];
+  /** For each fold of the phase its rule, as the preludes write it. */
+  readonly rules: readonly string[];
+}
+
+/** A product of two factors that is 0 where one of its guards is, whatever the other factor is. */
+export interface GuardedProduct {
+  readonly factors: readonly [Expression, Expression];
+  readonly guards: readonly Expression[];
+}
+
+/** A value to be added where the conditions hold: x, or the product that x is. */
+export interface Summand {
+  readonly kind: "summand";
+  readonly conditions: readonly Expression[];
+  readonly x: Expression;
+  readonly product: GuardedProduct | null;
+}
+
+export interface RowGradient {
+  /** At every entry but the named one. */
+  readonly offTarget: Total;
+  readonly target: Expression;
+  /** Values per token whose being 0 makes the whole row's gradient 0. */
+  readonly zeroWhere: readonly Expression[];
+}
+
+/** A value that is stored: x as it is, or a product added to the rest of a sum. */
+export interface Total {
+  readonly kind: "total";
+  readonly x: Expression;
+  readonly added: { readonly rest: Total; readonly product: GuardedProduct; readonly minus: boolean } | null;
+  /** Sums within x, or within the product, that are totals themselves. */
+  readonly inner: readonly Total[];
+}
+
+export const plainSummand = (x: Expression): Summand => ({ kind: "summand", conditions: [], x, product: null });
+export const plainTotal = (x: Expression): Total => ({ kind: "total", x, added: null, inner: [] });
+
+/** Whether the gradient is 0 at every entry. */
+export const isZeroGradient = ({ offTarget, target }: RowGradient): boolean =>
+  constantValue(offTarget.x) === 0 && constantValue(target) === 0;
+
+/** Values per token that are not 0 where the gradient is computed at all. */
+export function knownNonZero({ zeroWhere }: RowGradient): ReadonlySet<Expression> {
+  const [factor, ...others] = zeroWhere;
+  if (!factor || others.length > 0) return new Set();
+  return new Set([factor, neg(factor), ...(factor.op === "neg" ? factor.operands : [])]);
+}
