@@ -8,7 +8,7 @@ import { isCoarseFold, isRowValue, ranksOf } from "../../codegen/ranks.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { add, atTarget, type FoldKind, fold, input, logits, mul } from "../../dsl/ops/index.js";
-import { many, SEED } from "../properties/settings.js";
+import { many, SEED } from "../sample.js";
 
 /** A random graph in few nodes, vocabulary expressions of later releases among them. */
 interface Draw {

@@ -4,9 +4,9 @@ import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { type OpRow, opRow } from "../../dsl/ops/registry.js";
 import { evaluateReference } from "../../runtime/reference.js";
+import { many, SEED } from "../sample.js";
 import { batchOf } from "./batch.js";
 import { type Kind, lossOf, type Recipe, recipes } from "./recipe.js";
-import { many, SEED } from "./settings.js";
 
 const STEP = 2 ** -14;
 /** Entries of one loss that are tried. */

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { LogitsDtype } from "../../codegen/plan.js";
 import { defineLoss, div, type LossDefinition, logSoftmax, mul, softmax, sub, sum } from "../../dsl/index.js";
 import { convert, widen } from "../../runtime/dtypes.js";
-import { numbersFrom } from "../emulated/batch.js";
+import { numbersFrom } from "../sample.js";
 import { numbers, oracle } from "./oracle.js";
 import { eachDevice } from "./support.js";
 
