@@ -37,14 +37,6 @@ export function sampled<T>(what: string, count: number, cases: readonly T[]): T[
   return drawn.sort((a, b) => a - b).map((i) => cases[i] as T);
 }
 
-/**
- * Called by a test file whose kernels are many, run on little, and are there for their numbers: in a sample the C++ compiler is not asked to
- * optimise them, which is most of its work. The text of the kernels is what users get. In `npm run test:all` the flags are, too.
- */
-export function withoutOptimisation(): void {
-  if (!ALL) process.env.LOSSC_CXXFLAGS = "-O0";
-}
-
 /** Numbers in [0, 1) from a seed: mulberry32. */
 export function numbersFrom(seed: number): () => number {
   let state = seed >>> 0;

@@ -20,8 +20,11 @@ import {
 import { trace } from "../../dsl/trace.js";
 import { compileTogether } from "../../runtime/compiled/together.js";
 import type { CompiledLoss } from "../../runtime/devices/device.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { onDevices, opened } from "../properties/devices.js";
 import { numbersFrom } from "../sample.js";
+
+withoutOptimisation();
 
 /** Value of the elements that count, and the gradient of each. */
 type Formula = (xs: readonly number[]) => readonly [value: number, gradient: readonly number[]];

@@ -10,7 +10,8 @@ import type { Device, LossResult } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 import type { NativeDevice } from "../../runtime/native.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
-import { sampled, withoutOptimisation } from "../sample.js";
+import { withoutOptimisation } from "../optimisation.js";
+import { sampled } from "../sample.js";
 import { completeBatch, LENGTHS } from "./batch.js";
 import { openPlanted } from "./planted.js";
 

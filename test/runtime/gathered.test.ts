@@ -3,7 +3,10 @@ import { expect, test } from "vitest";
 import { amin, defineLoss, div, logSoftmax, mean, mul, softmax, sqrt, square, stopGradient, sub, sum } from "../../dsl/index.js";
 import type { LossInputs } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { eachDevice } from "./support.js";
+
+withoutOptimisation();
 
 const { NEGATIVE_INFINITY: none, NaN: nan } = Number;
 /** What masks of other frameworks write where an entry is not to be chosen. */

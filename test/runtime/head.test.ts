@@ -6,7 +6,8 @@ import type { Device, ForwardBackwardOptions, LossInputs, LossResult } from "../
 import { convert, type TypedArray, widen } from "../../runtime/dtypes.js";
 import type { Command } from "../../runtime/native.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
-import { sampled, withoutOptimisation } from "../sample.js";
+import { withoutOptimisation } from "../optimisation.js";
+import { sampled } from "../sample.js";
 import { type Expected, expectedOf, type HeadBatch, headBatch, LENGTHS, TOKENS, WIDTH } from "./head-batch.js";
 import { eachDevice, expectError } from "./support.js";
 

@@ -3,9 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type OpRow, opRows } from "../../../dsl/ops/registry.js";
 import { compileTogether } from "../../../runtime/compiled/together.js";
 import type { CompiledLoss, Device } from "../../../runtime/devices/device.js";
+import { withoutOptimisation } from "../../optimisation.js";
 import { onDevices, opened } from "../../properties/devices.js";
 import { answers, lossesOf } from "./losses.js";
 import { ROWS, type RowCase } from "./table.js";
+
+withoutOptimisation();
 
 const rows = opRows().map((row) => [row.name, row, ROWS[row.name] as RowCase] as const);
 
