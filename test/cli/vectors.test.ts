@@ -22,13 +22,13 @@ const SHAPES: Readonly<Record<string, (vector: Vector) => Shaped | undefined>> =
 };
 
 /**
- * Of the large shapes every n-th vector is taken, those without rows always: on `emulated`, whose lanes run one by one, and of the many vectors that lie beside the
- * checkout, whose large shapes are gigabytes of text.
+ * Of the large shapes every n-th vector is taken, those without rows always: on `emulated`, whose lanes run one by one, and of the many vectors
+ * that lie beside the checkout, whose large shapes are gigabytes of text. No run takes more.
  */
-const SAMPLE: Readonly<Record<string, number>> = { "padded to V 32771": 3, "padded to V 131075": 8, "repeated to T 4097": 8 };
+const STRIDE: Readonly<Record<string, number>> = { "padded to V 32771": 3, "padded to V 131075": 8, "repeated to T 4097": 8 };
 /** Vectors of a set from which on they are many. Their kinds follow one another in turns of six: every fifth is of each kind. */
 const MANY = 100;
-const SAMPLE_OF_MANY: Readonly<Record<string, number>> = {
+const STRIDE_OF_MANY: Readonly<Record<string, number>> = {
   "padded to V 32771": 5,
   "padded to V 131075": 5,
   "repeated to T 4097": 5,
@@ -46,6 +46,12 @@ const oneOfEachLoss = (vectors: readonly Vector[], what: string): Vector[] => [
   ...vectors.filter((vector) => vector.case.logits === undefined),
 ];
 
+/** In a sample the vectors of so many losses. */
+function ofSomeLosses(vectors: readonly Vector[], what: string, count: number): Vector[] {
+  const some = sampled(`losses, ${what}`, count, [...new Set(vectors.map(({ loss }) => loss))]);
+  return vectors.filter(({ loss }) => some.includes(loss));
+}
+
 for (const [name, { path, shaped: many }] of Object.entries(SETS)) {
   const file = fileURLToPath(new URL(path, import.meta.url));
   // Vectors that lie beside the checkout are not part of it; where they are missing the report says so by name.
@@ -58,10 +64,11 @@ for (const [name, { path, shaped: many }] of Object.entries(SETS)) {
       for (const [shape, make] of Object.entries(SHAPES)) {
         if (!many && make !== plain) continue;
         test.skipIf(absent !== null)(`${title}, ${shape}`, { timeout: 600_000 }, async () => {
-          const sample = device === "emulated" ? SAMPLE : vectors.length > MANY ? SAMPLE_OF_MANY : {};
-          const every = sample[shape] ?? 1;
+          const stride = device === "emulated" ? STRIDE : vectors.length > MANY ? STRIDE_OF_MANY : {};
+          const every = stride[shape] ?? 1;
           const all = vectors.filter((vector, i) => i % every === 0 || vector.case.logits === undefined);
-          const shaped = (LARGE.has(shape) ? oneOfEachLoss(all, `${name}, ${device}, ${shape}`) : all).map(make);
+          const own = many ? all : ofSomeLosses(all, `${name}, ${device}`, device === "emulated" ? 7 : all.length);
+          const shaped = (LARGE.has(shape) ? oneOfEachLoss(own, `${name}, ${device}, ${shape}`) : own).map(make);
           expect(
             await mistakes(
               shaped.filter((item) => item !== undefined),

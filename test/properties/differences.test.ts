@@ -9,6 +9,8 @@ import { batchOf } from "./batch.js";
 import { type Kind, lossOf, type Recipe, recipes } from "./recipe.js";
 
 const STEP = 2 ** -14;
+/** Losses of each kind. */
+const RUNS = many(200, 500);
 /** Entries of one loss that are tried. */
 const TRIED = 4;
 
@@ -70,10 +72,10 @@ describe("the gradient on reference is the slope of the loss", () => {
       const tally: Tally = { checked: 0, kinks: 0 };
       fc.assert(
         fc.property(recipes(), (recipe) => check(recipe, kind, tally)),
-        { seed: SEED, numRuns: many(500), includeErrorInReport: true },
+        { seed: SEED, numRuns: RUNS, includeErrorInReport: true },
       );
       // A check that skips most of what it sees would prove little.
-      expect(tally.checked).toBeGreaterThan(many(500));
+      expect(tally.checked).toBeGreaterThan(RUNS);
       expect(tally.kinks).toBeLessThan(0.2 * tally.checked);
     });
   }
