@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import lossc from "./runtime/vite.js";
 import { SEED } from "./test/sample.js";
+import LongFirst from "./test/sequencer.js";
 
 /**
  * Files that share a process, one after another: they leave nothing behind, neither in the environment nor in what the addon holds, and modules are loaded
@@ -20,6 +21,7 @@ export default defineConfig({
       { extends: true, test: { name: "together", include: TOGETHER, isolate: false } },
       { extends: true, test: { name: "alone", include: ["test/**/*.test.ts"], exclude: TOGETHER } },
     ],
+    sequence: { sequencer: LongFirst },
     globalSetup: "./test/setup.ts",
     // A seed that was drawn is the same in all workers.
     env: { LOSSC_SEED: `${SEED}` },
