@@ -13,6 +13,8 @@ mkdirSync(out, { recursive: true });
 // The toolkit is often installed without being on the path.
 process.env.PATH = [process.env.PATH, "/usr/local/cuda/bin"].filter(Boolean).join(delimiter);
 process.env.LOSSC_CACHE_DIR ??= join(root, "cache");
+// A GPU is rarely at hand: the tests take no samples of what they try on it.
+if (!quick) process.env.LOSSC_TESTS ??= "all";
 const python = process.env.LOSSC_PYTHON ?? "python3";
 // PyTorch's wheels bring NVRTC and cuBLAS, for where the toolkit is without.
 const wheels = spawnSync(python, [
