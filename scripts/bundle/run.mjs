@@ -1,7 +1,7 @@
 // What run.sh of the bundle runs, one step after the other, what is wanted most first. Each leaves its output as a file; summary.json has what came of it. What
 // needs a GPU, or a tool that is not there, is skipped by name.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Steps } from "./steps.mjs";
@@ -71,7 +71,12 @@ bench("bench", "--no-peers", "--svg", join(out, "bench.svg"));
 bench("geometries", "--rows", "geometries");
 
 // The tests of the checkout that run on a GPU, by the device in their names; those of the fake GPU need a C++ compiler and no GPU.
-const folders = ["runtime", "training", "emulated", "properties", "dsl", "errors", "cli/vectors"].map((name) => `test/${name}`);
+const PARTS = ["runtime/", "training/", "emulated/", "properties/", "dsl/", "errors/", "cli/vectors"];
+const tests = readdirSync(join(root, "test"), { recursive: true })
+  .filter(
+    (name) => PARTS.some((part) => name.startsWith(part)) && name.endsWith(".test.ts") && !name.endsWith("fake-cuda.test.ts"),
+  )
+  .map((name) => `test/${name}`);
 const report = join(out, "tests.json");
 steps.run(
   "tests",
@@ -79,8 +84,7 @@ steps.run(
     process.execPath,
     join(root, "node_modules", "vitest", "vitest.mjs"),
     "run",
-    ...folders,
-    "--exclude=**/fake-cuda.test.ts",
+    ...tests,
     "--testNamePattern=cuda:0",
     "--reporter=verbose",
     "--reporter=json",
