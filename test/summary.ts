@@ -1,5 +1,6 @@
-/** The suite's last line, for people and programs: how many tests passed, failed and were skipped. */
+/** The suite's last lines, for people and programs: whether it was a sample, and how many tests passed, failed and were skipped. */
 import type { Reporter, TestModule } from "vitest/node";
+import { ALL, SEED } from "./sample.js";
 
 export default class Summary implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
@@ -11,6 +12,9 @@ export default class Summary implements Reporter {
     }
     const { passed, failed, skipped, pending } = counts;
     // After the default reporter's own summary.
-    process.once("exit", () => console.log(`${passed} passed, ${failed + broken} failed, ${skipped + pending} skipped`));
+    process.once("exit", () => {
+      if (!ALL) console.log(`a sample, LOSSC_SEED=${SEED}; npm run test:all takes everything`);
+      console.log(`${passed} passed, ${failed + broken} failed, ${skipped + pending} skipped`);
+    });
   }
 }

@@ -1,10 +1,11 @@
-/** Each code with the mistake that causes it, on the command line; after each, the next call works. */
+/** Each code with the mistake that causes it, on the command line; after each, in a sample after all of them, the next call works. */
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { ALL } from "../sample.js";
 import { CASE, type EvalResult, failure, folder, lossc, PLAIN, result } from "./lossc.js";
 
-afterEach(async () => {
+(ALL ? afterEach : afterAll)(async () => {
   expect(await result<EvalResult>(["eval", "cross_entropy", "--device", "cpu"], { stdin: PLAIN })).toHaveProperty(
     "device",
     "cpu",

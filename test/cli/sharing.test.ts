@@ -1,5 +1,6 @@
 /** Losses whose graphs share much: walked as trees they would take longer than anybody waits. */
 import { describe, expect, test } from "vitest";
+import { sampled } from "../sample.js";
 import { folder, lossc } from "./lossc.js";
 
 const LEVELS = 40;
@@ -28,13 +29,15 @@ export const shared = defineLoss({
 });
 `;
 
-describe.each(Object.entries(SHAPES))("%s, forty deep", (_, step) => {
-  test.each([
-    ["summed over the row", "logits", 'sum(y, "vocab")'],
-    ["at the target", "logits", "atTarget(y)"],
-    ["as a row of its own", "logits", "-atTarget(softmax(y))"],
-    ["per token", "logprobs", "-y"],
-  ])(
+const PLACES: readonly (readonly [where: string, start: string, loss: string])[] = [
+  ["summed over the row", "logits", 'sum(y, "vocab")'],
+  ["at the target", "logits", "atTarget(y)"],
+  ["as a row of its own", "logits", "-atTarget(softmax(y))"],
+  ["per token", "logprobs", "-y"],
+];
+
+describe.each(Object.entries(SHAPES))("%s, forty deep", (shape, step) => {
+  test.each(sampled(`places of ${shape}`, 1, PLACES))(
     "%s, are compiled and explained",
     async (_where, start, loss) => {
       const root = folder({ "shared.loss.ts": source(step, start, loss) });

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { whyNoGpu } from "../runtime/support.js";
+import { sampled } from "../sample.js";
 import { mistakes, padded, plain, repeated, type Shaped, type Vector } from "./vectors.js";
 
 /** The sets, and in how many shapes each is tried: rows of a teacher and groups are not padded and repeated as others are. */
@@ -21,17 +22,35 @@ const SHAPES: Readonly<Record<string, (vector: Vector) => Shaped | undefined>> =
 };
 
 /**
- * Of the large shapes every n-th vector is taken, those without rows always: on `emulated`, whose lanes run one by one, and of the many vectors that
- * lie beside the checkout, whose large shapes are gigabytes of text.
+ * Of the large shapes every n-th vector is taken, those without rows always: on `emulated`, whose lanes run one by one, and of the many vectors
+ * that lie beside the checkout, whose large shapes are gigabytes of text. No run takes more.
  */
-const SAMPLE: Readonly<Record<string, number>> = { "padded to V 32771": 3, "padded to V 131075": 8, "repeated to T 4097": 8 };
+const STRIDE: Readonly<Record<string, number>> = { "padded to V 32771": 3, "padded to V 131075": 8, "repeated to T 4097": 8 };
 /** Vectors of a set from which on they are many. Their kinds follow one another in turns of six: every fifth is of each kind. */
 const MANY = 100;
-const SAMPLE_OF_MANY: Readonly<Record<string, number>> = {
+const STRIDE_OF_MANY: Readonly<Record<string, number>> = {
   "padded to V 32771": 5,
   "padded to V 131075": 5,
   "repeated to T 4097": 5,
 };
+
+/** Shapes whose text is megabytes for every vector. */
+const LARGE = new Set(["padded to V 32771", "padded to V 131075", "repeated to T 4097"]);
+
+/** In a sample one vector of each loss, and those without rows, which are small. */
+const oneOfEachLoss = (vectors: readonly Vector[], what: string): Vector[] => [
+  ...[...new Set(vectors.map(({ loss }) => loss))].flatMap((loss) => {
+    const withRows = vectors.filter((vector) => vector.loss === loss && vector.case.logits !== undefined);
+    return sampled(`${what}, ${loss}`, 1, withRows);
+  }),
+  ...vectors.filter((vector) => vector.case.logits === undefined),
+];
+
+/** In a sample the vectors of so many losses. */
+function ofSomeLosses(vectors: readonly Vector[], what: string, count: number): Vector[] {
+  const some = sampled(`losses, ${what}`, count, [...new Set(vectors.map(({ loss }) => loss))]);
+  return vectors.filter(({ loss }) => some.includes(loss));
+}
 
 for (const [name, { path, shaped: many }] of Object.entries(SETS)) {
   const file = fileURLToPath(new URL(path, import.meta.url));
@@ -45,9 +64,11 @@ for (const [name, { path, shaped: many }] of Object.entries(SETS)) {
       for (const [shape, make] of Object.entries(SHAPES)) {
         if (!many && make !== plain) continue;
         test.skipIf(absent !== null)(`${title}, ${shape}`, { timeout: 600_000 }, async () => {
-          const sample = device === "emulated" ? SAMPLE : vectors.length > MANY ? SAMPLE_OF_MANY : {};
-          const every = sample[shape] ?? 1;
-          const shaped = vectors.filter((vector, i) => i % every === 0 || vector.case.logits === undefined).map(make);
+          const stride = device === "emulated" ? STRIDE : vectors.length > MANY ? STRIDE_OF_MANY : {};
+          const every = stride[shape] ?? 1;
+          const all = vectors.filter((vector, i) => i % every === 0 || vector.case.logits === undefined);
+          const own = many ? all : ofSomeLosses(all, `${name}, ${device}`, device === "emulated" ? 7 : all.length);
+          const shaped = (LARGE.has(shape) ? oneOfEachLoss(own, `${name}, ${device}, ${shape}`) : own).map(make);
           expect(
             await mistakes(
               shaped.filter((item) => item !== undefined),

@@ -9,6 +9,7 @@ import { requireAddon } from "../../runtime/addon/addon.js";
 import type { NativeAddon } from "../../runtime/addon/native.js";
 import { KernelCache } from "../../runtime/cache/index.js";
 import { findNvcc, openCuda } from "../../runtime/compilers/index.js";
+import { sampled } from "../sample.js";
 import { ARCHITECTURES, alone, catalogue, core, DTYPES, training, VOCABS } from "./cuda-units.js";
 import { teachers } from "./golden-losses.js";
 
@@ -78,44 +79,55 @@ async function compiles(text: KernelText, architecture: string): Promise<void> {
   }
 }
 
+/** A translation unit by name, for one architecture. */
+type Unit = readonly [name: string, architecture: string, text: () => KernelText];
+
+const CATALOGUES: readonly Unit[] = [
+  ...ARCHITECTURES.map((sm): Unit => ["all losses, bf16", sm, () => catalogue("bf16", VOCABS.long, sm)]),
+  ["all losses, bf16, short rows", "sm_90", () => catalogue("bf16", VOCABS.short)],
+  ["all losses, f16", "sm_90", () => catalogue("f16", VOCABS.long)],
+  ["all losses, f32", "sm_90", () => catalogue("f32", VOCABS.long)],
+];
+// Long rows of bf16 are among all losses.
+const CORES = ARCHITECTURES.flatMap((sm) =>
+  DTYPES.flatMap((dtype): Unit[] => [
+    [`the core of losses, ${dtype}, short rows`, sm, () => core(dtype, VOCABS.short, sm)],
+    ...(dtype === "bf16" ? [] : ([[`the core of losses, ${dtype}`, sm, () => core(dtype, VOCABS.long, sm)]] as const)),
+  ]),
+);
+const ROWS = [2, 3].flatMap((count) =>
+  [VOCABS.short, VOCABS.long].flatMap((vocab) =>
+    (["bf16", "f32"] as const).map(
+      (dtype): Unit => [
+        `${count} rows beside the logits, V ${vocab}, ${dtype}`,
+        "sm_90",
+        () => alone(teachers(count), dtype, vocab),
+      ],
+    ),
+  ),
+);
+const TWO_ROWS = ["sm_80", "sm_120"].flatMap((sm) =>
+  [400, 4000].map((vocab): Unit => [`two rows of one block, V ${vocab}`, sm, () => alone(jsd, "bf16", vocab, sm)]),
+);
+const OTHERS: readonly Unit[] = [
+  ["rows of one block", "sm_90", () => core("bf16", VOCABS.block)],
+  ["steps that are no loss", "sm_90", training],
+];
+
 describe.skipIf(nvcc === null)(`cubins${nvcc === null ? " (nvcc is absent)" : ""}`, () => {
-  test.each(ARCHITECTURES)("of all losses, bf16, %s", async (architecture) => {
-    const vocabs = architecture === "sm_90" ? [VOCABS.short, VOCABS.long] : [VOCABS.long];
-    await Promise.all(vocabs.map((vocab) => compiles(catalogue("bf16", vocab, architecture), architecture)));
+  test.each([
+    ...sampled("catalogues", 1, CATALOGUES),
+    ...sampled("cores", 3, CORES),
+    ...sampled("rows", 2, ROWS),
+    ...sampled("two rows", 1, TWO_ROWS),
+    ...sampled("others", 1, OTHERS),
+  ])("of %s, %s", async (_, architecture, text) => {
+    await compiles(text(), architecture);
   });
+});
 
-  test.each(["f16", "f32"] as const)("of all losses, %s, sm_90", async (dtype) => {
-    await compiles(catalogue(dtype, VOCABS.long), "sm_90");
-  });
-
-  test.each(ARCHITECTURES)("of the core of losses, every dtype, %s", async (architecture) => {
-    // Long rows of bf16 are among all losses.
-    await Promise.all([
-      compiles(core("f16", VOCABS.short, architecture), architecture),
-      compiles(core("f32", VOCABS.short, architecture), architecture),
-    ]);
-    await Promise.all([
-      compiles(core("f16", VOCABS.long, architecture), architecture),
-      compiles(core("f32", VOCABS.long, architecture), architecture),
-    ]);
-    await compiles(core("bf16", VOCABS.short, architecture), architecture);
-  });
-
-  test.each([2, 3])("of %i rows beside the logits, with registers for half as many threads", async (count) => {
-    const texts = [VOCABS.short, VOCABS.long].flatMap((vocab) =>
-      (["bf16", "f32"] as const).map((dtype) => alone(teachers(count), dtype, vocab)),
-    );
-    expect(registersFor(texts[0] as KernelText, "k0")).toBe(255);
-    await Promise.all(texts.map((text) => compiles(text, "sm_90")));
-  });
-
-  test.each(["sm_80", "sm_120"])("of two rows of one block, %s", async (architecture) => {
-    await Promise.all([400, 4000].map((vocab) => compiles(alone(jsd, "bf16", vocab, architecture), architecture)));
-  });
-
-  test("of rows of one block, and of steps that are no loss", async () => {
-    await Promise.all([compiles(core("bf16", VOCABS.block), "sm_90"), compiles(training(), "sm_90")]);
-  });
+test("a loss of two or three rows beside the logits has registers for half as many threads", () => {
+  for (const count of [2, 3]) expect(registersFor(alone(teachers(count), "bf16", VOCABS.short), "k0")).toBe(255);
 });
 
 const kernelsOf = (text: string) => text.split(KERNELS_MARK)[1] as string;

@@ -19,8 +19,11 @@ import {
   sum,
   tanh,
 } from "../../index.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { numbers, oracle } from "../runtime/oracle.js";
 import { crossEntropyInputs, expectClose } from "../runtime/support.js";
+
+withoutOptimisation();
 
 /** Of them a C++ compiler makes machine code within seconds. */
 const FEWER = 800;

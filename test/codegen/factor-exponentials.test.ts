@@ -22,7 +22,7 @@ import {
   where,
 } from "../../dsl/ops/index.js";
 import { logits } from "../../dsl/policy.js";
-import { numbersFrom } from "../emulated/batch.js";
+import { numbersFrom } from "../sample.js";
 
 const PLAIN = { value: null, nonZero: new Set<Expression>(), zero: false };
 

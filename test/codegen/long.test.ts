@@ -26,8 +26,11 @@ import {
   tanh,
 } from "../../index.js";
 import { compileBatch } from "../../runtime/compiled/compile-batch.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { numbers, oracle } from "../runtime/oracle.js";
 import { crossEntropyInputs, expectClose, VOCAB } from "../runtime/support.js";
+
+withoutOptimisation();
 
 const list = (n: number, of: (share: number, i: number) => Num): Num[] => Array.from({ length: n }, (_, i) => of((i + 1) / n, i));
 const named = (letter: string, values: readonly Num[]) => Object.fromEntries(values.map((x, i) => [`${letter}${i}`, x]));

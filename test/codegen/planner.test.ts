@@ -26,7 +26,7 @@ import {
 import { cispo, cross_entropy, dro, importance_sampling, ppo } from "../../losses/index.js";
 import { casesOf } from "../properties/compare.js";
 import { recipes } from "../properties/recipe.js";
-import { many, SEED } from "../properties/settings.js";
+import { many, SEED } from "../sample.js";
 import { lossOf } from "./graphs.js";
 
 const FIVE = [cross_entropy, importance_sampling, ppo, cispo, dro] as LossDefinition[];

@@ -9,7 +9,7 @@ import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { add, fold, input, mul } from "../../dsl/ops/index.js";
 import { atTarget, logits } from "../../dsl/policy.js";
-import { many, SEED } from "../properties/settings.js";
+import { many, SEED } from "../sample.js";
 
 /** A random graph in few nodes, vocabulary expressions of later releases among them. */
 interface Draw {

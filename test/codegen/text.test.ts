@@ -22,7 +22,7 @@ import {
 } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { onDevices } from "../properties/devices.js";
-import { SEED } from "../properties/settings.js";
+import { SEED } from "../sample.js";
 
 const TARGETS: readonly TargetName[] = ["cuda", "cpu", "emulated"];
 const textOf = (loss: LossDefinition, target: TargetName = "cuda") =>

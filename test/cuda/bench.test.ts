@@ -1,12 +1,13 @@
 /**
  * `lossc bench` on the fake GPU: the whole way of a GPU, from rows made there to the figures. Times of an emulator say nothing; that all of it is
- * there does.
+ * there does. A sample has two rows of the table, for every row is compiled as a GPU's and run lane by lane.
  */
 import { beforeAll, expect, test } from "vitest";
 import type { GeometryTimings } from "../../bench/geometries.js";
 import type { HeadMeasured } from "../../bench/head.js";
 import { KERNELS_MARK, PRELUDE_MARK } from "../../codegen/emit/index.js";
 import { lossc, result } from "../cli/lossc.js";
+import { ALL } from "../sample.js";
 import { fakeMachine } from "./machine.js";
 
 const machine = fakeMachine();
@@ -36,7 +37,7 @@ interface Report {
   readonly figures: readonly { readonly name: string; readonly unit: string; readonly values: readonly number[] }[];
 }
 
-test("every loss, both copies and every other figure", async () => {
+test.runIf(ALL)("every loss, both copies and every other figure", async () => {
   machine.take();
   const report = await result<Report>(["bench", "--device", "cuda:0", "--quick", "--rounds", "1", "--no-peers", "--json"]);
   expect(report.device).toBe("cuda:0");
@@ -95,7 +96,7 @@ test("failures are reported beside results, and set the exit code", async () => 
   expect(run.stderr).toMatch(/^lossc: ppo, T 64 × V 1024 was not timed: DEVICE_FAULT: .*\n$/);
 });
 
-test("other geometries beside the table's", async () => {
+test.runIf(ALL)("other geometries beside the table's", async () => {
   const { shapes, figures, geometries } = await result<Report & { geometries: readonly GeometryTimings[] }>([
     ...["bench", "--device", "cuda:0", "--quick", "--rounds", "1", "--rows", "geometries", "--json"],
   ]);
@@ -115,7 +116,7 @@ test("other geometries beside the table's", async () => {
   }
 });
 
-test("losses from hidden states, with the products of cuBLAS", async () => {
+test.runIf(ALL)("losses from hidden states, with the products of cuBLAS", async () => {
   machine.take();
   const report = await result<{ head: HeadMeasured; shapes: object[] }>([
     ...["bench", "--device", "cuda:0", "--quick", "--rounds", "2", "--no-peers", "--rows", "head", "--json"],

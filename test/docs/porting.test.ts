@@ -3,9 +3,12 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { isLossDefinition, type LossDefinition, losses } from "../../index.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { oracle } from "../runtime/oracle.js";
 import { eachDevice } from "../runtime/support.js";
 import { blocks, lossBlocks, run } from "./blocks.js";
+
+withoutOptimisation();
 
 interface Fixture {
   readonly batch: Readonly<Record<string, readonly number[]>> & { readonly vocab: number };

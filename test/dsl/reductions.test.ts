@@ -20,8 +20,11 @@ import {
 import { trace } from "../../dsl/trace.js";
 import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss } from "../../runtime/devices/device.js";
-import { randomNumbers } from "../properties/batch.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { onDevices, opened } from "../properties/devices.js";
+import { numbersFrom } from "../sample.js";
+
+withoutOptimisation();
 
 /** Value of the elements that count, and the gradient of each. */
 type Formula = (xs: readonly number[]) => readonly [value: number, gradient: readonly number[]];
@@ -77,7 +80,7 @@ interface Batch {
   readonly weights: readonly number[];
 }
 
-const random = randomNumbers(7);
+const random = numbersFrom(7);
 const made = (lengths: readonly number[], weight: () => number): Batch => {
   const tokens = total(lengths);
   return {

@@ -17,7 +17,10 @@ import {
 } from "../../dsl/index.js";
 import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss } from "../../runtime/devices/device.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { onDevices } from "../properties/devices.js";
+
+withoutOptimisation();
 
 const REDUCE: Readonly<Record<Reduction, (x: Expr) => Expr>> = { sum, mean, variance, std, amax, amin, logsumexp, count };
 const LOGITS = [1, 2, Number.NEGATIVE_INFINITY, 0.5, 9, Number.NaN, 7, 1, -1, 3, 0, 2];

@@ -5,17 +5,7 @@ import type { LossDefinition } from "../../dsl/index.js";
 import type { Device, ForwardBackwardOptions, HalfSource, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { convert, type TypedArray, widen } from "../../runtime/devices/dtypes.js";
 import { openDevice } from "../../runtime/index.js";
-
-/** Numbers in [0, 1) from a seed: mulberry32. */
-export function numbersFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { numbersFrom } from "../sample.js";
 
 export interface Batch {
   readonly lengths: readonly number[];

@@ -10,6 +10,8 @@ import type { NativeDevice } from "../../runtime/addon/native.js";
 import type { Device, LossResult } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 import { goldenLosses } from "../codegen/golden-losses.js";
+import { withoutOptimisation } from "../optimisation.js";
+import { sampled } from "../sample.js";
 import { completeBatch, LENGTHS } from "./batch.js";
 import { openMutated } from "./mutations.js";
 
@@ -23,6 +25,8 @@ vi.mock("../../codegen/emit/geometry.js", async (original) => {
       forced.spread ? geometry.sized(forced.spread, shape) : geometry.spreadOf(architecture, shape),
   };
 });
+
+withoutOptimisation();
 
 async function run(device: Device, loss: LossDefinition, vocab: number, spread: Sharing): Promise<LossResult> {
   forced.spread = spread;
@@ -47,20 +51,22 @@ function expectNear(found: ArrayLike<number>, wanted: ArrayLike<number>, what: s
 }
 
 const block = { threads: 64, lanes: 64, resident: true };
+/** Parts of a row in several blocks, kept on the chip or read again, and in some lanes of a warp. */
+const SPREADS: readonly Sharing[] = [
+  ...[2, 4, 8].map((cluster) => ({ ...block, cluster })),
+  { ...block, cluster: 4, resident: false },
+  { threads: 64, lanes: 2, cluster: 1, resident: true },
+  { threads: 64, lanes: 16, cluster: 1, resident: true },
+];
 /** A packet more or less than a warp takes at once, of two warps and of those of eight blocks; and rows with fewer packets than there are parts. */
 const VOCABS = [5, 127, 128, 129, 257, 1023, 1024, 1025, 2050];
 
 test.each(Object.entries(goldenLosses))("%s gives the same in one block as in many", async (name, loss) => {
   await using device = await openDevice("emulated");
-  for (const vocab of VOCABS) {
+  const spreads = sampled(`spreads of ${name}`, 2, SPREADS);
+  for (const vocab of sampled(`vocabularies of ${name}`, 3, VOCABS)) {
     const one = await run(device, loss, vocab, { ...block, cluster: 1 });
-    const all = [2, 4, 8].map((cluster) => ({ ...block, cluster }));
-    for (const spread of [
-      ...all,
-      { ...block, cluster: 4, resident: false },
-      { threads: 64, lanes: 2, cluster: 1, resident: true },
-      { threads: 64, lanes: 16, cluster: 1, resident: true },
-    ]) {
+    for (const spread of spreads) {
       const other = await run(device, loss, vocab, spread);
       const what = `V ${vocab}, ${JSON.stringify(spread)}`;
       expectNear([other.loss], [one.loss], `loss, ${what}`);
@@ -71,16 +77,19 @@ test.each(Object.entries(goldenLosses))("%s gives the same in one block as in ma
   }
 });
 
-test.each(Object.entries(goldenLosses))("%s races with nobody, and touches the bytes that its plan says", async (_, loss) => {
+/** A row in several blocks, one that is read again, and one in some lanes of a warp. */
+const RACED: readonly (readonly [vocab: number, Sharing])[] = [
+  [1025, { ...block, cluster: 4 }],
+  [513, { ...block, cluster: 1, resident: false }],
+  [67, { threads: 64, lanes: 8, cluster: 1, resident: true }],
+];
+
+test.each(Object.entries(goldenLosses))("%s races with nobody, and touches the bytes that its plan says", async (name, loss) => {
   const device = await openMutated(7, null, true);
   const { native } = device as { native: NativeDevice };
   const { plan } = compilePlan({ loss, logits: "f32" });
   const tokens = LENGTHS.reduce((a, b) => a + b);
-  for (const [vocab, spread] of [
-    [1025, { ...block, cluster: 4 }],
-    [513, { ...block, cluster: 1, resident: false }],
-    [67, { threads: 64, lanes: 8, cluster: 1, resident: true }],
-  ] as const) {
+  for (const [vocab, spread] of sampled(`races of ${name}`, 1, RACED)) {
     const before = native.bytesRead + native.bytesWritten;
     await run(device, loss, vocab, spread);
     const touched = native.bytesRead + native.bytesWritten - before;

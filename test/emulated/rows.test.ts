@@ -5,8 +5,11 @@ import { spreadOf } from "../../codegen/emit/geometry.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses } from "../codegen/golden-losses.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { eachDevice } from "../runtime/support.js";
 import { agrees, batchOf, gradientOf, inputsFor } from "./batch.js";
+
+withoutOptimisation();
 
 const DTYPES = ["f32", "bf16", "f16"] as const;
 const SHORT = Array.from({ length: 40 }, (_, i) => i + 1);

@@ -31,7 +31,7 @@ import {
   viewOf,
   widen,
 } from "../../runtime/devices/dtypes.js";
-import { randomNumbers } from "../properties/batch.js";
+import { numbersFrom } from "../sample.js";
 import { bitsOf, type Fuzzer, type Round } from "./fuzzer.js";
 import { type Held, holdersOf, type Place, type Role } from "./holders.js";
 
@@ -118,7 +118,7 @@ function givenOf({ seed, from, vocab, width, lengths, ways }: MemoryCase): {
   readonly rest: LossInputs;
   readonly arrays: readonly Given[];
 } {
-  const random = randomNumbers(seed);
+  const random = numbersFrom(seed);
   const eighths = (length: number, least = -32, most = 32) =>
     Array.from({ length }, () => (least + Math.floor(random() * (most - least + 1))) / 8);
   // From -2 to 2: their products, the logits, are made in the dtype, and are to be exact.

@@ -5,10 +5,11 @@ import { type CompiledLoss, type Device, type LossDefinition, openDevice } from 
 import { builtins } from "../../losses/index.js";
 import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import { checkConfig } from "../../runtime/inputs/config.js";
-import { type Batch, batchOf, randomNumbers } from "../properties/batch.js";
+import { type Batch, batchOf } from "../properties/batch.js";
 import { type Case, casesOf, checkUnit } from "../properties/compare.js";
 import { checkHead } from "../properties/head.js";
 import { type Kind, recipes } from "../properties/recipe.js";
+import { numbersFrom } from "../sample.js";
 import type { Fuzzer, Round } from "./fuzzer.js";
 
 /** Compiling is what takes long: a few losses per round, which then meet many shapes. */
@@ -70,7 +71,7 @@ function shippedBatch(loss: LossDefinition, { seed, lengths, masked }: ShapesCas
     masked,
   });
   const groups = Array.from({ length: lengths.length >> 1 }, (_, i) => (i === 0 ? 2 + (lengths.length % 2) : 2));
-  const random = randomNumbers(seed + 1);
+  const random = numbersFrom(seed + 1);
   const tokens = lengths.reduce((a, b) => a + b, 0);
   const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, batch: 1 };
   const numbers = (length: number) => Float64Array.from({ length }, () => Math.fround(random() * 4 - 2));
@@ -110,7 +111,7 @@ class ShapesRound implements Round<ShapesCase> {
 
   static async open(name: string, seed: number): Promise<ShapesRound> {
     const device = await openDevice(name);
-    const random = randomNumbers(seed);
+    const random = numbersFrom(seed);
     const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
     const vocabs = [pick(VOCABS), pick(VOCABS)];
     const kind = pick(KINDS);

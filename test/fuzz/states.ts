@@ -16,7 +16,7 @@ import {
   TrainingClient,
   type TrainingPolicy,
 } from "../../index.js";
-import { randomNumbers } from "../properties/batch.js";
+import { numbersFrom } from "../sample.js";
 import { bitsOf, type Fuzzer, type Round } from "./fuzzer.js";
 import { type Damage, damaged, damages, firstFormat } from "./state-bytes.js";
 
@@ -67,7 +67,7 @@ function keeper(tensors: StatesCase["tensors"]): Stateful {
 
 /** Any bits at all, NaN of every kind among them. */
 function stateOf(tensors: StatesCase["tensors"], step: number, seed: number): PolicyState {
-  const random = randomNumbers(seed);
+  const random = numbersFrom(seed);
   const entries = tensors.map(({ name, shape }): [string, Tensor] => {
     const words = Uint32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random() * 2 ** 32);
     return [name, { shape, data: new Float32Array(words.buffer) }];

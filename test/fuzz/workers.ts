@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { type CompiledLoss, type Device, type LossDefinition, type LossInputs, losses, openDevice } from "../../index.js";
-import { randomNumbers } from "../properties/batch.js";
+import { numbersFrom } from "../sample.js";
 import { everyNumber, type Fuzzer, type Round } from "./fuzzer.js";
 
 const LOSSES = ["ppo", "gspo"] as const;
@@ -46,7 +46,7 @@ const cases: fc.Arbitrary<WorkersCase> = fc.record({
 
 /** In memory that all threads share: a worker that ends does not take it along. */
 function batchOf(vocab: number, tokens: number): LossInputs {
-  const random = randomNumbers(vocab);
+  const random = numbersFrom(vocab);
   const numbers = (length: number) => {
     const array = new Float32Array(new SharedArrayBuffer(4 * length));
     array.set(Float32Array.from({ length }, () => random() * 4 - 2));

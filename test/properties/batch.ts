@@ -2,17 +2,7 @@
 
 import type { LossInputs } from "../../runtime/devices/device.js";
 import type { ReferenceInput } from "../../runtime/reference.js";
-
-/** Numbers in [0, 1) from a seed. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { numbersFrom } from "../sample.js";
 
 export interface BatchOptions {
   readonly from: "logits" | "policy_logprobs";
@@ -35,7 +25,7 @@ export interface Batch {
 
 export function batchOf(seed: number, options: BatchOptions): Batch {
   const { from, groups: grouped, vocab, smooth, rows, masked = false } = options;
-  const random = randomNumbers(seed);
+  const random = numbersFrom(seed);
   const below = (n: number) => Math.floor(random() * n);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
   const sequences = options.lengths?.length ?? 1 + below(4);

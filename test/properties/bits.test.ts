@@ -4,7 +4,7 @@ import { defineLoss, div, exp, type LossDefinition, mean, mul, neg, sub, sum, va
 import { builtins } from "../../losses/index.js";
 import { compileBatch } from "../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device, LossInputs, LossResult } from "../../runtime/devices/device.js";
-import { randomNumbers } from "./batch.js";
+import { numbersFrom } from "../sample.js";
 import { onDevices, opened } from "./devices.js";
 
 const coupled = defineLoss({
@@ -32,7 +32,7 @@ interface Data {
 
 /** Lengths that cross the chunks of folds over tokens. */
 function data(tokens: number, vocab: number): Data {
-  const random = randomNumbers(tokens * 31 + vocab);
+  const random = numbersFrom(tokens * 31 + vocab);
   const numbers = (n: number) => Float32Array.from({ length: n }, () => random() * 6 - 3);
   const lengths: number[] = [];
   for (let left = tokens; left > 0; left -= lengths.at(-1) as number)

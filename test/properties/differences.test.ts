@@ -5,11 +5,13 @@ import { compilePlan } from "../../codegen/compile.js";
 import { type AnyRow, opRow } from "../../dsl/ops/index.js";
 import type { ElementwiseOp } from "../../dsl/ops/names.js";
 import { evaluateReference } from "../../runtime/reference.js";
+import { many, SEED } from "../sample.js";
 import { batchOf } from "./batch.js";
 import { type Kind, lossOf, type Recipe, recipes } from "./recipe.js";
-import { many, SEED } from "./settings.js";
 
 const STEP = 2 ** -14;
+/** Losses of each kind. */
+const RUNS = many(200, 500);
 /** Entries of one loss that are tried. */
 const TRIED = 4;
 
@@ -71,10 +73,10 @@ describe("the gradient on reference is the slope of the loss", () => {
       const tally: Tally = { checked: 0, kinks: 0 };
       fc.assert(
         fc.property(recipes(), (recipe) => check(recipe, kind, tally)),
-        { seed: SEED, numRuns: many(500), includeErrorInReport: true },
+        { seed: SEED, numRuns: RUNS, includeErrorInReport: true },
       );
       // A check that skips most of what it sees would prove little.
-      expect(tally.checked).toBeGreaterThan(many(500));
+      expect(tally.checked).toBeGreaterThan(RUNS);
       expect(tally.kinks).toBeLessThan(0.2 * tally.checked);
     });
   }

@@ -2,11 +2,11 @@
 import fc from "fast-check";
 import { afterEach, expect, it, vi } from "vitest";
 import type { CompiledLoss } from "../../runtime/devices/device.js";
+import { many, SEED } from "../sample.js";
 import { casesOf } from "./compare.js";
 import { onDevices } from "./devices.js";
 import { checkHead, type HeadTally } from "./head.js";
 import { type Kind, type Recipe, recipes } from "./recipe.js";
-import { many, SEED } from "./settings.js";
 
 const VOCABS = [1, 7, 15, 16, 17, 70];
 const WIDTH = 3;

@@ -1,7 +1,8 @@
 /** Random losses from hidden states and a head, cut into chunks of any size, held against what float32 arithmetic allows for all logits at once. */
 import type { CompiledLoss, LossInputs } from "../../runtime/devices/device.js";
 import { evaluateReference } from "../../runtime/reference.js";
-import { type Batch, randomNumbers } from "./batch.js";
+import { numbersFrom } from "../sample.js";
+import type { Batch } from "./batch.js";
 import { type Bounded, FLOAT32 } from "./bounds.js";
 import { boundsOf, type Case, describe, hold, numbersOf, type Tally } from "./compare.js";
 
@@ -75,7 +76,7 @@ export interface HeadTally extends Tally {
  * finite.
  */
 export async function checkHead(one: Case, compiled: CompiledLoss, tally: HeadTally, width: number): Promise<void> {
-  const random = randomNumbers(one.recipe.seed + 1);
+  const random = numbersFrom(one.recipe.seed + 1);
   const { vocab, batch } = one;
   const factors = factorsOf(batch, vocab, width, random);
   const input = { ...batch.input, logits: logitsOf(factors) };

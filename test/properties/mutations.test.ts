@@ -4,10 +4,10 @@ import { describe, expect, it } from "vitest";
 import { type AnyRow, ge, gt, le, lt, opRow, where } from "../../dsl/ops/index.js";
 import type { ElementwiseOp } from "../../dsl/ops/names.js";
 import { evaluateReference } from "../../runtime/reference.js";
+import { SEED } from "../sample.js";
 import { FLOAT32 } from "./bounds.js";
 import { boundsOf, casesOf, hold } from "./compare.js";
 import { type Kind, recipes } from "./recipe.js";
-import { SEED } from "./settings.js";
 
 const KIND: Kind = { smooth: false, from: "policy_logprobs", groups: true };
 

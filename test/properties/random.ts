@@ -1,15 +1,15 @@
 /** Value and gradient of random losses on a device, a hundred to a unit, against what float32 arithmetic allows. */
 import fc from "fast-check";
 import { afterEach, expect, it, vi } from "vitest";
+import { many, SEED, size } from "../sample.js";
 import { casesOf, checkUnit, type Tally } from "./compare.js";
 import { onDevices } from "./devices.js";
 import { type Kind, recipes } from "./recipe.js";
-import { many, SEED } from "./settings.js";
 
 const VOCABS = [1, 2, 7, 16, 37, 70];
 
 interface Portion extends Kind {
-  /** Graphs to a unit, and units; a GPU and `emulated` run one of each kind, for their kernels take a compiler longer. */
+  /** Graphs to a unit, and units on the CPU. A sample, a GPU and `emulated`, whose kernels take a compiler longer, run one unit of each kind. */
   readonly graphs: number;
   readonly units: number;
   /** For the compiler: most units do without what takes it long and these losses no time; one is compiled as users' are. */
@@ -17,11 +17,11 @@ interface Portion extends Kind {
 }
 
 const PORTIONS: readonly Portion[] = [
-  { smooth: false, from: "logits", groups: false, graphs: 100, units: 2, flags: "-O0" },
-  { smooth: false, from: "logits", groups: true, graphs: 50, units: 1, flags: "" },
-  { smooth: false, from: "logits", groups: true, rows: true, graphs: 100, units: 2, flags: "-O0" },
-  { smooth: false, from: "policy_logprobs", groups: false, graphs: 100, units: 3, flags: "-O0" },
-  { smooth: false, from: "policy_logprobs", groups: true, graphs: 100, units: 1, flags: "-O0" },
+  { smooth: false, from: "logits", groups: false, graphs: size(40, 100), units: 2, flags: "-O0" },
+  { smooth: false, from: "logits", groups: true, graphs: size(12, 50), units: 1, flags: "" },
+  { smooth: false, from: "logits", groups: true, rows: true, graphs: size(40, 100), units: 2, flags: "-O0" },
+  { smooth: false, from: "policy_logprobs", groups: false, graphs: size(40, 100), units: 3, flags: "-O0" },
+  { smooth: false, from: "policy_logprobs", groups: true, graphs: size(40, 100), units: 1, flags: "-O0" },
 ];
 
 /** The suite on one device. Each device has a file of its own, so that they run side by side. */
@@ -34,7 +34,7 @@ export function randomLosses(name: string): void {
           timeout: 600_000,
         }, async () => {
           vi.stubEnv("LOSSC_CXXFLAGS", kind.flags);
-          const runs = many(name === "cpu" ? kind.units : 1);
+          const runs = many(1, name === "cpu" ? kind.units : 1);
           const tally: Tally = { graphs: 0, tight: 0, loose: 0 };
           const unit = fc.array(recipes(), { minLength: kind.graphs, maxLength: kind.graphs });
           await fc.assert(

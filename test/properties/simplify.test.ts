@@ -2,10 +2,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { evaluateReference } from "../../runtime/reference.js";
+import { many, SEED } from "../sample.js";
 import { FLOAT64 } from "./bounds.js";
 import { boundsOf, casesOf, describe, hold, type Tally } from "./compare.js";
 import { recipes } from "./recipe.js";
-import { many, SEED } from "./settings.js";
 
 for (const [from, rows] of [
   ["logits", false],
@@ -33,7 +33,7 @@ for (const [from, rows] of [
             throw new Error(`${(error as Error).message}\n${describe(one)}`);
           }
         }),
-        { seed: SEED, numRuns: many(500), includeErrorInReport: true },
+        { seed: SEED, numRuns: many(200, 500), includeErrorInReport: true },
       );
       expect(tally.tight).toBeGreaterThan(4 * tally.loose);
     });

@@ -2,7 +2,10 @@
 import { describe, test } from "vitest";
 import { add, atTarget, defineLoss, mul, neg, softmax, sum } from "../../dsl/index.js";
 import { expectNear, gradientOf } from "../emulated/batch.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { eachDevice, expectError } from "./support.js";
+
+withoutOptimisation();
 
 const masked = defineLoss({
   name: "masked",

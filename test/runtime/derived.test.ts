@@ -20,7 +20,10 @@ import {
 } from "../../dsl/index.js";
 import { cross_entropy, ppo, ppo_entropy } from "../../losses/index.js";
 import { agrees, batchOf, gradientOf, inputsFor } from "../emulated/batch.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { openOnly } from "./support.js";
+
+withoutOptimisation();
 
 const cooled = defineLoss({ name: "cooled", loss: (policy) => neg(atTarget(logSoftmax(mul(0.7, policy.logits)))) });
 /** The chance that two draws give the same entry: its sums meet by no rule, and so are folded after the maximum has met. */

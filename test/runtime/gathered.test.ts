@@ -17,7 +17,10 @@ import {
 } from "../../dsl/index.js";
 import type { LossInputs } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { eachDevice } from "./support.js";
+
+withoutOptimisation();
 
 const { NEGATIVE_INFINITY: none, NaN: nan } = Number;
 /** Values that masks of other frameworks write at excluded entries. */

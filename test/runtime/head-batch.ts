@@ -2,7 +2,7 @@
 import type { LossDefinition } from "../../dsl/index.js";
 import type { LossInputs } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
-import { numbersFrom } from "../emulated/batch.js";
+import { numbersFrom } from "../sample.js";
 
 export const LENGTHS = [3, 0, 2, 4, 1, 3];
 export const GROUPS = [2, 2, 2];

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { ElementSpace } from "../../codegen/plan.js";
 import { cutChunks, running } from "../../runtime/head/chunks.js";
 import type { BatchShape } from "../../runtime/inputs/structure.js";
-import { SEED } from "../properties/settings.js";
+import { SEED } from "../sample.js";
 
 const shapeOf = (lengths: readonly number[], groups: readonly number[] | null = null): BatchShape => ({
   lengths,

@@ -8,7 +8,8 @@ import type { LossDefinition } from "../../dsl/index.js";
 import { defineLoss, exp, log, mul, sub, sum } from "../../dsl/index.js";
 import { forward_kl, jsd, ppo } from "../../losses/index.js";
 import { coreLosses } from "../codegen/golden-losses.js";
-import { agrees, batchOf, expectNear, gradientOf, inputsFor, numbersFrom } from "../emulated/batch.js";
+import { agrees, batchOf, expectNear, gradientOf, inputsFor } from "../emulated/batch.js";
+import { numbersFrom } from "../sample.js";
 import { failure, openOnly } from "./support.js";
 
 const DTYPES = ["f32", "bf16", "f16"] as const;

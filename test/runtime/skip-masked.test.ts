@@ -3,7 +3,10 @@ import { expect, test } from "vitest";
 import { defineLoss, div, gt, type LossDefinition, max, mean, min, mul, neg, softmax, sub, sum, where } from "../../dsl/index.js";
 import { gspo, ppo_entropy } from "../../losses/index.js";
 import { completeBatch, gradientOf, inputsFor } from "../emulated/batch.js";
+import { withoutOptimisation } from "../optimisation.js";
 import { eachDevice } from "./support.js";
+
+withoutOptimisation();
 
 const LOSSES: Record<string, LossDefinition> = {
   "a hinge about a mean": defineLoss({ name: "hinge", loss: (p) => sum(max(sub(p.logits, mean(p.logsumexp)), 0), "vocab") }),

@@ -4,9 +4,12 @@ import { type AnyRow, opRows } from "../../../dsl/ops/index.js";
 import type { ElementwiseOp } from "../../../dsl/ops/names.js";
 import { compileBatch } from "../../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device } from "../../../runtime/devices/device.js";
+import { withoutOptimisation } from "../../optimisation.js";
 import { onDevices, opened } from "../../properties/devices.js";
 import { answers, lossesOf } from "./losses.js";
 import { ROWS, type RowCase } from "./table.js";
+
+withoutOptimisation();
 
 const rows = opRows().map(([name, row]) => [name, row, ROWS[name] as RowCase] as const);
 
