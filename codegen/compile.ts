@@ -5,7 +5,8 @@ import { trace } from "../dsl/trace.js";
 import { withFrame } from "./frame.js";
 import { planOf } from "./loss-plan.js";
 import { lossProgram } from "./loss-program.js";
-import { runPasses } from "./passes/index.js";
+import { GRADIENT, runPasses } from "./passes/index.js";
+import type { Observer } from "./passes/pass.js";
 import type { LogitsDtype, Plan } from "./plan.js";
 import type { Program } from "./program.js";
 
@@ -21,14 +22,14 @@ export interface CompileRequest {
   readonly absent?: readonly string[];
   /** Number of the plan's first kernel, 0 unless several plans share a translation unit. */
   readonly firstKernel?: number;
+  /** Is shown what every pass leaves. */
+  readonly observer?: Observer;
 }
 
 export interface CompiledPlan {
   readonly plan: Plan;
   /** The loss and its gradient before lowering and simplification: the `reference` device evaluates it. */
   readonly program: Program;
-  /** The program after each pass, in their order. */
-  readonly passed: readonly { readonly pass: string; readonly program: Program }[];
 }
 
 /**
@@ -36,14 +37,24 @@ export interface CompiledPlan {
  *
  * @throws LosscError what tracing finds: `SPACE_MISMATCH`, `OPERATOR_ON_EXPR`, `INPUT_UNKNOWN`, `CONFIG_UNKNOWN`, `UNSUPPORTED_SYNTAX`, `INPUT_MISSING`.
  */
-export function compilePlan({ loss, logits, statics = {}, metrics, absent = [], firstKernel = 0 }: CompileRequest): CompiledPlan {
+export function compilePlan({
+  loss,
+  logits,
+  statics = {},
+  metrics,
+  absent = [],
+  firstKernel = 0,
+  observer = {},
+}: CompileRequest): CompiledPlan {
   const from = logits === null ? "policy_logprobs" : "logits";
   const traced = withFrame(() => trace(loss, { from, statics, metrics, absent }));
   try {
-    const passed: { readonly pass: string; readonly program: Program }[] = [];
-    const last = runPasses(lossProgram(loss, traced, logits), ({ name }, program) => passed.push({ pass: name, program }));
-    const program = passed.find(({ pass }) => pass === "gradient")?.program ?? last;
-    return { plan: planOf(loss, traced, last, logits, firstKernel), program, passed };
+    let program = lossProgram(loss, traced, logits);
+    const last = runPasses(program, ({ name }, after) => {
+      if (name === GRADIENT) program = after;
+      observer.program?.(name, after);
+    });
+    return { plan: planOf(loss, traced, last, { logits, firstKernel, observer }), program };
   } catch (error) {
     // V8 throws this where the stack is full: the terms of a row's gradient are visited as deep as they are nested.
     if (!(error instanceof RangeError)) throw error;

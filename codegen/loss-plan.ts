@@ -5,7 +5,7 @@ import type { Traced } from "../dsl/trace.js";
 import { planHeadOf } from "./head.js";
 import { LOGPROBS, LOSS, metricName, outputName, picksIn } from "./loss-program.js";
 import type { LogitsDtype, Plan, PlanResults } from "./plan.js";
-import { planned } from "./planner.js";
+import { type PlanningOptions, planned } from "./planner.js";
 import { gradientName, neededOf, type Program } from "./program.js";
 import { trafficOf } from "./traffic.js";
 
@@ -13,10 +13,9 @@ export function planOf(
   definition: LossDefinition,
   { metrics, outputs }: Traced,
   program: Program,
-  logits: LogitsDtype | null,
-  firstKernel: number,
+  { logits, ...options }: PlanningOptions & { readonly logits: LogitsDtype | null },
 ): Plan {
-  const { sweeps, kernels, buffers, resultBuffer, statusBuffer } = planned(program, firstKernel);
+  const { sweeps, kernels, buffers, resultBuffer, statusBuffer } = planned(program, options);
   const config = Object.entries(definition.config).flatMap(([key, declared]) =>
     declared.kind === "scalar" ? [[key, declared.value] as const] : [],
   );

@@ -2,8 +2,9 @@
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import { Buffers } from "./buffers.js";
+import { writeKernel } from "./emit/kernel/index.js";
 import { rootsOf, withKept } from "./keep.js";
-import { writeKernel } from "./kernel.js";
+import type { Observer } from "./passes/pass.js";
 import type { PlanBuffer, PlanKernel } from "./plan.js";
 import { gradientName, type Program, resultOf } from "./program.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
@@ -19,12 +20,26 @@ export interface Planned {
   readonly statusBuffer: number;
 }
 
-export function planned(program: Program, firstKernel: number): Planned {
+export interface PlanningOptions {
+  /** Number of the first kernel. */
+  readonly firstKernel: number;
+  readonly observer: Observer;
+}
+
+export function planned(program: Program, { firstKernel, observer }: PlanningOptions): Planned {
   const plan = withKept(program, schedule(program));
   const buffers = new Buffers(program, plan);
   const kept = keptRowValues(program, plan, buffers);
   const kernels = plan.slots.map((slot, i) =>
-    writeKernel({ id: `k${firstKernel + i}`, program, schedule: plan, slot, buffers, kept: [...(kept.get(slot) ?? [])] }),
+    writeKernel({
+      id: `k${firstKernel + i}`,
+      program,
+      schedule: plan,
+      slot,
+      buffers,
+      observer,
+      kept: [...(kept.get(slot) ?? [])],
+    }),
   );
   const row = program.rows?.leaf;
   const resultBuffer = (name: string): number => {

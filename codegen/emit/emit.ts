@@ -1,9 +1,9 @@
 /** A plan as the text of its kernels for one target. */
 import type { Plan, PlanKernel } from "../plan.js";
-import { commentText } from "../text.js";
 import { rowBytesOf } from "../traffic.js";
 import { TYPES } from "./dtypes.js";
 import { type Sweep, TARGETS, type TargetName } from "./targets/index.js";
+import { commentText } from "./text.js";
 import { type KernelText, type UnitKernel, unitText } from "./unit.js";
 
 /** Characters of a plan's kernels from which on they are long: ten times what those of the losses that ship have. */

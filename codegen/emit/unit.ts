@@ -1,7 +1,8 @@
 /** One translation unit: header, prelude, kernels, entry points. */
-import { commentText } from "../text.js";
+
 import { preludeText } from "./preludes.js";
 import { type Entry, type Launch, TARGETS, type TargetName } from "./targets/index.js";
+import { commentText } from "./text.js";
 
 /** One translation unit for one target: its prelude, and kernels with their geometry. */
 export interface KernelText {

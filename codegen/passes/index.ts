@@ -14,8 +14,9 @@ const LOWERED: readonly Op[] = [...AUTHORED, "stopGradient", "logprobAt", "rowLo
 
 /** The program as it is made of a loss: not transformed, but verified. */
 const start: Pass = { name: "program", run: (program) => program, gone: new Set(AUTHORED) };
-/** Its result is the program that the `reference` device evaluates. */
-const gradient: Pass = { name: "gradient", run: differentiate, gone: new Set(AUTHORED) };
+/** The pass whose program the `reference` device evaluates. */
+export const GRADIENT = "gradient";
+const gradient: Pass = { name: GRADIENT, run: differentiate, gone: new Set(AUTHORED) };
 
 export const PASSES: readonly Pass[] = [
   start,
@@ -26,7 +27,7 @@ export const PASSES: readonly Pass[] = [
   { name: "scale exponents", run: scaleExponents, gone: new Set(LOWERED) },
 ];
 
-/** The program after every pass. `seen` is told each of them. */
+/** The program after every pass. `seen` is called after each. */
 export function runPasses(program: Program, seen?: (pass: Pass, program: Program) => void): Program {
   return PASSES.reduce((before, pass) => {
     const after = verify(pass.run(before), pass);
@@ -34,6 +35,3 @@ export function runPasses(program: Program, seen?: (pass: Pass, program: Program
     return after;
   }, program);
 }
-
-/** The program with its gradient, before anything is lowered. */
-export const withGradient = (program: Program): Program => verify(gradient.run(verify(program, start)), gradient);

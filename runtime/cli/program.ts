@@ -143,7 +143,8 @@ function build(done: (code: number) => void): Command {
     .addOption(new Option("--arch <arch>", "CUDA architecture").argParser(architecture).default("sm_90"))
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
     .addOption(configOption())
-    .option("--plan", "print the plan, as JSON, instead of the text")
+    .addOption(new Option("--plan", "print the plan, as JSON, instead of the text").conflicts("passes"))
+    .option("--passes", "print the expressions after each pass of the compiler, instead of the text")
     .addHelpText("after", EMIT_HELP)
     .action(async (loss: string, options) => (await import("./emit.js")).emit(loss, options));
 

@@ -75,6 +75,14 @@ export const kind = defineLoss({
     }
   });
 
+  test("prints what each pass leaves, and refuses to print the plan as well", async () => {
+    const { stdout, code } = await lossc(["emit", "ppo", "--passes"]);
+    expect(code).toBe(0);
+    for (const pass of ["program", "gradient", "lower", "simplify", "k0: online softmax"])
+      expect(stdout).toContain(`== ${pass}\n`);
+    expect(await failure(["emit", "ppo", "--passes", "--plan"])).toMatchObject({ code: "USAGE", exit: 2 });
+  });
+
   test("refuses an unknown loss", async () => {
     expect(await failure(["emit", "pp0"])).toMatchObject({ code: "LOSS_UNKNOWN", exit: 2 });
   });

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, preludeText, type TargetName } from "../../codegen/emit/index.js";
-import { commentText, floatText } from "../../codegen/text.js";
+import { commentText, floatText } from "../../codegen/emit/text.js";
 import {
   abs,
   add,

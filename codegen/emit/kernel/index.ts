@@ -1,7 +1,8 @@
 /** Writes one kernel: the same text for every target. */
+
+import type { PlanKernel } from "../../plan.js";
+import { isSweep } from "../../schedule.js";
 import { type BodyOptions, StepBody } from "./body.js";
-import type { PlanKernel } from "./plan.js";
-import { isSweep } from "./schedule.js";
 import { SweepBody } from "./sweep.js";
 
 export function writeKernel(options: BodyOptions): PlanKernel {

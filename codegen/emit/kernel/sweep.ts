@@ -1,12 +1,11 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
-import { constantValue, type Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import { FOLDS, type Input, ONE, type RowFold } from "../dsl/ops/index.js";
-import { isPerEntry } from "../dsl/spaces.js";
-import { Body, type BodyOptions } from "./body.js";
-import { rootsOf } from "./keep.js";
-import { scaledRow } from "./passes/patterns.js";
-import { runRowPasses } from "./passes/rows/index.js";
+import { constantValue, type Expression } from "../../../dsl/expression.js";
+import { topological } from "../../../dsl/graph.js";
+import { FOLDS, type Input, ONE, type RowFold } from "../../../dsl/ops/index.js";
+import { isPerEntry } from "../../../dsl/spaces.js";
+import { rootsOf } from "../../keep.js";
+import { scaledRow } from "../../passes/patterns.js";
+import { runRowPasses } from "../../passes/rows/index.js";
 import {
   type FoldedEntries,
   isZeroGradient,
@@ -14,14 +13,15 @@ import {
   type Phase,
   type RowGradient,
   type RowKernel,
-} from "./passes/rows/record.js";
-import { zeroWhere } from "./passes/zero-at-masked.js";
-import type { ProgramRows } from "./program.js";
-import { isRowFold, isRowValue, type RowValue } from "./ranks.js";
+} from "../../passes/rows/record.js";
+import { zeroWhere } from "../../passes/zero-at-masked.js";
+import type { ProgramRows } from "../../program.js";
+import { isRowFold, isRowValue, type RowValue } from "../../ranks.js";
+import { SWEEP } from "../../schedule.js";
+import type { trafficOf } from "../../traffic.js";
+import { commentText } from "../text.js";
+import { Body, type BodyOptions } from "./body.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
-import { SWEEP } from "./schedule.js";
-import { commentText } from "./text.js";
-import type { trafficOf } from "./traffic.js";
 
 export class SweepBody extends Body {
   /** See {@link PlanKernel.exchanged}. */
@@ -47,13 +47,16 @@ export class SweepBody extends Body {
     this.values = topological(this.roots)
       .filter(isRowValue)
       .filter((x) => schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot));
-    this.kernel = runRowPasses({
-      name: program.name,
-      leaf: this.read.leaf,
-      folds: this.values.filter(isRowFold),
-      phaseOf: schedule.ranks.phase,
-      gradient: slot.gradient ? program.splitGradient : null,
-    });
+    this.kernel = runRowPasses(
+      {
+        name: program.name,
+        leaf: this.read.leaf,
+        folds: this.values.filter(isRowFold),
+        phaseOf: schedule.ranks.phase,
+        gradient: slot.gradient ? program.splitGradient : null,
+      },
+      ({ name }, rows) => options.observer.rows?.(options.id, name, rows),
+    );
   }
 
   main(): string[] {

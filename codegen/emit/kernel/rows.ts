@@ -1,8 +1,8 @@
 /** The rows that a sweep reads: how they are opened, and functions of one entry of them. */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import { isPerEntry } from "../dsl/spaces.js";
-import { type Printed, Printer } from "./text.js";
+import type { Expression } from "../../../dsl/expression.js";
+import { topological } from "../../../dsl/graph.js";
+import { isPerEntry } from "../../../dsl/spaces.js";
+import { type Printed, Printer } from "./printer.js";
 
 /** A function of one entry of rows that are read together. */
 export interface RowLambda {

@@ -1,14 +1,16 @@
 /** What all kernels are written with: values of an element of the kernel's space, where they come from and where they are stored. Rows are for `sweep.ts`. */
-import type { Expression } from "../dsl/expression.js";
-import { type CoarseFold, FOLDS } from "../dsl/ops/index.js";
+import type { Expression } from "../../../dsl/expression.js";
+import { type CoarseFold, FOLDS } from "../../../dsl/ops/index.js";
+import type { Buffers } from "../../buffers.js";
+import type { Observer } from "../../passes/pass.js";
+import { type ElementSpace, STATUS } from "../../plan.js";
+import type { Program } from "../../program.js";
+import { isCoarseFold } from "../../ranks.js";
+import type { Schedule, Slot } from "../../schedule.js";
+import { trafficOf } from "../../traffic.js";
+import { commentText, floatText } from "../text.js";
 import { Arguments } from "./arguments.js";
-import type { Buffers } from "./buffers.js";
-import { type ElementSpace, STATUS } from "./plan.js";
-import type { Program } from "./program.js";
-import { isCoarseFold } from "./ranks.js";
-import type { Schedule, Slot } from "./schedule.js";
-import { commentText, floatText, Printer } from "./text.js";
-import { trafficOf } from "./traffic.js";
+import { Printer } from "./printer.js";
 
 /** Folds of a plan up to which each has code of its own. More share it: a compiler takes as long as the code is. */
 const FEW_FOLDS = 16;
@@ -21,6 +23,7 @@ export interface BodyOptions {
   readonly buffers: Buffers;
   /** Row values of this sweep that later kernels load. */
   readonly kept: readonly Expression[];
+  readonly observer: Observer;
 }
 
 /** The body of one kernel while it is written. Its arguments follow from what is asked for. */
