@@ -122,7 +122,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
   }
 }
 
-/** What is summed into the loss: which of its elements count, null where it is 0 by itself if none does. */
+/** A term of the loss. `counted`: which of its elements count; null where the term is 0 by itself if none does. */
 interface Term {
   readonly space: ElementSpace;
   readonly counted: Expression | null;

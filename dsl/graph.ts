@@ -61,22 +61,23 @@ export function withOperands(x: Expression, operands: readonly Expression[]): Ex
   return opRow(x.op) ? rebuild(x.op as ElementwiseOp, operands) : Node.of(x.op, operands, x.space, x.dtype, x.attribute);
 }
 
+/**
+ * A function of nodes and of its own values of their operands, which are computed before. Each node is visited once, however many expressions the function
+ * is given. A node that `ends` is visited without its operands.
+ */
+export function bottomUp<T>(
+  of: (x: Expression, operands: readonly T[]) => T,
+  ends: (x: Expression) => boolean = () => false,
+): (root: Expression) => T {
+  const done = new Map<Expression, T>();
+  return (root) => {
+    for (const x of topological([root], (y) => done.has(y) || ends(y)))
+      if (!done.has(x)) done.set(x, of(x, ends(x) ? [] : x.operands.map((y) => done.get(y) as T)));
+    return done.get(root) as T;
+  };
+}
+
 /** Rebuilds the graph from its leaves: `change` sees each node with its operands already changed. */
 export function rewriter(change: (x: Expression) => Expression): (root: Expression) => Expression {
-  const done = new Map<Expression, Expression>();
-  return (root) => {
-    for (const x of topological([root], (y) => done.has(y))) {
-      if (done.has(x)) continue;
-      done.set(
-        x,
-        change(
-          withOperands(
-            x,
-            x.operands.map((operand) => done.get(operand) as Expression),
-          ),
-        ),
-      );
-    }
-    return done.get(root) as Expression;
-  };
+  return bottomUp((x, operands: readonly Expression[]) => change(withOperands(x, operands)));
 }

@@ -3,7 +3,7 @@
  * masks tokens of weight 0 and entries that are not there is left out here and said in words beside the formula.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
-import { topological, withOperands } from "../../dsl/graph.js";
+import { bottomUp, withOperands } from "../../dsl/graph.js";
 import * as ops from "../../dsl/ops/index.js";
 import { exp, fold, not, ONE, pick, softmax, where, ZERO } from "../../dsl/ops/index.js";
 import type { ComparisonOp } from "../../dsl/ops/names.js";
@@ -21,20 +21,10 @@ export interface TidyOptions {
 
 /** One tidier for several expressions: what they share stays shared. */
 export function tidier({ origin = new Map(), stops = false }: TidyOptions = {}): (root: Expression) => Expression {
-  const done = new Map<Expression, Expression>();
-  const tidy = (root: Expression): Expression => {
-    for (const x of topological([root])) {
-      if (done.has(x)) continue;
-      const written = origin.get(x);
-      if (written) {
-        done.set(x, tidy(written));
-        continue;
-      }
-      const operands = x.operands.map((operand) => done.get(operand) as Expression);
-      done.set(x, rule(x, operands, stops));
-    }
-    return done.get(root) as Expression;
-  };
+  const tidy: (root: Expression) => Expression = bottomUp((x, operands: readonly Expression[]) => {
+    const written = origin.get(x);
+    return written ? tidy(written) : rule(x, operands, stops);
+  });
   return tidy;
 }
 

@@ -1,4 +1,4 @@
-/** What expressions of a row look like to those who write them with less. */
+/** Patterns of expressions of rows that passes look for. */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { ONE } from "../../dsl/ops/index.js";

@@ -1,6 +1,6 @@
 /** Splits the gradient of a row: within the row no entry knows whether it is the named one, so the kernel writes all alike and then that one by itself. */
 import { constantValue, type Expression } from "../../dsl/expression.js";
-import { operandsFirst, rewriter, topological, withOperands } from "../../dsl/graph.js";
+import { bottomUp, operandsFirst, rewriter, withOperands } from "../../dsl/graph.js";
 import { ONE, ZERO } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
 import type { Program } from "../program.js";
@@ -16,14 +16,11 @@ export function splitGradient(program: Program): Program {
 
 /** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */
 function ofPresent(root: Expression, isPresent: Expression): Expression {
-  const done = new Map<Expression, Expression>();
-  const change = (x: Expression): Expression => {
-    if (!isPerEntry(x.space)) return x;
-    const operands = x.operands.map((y) => done.get(y) ?? y);
+  const isNoEntry = ({ space }: Expression) => !isPerEntry(space);
+  return bottomUp((x, operands: readonly Expression[]) => {
+    if (isNoEntry(x)) return x;
     return x.op === "where" && x.operands[0] === isPresent ? (operands[1] ?? x) : withOperands(x, operands);
-  };
-  for (const x of topological([root], ({ space }) => !isPerEntry(space))) done.set(x, change(x));
-  return done.get(root) ?? root;
+  }, isNoEntry)(root);
 }
 
 /** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */

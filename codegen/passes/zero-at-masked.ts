@@ -1,4 +1,4 @@
-/** What a token of weight 0 makes of a value, whatever its row holds: for rows that are not read. */
+/** Values that are 0 at a token of weight 0, by their form: where such a token's row is not read, nobody has to know what the row holds. */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { oncePerNode, operandsFirst } from "../../dsl/graph.js";
 import { isPerEntry } from "../../dsl/spaces.js";
@@ -8,15 +8,12 @@ const compares = (x: Expression, op: "eq" | "ne", mask: Expression): boolean =>
   x.op === op && x.operands.some((y) => y === mask) && x.operands.some(isZero);
 
 /**
- * Whether a value stands for 0, and a condition for one that fails, at a token of weight 0, by its form: so it is with every adjoint of the token's own. What a
- * factor of 0 stands beside does not matter, NaN neither, for nobody reads it.
+ * Whether a value is 0, and a condition fails, where the mask is 0. Every adjoint of the token's own is such a value. The other factor of a product does
+ * not matter, even if it is NaN, since nobody reads it.
  */
 export const zeroWhere = oncePerNode((mask) => {
   const isZeroWhereMasked: (x: Expression) => boolean = operandsFirst((x): boolean => {
-    const zero = (i: number) => {
-      const y = x.operands[i] as Expression;
-      return isZero(y) || isZeroWhereMasked(y);
-    };
+    const zero = (y: Expression) => isZero(y) || isZeroWhereMasked(y);
     switch (x.op) {
       case "input":
         return x === mask;
@@ -25,24 +22,24 @@ export const zeroWhere = oncePerNode((mask) => {
       case "chain":
       case "div":
       case "neg":
-        return zero(0);
+        return zero(x.operands[0]);
       case "mul":
       case "absorb":
       case "and":
-        return zero(0) || zero(1);
+        return x.operands.some(zero);
       case "add":
       case "sub":
       case "min":
       case "max":
       case "or":
-        return zero(0) && zero(1);
+        return x.operands.every(zero);
       case "where": {
-        const [condition] = x.operands;
-        if (isZeroWhereMasked(condition)) return zero(2);
-        return zero(1) && (compares(condition, "eq", mask) || zero(2));
+        const [condition, a, b] = x.operands;
+        if (isZeroWhereMasked(condition)) return zero(b);
+        return zero(a) && (compares(condition, "eq", mask) || zero(b));
       }
       case "fold":
-        return x.attribute.kind === "sum" && isPerEntry(x.attribute.from) && zero(0);
+        return x.attribute.kind === "sum" && isPerEntry(x.attribute.from) && zero(x.operands[0]);
       default:
         return false;
     }

@@ -31,9 +31,10 @@ export function byStructure(a: Expression, b: Expression): number {
   const [left, right] = [attributeKey(a.attribute), attributeKey(b.attribute)];
   if (left !== right) return left < right ? -1 : 1;
   // Of one op, and not the same node: some operands differ, and the first of these decide.
-  for (const [i, x] of a.operands.entries()) {
-    const y = b.operands[i] as Expression;
-    if (x !== y) return byStructure(x, y);
+  const others = b.operands.values();
+  for (const x of a.operands) {
+    const { value: y } = others.next();
+    if (y && x !== y) return byStructure(x, y);
   }
   return 0;
 }

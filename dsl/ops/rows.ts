@@ -1,6 +1,7 @@
 /** Ops that read a whole row. Each is a row of the table below: its value of one row, its derivative, and the folds that it is lowered to. */
 import { type Expression, intern } from "../expression.js";
-import { topological, withOperands } from "../graph.js";
+import { bottomUp, withOperands } from "../graph.js";
+import { isPerEntry } from "../spaces.js";
 import { absorb, add, chain, div, exponent, log, logprob, mul, sub } from "./arithmetic.js";
 import { fold } from "./folds.js";
 import { exp2 } from "./functions.js";
@@ -105,18 +106,12 @@ export const at = (x: Expression, index: string): Expression => intern("at", [x]
 
 /** The named entry of an expression of rows: the same expression of their named entries. */
 export function entryAt(root: Expression, index: string): Expression {
-  const entries = new Map<Expression, Expression>();
-  const entry = (x: Expression): Expression => {
-    if (x.space !== "vocab") return x;
+  const isNoEntry = ({ space }: Expression) => !isPerEntry(space);
+  return bottomUp((x, operands: readonly Expression[]) => {
+    if (isNoEntry(x)) return x;
     if (x.op === "isAt") return ONE;
-    if (x.op === "input") return at(x, index);
-    return withOperands(
-      x,
-      x.operands.map((y) => entries.get(y) as Expression),
-    );
-  };
-  for (const x of topological([root], ({ space }) => space !== "vocab")) entries.set(x, entry(x));
-  return entries.get(root) as Expression;
+    return x.op === "input" ? at(x, index) : withOperands(x, operands);
+  }, isNoEntry)(root);
 }
 
 export function isRowOp(x: Expression): x is RowExpression {

@@ -3,7 +3,7 @@ import { LOGPROBS, LOSS, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
 import { type Program, resultOf } from "../../codegen/program.js";
 import type { Expression } from "../../dsl/expression.js";
-import { topological, withOperands } from "../../dsl/graph.js";
+import { bottomUp, topological, withOperands } from "../../dsl/graph.js";
 import { input as inputNode, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput } from "../reference.js";
 
@@ -67,7 +67,7 @@ function held(
 ): { readonly program: Program; readonly values: Readonly<Record<string, Float64Array>> } {
   const loss = resultOf(program, LOSS);
   const stops = topological([loss.x]).filter((x) => x.op === "stopGradient");
-  const names = new Map(stops.map((x, i) => [x as Expression, `stopGradient ${i}`]));
+  const names = new Map<Expression, string>(stops.map((x, i) => [x, `stopGradient ${i}`]));
   const wanted = stops.map((x, i) => [`stopGradient ${i}`, { space: x.space as ElementSpace, x }] as const);
   const { outputs } = evaluateReference(withOutputs(program, new Map(wanted)), input);
   const logprobs = program.rows ? [resultOf(program, LOGPROBS)] : [];
@@ -76,11 +76,8 @@ function held(
 }
 
 function replaced(root: Expression, names: ReadonlyMap<Expression, string>): Expression {
-  const rebuilt = new Map<Expression, Expression>();
-  for (const x of topological([root])) {
+  return bottomUp((x, operands: readonly Expression[]) => {
     const name = names.get(x);
-    const operands = x.operands.map((operand) => rebuilt.get(operand) as Expression);
-    rebuilt.set(x, name === undefined ? withOperands(x, operands) : inputNode(name, x.space));
-  }
-  return rebuilt.get(root) as Expression;
+    return name === undefined ? withOperands(x, operands) : inputNode(name, x.space);
+  })(root);
 }

@@ -18,7 +18,7 @@ it("passes what the passes leave behind", () => {
 
 const graph = simplified(loss);
 
-const last = PASSES.at(-1) as (typeof PASSES)[number];
+const last = PASSES.find(({ name }) => name === "simplify") as (typeof PASSES)[number];
 
 const token = logprobsIn(graph);
 const scalar = lossIn(graph);

@@ -1,5 +1,5 @@
 /**
- * What `nvcc` makes of the CUDA text, its prelude included, instruction by instruction on the fake GPU, against `reference`: every loss of the
+ * The PTX of the CUDA text, its prelude included, runs instruction by instruction on the fake GPU and is compared with `reference`: every loss of the
  * catalogue in one of five geometries, by turns; in a sample two of each geometry.
  */
 import { afterEach, describe, expect, test } from "vitest";

@@ -21,7 +21,7 @@ function filesIn(path: string): string[] {
   return readdirSync(ROOT + path).flatMap((name) => filesIn(`${path}/${name}`));
 }
 
-/** What a file names in its imports, as it is written there. */
+/** The names in a file's imports, as they are written there. */
 export function importsIn(source: string, file = "file.ts"): { readonly specifier: string; readonly kind: ImportKind }[] {
   const found: { specifier: string; kind: ImportKind }[] = [];
   const visit = (node: ts.Node): void => {

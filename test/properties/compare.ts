@@ -19,14 +19,14 @@ export interface Tally {
   loose: number;
 }
 
-/** What a loss may answer for a batch. */
+/** The allowed results of a loss for a batch. */
 export function boundsOf({ program }: CompiledPlan, { input }: Batch, arithmetic: Arithmetic): Record<string, Bounded> {
   const lowered = simplify(lower(program));
   const bounds = new Bounds(input, arithmetic);
   bounds.visit(lowered);
   const gradient = gradientOf(lowered);
   const { value, error } = bounds.in(gradient.x, gradient.space);
-  // What an expression of a row says of a token of weight 0 is nobody's business: its row may hold anything.
+  // Expressions of the row of a token of weight 0 are not compared: the row may hold anything.
   const silent = (i: number) => "v" in input.inputs && input.inputs.weights?.[i] === 0;
   const restricted = (bounded: Bounded, of: Space): Bounded =>
     of === "token" ? { ...bounded, error: bounded.error.map((e, i) => (silent(i) ? Number.POSITIVE_INFINITY : e)) } : bounded;

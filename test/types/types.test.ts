@@ -1,4 +1,4 @@
-/** What an editor says of calls and definitions: TypeScript, strict, over fixtures that say which messages they expect. */
+/** The messages of an editor for calls and definitions: TypeScript, strict, over fixtures that say which messages they expect. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";

@@ -1,4 +1,4 @@
-/** What all kernels are written with: values of an element of the kernel's space, where they come from and where they are stored. Rows are for `sweep.ts`. */
+/** The parts that all kernels have: values of an element of the kernel's space, where they are loaded from and where they are stored. Rows are for `sweep.ts`. */
 import type { Expression } from "../../../dsl/expression.js";
 import { type CoarseFold, FOLDS } from "../../../dsl/ops/index.js";
 import type { Buffers } from "../../buffers.js";
@@ -31,7 +31,7 @@ export abstract class Body {
   readonly args: Arguments;
   protected readonly lines: string[] = [];
   protected readonly printer: Printer;
-  /** What this kernel has computed that is no value of an element of its own: row values. */
+  /** Row values that this kernel has computed. */
   protected readonly done = new Map<Expression, string>();
   /** Names of the elements that this kernel's element belongs to. */
   private readonly indices = new Map<ElementSpace, string>();
@@ -52,7 +52,7 @@ export abstract class Body {
   /** The function that does it. */
   abstract main(): string[];
 
-  /** What the kernel is, in a line. */
+  /** The kernel in one line. */
   protected abstract what(): string;
 
   protected does(): string[] {
@@ -60,7 +60,7 @@ export abstract class Body {
     return folds.length > 0 ? [`folds ${folds.length} ${folds.length === 1 ? "value" : "values"} per ${space}`] : [];
   }
 
-  /** What moves for each token; null where nothing does. */
+  /** The bytes that move for each token; null where none do. */
   protected abstract traffic(bytes: ReturnType<typeof trafficOf>): string | null;
 
   comment(): string[] {
@@ -91,7 +91,7 @@ export abstract class Body {
     return [`${head} a, const Team& team, index first, index count) {`, ...lines, "  }"];
   }
 
-  /** What folds f: the call, the same for folds of one kind to one space, and where its numbers lie. */
+  /** The call that folds f, which is the same for folds of one kind to one space, and where its numbers lie. */
   private tail(f: CoarseFold): { readonly call: string; readonly places: string } {
     const { slot, buffers } = this.options;
     const between = [slot.space, f.space] as const;

@@ -84,7 +84,7 @@ export class Printer {
   private textOf(x: Expression): string {
     const known = this.texts.get(x);
     if (known !== undefined) return known;
-    // What does not depend on the entry is computed outside of the loop over entries.
+    // A value that does not depend on the entry is computed outside of the loop over entries.
     if (this.outer && !isPerEntry(x.space)) {
       const text = this.outer.print(x);
       return this.remember(x, /^-?[\w.]+$/.test(text) ? text : this.outer.name(x, text));

@@ -6,7 +6,7 @@ import { type Printed, Printer } from "./printer.js";
 
 /** A function of one entry of rows that are read together. */
 export interface RowLambda {
-  /** What the roots are, entry by entry. */
+  /** The values, entry by entry. */
   readonly texts: readonly string[];
   /** The rows that it is called with. */
   readonly rows: readonly string[];
@@ -19,7 +19,7 @@ export interface LambdaOptions {
   readonly among?: readonly Expression[];
   /** Names that stand for values in place of their usual ones. */
   readonly names?: ReadonlyMap<Expression, string>;
-  /** What it is a function of in place of the rows' entries. */
+  /** The value that it is a function of in place of the rows' entries. */
   readonly of?: Expression | null;
 }
 

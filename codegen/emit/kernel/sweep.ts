@@ -31,7 +31,7 @@ export class SweepBody extends Body {
   private readonly number: number;
   /** The work on rows, after every pass. */
   private readonly kernel: RowKernel;
-  /** What is computed of the rows. */
+  /** Everything that is computed from the rows. */
   private readonly roots: readonly Expression[];
   /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
   private readonly values: readonly RowValue[];
@@ -149,7 +149,7 @@ export class SweepBody extends Body {
     return `${how}<${kinds}>(team, ${map}, ${this.taken("derive", lambda, options, indent)})`;
   }
 
-  /** What a fold or the store takes: rows, or the logits' by the function of an entry that gives `of`. */
+  /** The rows that a fold or the store is called with; where a cached value stands for the entry, the function that computes it as well. */
   private taken(how: "derive" | "derived", { rows }: RowLambda, { of, names }: LambdaOptions, indent: string): string {
     if (!of) return rows.join(", ");
     const lambda = this.rows.lambda([of], names && { names });

@@ -1,6 +1,6 @@
 /**
- * The gradient of an entry, written with as little done per entry as can be: factors of the row's are multiplied once per row, and what several terms take of
- * one exponential is taken once. What is not a sum or a product is left as it is: elsewhere it must come out with the same bits.
+ * Factors the exponentials out of an entry's gradient, so that little is computed per entry: factors of the whole row are multiplied once per row, and terms of
+ * one exponential share one product with it. Values that are neither sums nor products stay as they are, for elsewhere they must have the same bits.
  *
  * Of an exponential e of an exponent x and numbers a, b and d of the row's, a · (b · e) + d · (x · e) becomes e · (k + d · x), with k = a · b computed once per row.
  */
@@ -17,8 +17,8 @@ interface Product {
   readonly entry: Expression;
   /** Has slopes only where the entry is an exponential. */
   readonly number: Affine;
-  /** Which 0 makes it 0 whatever the rest is: none, the number's, or the entry's, too. */
-  readonly care: Care;
+  /** The zeros that make the product 0 whatever the rest is. */
+  readonly zeroRule: ZeroRule;
 }
 
 /** A value of the row's, or its negative: what the row knows already is not taken apart for a sign. */
@@ -34,11 +34,12 @@ interface Affine {
   readonly slopes: ReadonlyMap<Expression, Signed>;
 }
 
-type Care = 0 | 1 | 2;
+/** No zero; a zero of the number; a zero of the number or of the entry. */
+type ZeroRule = 0 | 1 | 2;
 const NONE = 0;
 const FACTORS = 1;
 const ALL = 2;
-const more = (a: Care, b: Care): Care => (a > b ? a : b);
+const stricter = (a: ZeroRule, b: ZeroRule): ZeroRule => (a > b ? a : b);
 
 const positive = (of: Expression): Signed => ({ of, minus: false });
 const signed = ({ of, minus }: Signed): Expression => (minus ? neg(of) : of);
@@ -50,9 +51,9 @@ function summed(a: Signed, b: Signed): Signed {
 
 const affine = (constant: Signed | null, slopes: Affine["slopes"] = new Map()): Affine => ({ constant, slopes });
 const one = affine(positive(ONE));
-const alone = (entry: Expression): Product => ({ entry, number: one, care: NONE });
+const alone = (entry: Expression): Product => ({ entry, number: one, zeroRule: NONE });
 const BUILDERS = [mul, chain, absorb] as const;
-const made = (number: Expression, x: Expression, care: Care): Expression => BUILDERS[care](number, x);
+const made = (number: Expression, x: Expression, zeroRule: ZeroRule): Expression => BUILDERS[zeroRule](number, x);
 
 function plus(a: Affine, b: Affine): Affine {
   const slopes = new Map(a.slopes);
@@ -155,7 +156,7 @@ export function factored(root: Expression, { value, nonZero, zero }: Known): Exp
   /** Whether it is wanted here alone. */
   const inside = (x: Expression) => !ends(x) && uses.get(x) === 1;
 
-  /** What an operand is a product of: of an exponential, which has a name, also where the whole is wanted elsewhere. */
+  /** The product that an operand is. A value that is used elsewhere as well is taken apart only if it is a product of an exponential, which has a name anyway. */
   const within = (x: Expression): Product => {
     const product = ends(x) ? alone(x) : productOf(x);
     return inside(x) || isExponential(product.entry) ? product : alone(x);
@@ -172,12 +173,12 @@ export function factored(root: Expression, { value, nonZero, zero }: Known): Exp
       if (x.op === "mul") return alone(x);
       return ofTwo(a, b) ?? (x.op === "absorb" ? ofTwo(b, a) : null) ?? alone(x);
     }
-    // What is chained the other way round has no adjoint of the row's.
+    // Chained the other way round it has no adjoint of the row's.
     if (x.op === "chain" && isPerEntry(a.space)) return alone(x);
     const [factor, rest] = isPerEntry(a.space) ? [b, a] : [a, b];
-    const { entry, number, care } = within(rest);
+    const { entry, number, zeroRule } = within(rest);
     const own = x.op === "mul" || (x.op === "chain" && nonZero.has(a)) ? NONE : x.op === "chain" ? FACTORS : ALL;
-    return { entry, number: times(number, factor, (y) => made(factor, y, own)), care: more(care, own) };
+    return { entry, number: times(number, factor, (y) => made(factor, y, own)), zeroRule: stricter(zeroRule, own) };
   });
 
   /** The product of an exponential's term x, whose 0 makes it 0, and another that is a function of exponents. */
@@ -187,7 +188,7 @@ export function factored(root: Expression, { value, nonZero, zero }: Known): Exp
     if (!factor || !isExponential(entry) || entry === value) return null;
     const of = affineOf(other);
     const scaled = of && (factor.of === ONE ? of : times(of, factor.of, (y) => absorb(factor.of, y)));
-    return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, care: ALL };
+    return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, zeroRule: ALL };
   };
 
   const isGathered = ({ entry, number }: Product) => isExponential(entry) && number !== one;
@@ -208,15 +209,17 @@ export function factored(root: Expression, { value, nonZero, zero }: Known): Exp
     if (isSum(x) || scaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
     if (x.op === "neg") return withOperands(x, [visit(x.operands[0])]);
     if (x.op === "chain" && isPerEntry(x.operands[0].space)) return withOperands(x, [visit(x.operands[0]), x.operands[1]]);
-    const { entry, number, care } = productOf(x);
+    const { entry, number, zeroRule } = productOf(x);
     const factor = number.constant && signed(number.constant);
-    return number === one || care === ALL || !factor || x.operands.some((y) => y === factor) ? x : made(factor, entry, care);
+    return number === one || zeroRule === ALL || !factor || x.operands.some((y) => y === factor)
+      ? x
+      : made(factor, entry, zeroRule);
   };
 
   const sum = (x: Expression): Expression => {
     const terms: Signed[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
-    const taken = new Map<Exponential, { readonly at: number; readonly terms: Affine[]; care: Care }>();
+    const taken = new Map<Exponential, { readonly at: number; readonly terms: Affine[]; zeroRule: ZeroRule }>();
     /** `scale`: what the sum around is chained with. */
     const split = (y: Expression, minus: boolean, scale: Expression): void => {
       const open = y === x || inside(y);
@@ -232,24 +235,24 @@ export function factored(root: Expression, { value, nonZero, zero }: Known): Exp
         return;
       }
       const product = y === x ? productOf(y) : within(y);
-      const { entry, number, care } = product;
+      const { entry, number, zeroRule } = product;
       if (!isExponential(entry) || number === one) {
         terms.push({ of: y === x ? y : visit(y), minus });
         return;
       }
       const term = scale === ONE ? number : times(number, scale, (y) => chain(y, scale));
-      const before = taken.get(entry) ?? { at: terms.length, terms: [], care: NONE as Care };
+      const before = taken.get(entry) ?? { at: terms.length, terms: [], zeroRule: NONE as ZeroRule };
       if (before.terms.length === 0) terms.push(positive(y));
       before.terms.push(minus ? negated(term) : term);
-      before.care = more(before.care, scale === ONE ? care : FACTORS);
+      before.zeroRule = stricter(before.zeroRule, scale === ONE ? zeroRule : FACTORS);
       taken.set(entry, before);
     };
     split(x, false, ONE);
     // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are. An exponential is 1 somewhere in its row: where a
     // number is NaN, the row has an entry that is NaN, whatever another is.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
-    for (const [entry, { at, terms: list, care }] of taken)
-      terms[at] = positive((whole || care === NONE ? asOne : eachAlone)(entry, list.reduce(plus)));
+    for (const [entry, { at, terms: list, zeroRule }] of taken)
+      terms[at] = positive((whole || zeroRule === NONE ? asOne : eachAlone)(entry, list.reduce(plus)));
     return signed(total(null, terms));
   };
 

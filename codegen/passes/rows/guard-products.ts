@@ -3,7 +3,7 @@
  * guards are not 0. Only there: values that are compared have the same bits wherever they are computed.
  */
 import { constantValue, type Expression } from "../../../dsl/expression.js";
-import { topological, withOperands } from "../../../dsl/graph.js";
+import { bottomUp, topological, withOperands } from "../../../dsl/graph.js";
 import { chain, mul, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { holdsOwn, isExponential } from "../patterns.js";
@@ -51,25 +51,17 @@ const NONE: ReadonlySet<Expression> = new Set();
 
 /** Writes products without the guards that they do not need. */
 function relaxing(known: Expression | null, nonZero: ReadonlySet<Expression>): Relax {
-  const done = new Map<Expression, Expression>();
-  const relaxed = (x: Expression): Expression => {
-    if (x === known || !isPerEntry(x.space)) return x;
-    const y = withOperands(
-      x,
-      x.operands.map((operand) => done.get(operand) ?? operand),
-    );
+  const isGiven = (x: Expression) => x === known || !isPerEntry(x.space);
+  return bottomUp((x, operands: readonly Expression[]) => {
+    if (isGiven(x)) return x;
+    const y = withOperands(x, operands);
     if (x.op === "chain" && nonZero.has(x.operands[0])) return mul(...pair(y));
     if (x.op !== "absorb") return y;
     const [guard, ...others] = absorbing(x);
     if (!guard || others.length > 0) return y;
     const [a, b] = pair(y);
     return guard === x.operands[0] ? chain(a, b) : chain(b, a);
-  };
-  return (root) => {
-    for (const x of topological([root], (y) => y === known || !isPerEntry(y.space) || done.has(y)))
-      if (!done.has(x)) done.set(x, relaxed(x));
-    return done.get(root) ?? root;
-  };
+  }, isGiven);
 }
 
 const pair = ({ operands: [a = ZERO, b = ZERO] }: Expression): [Expression, Expression] => [a, b];
