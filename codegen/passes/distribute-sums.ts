@@ -7,6 +7,7 @@ import { operandsFirst, rewriter } from "../../dsl/graph.js";
 import { absorb, add, chain, div, entryAt, type Fold, fold, mul, neg, ONE, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
 import { isMaximum } from "../ranks.js";
+import { numberAndEntry } from "./products.js";
 import { type Rewriting, ruleFor } from "./rules.js";
 
 /** A product of a factor that the fold does not run over and one that it does. */
@@ -43,8 +44,8 @@ const termsOf = operandsFirst((x): readonly Term[] => {
     case "mul":
     case "absorb": {
       const [a, b] = x.operands;
-      if (!isPerEntry(a.space)) return termsOf(b).map((term) => scaled(term, a));
-      if (!isPerEntry(b.space)) return termsOf(a).map((term) => scaled(term, b));
+      const split = numberAndEntry(x);
+      if (split) return termsOf(split.entry).map((term) => scaled(term, split.number));
       return few(
         termsOf(a).flatMap((p) => termsOf(b).map((q) => ({ ...scaled(p, q.factor), row: product(p.row, q.row) }))),
         whole,

@@ -4,6 +4,7 @@ import { bottomUp, operandsFirst, rewriter, withOperands } from "../../dsl/graph
 import { ONE, ZERO } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
 import type { Program } from "../program.js";
+import { numberAndEntry } from "./products.js";
 import { simplifier } from "./simplify.js";
 
 export function splitGradient(program: Program): Program {
@@ -37,7 +38,7 @@ export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
       return factorsOf(x.operands[0]);
     case "mul": {
       const [a, b] = x.operands;
-      if (a.space === b.space) return null;
+      if (!numberAndEntry(x)) return null;
       return isPerEntry(a.space) ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
     }
     case "chain":

@@ -1,6 +1,6 @@
 /** Gradients of an entry are written in another form, not with another value: expressions by lot, evaluated before and after. */
 import { expect, test } from "vitest";
-import { factored } from "../../codegen/passes/rows/factor-exponentials.js";
+import { factorOut } from "../../codegen/passes/rows/factor-exponentials.js";
 import { factorsOf } from "../../codegen/passes/split-gradient.js";
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
@@ -109,7 +109,7 @@ test.each(["numbers", "far entries", "broken rows", "broken factors"] as const)(
         expect.fail(`seed ${seed}: taken for 0 instead of ${before}`);
       continue;
     }
-    const other = factored(root, { value: known, nonZero, zero });
+    const other = factorOut(root, { value: known, nonZero, zero });
     if (other !== root) changed++;
     const after = valueOf(other, leaves);
     const kept = Number.isFinite(before)
@@ -124,12 +124,12 @@ test("factors of the row's are one, and so are the terms of an exponential", () 
   const [a, b, c] = factors as [Expression, Expression, Expression];
   const e = exponentials[0] as Expression;
   expect(
-    factored(chain(neg(a), mul(e, b)) as Expression, { value: null, nonZero: new Set([neg(a) as Expression]), zero: false }),
+    factorOut(chain(neg(a), mul(e, b)) as Expression, { value: null, nonZero: new Set([neg(a) as Expression]), zero: false }),
   ).toBe(mul(mul(neg(a), b), e));
   const sum = add(chain(a, mul(e, b)), chain(c, mul(e, b))) as Expression;
   const two = chain(sub(chain(a, e), chain(b, exponentials[1] as Expression)), c) as Expression;
-  expect(factored(two, PLAIN)).toBe(add(chain(chain(a, c), e), chain(neg(chain(b, c)), exponentials[1] as Expression)));
-  expect(factored(sum, PLAIN)).toBe(chain(add(chain(a, b), chain(c, b)), e));
+  expect(factorOut(two, PLAIN)).toBe(add(chain(chain(a, c), e), chain(neg(chain(b, c)), exponentials[1] as Expression)));
+  expect(factorOut(sum, PLAIN)).toBe(chain(add(chain(a, b), chain(c, b)), e));
 });
 
 test("an exponential and what is linear in its exponent are one product", () => {
@@ -138,8 +138,8 @@ test("an exponential and what is linear in its exponent are one product", () => 
   const least = max(d, -2000);
   const entropy = add(chain(c, e), absorb(mul(e, a), neg(absorb(b, sub(d, a))))) as Expression;
   const [constant, slope] = [add(c, absorb(a, absorb(b, a))), neg(absorb(a, b))];
-  expect(factored(entropy, { ...PLAIN, zero: true })).toBe(mul(add(constant, mul(slope, least)), e));
-  expect(factored(entropy, PLAIN)).toBe(add(chain(constant, e), chain(slope, mul(e, least))));
+  expect(factorOut(entropy, { ...PLAIN, zero: true })).toBe(mul(add(constant, mul(slope, least)), e));
+  expect(factorOut(entropy, PLAIN)).toBe(add(chain(constant, e), chain(slope, mul(e, least))));
 });
 
 test("and so are an exponential and what is linear in exponents of several rows", () => {
@@ -147,8 +147,8 @@ test("and so are an exponential and what is linear in exponents of several rows"
   const [e, d, other] = [exponentials[0], ...distances] as [Expression, Expression, Expression];
   const divergence = add(chain(c, e), absorb(mul(e, a), sub(mul(b, d), mul(c, other)))) as Expression;
   const [constant, own, slope] = [c, absorb(a, b), neg(absorb(a, c))];
-  expect(factored(divergence, { ...PLAIN, zero: true })).toBe(chain(e, add(add(constant, mul(own, d)), chain(slope, other))));
-  expect(factored(divergence, PLAIN)).toBe(
+  expect(factorOut(divergence, { ...PLAIN, zero: true })).toBe(chain(e, add(add(constant, mul(own, d)), chain(slope, other))));
+  expect(factorOut(divergence, PLAIN)).toBe(
     add(add(chain(constant, e), chain(own, mul(e, max(d, -2000)))), chain(slope, chain(e, other))),
   );
 });
@@ -158,6 +158,6 @@ test("long sums take no time", () => {
   const terms = Array.from({ length: 1000 }, (_, i) => chain(add(a, i), tanh(mul(second, i + 2))) as Expression);
   const root = terms.reduce((sum, term) => add(sum, term) as Expression);
   const begun = performance.now();
-  factored(root, PLAIN);
+  factorOut(root, PLAIN);
   expect(performance.now() - begun).toBeLessThan(1000);
 });

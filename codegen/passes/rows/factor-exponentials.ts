@@ -10,10 +10,11 @@ import { absorb, add, chain, max, mul, neg, ONE, sub, ZERO } from "../../../dsl/
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { isMaximum } from "../../ranks.js";
 import { type Exponential, isExponential } from "../patterns.js";
+import { isProduct, numberAndEntry } from "../products.js";
 import { isZeroGradient, knownNonZero, plainTotal, type RowKernel } from "./record.js";
 
 /** An entry and what it is multiplied with. */
-interface Product {
+interface EntryProduct {
   readonly entry: Expression;
   /** Has slopes only where the entry is an exponential. */
   readonly number: Affine;
@@ -51,7 +52,7 @@ function summed(a: Signed, b: Signed): Signed {
 
 const affine = (constant: Signed | null, slopes: Affine["slopes"] = new Map()): Affine => ({ constant, slopes });
 const one = affine(positive(ONE));
-const alone = (entry: Expression): Product => ({ entry, number: one, zeroRule: NONE });
+const alone = (entry: Expression): EntryProduct => ({ entry, number: one, zeroRule: NONE });
 const BUILDERS = [mul, chain, absorb] as const;
 const made = (number: Expression, x: Expression, zeroRule: ZeroRule): Expression => BUILDERS[zeroRule](number, x);
 
@@ -90,11 +91,10 @@ const affineOf = operandsFirst((x): Affine | null => {
     case "chain":
     case "absorb": {
       const [a, b] = x.operands;
-      if (a.space === b.space) return null;
-      const [factor, rest] = isPerEntry(a.space) ? [b, a] : [a, b];
-      const of = affineOf(rest);
+      const split = numberAndEntry(x);
+      const of = split && affineOf(split.entry);
       // By the same op: they differ in what a 0 does beside NaN.
-      return of && times(of, factor, (y) => withOperands(x, rest === a ? [y, b] : [a, y]));
+      return of && times(of, split.number, (y) => withOperands(x, split.entry === a ? [y, b] : [a, y]));
     }
     default:
       return null;
@@ -130,14 +130,12 @@ function eachAlone(e: Exponential, { constant, slopes }: Affine): Expression {
 /** Not of a distance from a maximum, which is small where its parts are large. */
 const termsOf = (x: Expression) => (x.op === "add" || (x.op === "sub" && !isMaximum(x.operands[1])) ? x.operands : null);
 const isSum = (x: Expression) => termsOf(x) !== null;
-type ProductNode = Extract<Expression, { readonly op: "mul" | "chain" | "absorb" }>;
-const isProduct = (x: Expression): x is ProductNode => x.op === "mul" || x.op === "chain" || x.op === "absorb";
 
 export function factorExponentials(kernel: RowKernel): RowKernel {
   const { gradient, cachedExp } = kernel;
   if (!gradient || isZeroGradient(gradient)) return kernel;
   const known = { value: cachedExp, nonZero: knownNonZero(gradient), zero: gradient.zeroWhere.length > 0 };
-  return { ...kernel, gradient: { ...gradient, offTarget: plainTotal(factored(gradient.offTarget.x, known)) } };
+  return { ...kernel, gradient: { ...gradient, offTarget: plainTotal(factorOut(gradient.offTarget.x, known)) } };
 }
 
 interface Known {
@@ -149,7 +147,7 @@ interface Known {
   readonly zero: boolean;
 }
 
-export function factored(root: Expression, { value, nonZero, zero }: Known): Expression {
+export function factorOut(root: Expression, { value, nonZero, zero }: Known): Expression {
   const ends = (x: Expression) => !isPerEntry(x.space) || x === value;
   const uses = new Map<Expression, number>();
   for (const x of topological([root], ends)) if (!ends(x)) for (const y of x.operands) uses.set(y, (uses.get(y) ?? 0) + 1);
@@ -157,32 +155,32 @@ export function factored(root: Expression, { value, nonZero, zero }: Known): Exp
   const inside = (x: Expression) => !ends(x) && uses.get(x) === 1;
 
   /** The product that an operand is. A value that is used elsewhere as well is taken apart only if it is a product of an exponential, which has a name anyway. */
-  const within = (x: Expression): Product => {
+  const within = (x: Expression): EntryProduct => {
     const product = ends(x) ? alone(x) : productOf(x);
     return inside(x) || isExponential(product.entry) ? product : alone(x);
   };
 
-  const productOf = operandsFirst((x: Expression): Product => {
+  const productOf = operandsFirst((x: Expression): EntryProduct => {
     if (x.op === "neg") {
       const { number, ...product } = within(x.operands[0]);
       return number === one ? alone(x) : { ...product, number: negated(number) };
     }
     if (!isProduct(x)) return alone(x);
     const [a, b] = x.operands;
-    if (isPerEntry(a.space) && isPerEntry(b.space)) {
+    const split = numberAndEntry(x);
+    if (!split) {
       if (x.op === "mul") return alone(x);
       return ofTwo(a, b) ?? (x.op === "absorb" ? ofTwo(b, a) : null) ?? alone(x);
     }
     // Chained the other way round it has no adjoint of the row's.
     if (x.op === "chain" && isPerEntry(a.space)) return alone(x);
-    const [factor, rest] = isPerEntry(a.space) ? [b, a] : [a, b];
-    const { entry, number, zeroRule } = within(rest);
+    const { entry, number, zeroRule } = within(split.entry);
     const own = x.op === "mul" || (x.op === "chain" && nonZero.has(a)) ? NONE : x.op === "chain" ? FACTORS : ALL;
-    return { entry, number: times(number, factor, (y) => made(factor, y, own)), zeroRule: stricter(zeroRule, own) };
+    return { entry, number: times(number, split.number, (y) => made(split.number, y, own)), zeroRule: stricter(zeroRule, own) };
   });
 
   /** The product of an exponential's term x, whose 0 makes it 0, and another that is a function of exponents. */
-  const ofTwo = (x: Expression, other: Expression): Product | null => {
+  const ofTwo = (x: Expression, other: Expression): EntryProduct | null => {
     const { entry, number } = within(x);
     const factor = number.slopes.size > 0 ? null : number.constant;
     if (!factor || !isExponential(entry) || entry === value) return null;
@@ -191,7 +189,7 @@ export function factored(root: Expression, { value, nonZero, zero }: Known): Exp
     return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, zeroRule: ALL };
   };
 
-  const isGathered = ({ entry, number }: Product) => isExponential(entry) && number !== one;
+  const isGathered = ({ entry, number }: EntryProduct) => isExponential(entry) && number !== one;
   const areGathered = operandsFirst((x: Expression): boolean => {
     if (inside(x) && isSum(x)) return x.operands.every(areGathered);
     return !ends(x) && isGathered(within(x));

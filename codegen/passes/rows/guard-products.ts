@@ -6,7 +6,7 @@ import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { bottomUp, topological, withOperands } from "../../../dsl/graph.js";
 import { chain, mul, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
-import { holdsOwn, isExponential } from "../patterns.js";
+import { guardsOf, isProduct } from "../products.js";
 import {
   type FoldedEntries,
   type GuardedProduct,
@@ -57,7 +57,7 @@ function relaxing(known: Expression | null, nonZero: ReadonlySet<Expression>): R
     const y = withOperands(x, operands);
     if (x.op === "chain" && nonZero.has(x.operands[0])) return mul(...pair(y));
     if (x.op !== "absorb") return y;
-    const [guard, ...others] = absorbing(x);
+    const [guard, ...others] = guardsOf(x);
     if (!guard || others.length > 0) return y;
     const [a, b] = pair(y);
     return guard === x.operands[0] ? chain(a, b) : chain(b, a);
@@ -137,24 +137,8 @@ class Loop {
     return x.operands.flatMap((y) => ((y.op === "add" || y.op === "sub") && this.isOwn(y) ? [this.total(y)] : []));
   }
 
-  /** Null of what is no product. */
   private productOf(x: Expression): GuardedProduct | null {
-    switch (x.op) {
-      case "mul":
-        return { factors: x.operands, guards: [] };
-      case "chain":
-        return { factors: x.operands, guards: this.nonZero.has(x.operands[0]) ? [] : [x.operands[0]] };
-      case "absorb":
-        return { factors: x.operands, guards: absorbing(x) };
-      default:
-        return null;
-    }
+    if (!isProduct(x)) return null;
+    return { factors: x.operands, guards: guardsOf(x).filter((guard) => x.op !== "chain" || !this.nonZero.has(guard)) };
   }
-}
-
-/** The factors of an `absorb` whose being 0 must be looked at: where one is 0 wherever the other is not finite, it is that one alone. */
-function absorbing({ operands }: Extract<Expression, { readonly op: "absorb" }>): readonly Expression[] {
-  const [a, b] = operands;
-  const own = (e: Expression, y: Expression) => isExponential(e) && holdsOwn(e, y);
-  return a === b || own(a, b) ? [a] : own(b, a) ? [b] : operands;
 }

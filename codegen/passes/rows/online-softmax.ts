@@ -2,10 +2,11 @@
  * Online softmax: sums that need the row's maximum do not wait for it. A part of the row sums exponentials that it takes from its own maximum, and the sums
  * of all parts are scaled to the common one when they are merged (`meet` in the preludes). The pass finds the sums for which that can be done, and the rule of each.
  */
-import { constantValue, type Expression } from "../../../dsl/expression.js";
+import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
 import type { RowFold } from "../../../dsl/ops/index.js";
 import { isExponent } from "../patterns.js";
+import { factored } from "../products.js";
 import type { Merge, Phase, RowKernel } from "./record.js";
 
 /** Joins two phases that follow one another where the sums of the second can be taken from the maxima of each part of the row. */
@@ -90,17 +91,9 @@ function termOf(operand: Expression, maxima: readonly RowFold[], free: (x: Expre
     const [left, right] = [partsOf(a, minus), partsOf(b, x.op === "sub" ? !minus : minus)];
     return left && right && [...left, ...right];
   };
-  const masks: Expression[] = [];
-  const factors: Expression[] = [];
-  const visit = (x: Expression) => {
-    if (factors.length > MANY) return;
-    if (x.op === "where" && constantValue(x.operands[2]) === 0 && free(x.operands[0])) {
-      masks.push(x.operands[0]);
-      visit(x.operands[1]);
-    } else if (x.op === "absorb" || x.op === "mul") x.operands.forEach(visit);
-    else factors.push(x);
-  };
-  visit(operand);
+  const product = factored(operand, free, MANY);
+  if (!product) return null;
+  const { masks, factors } = product;
   const maximumOf = (x: Expression) => {
     const own = x.op === "exp2" ? distance(x.operands[0]) : null;
     return own?.unit === "Exponent" ? own.maximum : null;
@@ -111,7 +104,7 @@ function termOf(operand: Expression, maxima: readonly RowFold[], free: (x: Expre
   const [linear, ...more] = linears.filter((parts) => parts !== null);
   const [e, ...further] = exponentials;
   const maximum = e && maximumOf(e);
-  if (factors.length > MANY || !maximum || further.length > 0 || more.length > 0 || !others.every(free)) return null;
+  if (!maximum || further.length > 0 || more.length > 0 || !others.every(free)) return null;
   const key = [...masks, e, ...others].map(({ id }) => id).sort((a, b) => a - b);
   return {
     maximum,
