@@ -31,6 +31,8 @@ export type OperandsOf<O extends Op> = O extends LeafOp
       ? readonly [Expression, Expression, Expression]
       : readonly [Expression];
 
+export const NO_ATTRIBUTE: NoAttribute = Object.freeze({});
+
 /** A node of the graph. Made by {@link intern} alone; what a pass learns of it is kept beside it. */
 export class Node<O extends Op> {
   private constructor(
@@ -72,7 +74,15 @@ export class Node<O extends Op> {
     const known = Node.known.get(key)?.deref();
     if (known !== undefined) return known;
     const parts = Object.freeze([...operands]) as OperandsOf<Op>;
-    const made = new Node(Node.next++, height, op, parts, Object.freeze({ ...attribute }), space, dtype) as Expression;
+    const made = new Node(
+      Node.next++,
+      height,
+      op,
+      parts,
+      attribute === NO_ATTRIBUTE ? attribute : Object.freeze({ ...attribute }),
+      space,
+      dtype,
+    ) as Expression;
     Node.known.set(key, new WeakRef(made));
     Node.collected.register(made, key);
     return made;
@@ -83,8 +93,6 @@ recognise(isExpression);
 
 /** A node of any op; its op says how many operands it has, and what it knows beside them. */
 export type Expression = { readonly [O in Op]: Node<O> }[Op];
-
-const NO_ATTRIBUTE: NoAttribute = Object.freeze({});
 
 /** The node with these parts. */
 export function intern<O extends Op>(
@@ -100,6 +108,7 @@ export function intern<O extends Op>(
 /** Attributes as text: of one op they have the same names in the same order. */
 export function attributeKey(attribute: AttributeOf<Op>): string {
   let key = "";
+  if (attribute === NO_ATTRIBUTE) return key;
   for (const [name, value] of Object.entries(attribute))
     key += `${name}=${Object.is(value, -0) ? "-0" : JSON.stringify(String(value))};`;
   return key;

@@ -1,6 +1,6 @@
 /** The verifier that runs after every pass. What it throws is a fault of lossc's own, named by pass and node. */
 import type { Expression } from "../../dsl/expression.js";
-import { topological } from "../../dsl/graph.js";
+import { oncePerNode, topological } from "../../dsl/graph.js";
 import { isRowOp, LEAVES, opRow, ROW_OPS } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry, join, levelOf, type Space } from "../../dsl/spaces.js";
 import type { Program } from "../program.js";
@@ -28,8 +28,8 @@ export function verify(program: Program, { name, gone }: Pass): Program {
   return program;
 }
 
-/** The problem of a node by itself, null where it has none. */
-export function problemOf(x: Expression): string | null {
+/** The problem of a node by itself, null where it has none. Most nodes outlive several passes, and are looked at once. */
+export const problemOf = oncePerNode((x): string | null => {
   const row = opRow(x.op);
   if (row) {
     if (x.operands.length !== row.takes.length) return `has ${x.operands.length} operands`;
@@ -48,7 +48,7 @@ export function problemOf(x: Expression): string | null {
   const space = spaceOf(x);
   if (space === undefined) return "is unknown";
   return space === null || space === x.space ? null : `should live in ${space} space`;
-}
+});
 
 /** The space that a node of this op lives in: null of a leaf that has its own, undefined of an op that nobody knows. */
 function spaceOf(x: Exclude<Expression, { readonly op: "fold" | "reduce" }>): Space | null | undefined {

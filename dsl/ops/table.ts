@@ -8,6 +8,7 @@ import {
   constantValue,
   type Expression,
   isExpression,
+  NO_ATTRIBUTE,
   Node,
   type Operand,
   type OperandsOf,
@@ -117,7 +118,7 @@ function build(op: ElementwiseOp, row: AnyRow, given: readonly Operand[]): Expre
     const value = row.evaluate(...values);
     return constant(dtype === "bool" ? value !== 0 : value);
   }
-  return Node.of(op, operands, join(operands.map(({ space }) => space)), dtype, {});
+  return Node.of(op, operands, join(operands.map(({ space }) => space)), dtype, NO_ATTRIBUTE);
 }
 
 function dtypeOf(x: Operand | undefined): "f32" | "bool" {
