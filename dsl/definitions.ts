@@ -52,7 +52,7 @@ export function putMistakesOff(): void {
   puttingOff = true;
 }
 
-/** Makes a definition; where mistakes are put off, something that throws the mistake whatever is read of it. */
+/** Makes a definition. Where mistakes are put off, a wrong one becomes an object that throws its mistake as soon as anything is read of it. */
 export function putOff<Definition extends object>(make: () => Definition): Definition {
   try {
     return make();
@@ -72,7 +72,7 @@ function instead(mistake: LosscError): object {
     {},
     {
       get(_, key) {
-        // A module that exports it may be awaited.
+        // `await` of a module that exports it reads `then`: that is no use of the loss.
         if (typeof key === "symbol" || key === "then") return undefined;
         throw mistake;
       },

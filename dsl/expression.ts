@@ -9,15 +9,15 @@ import type { Space } from "./spaces.js";
 declare const brand: unique symbol;
 
 /**
- * What the author of a loss computes with: to TypeScript a number, so that native operators type-check; while a loss is traced, a node of its
- * expression graph. The brand is optional because `a * b` of two `Expr` is a `number` to TypeScript.
+ * A value in a loss. To TypeScript it is a number, so that native operators type-check; while a loss is traced, it is a node of its expression
+ * graph. The brand is optional because `a * b` of two `Expr` is a `number` to TypeScript.
  */
 export type Expr = number & { readonly [brand]?: "Expr" };
 
-/** What a function of the language takes. */
+/** The operand of a function of the language. */
 export type Num = number | boolean;
 
-/** What a builder of nodes takes: an author's value, or a node. */
+/** The operand of a builder of nodes: an author's value, or a node. */
 export type Operand = Num | Expression;
 
 export type Dtype = "f32" | "bool";

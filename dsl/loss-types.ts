@@ -109,15 +109,14 @@ export type LossFunction<I extends Inputs = Inputs, C extends Config = Config, R
   config: ConfigExpressions<C>,
 ) => R;
 
-/** What is known of a loss once it is planned: it needs `groups`, or the rows of logits (so that `policy_logprobs` are not enough). */
+/** Needs of a loss that only its plan shows: `groups`, or the rows of logits, so that `policy_logprobs` are not enough. */
 export type Need = "groups" | "rows";
 
 declare const needs: unique symbol;
 
 /**
- * A loss, ready to be compiled. Made by {@link defineLoss}; a copy of one is none. Its parameters are the declared inputs, the declared
- * config and what
- * the loss returns; a module that `lossc build` wrote also says what the loss needs.
+ * A loss, ready to be compiled. Made by {@link defineLoss}; a copy of one is none. Its type parameters are the declared inputs, the declared
+ * config and the loss's return type; a module that `lossc build` wrote also says what the loss needs.
  */
 export interface LossDefinition<
   I extends Inputs = Inputs,
@@ -164,7 +163,7 @@ type OnlyKnown<R> = R extends { readonly loss: unknown }
   ? { readonly [K in Exclude<keyof R, "loss" | "metrics" | "outputs">]: "a loss returns loss, metrics and outputs" }
   : unknown;
 
-/** What {@link defineLoss} takes. */
+/** The argument of {@link defineLoss}. */
 export interface LossDeclaration<I extends Inputs, C extends Config, R extends LossReturn> {
   /** For messages and for the comments of kernels. */
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * What the operators of a rewritten `*.loss.ts` call. Each is JavaScript's own operator unless an operand is an expression of the loss; then it is the
- * function of that name. Exported as `lossc/operators`.
+ * The functions that a rewritten `*.loss.ts` calls in place of its operators. Each is JavaScript's own operator unless an operand is an expression of
+ * the loss; then it is the function of that name. Exported as `lossc/operators`.
  */
 import { LosscError } from "./errors.js";
 import { constantValue, type Expr, isExpression, type Num, toAuthor, toExpression } from "./expression.js";
@@ -75,7 +75,7 @@ function truth(x: unknown, sign: string): Expr {
 }
 
 type Later = () => unknown;
-/** What is done with the value of `x &&= y` and `x ||= y`, and not done where nothing is assigned. */
+/** The assignment of `x &&= y` and `x ||= y`. It is not called where JavaScript would assign nothing. */
 type Assign = (value: unknown) => unknown;
 const same: Assign = (value) => value;
 
