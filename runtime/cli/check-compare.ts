@@ -6,7 +6,7 @@ export type Compared =
   | "logprobs with reference"
   | "gradient with reference";
 
-/** What a comparison found. Where nothing of it could be compared, it says nothing of the loss. */
+/** The outcome of a comparison. One of which nothing could be compared says nothing about the loss. */
 export type Outcome = "within tolerance" | "wrong" | "not comparable";
 
 /** Why values were not compared. */
@@ -48,7 +48,7 @@ export interface CompareOptions {
   readonly tolerance: Tolerance;
   /** Entries to a token; null for a scalar. */
   readonly width: number | null;
-  /** What values of this kind are like; the greatest that is wanted where it is left out. */
+  /** Magnitude of values of this kind; where it is left out, that of the greatest value wanted. */
   readonly scale?: number;
   /** The least that the scale may be. */
   readonly floor?: number;

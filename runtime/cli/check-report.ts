@@ -1,4 +1,4 @@
-/** What `lossc check` prints for people: the worst of each case on each device, and what was left out. */
+/** The report of `lossc check` for people: the worst of each case on each device, and the values that were left out. */
 import { printableName } from "../../dsl/printable.js";
 import { type Comparison, countsOf, type Outcome, outcomeOf } from "./check-compare.js";
 import { table } from "./stream.js";

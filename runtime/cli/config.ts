@@ -12,7 +12,7 @@ const EXAMPLES = `; write, say, --config beta=0.1,kind=squared or --config '{"be
  */
 export function parseConfig(text: string, before?: ConfigValues): ConfigValues {
   const given = /^\s*[^\s"{}[\]=]+\s*=/.test(text) ? assignments(text) : parseJson(text, "--config", EXAMPLES);
-  // What is no object is refused with the name of the loss.
+  // A value that is no object is passed on: the check that refuses it names the loss.
   return isRecord(before) && isRecord(given) ? ({ ...before, ...given } as ConfigValues) : (given as ConfigValues);
 }
 

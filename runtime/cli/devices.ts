@@ -26,7 +26,7 @@ export interface DevicesReport {
   readonly parts: readonly PartRow[];
 }
 
-/** What is on this machine. Opens no device. */
+/** The devices of this machine. None is opened. */
 export async function findDevices(): Promise<DevicesReport> {
   const { addon, path, problem, advice } = loadAddon();
   const cxx = await findCxx();

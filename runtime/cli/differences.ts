@@ -7,7 +7,7 @@ import { topological, withOperands } from "../../dsl/graph.js";
 import { input as inputNode, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput } from "../reference.js";
 
-/** Steps of a logit: smaller ones for what the first cannot tell, a slope that bends from one that breaks. */
+/** Steps of a logit. The smaller ones distinguish a slope that bends from one that breaks, which the first cannot. */
 const [STEP, SMALLER, SMALLEST] = [1e-5, 1e-6, 1e-7];
 /** A difference of the two one-sided slopes that matters, of the greatest slope. */
 const MATTERS = 1e-6;

@@ -16,7 +16,7 @@ export function hasBegun(): boolean {
 
 /** Writes, and waits where the reader is slower than we are. */
 export async function write(text: string): Promise<void> {
-  // What has gone wrong in a user's file by now comes before the result.
+  // A fault of a user's file that has happened by now is reported before the result.
   if (!begun) await setImmediate();
   // The command has failed without this part of it, which ends here.
   if (failed) await new Promise(() => {});
