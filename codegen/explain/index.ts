@@ -33,7 +33,7 @@ export interface ExplainOptions {
   readonly vocab: number;
 }
 
-/** Everything that `lossc explain` tells. Opens no device. */
+/** The data of `lossc explain`. Opens no device. */
 export function explainLoss(loss: LossDefinition, { dtype, vocab }: ExplainOptions): Explanation {
   const { plan, program } = compilePlan({ loss, logits: dtype });
   const traced = trace(loss, { from: "logits", statics: {} });

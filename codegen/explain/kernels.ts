@@ -1,4 +1,4 @@
-/** What each kernel of a plan does, and why there are so many sweeps. */
+/** Descriptions of a plan's kernels, and why there are so many sweeps. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import { type CoarseFold, ONE } from "../../dsl/ops/index.js";
@@ -34,7 +34,7 @@ export interface KernelDescription {
   readonly space: Space;
   readonly phases: readonly (readonly RowFold[])[];
   readonly gradient: boolean;
-  /** What is folded over its elements. */
+  /** Texts of the folds over its elements. */
   readonly folds: readonly string[];
   readonly bytes: Traffic;
 }
@@ -106,7 +106,7 @@ class Scribe {
     const numbers = { m: 0, S: 0 };
     for (const x of folds) {
       const tidy = this.tidied.tidy(x);
-      // What differs only in how it skips entries that are not there has one name.
+      // Folds that differ only in how they skip entries that are not there have one name.
       if (this.rowNames.has(tidy)) continue;
       const letter = x.attribute.kind === "sum" ? "S" : "m";
       let name: string;

@@ -1,6 +1,6 @@
 /**
- * Expressions as people write them: sums of products, each product a number and powers of what cannot be taken apart further. Like terms are merged and
- * common factors stand before the sum; products of sums are left as they are, because that is how they read best.
+ * Expressions as people write them: sums of products, each product a number times powers of indivisible factors. Like terms are merged and common
+ * factors stand before the sum; products of sums are left as they are, because that is how they read best.
  */
 import { constant, constantValue, type Expression } from "../../dsl/expression.js";
 import { add, div, fold, mul, neg, ONE, pow, sub, ZERO } from "../../dsl/ops/index.js";
@@ -205,7 +205,7 @@ export function total(terms: readonly Product[]): Expression {
   return fromProduct(times(content, power(sum, 1)));
 }
 
-/** What every term has, signed so that some term that is left is positive: a count, else the plain number, else the oldest. */
+/** The factors that all terms share. The sign leaves one of the terms positive: a count, else the plain number, else the oldest. */
 function contentOf(list: readonly Product[]): Product {
   const [first] = list as [Product];
   const powers = new Map<Expression, number>();

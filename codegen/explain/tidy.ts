@@ -1,6 +1,6 @@
 /**
- * From the compiler's expressions to the ones that a person reads. The value stays the same wherever every token counts and every number is finite: what
- * masks tokens of weight 0 and entries that are not there is left out here and said in words beside the formula.
+ * From the compiler's expressions to the ones that a person reads. Masks of tokens of weight 0 and of entries that are not there are left out, and said
+ * in words beside the formula. Wherever every token counts and every number is finite, the value stays the same.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
@@ -13,7 +13,7 @@ import { reduced } from "./nodes.js";
 import { apart, fromProduct, multipliedOut, number, type Product, productOf, raised, termsOf, times, total } from "./products.js";
 
 export interface TidyOptions {
-  /** What the author wrote for what the compiler spelt out. */
+  /** The author's expressions, by those into which the compiler spelt them out. */
   readonly origin?: ReadonlyMap<Expression, Expression>;
   /** Whether `stopGradient` is shown; in a gradient it has done its work. */
   readonly stops?: boolean;
@@ -102,10 +102,10 @@ function choice(c: Expression, a: Expression, b: Expression): Expression {
   if (a.dtype === "bool") return where(c, a, b);
   if (b === ZERO) return fromProduct(times(productOf(indicator(c)), productOf(a)));
   if (a === ZERO) return fromProduct(times(productOf(indicator(negation(c))), productOf(b)));
-  // What both branches have stands before them.
+  // Factors of both branches stand before them.
   const [left, right] = [productOf(a), productOf(b)];
   const shared = new Map([...left.powers].filter(([x, n]) => right.powers.get(x) === n));
-  // So does a number where the branches are that and a part of it.
+  // So does a number, where one branch is that number and the other a multiple of it.
   const numbers = left.powers.size === shared.size && right.powers.size === shared.size;
   const front: Product = { factor: numbers ? right.factor : left.factor < 0 && right.factor < 0 ? -1 : 1, powers: shared };
   const rest = raised(front, -1);
@@ -145,7 +145,7 @@ function picked(y: Expression, i: number): Expression {
   const [outer, inner] = apart(productOf(y), "group");
   const rest = new Map(inner.powers);
   rest.delete(mark);
-  // How many sequences a group has of that number: one.
+  // A group has one sequence of that number.
   if (rest.size === 0)
     return fromProduct(outer.powers.size === 0 && outer.factor === 1 ? productOf(fold("sum", ONE, "sequence", "group")) : outer);
   return fromProduct(times(outer, productOf(pick(fromProduct({ factor: 1, powers: rest }), i))));
