@@ -6,12 +6,12 @@ export type TypeScript = typeof ts;
 
 const require = createRequire(import.meta.url);
 
-/** The compiler takes most of a second to load: nobody pays for it who brings nothing to translate. */
+/** TypeScript's compiler, loaded on first use: loading takes most of a second, and a program with nothing to translate should not pay it. */
 export function typescript(): TypeScript {
   return (require("ts-morph") as typeof import("ts-morph")).ts;
 }
 
-/** The expression without what leaves no trace in JavaScript: parentheses and types. */
+/** The expression without its parentheses and types, which mean nothing to JavaScript. */
 export function bare(expression: ts.Expression): ts.Expression {
   const ts = typescript();
   let inner = expression;
