@@ -62,7 +62,7 @@ function pathOf(place: string): string {
   return decodeURIComponent(place.replace(/^file:\/\//, "").replace(/(\/dist)?\/dsl\/$/, ""));
 }
 
-/** Adds a way from places on a stack to those of the sources; gives what takes it away. */
+/** Adds a way from places on a stack to those of the sources. The function that it returns takes it away again. */
 export function mapStacks(map: (stack: string) => string): () => void {
   shared.stacks.add(map);
   return () => shared.stacks.delete(map);

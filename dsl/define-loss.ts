@@ -1,4 +1,4 @@
-/** `defineLoss`: what the author declares, checked and normalised. */
+/** `defineLoss`: checks and normalises the author's declaration. */
 import { rewrittenElsewhere } from "./copies.js";
 import { isDefinition, putOff, remember } from "./definitions.js";
 import { LosscError, type SourcePosition } from "./errors.js";

@@ -28,7 +28,7 @@ export function isUnmade(value: unknown): boolean {
 export const UNMADE =
   'only what defineLoss() returns is a loss, and a copy of it is none: give the copy to defineLoss(), as in defineLoss({ ...ppo, name: "mine" })';
 
-/** Where the loss was defined: the place of mistakes in what it returns. */
+/** The place where the loss was defined. Mistakes in its returned value are reported there. */
 export function definedAt(definition: object): SourcePosition | undefined {
   return places.get(definition);
 }
@@ -40,7 +40,7 @@ export function redefined<Definition extends object>(definition: Definition, par
   return made;
 }
 
-/** Mistakes of definitions that were put off, by what stands in the definition's place. */
+/** Mistakes of definitions that were put off, by the objects in the definitions' places. */
 const mistakes = new WeakMap<object, LosscError>();
 let puttingOff = false;
 

@@ -31,10 +31,10 @@ export type OperandsOf<O extends Op> = O extends LeafOp
       ? readonly [Expression, Expression, Expression]
       : readonly [Expression];
 
-/** A node of the graph. Made by {@link intern} alone; what a pass learns of it is kept beside it. */
+/** A node of the graph. Made by {@link intern} alone; facts that a pass finds out are kept beside it. */
 export class Node<O extends Op> {
   private constructor(
-    /** Larger than the id of every operand. Which number it is depends on what the process made before. */
+    /** Larger than the id of every operand. The number depends on the nodes that the process made before. */
     readonly id: number,
     /** Nodes on the longest way down to a leaf. */
     readonly height: number,
@@ -81,7 +81,7 @@ export class Node<O extends Op> {
 
 recognise(isExpression);
 
-/** A node of any op; its op says how many operands it has, and what it knows beside them. */
+/** A node of any op. The op decides how many operands and which attributes it has. */
 export type Expression = { readonly [O in Op]: Node<O> }[Op];
 
 const NO_ATTRIBUTE: NoAttribute = Object.freeze({});

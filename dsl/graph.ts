@@ -3,7 +3,7 @@ import { type Expression, Node } from "./expression.js";
 import type { ElementwiseOp } from "./ops/names.js";
 import { opRow, rebuild } from "./ops/table.js";
 
-/** Every node that the roots need, operands before their users. What only operands of a node that `ends` need is left out. */
+/** Every node that the roots need, operands before their users. The walk goes no deeper than nodes at which it `ends`. */
 export function topological(roots: Iterable<Expression>, ends?: (x: Expression) => boolean): Expression[] {
   const order: Expression[] = [];
   const seen = new Set<Expression>();

@@ -13,7 +13,7 @@ export { rewritten } from "./rewritten.js";
 type Binary = (a: unknown, b: unknown) => unknown;
 type Function = (...operands: Num[]) => unknown;
 
-/** JavaScript's operators convert whatever they meet; to TypeScript that is at home with numbers alone. */
+/** JavaScript's operators convert operands of any type; TypeScript allows them on numbers alone, hence the cast. */
 type Native = (a: number, b: number) => unknown;
 
 const met = (a: unknown, b: unknown): boolean => isExpression(a) || isExpression(b);
@@ -221,7 +221,7 @@ const isNaNOf = (x: Num): unknown => functions.ne(x, x);
 
 export const numberIsFinite = predicate(Number.isFinite, functions.isFinite);
 export const numberIsNaN = predicate(Number.isNaN, isNaNOf);
-/** The global ones convert what they are given. */
+/** The global functions convert their argument to a number. */
 // biome-ignore lint/suspicious/noGlobalIsFinite: this is the function that the author called
 export const isFinite = predicate((x) => globalThis.isFinite(x as number), functions.isFinite);
 // biome-ignore lint/suspicious/noGlobalIsNan: this is the function that the author called

@@ -1,4 +1,4 @@
-/** Tracing: the loss is run once on expressions, and what it returns is the graph. */
+/** Tracing: the loss is run once on expressions, and returns the graph. */
 import { withoutChance } from "./chance.js";
 import { strangerInWords } from "./copies.js";
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
@@ -141,7 +141,7 @@ function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Polic
   };
 }
 
-/** Refuses what a loss returned, with the place of its definition. */
+/** Refuses a loss's returned value, with the place of its definition. */
 type Refuse = (code: "UNSUPPORTED_SYNTAX" | "SPACE_MISMATCH" | "CONFIG_UNKNOWN" | "USAGE", message: string) => never;
 
 function normalised(definition: LossDefinition, returned: unknown, wanted: readonly string[] | undefined): Traced {
