@@ -12,7 +12,7 @@ import {
   shapeOf,
 } from "./check-inputs.js";
 
-/** One batch to check with, and what is special about it. */
+/** One batch to check with, and the kind of input that makes it special. */
 export interface CheckCase {
   readonly name: string;
   readonly batch: Batch;

@@ -1,4 +1,4 @@
-/** Comparing what came out with what was wanted, for `lossc check`. */
+/** Comparisons of results with expected values, for `lossc check`. */
 
 export type Compared =
   | "gradient with finite differences"
@@ -22,7 +22,7 @@ export interface Comparison {
   readonly entry: number | null;
   readonly value: number;
   readonly wanted: number;
-  /** |value − wanted| in units of what is tolerated: up to 1 is well. */
+  /** |value − wanted| in units of the tolerance: up to 1 is well. */
   readonly error: number;
   readonly outcome: Outcome;
   /** Why values were left out; null where none was. */
@@ -107,7 +107,7 @@ function distance(value: number, wanted: number, relative: number, slack: number
   return Math.abs(value - wanted) / (relative * Math.abs(wanted) + slack);
 }
 
-/** A comparison that could not be made, since what is wanted is not finite. */
+/** A comparison that could not be made, since the expected values are not finite. */
 export function notFinite(options: Pick<CompareOptions, "case" | "device" | "compared">, of: number, note: string): Comparison {
   return { ...options, ...NOWHERE, outcome: "not comparable", reason: "not finite", leftOut: of, of, note };
 }

@@ -13,7 +13,7 @@ export interface Expected extends CheckCase {
   readonly gradients: readonly Float64Array[];
   /** The least and the greatest that the loss is there: where it leaps, every summand is on a side of its own. */
   readonly losses: readonly [least: number, greatest: number];
-  /** Values for which no list of sides is whole: what matches none of these may be right. */
+  /** Values for which no list of sides is complete: one that matches none of the alternatives may still be right. */
   readonly undecided: Undecided;
 }
 

@@ -85,7 +85,7 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
   return { ...shape, logits, target_tokens, inputs: { ...Object.fromEntries(inputs), weights } };
 }
 
-/** Whether an input holds log-probabilities of the same tokens, by its name, and nobody said where it lies. */
+/** Whether an input holds log-probabilities of the same tokens, by its name, and has no `--range`. */
 export function isLogprobs(name: string, space: string, ranges: Ranges): boolean {
   return space === "token" && name.endsWith("logprobs") && !ranges.has(name);
 }

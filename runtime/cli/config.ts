@@ -7,8 +7,8 @@ import { usage } from "./usage.js";
 const EXAMPLES = `; write, say, --config beta=0.1,kind=squared or --config '{"beta": 0.1, "kind": "squared"}'`;
 
 /**
- * The value of `--config`, a JSON object or NAME=VALUE with commas between; of an option that is given again the later values hold. That
- * the names are known and the values right is checked by whoever uses it.
+ * The value of `--config`, a JSON object or NAME=VALUE with commas between; of an option that is given again the later values hold. The
+ * commands that use it check names and values.
  */
 export function parseConfig(text: string, before?: ConfigValues): ConfigValues {
   const given = /^\s*[^\s"{}[\]=]+\s*=/.test(text) ? assignments(text) : parseJson(text, "--config", EXAMPLES);

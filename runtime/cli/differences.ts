@@ -1,4 +1,4 @@
-/** Finite differences of a loss in float64, with what stands under `stopGradient` held still. */
+/** Finite differences of a loss in float64, with operands of `stopGradient` held still. */
 import { LOGPROBS, LOSS, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
 import { type Program, resultOf } from "../../codegen/program.js";
@@ -21,7 +21,7 @@ export interface Differences {
   readonly unsettled: ReadonlySet<number>;
 }
 
-/** The slope of the loss along each logit that is there, with what stands under `stopGradient` held still. */
+/** The slope of the loss along each logit that is there, with operands of `stopGradient` held still. */
 export function finiteDifferences(program: Program, input: ReferenceInput & { readonly logits: Float64Array }): Differences {
   const still = held(program, input);
   const logits = input.logits.slice();

@@ -30,7 +30,7 @@ export function failureLine(failure: Failure): string {
   return `${JSON.stringify(failure)}\n`;
 }
 
-/** The failure in words, with what helps and does not belong into a message: the compiler's log, the stack of a fault of our own. */
+/** The failure in words, with details that are too long for a message: the compiler's log, the stack of a fault of our own. */
 export function inWords(error: unknown): string {
   const { code, message } = describeFailure(error).error;
   const lines = [`lossc: ${code}: ${message}`];

@@ -24,7 +24,7 @@ interface Listener {
 /** Of the innermost work under way. */
 let listener: Listener | null = null;
 let ended = false;
-/** Whether a user's listener may be running for what nothing caught. */
+/** Whether a user's listener for uncaught errors may be running. */
 let amongListeners = false;
 
 /**
@@ -72,7 +72,7 @@ export function takeProcess(): void {
   });
 }
 
-/** Ends the process once everything that was written is out, whatever timers and servers are still open. */
+/** Ends the process once everything that was written is out. Timers and servers that are still open do not keep it. */
 export async function end(code: number): Promise<void> {
   await flush();
   leave(code);
@@ -105,7 +105,7 @@ const refuseExit = ((code?: number | string | null) => {
     `process.exit(${code ?? ""}) was called where a loss is only defined: take the call out of the file, or into a program of its own`,
     { position: userPosition(new Error()) },
   );
-  // Node ends the process at once when a listener for what nothing caught throws.
+  // Node ends the process at once when a listener for uncaught errors throws.
   if (!amongListeners) throw refusal;
   failWith(refusal);
 }) as typeof process.exit;

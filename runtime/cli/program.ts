@@ -264,7 +264,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     code = other;
   });
   try {
-    // A result that is being written is right, whatever a file does after it.
+    // A result that is being written is right; later faults of the file do not change that.
     await withFaults(
       () => program.parseAsync(argv, { from: "user" }),
       () => !hasBegun(),

@@ -35,7 +35,7 @@ export async function flush(): Promise<void> {
   for (const stream of [stdout, process.stderr]) await new Promise<void>((resolve) => stream.write("", () => resolve()));
 }
 
-/** A text as JSON; a byte-order mark before it, as some editors and shells write, is skipped. `name` is what the text is. */
+/** A text as JSON; a byte-order mark before it, as some editors and shells write, is skipped. `name` names the text in messages. */
 export function parseJson(text: string | Buffer, name: string, advice = ""): unknown {
   try {
     return JSON.parse(text.toString().replace(/^\uFEFF/, ""));
@@ -118,7 +118,7 @@ export async function writeJson(value: unknown): Promise<void> {
   await write(text);
 }
 
-/** Lines with aligned columns; what follows a line break in the last column goes below it. */
+/** Lines with aligned columns. Further lines of the last column stand below its first. */
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(...rows.map((row) => row.length)) - 1;
   const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
