@@ -15,7 +15,7 @@ import { type RowTerm, rowTerms } from "./rows.js";
 import { SYMBOLS } from "./symbols.js";
 import { tidier } from "./tidy.js";
 
-/** A name and what it stands for. */
+/** A name and its definition. */
 export interface Definition {
   readonly name: string;
   readonly text: string;

@@ -1,4 +1,4 @@
-/** `lossc explain`: a loss as formulas, its gradient, what runs and why. */
+/** `lossc explain`: a loss and its gradient as formulas, the kernels that run, and why. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import { trace } from "../../dsl/trace.js";
 import { compilePlan } from "../compile.js";

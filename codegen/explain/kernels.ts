@@ -43,7 +43,7 @@ export interface Execution {
   readonly sweeps: number;
   readonly steps: number;
   readonly kernels: readonly KernelDescription[];
-  /** A sentence for each sweep, then one for what is known before them. */
+  /** A sentence for each sweep, then one for the values that are known before them. */
   readonly why: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export function executionOf(plan: Plan, program: Program, tidied: Tidied, taken:
   };
 }
 
-/** The graph as the planner sees it, and for its nodes what they were before lowering. */
+/** The graph as the planner sees it, and for its nodes the expressions before lowering. */
 function correspondence(program: Program): {
   readonly lowered: Program;
   readonly written: ReadonlyMap<Expression, Expression>;
@@ -157,7 +157,7 @@ class Scribe {
     return this.isCount(x) ? `how many ${PLURAL[x.attribute.from]} count${OF[x.space]}` : this.text(x);
   }
 
-  /** Of what is folded, the part that stands in the formulas: without factors, and as a mean where it is a mean there. */
+  /** A fold as the formulas have it: without factors, and as a mean where it is a mean there. */
   private meant(folded: Expression): Expression {
     const parts = [folded, ...productOf(folded).powers.keys()].filter(({ op }) => op === "reduce" || op === "fold");
     const means = parts.flatMap((x) =>

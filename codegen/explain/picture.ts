@@ -1,4 +1,4 @@
-/** The graph of a loss and its gradient for graphviz: a box for each node, and what is known at the same time in one frame. */
+/** The graph of a loss and its gradient for graphviz: a box for each node, and a frame around the values that are known at the same time. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { Expression } from "../../dsl/expression.js";
 import { oncePerNode, operandsFirst } from "../../dsl/graph.js";

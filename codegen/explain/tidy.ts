@@ -1,6 +1,6 @@
 /**
- * From the compiler's expressions to the ones that a person reads. Masks of tokens of weight 0 and of entries that are not there are left out, and said
- * in words beside the formula. Wherever every token counts and every number is finite, the value stays the same.
+ * From the compiler's expressions to the ones that a person reads. Masks of tokens of weight 0 and of entries that are not there are left out, and
+ * said in words beside the formula. Wherever every token counts and every number is finite, the value stays the same.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
@@ -19,7 +19,7 @@ export interface TidyOptions {
   readonly stops?: boolean;
 }
 
-/** One tidier for several expressions: what they share stays shared. */
+/** One tidier for several expressions: their shared parts stay shared. */
 export function tidier({ origin = new Map(), stops = false }: TidyOptions = {}): (root: Expression) => Expression {
   const done = new Map<Expression, Expression>();
   const tidy = (root: Expression): Expression => {
@@ -162,7 +162,7 @@ function plainSum(x: Expression, from: Space, to: Space): Expression {
   return x.space === from ? reduced("sum", x, to) : fold("sum", x, from, to);
 }
 
-/** Σ over the row. Sums that are known leave it: of a softmax, and of what only the target's entry has. */
+/** Σ over the row. Sums that are known leave it: that of a softmax is 1, and a product with 1[v = y] is the target's entry. */
 function overRow(y: Expression): Expression {
   const known: Product[] = [];
   const rest: Product[] = [];
