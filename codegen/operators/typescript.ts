@@ -25,7 +25,7 @@ export function bare(expression: ts.Expression): ts.Expression {
   return inner;
 }
 
-/** Whether the expression is made of literals alone: whatever it computes, no expression of the loss is in it. */
+/** Whether the expression is made of literals alone, so that it cannot hold an expression of the loss. */
 export function isLiteral(expression: ts.Expression): boolean {
   const ts = typescript();
   const inner = bare(expression);
