@@ -1,6 +1,7 @@
 /**
  * Copies of lossc in one process: a package that is linked beside one that is installed, or one that a bundler has taken in beside the one that
- * Node loads. Each knows an expression by its own class, so that what another has made is a stranger. Here they tell each other what is theirs.
+ * Node loads. Each knows an expression by its own class, and takes those of another copy for foreign objects. The list of copies that all of them
+ * share makes it possible to name that cause.
  */
 
 interface Copy {
@@ -12,7 +13,7 @@ interface Copy {
   readonly rewritten: Set<string>;
 }
 
-/** What the copies share: one list for the process, whatever versions they are of. */
+/** The state that the copies share, one for the process. Copies of other versions read it, too: its fields keep their meaning. */
 interface Shared {
   readonly copies: Copy[];
   /** Ways from places on a stack to those of the sources, for loaders that map none themselves. */
@@ -29,7 +30,7 @@ holder[KEY] = shared;
 const own: Copy = { place: new URL(".", import.meta.url).href, makers: [], rewritten: new Set() };
 shared.copies.push(own);
 
-/** Tells the other copies how to know what this one makes. */
+/** Gives the other copies a test for values that this copy made. */
 export function recognise(isOurs: (value: unknown) => boolean): void {
   own.makers.push(isOurs);
 }
@@ -61,7 +62,7 @@ function pathOf(place: string): string {
   return decodeURIComponent(place.replace(/^file:\/\//, "").replace(/(\/dist)?\/dsl\/$/, ""));
 }
 
-/** Adds a way from places on a stack to those of the sources; gives what takes it away. */
+/** Adds a way from places on a stack to those of the sources. The function that it returns takes it away again. */
 export function mapStacks(map: (stack: string) => string): () => void {
   shared.stacks.add(map);
   return () => shared.stacks.delete(map);
@@ -73,7 +74,7 @@ export function stackIsMapped(file: string, mapped: boolean): void {
   else shared.unmapped.add(file);
 }
 
-/** A stack on which the file stands, with the places of the source as far as a loader has told how. */
+/** A stack on which the file stands. Its places are those of the source where a loader has registered a way to them. */
 export function mappedStack(stack: string, file: string): string {
   return shared.unmapped.has(file) ? [...shared.stacks].reduce((text, map) => map(text), stack) : stack;
 }

@@ -1,4 +1,4 @@
-/** `defineLoss`: what the author declares, checked and normalised. */
+/** `defineLoss`: checks and normalises the author's declaration. */
 import { rewrittenElsewhere } from "./copies.js";
 import { isDefinition, putOff, remember } from "./definitions.js";
 import { LosscError, type SourcePosition } from "./errors.js";
@@ -84,7 +84,7 @@ function made<const I extends Inputs, const C extends Config, R extends LossRetu
   return definition;
 }
 
-/** JavaScript cannot see a truth test of an expression: a file that relies on operators, and was run without the front end, would be quietly wrong. */
+/** Refuses a file that was to be rewritten and was not: JavaScript cannot see a truth test of an expression, so its losses would be quietly wrong. */
 function refuseUnrewritten(position: SourcePosition | undefined): void {
   if (position === undefined || !isUnrewritten(position.file)) return;
   const elsewhere = rewrittenElsewhere(position.file);
@@ -135,7 +135,7 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
   return Object.freeze({ space, dtype, ...(standard !== undefined && { default: standard }) });
 }
 
-/** What stands where a name or a number should: not everything can be turned into text. */
+/** A value of the caller's for a message. `String` throws for some objects, so these are described. */
 function quoted(value: unknown): string {
   if (typeof value === "string") return `"${value}"`;
   return typeof value === "object" || typeof value === "function" ? describe(value) : String(value);
@@ -158,7 +158,7 @@ function configDeclaration(key: string, spec: ConfigSpec): ConfigDeclaration {
   return Object.freeze({ kind, value });
 }
 
-/** What an object declares: `{ value, static: true }`, or what a definition holds, as in `{ ...other.config }`. */
+/** The kind of config that an object declares: as `{ value, static: true }`, or as a definition holds it, for `{ ...other.config }`. */
 function kindOf(spec: object | null): ConfigDeclaration["kind"] | undefined {
   const { value: _, ...others }: Readonly<Record<string, unknown>> = { ...spec };
   const [mark, ...more] = Object.entries(others);

@@ -28,7 +28,7 @@ export function isUnmade(value: unknown): boolean {
 export const UNMADE =
   'only what defineLoss() returns is a loss, and a copy of it is none: give the copy to defineLoss(), as in defineLoss({ ...ppo, name: "mine" })';
 
-/** Where the loss was defined: the place of mistakes in what it returns. */
+/** The place where the loss was defined. Mistakes in its returned value are reported there. */
 export function definedAt(definition: object): SourcePosition | undefined {
   return places.get(definition);
 }
@@ -40,7 +40,7 @@ export function redefined<Definition extends object>(definition: Definition, par
   return made;
 }
 
-/** Mistakes of definitions that were put off, by what stands in the definition's place. */
+/** Mistakes of definitions that were put off, by the objects in the definitions' places. */
 const mistakes = new WeakMap<object, LosscError>();
 let puttingOff = false;
 
@@ -52,7 +52,7 @@ export function putMistakesOff(): void {
   puttingOff = true;
 }
 
-/** Makes a definition; where mistakes are put off, something that throws the mistake whatever is read of it. */
+/** Makes a definition. Where mistakes are put off, a wrong one becomes an object that throws its mistake as soon as anything is read of it. */
 export function putOff<Definition extends object>(make: () => Definition): Definition {
   try {
     return make();
@@ -72,7 +72,7 @@ function instead(mistake: LosscError): object {
     {},
     {
       get(_, key) {
-        // A module that exports it may be awaited.
+        // `await` of a module that exports it reads `then`: that is no use of the loss.
         if (typeof key === "symbol" || key === "then") return undefined;
         throw mistake;
       },

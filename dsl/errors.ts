@@ -36,19 +36,19 @@ export interface SourcePosition {
   readonly column: number;
 }
 
-/** What a {@link LosscError} carries besides its code and message. */
+/** Fields of a {@link LosscError} besides its code and message. */
 export interface ErrorDetails {
   readonly cause?: unknown;
   readonly position?: SourcePosition | undefined;
   /** The lines around the position, with a marker. */
   readonly frame?: string | undefined;
-  /** What the compiler printed. */
+  /** The compiler's output. */
   readonly log?: string | undefined;
   /** Path of the generated text. */
   readonly text?: string | undefined;
 }
 
-/** What lossc throws where it finds a mistake. `code` is stable; the message names the offending thing and the way out. */
+/** The error of every mistake that lossc finds. `code` is stable; the message names the offending thing and a way out. */
 export class LosscError extends Error {
   override readonly name = "LosscError";
   readonly position: SourcePosition | undefined;

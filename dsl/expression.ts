@@ -9,15 +9,15 @@ import type { Space } from "./spaces.js";
 declare const brand: unique symbol;
 
 /**
- * What the author of a loss computes with: to TypeScript a number, so that native operators type-check; while a loss is traced, a node of its
- * expression graph. The brand is optional because `a * b` of two `Expr` is a `number` to TypeScript.
+ * A value in a loss. To TypeScript it is a number, so that native operators type-check; while a loss is traced, it is a node of its expression
+ * graph. The brand is optional because `a * b` of two `Expr` is a `number` to TypeScript.
  */
 export type Expr = number & { readonly [brand]?: "Expr" };
 
-/** What a function of the language takes. */
+/** The operand of a function of the language. */
 export type Num = number | boolean;
 
-/** What a builder of nodes takes: an author's value, or a node. */
+/** The operand of a builder of nodes: an author's value, or a node. */
 export type Operand = Num | Expression;
 
 export type Dtype = "f32" | "bool";
@@ -33,10 +33,10 @@ export type OperandsOf<O extends Op> = O extends LeafOp
 
 export const NO_ATTRIBUTE: NoAttribute = Object.freeze({});
 
-/** A node of the graph. Made by {@link intern} alone; what a pass learns of it is kept beside it. */
+/** A node of the graph. Made by {@link intern} alone; facts that a pass finds out are kept beside it. */
 export class Node<O extends Op> {
   private constructor(
-    /** Larger than the id of every operand. Which number it is depends on what the process made before. */
+    /** Larger than the id of every operand. The number depends on the nodes that the process made before. */
     readonly id: number,
     /** Nodes on the longest way down to a leaf. */
     readonly height: number,
@@ -91,7 +91,7 @@ export class Node<O extends Op> {
 
 recognise(isExpression);
 
-/** A node of any op; its op says how many operands it has, and what it knows beside them. */
+/** A node of any op. The op decides how many operands and which attributes it has. */
 export type Expression = { readonly [O in Op]: Node<O> }[Op];
 
 /** The node with these parts. */

@@ -1,6 +1,7 @@
 /**
  * The elementwise functions, as authors see them. Each takes numbers and expressions, broadcasts them to the finest of their spaces and gives an
- * `Expr` there. Arithmetic is float32 on every device but `reference`. Gradients follow PyTorch's conventions; `where` sends nothing to the branch not taken.
+ * `Expr` there. Arithmetic is float32 on every device but `reference`. Gradients follow PyTorch's conventions; `where` sends nothing to the branch
+ * not taken.
  */
 import { type Expr, type Expression, type Num, type Operand, toAuthor } from "./expression.js";
 import * as arithmetic from "./ops/arithmetic.js";

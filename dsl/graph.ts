@@ -3,7 +3,7 @@ import { type Expression, Node } from "./expression.js";
 import type { ElementwiseOp } from "./ops/names.js";
 import { opRow, rebuild } from "./ops/table.js";
 
-/** Every node that the roots need, operands before their users. What only operands of a node that `ends` need is left out. */
+/** Every node that the roots need, operands before their users. The walk goes no deeper than nodes at which it `ends`. */
 export function topological(roots: Iterable<Expression>, ends?: (x: Expression) => boolean): Expression[] {
   const order: Expression[] = [];
   const seen = new Set<Expression>();
@@ -42,8 +42,8 @@ export function oncePerNode<T>(of: (x: Expression) => T): (x: Expression) => T {
 }
 
 /**
- * The same of a function that calls itself on operands: it is computed of them before. Walked as a tree, a graph that shares is exponential, and a deep one
- * runs out of stack.
+ * A pure function of nodes that calls itself on operands, computed once for each. Operands come first: plain recursion runs out of stack on a deep
+ * graph, and takes exponential time on one that shares.
  */
 export function operandsFirst<T>(of: (x: Expression) => T): (x: Expression) => T {
   const known = new WeakMap<Expression, { readonly value: T }>();

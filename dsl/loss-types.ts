@@ -1,4 +1,4 @@
-/** The types of a loss: what its author declares and returns, and what `defineLoss` makes of it. */
+/** The types of a loss: its author's declaration and returned value, and the definition that `defineLoss` makes. */
 import type { Expr, Num } from "./expression.js";
 import type { Space } from "./spaces.js";
 
@@ -88,7 +88,7 @@ export type LossReturn =
   | Num
   | readonly Num[]
   | {
-      /** Summed over whatever space it lives in. */
+      /** Summed over the space that it lives in. */
       readonly loss: Num | readonly Num[];
       /**
        * Scalars for the host, in batch space; they carry no gradient. A function is called, and costs, only where the caller asks for the
@@ -100,8 +100,7 @@ export type LossReturn =
     };
 
 /**
- * The mathematics of a loss: from what the policy gives, the inputs and the config to what the loss returns. It is run once, when the
- * loss is traced.
+ * The mathematics of a loss: a function of the policy's values, the inputs and the config. It is run once, when the loss is traced.
  */
 export type LossFunction<I extends Inputs = Inputs, C extends Config = Config, R extends LossReturn = LossReturn> = (
   policy: Policy,
@@ -109,15 +108,14 @@ export type LossFunction<I extends Inputs = Inputs, C extends Config = Config, R
   config: ConfigExpressions<C>,
 ) => R;
 
-/** What is known of a loss once it is planned: it needs `groups`, or the rows of logits (so that `policy_logprobs` are not enough). */
+/** Needs of a loss that only its plan shows: `groups`, or the rows of logits, so that `policy_logprobs` are not enough. */
 export type Need = "groups" | "rows";
 
 declare const needs: unique symbol;
 
 /**
- * A loss, ready to be compiled. Made by {@link defineLoss}; a copy of one is none. Its parameters are the declared inputs, the declared
- * config and what
- * the loss returns; a module that `lossc build` wrote also says what the loss needs.
+ * A loss, ready to be compiled. Made by {@link defineLoss}; a copy of one is none. Its type parameters are the declared inputs, the declared
+ * config and the loss's return type; a module that `lossc build` wrote also says what the loss needs.
  */
 export interface LossDefinition<
   I extends Inputs = Inputs,
@@ -148,7 +146,7 @@ type ConfigSpecOf<S> = S extends { readonly kind: "scalar" }
       : V
     : S;
 
-// The parameters of what `defineLoss` makes. Conditional types, so that messages and declarations show what they come to.
+// The type parameters of a definition. They are conditional types, so that messages and declarations show their results.
 
 /** Inputs as an author writes them, also where another definition declared them. */
 export type PlainInputs<I extends Inputs> = [keyof I] extends [keyof None] ? None : { readonly [K in keyof I]: SpecOf<I[K]> };
@@ -159,12 +157,12 @@ export type PlainConfig<C extends Config> = [keyof C] extends [keyof None]
 /** Numbers and masks that a loss returns are expressions. */
 export type PlainReturn<R extends LossReturn> = [R] extends [Num] ? Expr : R;
 
-/** Refuses a misspelt key of what a loss returns: `R` is inferred, and TypeScript takes every key of an inferred type to be meant. */
+/** Refuses a misspelt key of a loss's returned value: `R` is inferred, and TypeScript accepts every key of an inferred type. */
 type OnlyKnown<R> = R extends { readonly loss: unknown }
   ? { readonly [K in Exclude<keyof R, "loss" | "metrics" | "outputs">]: "a loss returns loss, metrics and outputs" }
   : unknown;
 
-/** What {@link defineLoss} takes. */
+/** The argument of {@link defineLoss}. */
 export interface LossDeclaration<I extends Inputs, C extends Config, R extends LossReturn> {
   /** For messages and for the comments of kernels. */
   readonly name: string;

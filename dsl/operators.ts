@@ -1,6 +1,6 @@
 /**
- * What the operators of a rewritten `*.loss.ts` call. Each is JavaScript's own operator unless an operand is an expression of the loss; then it is the
- * function of that name. Exported as `lossc/operators`.
+ * The functions that a rewritten `*.loss.ts` calls in place of its operators. Each is JavaScript's own operator unless an operand is an expression of
+ * the loss; then it is the function of that name. Exported as `lossc/operators`.
  */
 import { LosscError } from "./errors.js";
 import { constantValue, type Expr, isExpression, type Num, toAuthor, toExpression } from "./expression.js";
@@ -13,7 +13,7 @@ export { rewritten } from "./rewritten.js";
 type Binary = (a: unknown, b: unknown) => unknown;
 type Function = (...operands: Num[]) => unknown;
 
-/** JavaScript's operators convert whatever they meet; to TypeScript that is at home with numbers alone. */
+/** JavaScript's operators convert operands of any type; TypeScript allows them on numbers alone, hence the cast. */
 type Native = (a: number, b: number) => unknown;
 
 const met = (a: unknown, b: unknown): boolean => isExpression(a) || isExpression(b);
@@ -75,7 +75,7 @@ function truth(x: unknown, sign: string): Expr {
 }
 
 type Later = () => unknown;
-/** What is done with the value of `x &&= y` and `x ||= y`, and not done where nothing is assigned. */
+/** The assignment of `x &&= y` and `x ||= y`. It is not called where JavaScript would assign nothing. */
 type Assign = (value: unknown) => unknown;
 const same: Assign = (value) => value;
 
@@ -221,7 +221,7 @@ const isNaNOf = (x: Num): unknown => functions.ne(x, x);
 
 export const numberIsFinite = predicate(Number.isFinite, functions.isFinite);
 export const numberIsNaN = predicate(Number.isNaN, isNaNOf);
-/** The global ones convert what they are given. */
+/** The global functions convert their argument to a number. */
 // biome-ignore lint/suspicious/noGlobalIsFinite: this is the function that the author called
 export const isFinite = predicate((x) => globalThis.isFinite(x as number), functions.isFinite);
 // biome-ignore lint/suspicious/noGlobalIsNan: this is the function that the author called

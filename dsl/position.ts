@@ -2,7 +2,7 @@
 import { mappedStack } from "./copies.js";
 import type { SourcePosition } from "./errors.js";
 
-/** `at f (file:///a.ts:1:2)`, `at /a.ts:1:2`, or the `file:///a.ts:1` above the message of what V8 finds before anything runs. */
+/** `at f (file:///a.ts:1:2)`, `at /a.ts:1:2`, or the `file:///a.ts:1` above the message of an error that V8 finds before anything runs. */
 const FRAME = /^(?:at (?:async )?(?:.*? \()?)?((?:file:\/\/|\/|[A-Za-z]:[\\/]).*?):(\d+)(?::(\d+))?\)?$/;
 
 function positionOn(stack: string, ours: readonly string[]): SourcePosition | undefined {

@@ -1,4 +1,4 @@
-/** Text with names of the user's in it, as it may be shown: what a terminal would obey rather than show, and what XML may not hold, becomes an escape. */
+/** Text with names of the user's in it, safe to show: characters that a terminal would obey, and those that XML may not hold, become escapes. */
 
 const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
 

@@ -21,7 +21,7 @@ export function rewritten(line?: number, column?: number): void {
   stackIsMapped(position.file, line === undefined || (position.line === line && position.column === column));
 }
 
-/** Whether the operators of the file mean what they mean on expressions. */
+/** Whether the file was rewritten, so that its operators work on expressions. */
 export function isRewritten(file: string): boolean {
   return files.has(file);
 }

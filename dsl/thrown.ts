@@ -1,6 +1,6 @@
-/** Words for what somebody's code threw. */
+/** Words for a value that a user's code threw, which need not be an error. */
 
-/** `TypeError: x is not a function`, or the text of what is no error. Never throws, though what was thrown may have no text. */
+/** `TypeError: x is not a function`; of a value that is no error, its text. Never throws, also where a value cannot be turned into text. */
 export function thrownText(thrown: unknown): string {
   try {
     if (thrown instanceof Error) return `${thrown.name}: ${thrown.message}`;

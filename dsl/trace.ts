@@ -1,4 +1,4 @@
-/** Tracing: the loss is run once on expressions, and what it returns is the graph. */
+/** Tracing: the loss is run once on expressions, and returns the graph. */
 import { withoutChance } from "./chance.js";
 import { strangerInWords } from "./copies.js";
 import type { ConfigDeclaration, LossDefinition, Policy } from "./define-loss.js";
@@ -13,7 +13,7 @@ import { callerPosition, thrownPosition } from "./position.js";
 import { sum } from "./reductions.js";
 import { thrownText } from "./thrown.js";
 
-/** What a loss returned: expressions of the author's functions, not yet expanded. */
+/** A traced loss: the expressions that its author's function returned, reductions as they were written. */
 export interface Traced {
   readonly terms: readonly Expression[];
   readonly metrics: ReadonlyMap<string, Expression>;
@@ -77,7 +77,7 @@ function untold(definition: LossDefinition, what: string): never {
   );
 }
 
-/** What is meant by names that no loss declares, or need not. */
+/** Advice for names that a loss reads without having declared them. */
 const INSTEAD: Readonly<Record<string, string>> = {
   weights:
     '; weights multiply every token loss already; a loss that reads them as well declares them: inputs: { weights: "token" }',
@@ -85,7 +85,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   logits: "; the rows are policy.logits",
 };
 
-/** Calls the author's function. What it throws that is no mistake of ours to explain is told with its place. */
+/** Calls the author's function. An error that is not lossc's own gets the place where it was thrown. */
 function run(definition: LossDefinition, call: () => unknown): unknown {
   try {
     return withoutChance(call);
@@ -141,7 +141,7 @@ function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Polic
   };
 }
 
-/** Refuses what a loss returned, with the place of its definition. */
+/** Refuses a loss's returned value, with the place of its definition. */
 type Refuse = (code: "UNSUPPORTED_SYNTAX" | "SPACE_MISMATCH" | "CONFIG_UNKNOWN" | "USAGE", message: string) => never;
 
 function normalised(definition: LossDefinition, returned: unknown, wanted: readonly string[] | undefined): Traced {
@@ -152,7 +152,7 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   const stranger = strangerInWords(returned);
   if (stranger !== undefined) refuse("UNSUPPORTED_SYNTAX", `the loss "${name}" returned ${stranger}`);
   if (isRecord(returned) && typeof returned.then === "function") {
-    // What it throws later is nobody's any more.
+    // A rejection later on would end the process: nobody waits for this promise.
     returned.then(undefined, () => {});
     refuse(
       "UNSUPPORTED_SYNTAX",

@@ -2,7 +2,7 @@ import { defineLoss, exp } from "../dsl/index.js";
 import { policyMetrics } from "./metrics.loss.js";
 
 /**
- * Cross entropy that turns from what is known to what is not: −(1 − exp ℓ)^gamma·ℓ.
+ * Cross entropy with less weight on tokens that the policy predicts well: −(1 − exp ℓ)^gamma·ℓ.
  *
  * Config: `gamma`, how strongly, 2.
  *

@@ -2,7 +2,8 @@ import { clamp, defineLoss, exp, mean, min, sign } from "../dsl/index.js";
 import { ratioMetrics } from "./metrics.loss.js";
 
 /**
- * The geometric mean of clipped ratios, per sequence: −mean(A)·exp(mean e) with d = ℓ − q, s = sign A and e = s·min(s·d, s·clamp(d, −clip_low, clip_high)).
+ * The geometric mean of clipped ratios, per sequence: −mean(A)·exp(mean e) with d = ℓ − q, s = sign A and e = s·min(s·d, s·clamp(d, −clip_low,
+ * clip_high)).
  *
  * Inputs, per token: `logprobs` q, the sampler's log-probabilities (nats); `advantages` A.
  * Config: the clip bounds of log-ratios, 0.4 and 0.4.

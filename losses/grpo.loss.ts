@@ -5,7 +5,8 @@ import { klK3 } from "./terms.loss.js";
 /**
  * PPO with a penalty for the distance from a reference model, estimated by k3: ppo + kl_beta·(exp(ρ − ℓ) − (ρ − ℓ) − 1).
  *
- * Inputs, per token: `logprobs` q, the sampler's log-probabilities (nats); `reference_logprobs` ρ (nats); `advantages` A, normalised over the group of samples of one prompt.
+ * Inputs, per token: `logprobs` q, the sampler's log-probabilities (nats); `reference_logprobs` ρ (nats); `advantages` A, normalised over the group
+ * of samples of one prompt.
  * Config: the clip bounds of the ratio, 0.8 and 1.2; `kl_beta`, the penalty's weight, 0.04.
  *
  * Shao et al., "DeepSeekMath", 2024.

@@ -2,7 +2,8 @@ import { clamp, defineLoss, exp, mean, min, stopGradient } from "../dsl/index.js
 import { ratioMetrics, surrogateClipMetrics } from "./metrics.loss.js";
 
 /**
- * PPO with the ratio of the whole sequence, its gradient through each token: r = exp(ℓ − sg ℓ + sg(mean over the sequence of ℓ − q)); −min(r·A, clip(r)·A).
+ * PPO with the ratio of the whole sequence, its gradient through each token: r = exp(ℓ − sg ℓ + sg(mean over the sequence of ℓ − q)); −min(r·A,
+ * clip(r)·A).
  *
  * Inputs, per token: `logprobs` q, the sampler's log-probabilities (nats); `advantages` A.
  * Config: the clip bounds of the ratio, 0.9997 and 1.0004.

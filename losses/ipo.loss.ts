@@ -3,7 +3,8 @@ import { pairMetrics, policyMetrics } from "./metrics.loss.js";
 import { margin } from "./terms.loss.js";
 
 /**
- * Identity preference optimisation, per pair: (mean(ℓ − ρ) of the chosen sequence − of the rejected one − 1/(2·beta))². A group is a pair of sequences, the chosen one first.
+ * Identity preference optimisation, per pair: (mean(ℓ − ρ) of the chosen sequence − of the rejected one − 1/(2·beta))². A group is a pair of
+ * sequences, the chosen one first.
  *
  * Inputs, per token: `reference_logprobs` ρ (nats).
  * Config: `beta` 0.1.

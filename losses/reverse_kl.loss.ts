@@ -2,7 +2,8 @@ import { defineLoss, logSoftmax, softmax, sum } from "../dsl/index.js";
 import { policyMetrics } from "./metrics.loss.js";
 
 /**
- * Distillation that stays within the teacher, per token: Σ s·(log s − log t), s and t the softmax of the student's and the teacher's logits over temperature.
+ * Distillation that stays within the teacher, per token: Σ s·(log s − log t), s and t the softmax of the student's and the teacher's logits over
+ * temperature.
  *
  * Inputs, per token and vocabulary entry: `teacher_logits`.
  * Config: `temperature` 1.

@@ -3,7 +3,8 @@ import { pairMetrics, policyMetrics } from "./metrics.loss.js";
 import { margin } from "./terms.loss.js";
 
 /**
- * Preference optimisation without a reference, per pair: −log σ(beta·(mean ℓ of the chosen sequence − of the rejected one) − gamma). A group is a pair of sequences, the chosen one first.
+ * Preference optimisation without a reference, per pair: −log σ(beta·(mean ℓ of the chosen sequence − of the rejected one) − gamma). A group is a
+ * pair of sequences, the chosen one first.
  *
  * Config: `beta` 2; `gamma`, the margin that is asked for, 0.5.
  *

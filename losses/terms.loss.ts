@@ -19,8 +19,9 @@ export const zLoss = (policy: Policy): Expr => square(policy.logsumexp);
 export const truncatedImportanceWeight = (a: Expr, q: Expr, cap: Expr): Expr => stopGradient(min(exp(a - q), cap));
 
 /**
- * A − coefficient·(log q − log ρ): the advantages of a reward that is charged for the distance of the sampler q from a reference model ρ, per token. All
- * are data, so the penalty carries no gradient of its own; and plain numbers may be given as well, to prepare the advantages of a loss that is built in.
+ * A − coefficient·(log q − log ρ): the advantages of a reward that is charged for the distance of the sampler q from a reference model ρ, per
+ * token. All are data, so the penalty carries no gradient of its own; and plain numbers may be given as well, to prepare the advantages of a loss
+ * that is built in.
  */
 export const klPenalised = (advantages: Expr, q: Expr, reference: Expr, coefficient: Expr): Expr =>
   advantages - coefficient * klK1(reference, q);

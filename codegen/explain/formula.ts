@@ -15,7 +15,7 @@ import { type RowTerm, rowTerms } from "./rows.js";
 import { SYMBOLS } from "./symbols.js";
 import { tidier } from "./tidy.js";
 
-/** A name and what it stands for. */
+/** A name and its definition. */
 export interface Definition {
   readonly name: string;
   readonly text: string;
@@ -23,7 +23,7 @@ export interface Definition {
 }
 
 export interface Formula {
-  /** What is summed into L, one line per term. */
+  /** The terms that are summed into L, a line each. */
   readonly loss: readonly string[];
   readonly gradient: string;
   /** In the order in which they can be read. */
@@ -66,7 +66,7 @@ export function takenNames({ inputs, config }: LossDefinition): ReadonlySet<stri
   return new Set([...Object.keys(inputs), ...Object.keys(config)]);
 }
 
-/** What the compiler spells out of each reduction but sums, counts and means, which read well as they are. */
+/** The author's reductions, by the expressions into which the compiler spells them out; not sums, counts and means, which read well spelt out. */
 function originOf(traced: Traced): ReadonlyMap<Expression, Expression> {
   const reductions = topological(traced.terms).filter((x) => x.op === "reduce" && !PLAIN.has(x.attribute.reduction));
   const spellOut = spellingOut();

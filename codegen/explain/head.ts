@@ -1,4 +1,4 @@
-/** What a loss from hidden states costs in matrix products, and why. */
+/** The matrix products that a loss from hidden states takes, and why. */
 import type { Plan, PlanHead } from "../plan.js";
 
 export interface HeadExplanation extends PlanHead {

@@ -1,4 +1,4 @@
-/** `lossc explain`: a loss as formulas, its gradient, what runs and why. */
+/** `lossc explain`: a loss and its gradient as formulas, the kernels that run, and why. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import { trace } from "../../dsl/trace.js";
 import { compilePlan } from "../compile.js";
@@ -33,7 +33,7 @@ export interface ExplainOptions {
   readonly vocab: number;
 }
 
-/** Everything that `lossc explain` tells. Opens no device. */
+/** The data of `lossc explain`. Opens no device. */
 export function explainLoss(loss: LossDefinition, { dtype, vocab }: ExplainOptions): Explanation {
   const { plan, program } = compilePlan({ loss, logits: dtype });
   const traced = trace(loss, { from: "logits", statics: {} });

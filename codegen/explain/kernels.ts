@@ -1,4 +1,4 @@
-/** What each kernel of a plan does, and why there are so many sweeps. */
+/** Descriptions of a plan's kernels, and why there are so many sweeps. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import { type CoarseFold, ONE } from "../../dsl/ops/index.js";
@@ -34,7 +34,7 @@ export interface KernelDescription {
   readonly space: Space;
   readonly phases: readonly (readonly RowFold[])[];
   readonly gradient: boolean;
-  /** What is folded over its elements. */
+  /** Texts of the folds over its elements. */
   readonly folds: readonly string[];
   readonly bytes: Traffic;
 }
@@ -43,7 +43,7 @@ export interface Execution {
   readonly sweeps: number;
   readonly steps: number;
   readonly kernels: readonly KernelDescription[];
-  /** A sentence for each sweep, then one for what is known before them. */
+  /** A sentence for each sweep, then one for the values that are known before them. */
   readonly why: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export function executionOf(plan: Plan, program: Program, tidied: Tidied, taken:
   };
 }
 
-/** The graph as the planner sees it, and for its nodes what they were before lowering. */
+/** The graph as the planner sees it, and for its nodes the expressions before lowering. */
 function correspondence(program: Program): {
   readonly lowered: Program;
   readonly written: ReadonlyMap<Expression, Expression>;
@@ -106,7 +106,7 @@ class Scribe {
     const numbers = { m: 0, S: 0 };
     for (const x of folds) {
       const tidy = this.tidied.tidy(x);
-      // What differs only in how it skips entries that are not there has one name.
+      // Folds that differ only in how they skip entries that are not there have one name.
       if (this.rowNames.has(tidy)) continue;
       const letter = x.attribute.kind === "sum" ? "S" : "m";
       let name: string;
@@ -157,7 +157,7 @@ class Scribe {
     return this.isCount(x) ? `how many ${PLURAL[x.attribute.from]} count${OF[x.space]}` : this.text(x);
   }
 
-  /** Of what is folded, the part that stands in the formulas: without factors, and as a mean where it is a mean there. */
+  /** A fold as the formulas have it: without factors, and as a mean where it is a mean there. */
   private meant(folded: Expression): Expression {
     const parts = [folded, ...productOf(folded).powers.keys()].filter(({ op }) => op === "reduce" || op === "fold");
     const means = parts.flatMap((x) =>

@@ -1,11 +1,11 @@
-/** Names for what a formula uses more than once. */
+/** Names for parts that a formula uses more than once. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { pickedOf } from "./nodes.js";
 import { NEGATIVE_ENTROPY, Notation } from "./notation.js";
 import { isIndicator, isSum, productOf, termsOf } from "./products.js";
 
-/** What stands in a formula of x as a piece of its own. */
+/** The parts of x that stand in its formula as pieces of their own. */
 export function partsOf(x: Expression): readonly Expression[] {
   if (x === NEGATIVE_ENTROPY) return [];
   if (isSum(x)) return termsOf(x).flatMap(({ powers }) => [...powers.keys()]);
@@ -38,7 +38,7 @@ const LETTERS: Readonly<Record<string, readonly string[]>> = {
 };
 const ANY = ["a", "b", "c", "d", "e", "g", "h", "k", "m", "q", "r", "s", "t", "x"];
 
-/** What tells the n-th thing of a letter from the others; the first has none. */
+/** The subscript of the n-th name with the same letter; the first has none. */
 export const subscript = (n: number): string =>
   n === 1 ? "" : String(n).replaceAll(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)] as string);
 

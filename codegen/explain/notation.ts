@@ -40,7 +40,7 @@ export const NEGATIVE_ENTROPY = reduced(
   "token",
 );
 
-/** Nobody reads a part that is longer; an ellipsis stands for it. What an expression shares without a name would else be written out as often as it is met. */
+/** The longest text of a part; an ellipsis stands for a longer one. Shared parts without a name would else be written out wherever they occur. */
 const LONGEST = 1000;
 
 /** Writes expressions, with the names given to some of them. Remembers which conventions it used. */
@@ -66,7 +66,7 @@ export class Notation {
     return written.level >= PRODUCT ? written.text : `(${written.text})`;
   }
 
-  /** What was asked for is written whole, however long it is; its parts are not. */
+  /** The expression that was asked for is written whole, however long it is; its parts are not. */
   private top(x: Expression, index: string, whole = false): Written {
     return !whole && this.names.has(x) ? this.write(x, index) : this.spell(x, index);
   }
@@ -86,7 +86,7 @@ export class Notation {
   }
 
   private spelled(x: Expression, index: string): Written {
-    // A name that was given since stands in what was written before.
+    // A text that was written before a name was given does not hold the name.
     if (this.known.names !== this.names.size) this.known = { names: this.names.size, texts: new Map() };
     const key = `${x.id} ${index}`;
     let written = this.known.texts.get(key);

@@ -1,4 +1,4 @@
-/** The graph of a loss and its gradient for graphviz: a box for each node, and what is known at the same time in one frame. */
+/** The graph of a loss and its gradient for graphviz: a box for each node, and a frame around the values that are known at the same time. */
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import type { Expression } from "../../dsl/expression.js";
 import { oncePerNode, operandsFirst } from "../../dsl/graph.js";
@@ -19,7 +19,7 @@ const COLOURS: Readonly<Record<Space, readonly [colour: string, title: string]>>
   batch: ["#e6d8f0", "once"],
 };
 
-/** What the policy gives needs no taking apart. */
+/** Values that the policy gives. Each is one box: its parts would explain nothing. */
 const GIVEN: ReadonlySet<Expression> = new Set<Expression>([
   targetLogprob(logits),
   softmax(logits),
@@ -81,7 +81,7 @@ class Drawing {
     for (const operand of this.operandsOf(x)) this.add(operand);
   }
 
-  /** What gets a box of its own: numbers and config are written where they are used, and so are conditions. */
+  /** The operands that get a box of their own. Numbers, config and conditions are written where they are used. */
   private operandsOf(x: Expression): Expression[] {
     if (GIVEN.has(x)) return [];
     const boxes = partsOf(plainly(x)).flatMap(within);
@@ -118,7 +118,7 @@ class Drawing {
     return [...this.nodes].flatMap(([x, id]) => this.operandsOf(x).map((y) => `  ${this.id(y)} -> ${id};`));
   }
 
-  /** What the colours mean, those that occur. */
+  /** The meaning of the colours that occur. */
   key(): string[] {
     const there = new Set([...this.nodes.keys()].map((x) => x.space));
     const cells = Object.entries(COLOURS)
@@ -129,7 +129,7 @@ class Drawing {
   }
 }
 
-/** What a condition is made of; everything else is a box itself. */
+/** The boxes within a condition; everything else is a box itself. */
 const within = oncePerNode((x): readonly Expression[] =>
   isIndicator(x) || x.dtype === "bool" ? [...new Set(partsOf(x).flatMap(within))] : [x],
 );

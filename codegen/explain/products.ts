@@ -1,6 +1,6 @@
 /**
- * Expressions as people write them: sums of products, each product a number and powers of what cannot be taken apart further. Like terms are merged and
- * common factors stand before the sum; products of sums are left as they are, because that is how they read best.
+ * Expressions as people write them: sums of products, each product a number times powers of indivisible factors. Like terms are merged and common
+ * factors stand before the sum; products of sums are left as they are, because that is how they read best.
  */
 import { constant, constantValue, type Expression } from "../../dsl/expression.js";
 import { add, div, fold, mul, neg, ONE, pow, sub, ZERO } from "../../dsl/ops/index.js";
@@ -54,7 +54,7 @@ export function times(...products: readonly Product[]): Product {
   return factor === 0 ? number(0) : withMeans({ factor, powers });
 }
 
-/** A product to a power; what has no simple power stays a factor. */
+/** A product to a power. A factor whose power is not simple stays a factor of its own. */
 export function raised(product: Product, n: number): Product {
   if (Number.isInteger(n) || (product.factor >= 0 && product.powers.size <= 1)) {
     return {
@@ -96,7 +96,7 @@ function withMeans(product: Product): Product {
   return product;
 }
 
-/** In which order factors read well: numbers of the author's first, conditions and sums last. */
+/** The order in which factors read well: numbers of the author's first, conditions and sums last. */
 function place(x: Expression): number {
   const kind =
     x.space === "batch"
@@ -168,7 +168,7 @@ function isLive(x: Expression): boolean {
   return live;
 }
 
-/** In which order terms read well: sequences by their number, then what the policy gives, then the rest by age; plain numbers last. */
+/** The order in which terms read well: sequences by their number, then the policy's values, then the rest by age; plain numbers last. */
 function ageOf({ powers }: Product): number {
   const ages = [...powers.keys()].map((x) => {
     const place = isIndicator(x) ? placeOf(x.operands[0]) : undefined;
@@ -184,7 +184,7 @@ function placeOf(c: Expression): number | undefined {
   return c.op === "eq" && c.operands[0].op === "placeInGroup" ? constantValue(c.operands[1]) : undefined;
 }
 
-/** The sum of the terms, like ones merged, with what they share before it. */
+/** The sum of the terms. Like terms are merged, and common factors stand before the sum. */
 export function total(terms: readonly Product[]): Expression {
   const merged = new Map<string, Product>();
   for (const term of terms) {
@@ -205,7 +205,7 @@ export function total(terms: readonly Product[]): Expression {
   return fromProduct(times(content, power(sum, 1)));
 }
 
-/** What every term has, signed so that some term that is left is positive: a count, else the plain number, else the oldest. */
+/** The factors that all terms share. The sign leaves one of the terms positive: a count, else the plain number, else the oldest. */
 function contentOf(list: readonly Product[]): Product {
   const [first] = list as [Product];
   const powers = new Map<Expression, number>();
@@ -244,7 +244,7 @@ export function opened(x: Expression): readonly Product[] {
   });
 }
 
-/** A product taken apart: what does not depend on elements finer than the space, and the rest. */
+/** A product split in two: the factors that do not depend on elements finer than the space, and the rest. */
 export function apart({ factor, powers }: Product, space: Space): readonly [outer: Product, inner: Product] {
   const [outer, inner] = [new Map<Expression, number>(), new Map<Expression, number>()];
   for (const [x, n] of powers) (isFiner(x.space, space) ? inner : outer).set(x, n);

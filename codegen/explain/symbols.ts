@@ -9,7 +9,7 @@ export interface Written {
   readonly level: number;
 }
 
-/** Letters that stand for what every loss has; legend entries are printed for those that are used. */
+/** Letters for the values that every loss has. The legend has an entry for each that is used. */
 export const SYMBOLS: ReadonlyMap<string, string> = new Map([
   ["ℓ", "policy.logprobs, log p[y] of each token"],
   ["w", "weights, per token, 1 where none are given"],

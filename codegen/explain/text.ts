@@ -91,7 +91,7 @@ function sizeText(bytes: number): string {
 const counted = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
 const heading = (text: string, line: string): string[] => [text, line.repeat([...text].length)];
 
-/** Lines of a bearable length, broken at spaces; what follows the first is indented below it. */
+/** Lines of a readable length, broken at spaces. All lines but the first are indented. */
 function wrap(text: string, start: string): string[] {
   const lines: string[] = [];
   let line = start;

@@ -1,6 +1,6 @@
 /**
- * From the compiler's expressions to the ones that a person reads. The value stays the same wherever every token counts and every number is finite: what
- * masks tokens of weight 0 and entries that are not there is left out here and said in words beside the formula.
+ * From the compiler's expressions to the ones that a person reads. Masks of tokens of weight 0 and of entries that are not there are left out, and
+ * said in words beside the formula. Wherever every token counts and every number is finite, the value stays the same.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { bottomUp, withOperands } from "../../dsl/graph.js";
@@ -13,13 +13,13 @@ import { reduced } from "./nodes.js";
 import { apart, fromProduct, multipliedOut, number, type Product, productOf, raised, termsOf, times, total } from "./products.js";
 
 export interface TidyOptions {
-  /** What the author wrote for what the compiler spelt out. */
+  /** The author's expressions, by those into which the compiler spelt them out. */
   readonly origin?: ReadonlyMap<Expression, Expression>;
   /** Whether `stopGradient` is shown; in a gradient it has done its work. */
   readonly stops?: boolean;
 }
 
-/** One tidier for several expressions: what they share stays shared. */
+/** One tidier for several expressions: their shared parts stay shared. */
 export function tidier({ origin = new Map(), stops = false }: TidyOptions = {}): (root: Expression) => Expression {
   const tidy: (root: Expression) => Expression = bottomUp((x, operands: readonly Expression[]) => {
     const written = origin.get(x);
@@ -92,10 +92,10 @@ function choice(c: Expression, a: Expression, b: Expression): Expression {
   if (a.dtype === "bool") return where(c, a, b);
   if (b === ZERO) return fromProduct(times(productOf(indicator(c)), productOf(a)));
   if (a === ZERO) return fromProduct(times(productOf(indicator(negation(c))), productOf(b)));
-  // What both branches have stands before them.
+  // Factors of both branches stand before them.
   const [left, right] = [productOf(a), productOf(b)];
   const shared = new Map([...left.powers].filter(([x, n]) => right.powers.get(x) === n));
-  // So does a number where the branches are that and a part of it.
+  // So does a number, where one branch is that number and the other a multiple of it.
   const numbers = left.powers.size === shared.size && right.powers.size === shared.size;
   const front: Product = { factor: numbers ? right.factor : left.factor < 0 && right.factor < 0 ? -1 : 1, powers: shared };
   const rest = raised(front, -1);
@@ -135,7 +135,7 @@ function picked(y: Expression, i: number): Expression {
   const [outer, inner] = apart(productOf(y), "group");
   const rest = new Map(inner.powers);
   rest.delete(mark);
-  // How many sequences a group has of that number: one.
+  // A group has one sequence of that number.
   if (rest.size === 0)
     return fromProduct(outer.powers.size === 0 && outer.factor === 1 ? productOf(fold("sum", ONE, "sequence", "group")) : outer);
   return fromProduct(times(outer, productOf(pick(fromProduct({ factor: 1, powers: rest }), i))));
@@ -152,7 +152,7 @@ function plainSum(x: Expression, from: Space, to: Space): Expression {
   return x.space === from ? reduced("sum", x, to) : fold("sum", x, from, to);
 }
 
-/** Σ over the row. Sums that are known leave it: of a softmax, and of what only the target's entry has. */
+/** Σ over the row. Sums that are known leave it: that of a softmax is 1, and a product with 1[v = y] is the target's entry. */
 function overRow(y: Expression): Expression {
   const known: Product[] = [];
   const rest: Product[] = [];

@@ -33,7 +33,7 @@ export function splitTarget(target: ts.Expression, context: ts.TransformationCon
   }
   if (ts.isElementAccessExpression(inner)) {
     const { expression, argumentExpression } = inner;
-    // A key that is more than a name may change what the name before it stands for.
+    // A key that is more than a name may assign to the variable before it.
     const simple = isFixed(expression) || (isSimple(expression) && isSimple(argumentExpression));
     const base = simple ? as(expression) : keep(expression);
     const key = isSimple(argumentExpression) ? as(argumentExpression) : keep(argumentExpression);

@@ -65,7 +65,7 @@ export function isSimple(expression: ts.Expression): boolean {
   return ts.isIdentifier(inner) || ts.isStringLiteralLike(inner) || ts.isNumericLiteral(inner) || isFixed(inner);
 }
 
-/** Whether nothing can change what it stands for. */
+/** Whether its value is the same wherever it is read. */
 export function isFixed(expression: ts.Expression): boolean {
   const ts = typescript();
   const { kind } = bare(expression);

@@ -1,4 +1,4 @@
-/** What keeps a branch from being computed where it may not be taken. */
+/** Side effects of a branch. Both branches of `? :` on an expression are computed, so one with effects is not rewritten into a plain operand. */
 import type { ts } from "ts-morph";
 import type { Scopes } from "./scopes.js";
 import { bare, typescript } from "./typescript.js";

@@ -1,6 +1,6 @@
 /**
- * The front end of `*.loss.ts`: native operators become calls of helpers (`dsl/operators.ts`), which apply JavaScript's own operator unless an operand
- * is an expression of the loss. Purely syntactic: types are never consulted.
+ * The front end of `*.loss.ts`: native operators become calls of helpers (`dsl/operators.ts`), which apply JavaScript's own operator unless an
+ * operand is an expression of the loss. Purely syntactic: types are never consulted.
  */
 import { REWRITTEN, rewriter } from "./rewrite.js";
 import type { SourceMap } from "./source-map.js";
@@ -22,8 +22,8 @@ export interface RewrittenLoss {
 }
 
 /**
- * Rewrites the operators of a `*.loss.ts` (or `.mts`, `.js`, `.mjs`) and translates it into JavaScript. A file that was rewritten before comes back as
- * it is.
+ * Rewrites the operators of a `*.loss.ts` (or `.mts`, `.js`, `.mjs`) and translates it into JavaScript. A file that was rewritten before comes back
+ * as it is.
  *
  * @throws LosscError `UNSUPPORTED_SYNTAX` with its position where the text is no TypeScript.
  */

@@ -9,7 +9,7 @@ import { GLOBAL, MATH, NUMBER, type Operators, operatorsOf } from "./table.js";
 import { bare, isLiteral, typescript } from "./typescript.js";
 
 const REMARK = " rewritten by lossc ";
-/** What every rewritten file holds. */
+/** The remark that every rewritten file holds. */
 export const REWRITTEN = `/*${REMARK}*/`;
 
 /** Rewrites a file; `operators` is where it is to import the helpers from. */
@@ -52,7 +52,7 @@ class FileRewriter {
     );
     const header = factory.createImportDeclaration(undefined, clause, factory.createStringLiteral(operators));
     ts.addSyntheticLeadingComment(header, ts.SyntaxKind.MultiLineCommentTrivia, REMARK, true);
-    // Tells `defineLoss` that the operators of this file mean what they say, by the name that the file has on a stack.
+    // Registers the file, by its name on a stack, as rewritten: `defineLoss` refuses a *.loss.ts that is not.
     const first = file.statements[0] ?? file.endOfFileToken;
     const { line, character } = file.getLineAndCharacterOfPosition(first.getStart(file));
     const place = [line + 1, character + 1].map((x) => factory.createNumericLiteral(x));
@@ -247,7 +247,7 @@ class FileRewriter {
     const guard = (known: ts.Expression) => (made: ts.Expression, original: ts.Node) =>
       this.build.call("tested", [known, factory.createStringLiteral(name.text), made], original);
     if (ts.isPropertyAccessChain(access)) {
-      // What a chain before it comes to cannot be kept: there the chain would end.
+      // The value of an optional chain before it cannot be kept in a variable: the chain would end there.
       const known = access.questionDotToken !== undefined && isSimple(from);
       const callee = factory.updatePropertyAccessChain(access, from, access.questionDotToken, name);
       return { callee, guarded: guard(known ? from : factory.createVoidZero()) };

@@ -1,4 +1,4 @@
-/** Which scope declares a name: enough to tell JavaScript's own `Math` from a variable of that name. */
+/** The scope that declares a name: enough to distinguish JavaScript's own `Math` from a variable of that name. */
 import type { ts } from "ts-morph";
 import { typescript } from "./typescript.js";
 

@@ -6,12 +6,12 @@ export type TypeScript = typeof ts;
 
 const require = createRequire(import.meta.url);
 
-/** The compiler takes most of a second to load: nobody pays for it who brings nothing to translate. */
+/** TypeScript's compiler, loaded on first use: loading takes most of a second, and a program with nothing to translate should not pay it. */
 export function typescript(): TypeScript {
   return (require("ts-morph") as typeof import("ts-morph")).ts;
 }
 
-/** The expression without what leaves no trace in JavaScript: parentheses and types. */
+/** The expression without its parentheses and types, which mean nothing to JavaScript. */
 export function bare(expression: ts.Expression): ts.Expression {
   const ts = typescript();
   let inner = expression;
@@ -25,7 +25,7 @@ export function bare(expression: ts.Expression): ts.Expression {
   return inner;
 }
 
-/** Whether the expression is made of literals alone: whatever it computes, no expression of the loss is in it. */
+/** Whether the expression is made of literals alone, so that it cannot hold an expression of the loss. */
 export function isLiteral(expression: ts.Expression): boolean {
   const ts = typescript();
   const inner = bare(expression);

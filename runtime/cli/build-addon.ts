@@ -12,7 +12,7 @@ import { writeAside } from "../files/user-files.js";
 import { write } from "./stream.js";
 import { usage } from "./usage.js";
 
-/** What `scripts/addon.mjs` gives, which a checkout needs before there is any JavaScript of lossc. */
+/** The exports of `scripts/addon.mjs`, plain JavaScript because a checkout needs it before anything is built. */
 interface AddonScript {
   missingPackages(): string[];
   cmakeRuns(out: string): string[][];
@@ -21,7 +21,8 @@ interface AddonScript {
 /**
  * Compiles the addon into the package, or into the folder `out`, and prints its path. It is put into place when it is whole.
  *
- * @throws LosscError `COMPILER_NOT_FOUND` with what is missing, `COMPILE_FAILED` with what the compiler said, `USAGE` where the folder cannot be written.
+ * @throws LosscError `COMPILER_NOT_FOUND` with the missing tools, `COMPILE_FAILED` with the compiler's output, `USAGE` where the folder cannot be
+ *   written.
  */
 export async function buildAddon({ out }: { readonly out?: string }): Promise<void> {
   const script = pathToFileURL(join(packageRoot(), "scripts", "addon.mjs")).href;
@@ -56,7 +57,7 @@ function howToAdd(missing: readonly string[]): string {
   return `${names} (Debian, Ubuntu: apt-get install ${missing.join(" ")}; Alpine: apk add ${missing.join(" ")})`;
 }
 
-/** cmake and make work by its path, so that nobody else may be able to exchange it: what they make is loaded. */
+/** A folder that no other user can exchange: cmake and make work by its path, and the addon that they make is loaded. */
 function workFolder(): OwnFolder {
   try {
     return makeTemporaryFolder(tmpdir(), "lossc-addon-", { isExchangeable: false });

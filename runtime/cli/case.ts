@@ -3,7 +3,7 @@ import { LosscError } from "../../dsl/errors.js";
 import { nearest } from "../../dsl/nearest.js";
 import { usage } from "./usage.js";
 
-/** What `forwardBackward` takes. It checks lengths, targets and elements itself, before it converts anything. */
+/** The inputs of `forwardBackward`, unchecked: it checks lengths, targets and elements itself, before it converts anything. */
 export type EvalCase = Readonly<Record<string, unknown>>;
 
 const KEYS = [

@@ -12,11 +12,11 @@ import {
   shapeOf,
 } from "./check-inputs.js";
 
-/** One batch to check with, and what is special about it. */
+/** One batch to check with, and the kind of input that makes it special. */
 export interface CheckCase {
   readonly name: string;
   readonly batch: Batch;
-  /** Where a gradient of nothing is left of parts of about this size, what float32 loses of the parts is no mistake. */
+  /** The size of parts that cancel in the gradient: their rounding in float32 is no mistake. */
   readonly floor?: number;
 }
 
@@ -54,7 +54,10 @@ function counted(batch: Batch): Batch {
   return { ...batch, inputs: { ...batch.inputs, weights: batch.target_tokens.map(() => 1) } };
 }
 
-/** Ratios of 1, and ratios and log ratios as large as each number of the config; and one that is none, for of ratios that are all the same a deviation is nothing but rounding. */
+/**
+ * Ratios of 1, and ratios and log ratios as large as each number of the config. One ratio is none of these: where all ratios are the same, their
+ * deviation is nothing but rounding.
+ */
 function atBounds(loss: LossDefinition, given: Batch, { scalars, ranges }: CaseOptions): CheckCase | null {
   const names = Object.entries(loss.inputs).flatMap(([name, { space }]) => (isLogprobs(name, space, ranges) ? [name] : []));
   if (names.length === 0) return null;
@@ -68,7 +71,7 @@ function atBounds(loss: LossDefinition, given: Batch, { scalars, ranges }: CaseO
   };
 }
 
-/** What a token of weight 0 holds must not matter: there are NaN and -inf, in its row and in its inputs. */
+/** Weights of all kinds. Tokens of weight 0 have NaN and -inf in their rows and inputs, which must not matter. */
 function weighted(loss: LossDefinition, batch: Batch): Batch {
   const weights = batch.target_tokens.map((_, t) => [1, 0, 0.25, -0.5, 0, 2][t % 6] as number);
   const wreck = (per: number) => (x: number, i: number) => {

@@ -1,4 +1,4 @@
-/** Comparing what came out with what was wanted, for `lossc check`. */
+/** Comparisons of results with expected values, for `lossc check`. */
 
 export type Compared =
   | "gradient with finite differences"
@@ -6,7 +6,7 @@ export type Compared =
   | "logprobs with reference"
   | "gradient with reference";
 
-/** What a comparison found. Where nothing of it could be compared, it says nothing of the loss. */
+/** The outcome of a comparison. One of which nothing could be compared says nothing about the loss. */
 export type Outcome = "within tolerance" | "wrong" | "not comparable";
 
 /** Why values were not compared. */
@@ -22,7 +22,7 @@ export interface Comparison {
   readonly entry: number | null;
   readonly value: number;
   readonly wanted: number;
-  /** |value − wanted| in units of what is tolerated: up to 1 is well. */
+  /** |value − wanted| in units of the tolerance: up to 1 is well. */
   readonly error: number;
   readonly outcome: Outcome;
   /** Why values were left out; null where none was. */
@@ -48,7 +48,7 @@ export interface CompareOptions {
   readonly tolerance: Tolerance;
   /** Entries to a token; null for a scalar. */
   readonly width: number | null;
-  /** What values of this kind are like; the greatest that is wanted where it is left out. */
+  /** Magnitude of values of this kind; where it is left out, that of the greatest value wanted. */
   readonly scale?: number;
   /** The least that the scale may be. */
   readonly floor?: number;
@@ -107,7 +107,7 @@ function distance(value: number, wanted: number, relative: number, slack: number
   return Math.abs(value - wanted) / (relative * Math.abs(wanted) + slack);
 }
 
-/** A comparison that could not be made, since what is wanted is not finite. */
+/** A comparison that could not be made, since the expected values are not finite. */
 export function notFinite(options: Pick<CompareOptions, "case" | "device" | "compared">, of: number, note: string): Comparison {
   return { ...options, ...NOWHERE, outcome: "not comparable", reason: "not finite", leftOut: of, of, note };
 }

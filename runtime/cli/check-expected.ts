@@ -1,4 +1,4 @@
-/** What `reference` makes of a case, and what is as right where float32 stands on the other side of a kink. */
+/** The results that `lossc check` accepts for a case: those of `reference`, and those on the other side of a kink, where float32 may stand. */
 import { withOutputs } from "../../codegen/loss-program.js";
 import type { Program } from "../../codegen/program.js";
 import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
@@ -6,14 +6,14 @@ import type { CheckCase } from "./check-cases.js";
 import type { Batch } from "./check-inputs.js";
 import { evaluateSided, NEAR, sided, type Undecided, undecidedOf } from "./check-sides.js";
 
-/** A case with what `reference` makes of it. */
+/** A case with the results of `reference`. */
 export interface Expected extends CheckCase {
   readonly wanted: ReferenceResult;
   /** The gradient, and those just beside the case: at a kink each is as right as the other. */
   readonly gradients: readonly Float64Array[];
   /** The least and the greatest that the loss is there: where it leaps, every summand is on a side of its own. */
   readonly losses: readonly [least: number, greatest: number];
-  /** Values for which no list of sides is whole: what matches none of these may be right. */
+  /** Values for which no list of sides is complete: one that matches none of the alternatives may still be right. */
   readonly undecided: Undecided;
 }
 

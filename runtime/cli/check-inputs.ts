@@ -75,7 +75,7 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
     const range = ranges.get(name);
     const number = () => f32(range === undefined ? normal() : numberIn(range, uniform));
     if (space === "batch") return [name, number()] as const;
-    // What is called logprobs is near the policy's, as it is in use: ratios far from 1 would check nothing but clipping.
+    // Inputs called logprobs are near the policy's, as in use: ratios far from 1 would check nothing but clipping.
     const near = isLogprobs(name, space, ranges);
     const numbers = Array.from({ length: counts[space] }, (_, i) =>
       near ? f32(Math.min(0, (logprobs[i] as number) + 0.3 * normal())) : number(),
@@ -85,7 +85,7 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
   return { ...shape, logits, target_tokens, inputs: { ...Object.fromEntries(inputs), weights } };
 }
 
-/** Whether an input holds log-probabilities of the same tokens, by its name, and nobody said where it lies. */
+/** Whether an input holds log-probabilities of the same tokens, by its name, and has no `--range`. */
 export function isLogprobs(name: string, space: string, ranges: Ranges): boolean {
   return space === "token" && name.endsWith("logprobs") && !ranges.has(name);
 }

@@ -1,4 +1,4 @@
-/** What `lossc check` prints for people: the worst of each case on each device, and what was left out. */
+/** The report of `lossc check` for people: the worst of each case on each device, and the values that were left out. */
 import { printableName } from "../../dsl/printable.js";
 import { type Comparison, countsOf, type Outcome, outcomeOf } from "./check-compare.js";
 import { table } from "./stream.js";
@@ -36,7 +36,7 @@ function verdictOf(comparisons: readonly Comparison[]): string {
   return `everything is within tolerance: ${within} comparisons`;
 }
 
-/** In the order of cases; what is wrong is never hidden behind something else, nor what could not be compared behind what could. */
+/** The worst of each case, in the order of cases: a wrong comparison before one that could not be made, and that before one within tolerance. */
 function worstOfEach(comparisons: readonly Comparison[]): Comparison[] {
   const found = new Map<string, Comparison>();
   for (const comparison of comparisons) {

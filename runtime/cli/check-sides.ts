@@ -17,7 +17,7 @@ export const NEAR = 4e-6;
 /** Draws of all sides. One draw misses a side that matters in at most two of three cases. */
 const DRAWS = 12;
 
-/** What of a value counts as another one, of the greatest of its kind. */
+/** The least difference that makes two values different, as a part of the greatest of their kind. */
 const MATTERS = 1e-7;
 
 /** A program whose near comparisons take the sides that its inputs say. */

@@ -26,11 +26,11 @@ export interface CheckOptions {
   readonly json?: true;
 }
 
-/** What is tolerated, relative to the value wanted and to the scale of its kind. Finite differences lose half of float64's digits. */
+/** Tolerances, relative to the value wanted and to the scale of its kind. Finite differences lose half of float64's digits. */
 const DIFFERENCES: Tolerance = { relative: 1e-6, ofScale: 1e-6 };
 const FLOAT32: Tolerance = { relative: 5e-5, ofScale: 3e-6 };
 
-/** Exit codes: where nothing is wrong, a comparison that could not be made is told from one that went well. */
+/** Exit codes. A comparison that could not be made has one of its own, so that it does not pass for one that went well. */
 const EXIT = { "within tolerance": 0, wrong: 1, "not comparable": 3 } as const;
 
 /** Prints the comparisons, and gives the exit code. */
@@ -123,7 +123,7 @@ async function onDevice(compiled: CompiledLoss, expected: Expected): Promise<Com
     const counts = [1, gradient.length] as const;
     return [...compared.map((what, i) => notFinite({ ...base, compared: what }, counts[i] as number, note)), logprobs];
   }
-  // A loss may be the small rest of large summands or logprobs, or move much with every logit: what is lost there is no mistake.
+  // A loss may be the small rest of large summands or logprobs, or move much with every logit: the rounding of those is no mistake.
   const sources = [wanted.gradient, wanted.logprobs as Float64Array, ...Object.values(wanted.outputs)];
   const scale = sources.reduce((sum, values) => sum + absolutes(values), 0);
   const [least, greatest] = losses;

@@ -7,12 +7,12 @@ import { usage } from "./usage.js";
 const EXAMPLES = `; write, say, --config beta=0.1,kind=squared or --config '{"beta": 0.1, "kind": "squared"}'`;
 
 /**
- * The value of `--config`, a JSON object or NAME=VALUE with commas between; of an option that is given again the later values hold. That
- * the names are known and the values right is checked by whoever uses it.
+ * The value of `--config`, a JSON object or NAME=VALUE with commas between; of an option that is given again the later values hold. The
+ * commands that use it check names and values.
  */
 export function parseConfig(text: string, before?: ConfigValues): ConfigValues {
   const given = /^\s*[^\s"{}[\]=]+\s*=/.test(text) ? assignments(text) : parseJson(text, "--config", EXAMPLES);
-  // What is no object is refused with the name of the loss.
+  // A value that is no object is passed on: the check that refuses it names the loss.
   return isRecord(before) && isRecord(given) ? ({ ...before, ...given } as ConfigValues) : (given as ConfigValues);
 }
 

@@ -1,4 +1,4 @@
-/** `lossc devices`: every device, what was found of what it needs, and how to mend what was not. */
+/** `lossc devices`: every device, the tools and libraries that were found for it, and advice where one is missing. */
 import { cpus } from "node:os";
 import { loadAddon } from "../addon/addon.js";
 import type { CudaDescription, LibraryReport, NativeAddon } from "../addon/native.js";
@@ -9,11 +9,11 @@ import { table, write, writeJson } from "./stream.js";
 interface DeviceRow {
   readonly device: string;
   readonly available: boolean;
-  /** The hardware, or what is missing. */
+  /** The hardware, or the missing part. */
   readonly description: string;
 }
 
-/** Something that devices use: where it was found, or what went wrong and how to mend it. */
+/** A tool or library that devices use: where it was found, or the problem with advice. */
 interface PartRow {
   readonly part: string;
   readonly found: boolean;
@@ -26,7 +26,7 @@ export interface DevicesReport {
   readonly parts: readonly PartRow[];
 }
 
-/** What is on this machine. Opens no device. */
+/** The devices of this machine. None is opened. */
 export async function findDevices(): Promise<DevicesReport> {
   const { addon, path, problem, advice } = loadAddon();
   const cxx = await findCxx();

@@ -1,4 +1,4 @@
-/** Finite differences of a loss in float64, with what stands under `stopGradient` held still. */
+/** Finite differences of a loss in float64, with operands of `stopGradient` held still. */
 import { LOGPROBS, LOSS, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
 import { type Program, resultOf } from "../../codegen/program.js";
@@ -7,7 +7,7 @@ import { bottomUp, topological, withOperands } from "../../dsl/graph.js";
 import { input as inputNode, ZERO } from "../../dsl/ops/index.js";
 import { evaluateReference, type ReferenceInput } from "../reference.js";
 
-/** Steps of a logit: smaller ones for what the first cannot tell, a slope that bends from one that breaks. */
+/** Steps of a logit. The smaller ones distinguish a slope that bends from one that breaks, which the first cannot. */
 const [STEP, SMALLER, SMALLEST] = [1e-5, 1e-6, 1e-7];
 /** A difference of the two one-sided slopes that matters, of the greatest slope. */
 const MATTERS = 1e-6;
@@ -21,7 +21,7 @@ export interface Differences {
   readonly unsettled: ReadonlySet<number>;
 }
 
-/** The slope of the loss along each logit that is there, with what stands under `stopGradient` held still. */
+/** The slope of the loss along each logit that is there, with operands of `stopGradient` held still. */
 export function finiteDifferences(program: Program, input: ReferenceInput & { readonly logits: Float64Array }): Differences {
   const still = held(program, input);
   const logits = input.logits.slice();

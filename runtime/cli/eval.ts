@@ -16,7 +16,7 @@ export interface EvalOptions {
   readonly cases?: true;
 }
 
-/** Reads one case from stdin, or with `cases` an array of them, and writes what comes out. */
+/** Reads one case from stdin, or with `cases` an array of them, and writes the results. */
 export async function evaluate(reference: string | undefined, options: EvalOptions): Promise<void> {
   const { config } = options;
   if (options.cases) return evaluateCases(reference, config, options);

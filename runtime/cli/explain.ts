@@ -17,7 +17,7 @@ export interface ExplainOptions {
   readonly svg?: string;
 }
 
-/** Prints a loss as formulas, its gradient, what runs and why; with `svg` draws its graph to a file as well. */
+/** Prints a loss and its gradient as formulas, its kernels, and why they are needed; with `svg` draws its graph to a file as well. */
 export async function explain(reference: string, { config, dtype, vocab, json, svg }: ExplainOptions): Promise<void> {
   const explanation = explainLoss(withConfig(await findLoss(reference), config), { dtype, vocab });
   if (svg !== undefined) await save("--svg", svg, await picture(explanation.dot));

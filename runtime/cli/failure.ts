@@ -1,4 +1,4 @@
-/** What the command line says of a failure: one line of JSON on stdout for programs, words on stderr for people, an exit code. */
+/** Failures on the command line: one line of JSON on stdout for programs, words on stderr for people, an exit code. */
 import { type ErrorCode, LosscError } from "../../dsl/errors.js";
 import { thrownText } from "../../dsl/thrown.js";
 
@@ -25,12 +25,12 @@ export function exitCodeOf({ error }: Failure): 1 | 2 {
   return OURS.has(error.code) ? 1 : 2;
 }
 
-/** What stdout holds of a failure. */
+/** The line of a failure on stdout. */
 export function failureLine(failure: Failure): string {
   return `${JSON.stringify(failure)}\n`;
 }
 
-/** The failure in words, with what helps and does not belong into a message: the compiler's log, the stack of a fault of our own. */
+/** The failure in words, with details that are too long for a message: the compiler's log, the stack of a fault of our own. */
 export function inWords(error: unknown): string {
   const { code, message } = describeFailure(error).error;
   const lines = [`lossc: ${code}: ${message}`];

@@ -1,6 +1,6 @@
 /**
- * What a user's file may do to the process beside throwing, and what the command line makes of it: stdout holds results alone, the exit code is lossc's, and
- * the process ends when the command does, neither before nor after.
+ * Protection from the side effects of a user's file, which may print, exit, keep timers open, or throw where nothing catches. Stdout holds results
+ * alone, the exit code is lossc's, and the process ends when the command does, neither before nor after.
  */
 import { writeSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -24,19 +24,19 @@ interface Listener {
 /** Of the innermost work under way. */
 let listener: Listener | null = null;
 let ended = false;
-/** Whether a user's listener may be running for what nothing caught. */
+/** Whether a user's listener for uncaught errors may be running. */
 let amongListeners = false;
 
 /**
- * Runs work that may run a user's file. What nothing catches meanwhile, a rejection or what a timer throws, makes the work fail while it `matters`; later it
- * is only told on stderr.
+ * Runs work that may run a user's file. An error that nothing catches meanwhile, a rejection or one that a timer throws, makes the work fail while it
+ * `matters`; later it is only printed on stderr.
  */
 export async function withFaults<T>(work: () => Promise<T>, matters = () => true): Promise<T> {
   const outer = listener;
   try {
     return await new Promise<T>((resolve, reject) => {
       listener = { matters, fail: reject };
-      // Rejections that are there already are told of in the next turn.
+      // Node reports rejections that are there already in the next turn.
       const settled = work().then(async (result) => {
         await setImmediate();
         return result;
@@ -48,14 +48,14 @@ export async function withFaults<T>(work: () => Promise<T>, matters = () => true
   }
 }
 
-/** Takes from the user's files what is the command's, before the first of them runs. */
+/** Keeps stdout and `process.exit` for the command. Called before the first of the user's files runs. */
 export function takeProcess(): void {
-  // Whatever they write goes to stderr.
+  // Their output goes to stderr: programs read stdout as the result.
   Object.defineProperty(process, "stdout", { configurable: true, enumerable: true, get: () => process.stderr });
   process.exit = refuseExit;
   syncBuiltinESMExports();
   process.on("uncaughtException", (error) => {
-    // Whoever listens as well has taken care of it.
+    // A file that listens too has taken care of it.
     if (process.listenerCount("uncaughtException") === 1) return failWith(error);
     amongListeners = true;
     queueMicrotask(() => {
@@ -65,14 +65,14 @@ export function takeProcess(): void {
   process.on("exit", atExit);
   process.stderr.on("error", () => {});
   stdout.on("error", (error: NodeJS.ErrnoException) => {
-    // Whoever reads our output may stop early, as `head` does: no fault of anybody's.
+    // The reader of our output may stop early, as `head` does: that is no fault.
     if (error.code === "EPIPE") return leave(0);
     process.stderr.write(inWords(usage(`stdout cannot be written: ${error.message}`, error)));
     leave(2);
   });
 }
 
-/** Ends the process once everything that was written is out, whatever timers and servers are still open. */
+/** Ends the process once everything that was written is out. Timers and servers that are still open do not keep it. */
 export async function end(code: number): Promise<void> {
   await flush();
   leave(code);
@@ -80,7 +80,7 @@ export async function end(code: number): Promise<void> {
 
 function leave(code: number): void {
   ended = true;
-  // The last word, whatever the listeners of others say.
+  // Added last, so that no listener of a file changes the code afterwards.
   process.on("exit", () => {
     process.exitCode = code;
   });
@@ -88,7 +88,7 @@ function leave(code: number): void {
     exit.call(process, code);
   } catch (error) {
     process.stderr.write(inWords(faultOf(error)));
-    // What a listener threw is no reason to stay: this time none is called.
+    // A listener threw. Node calls none a second time, so this ends the process.
     exit.call(process, code);
   }
 }
@@ -105,7 +105,7 @@ const refuseExit = ((code?: number | string | null) => {
     `process.exit(${code ?? ""}) was called where a loss is only defined: take the call out of the file, or into a program of its own`,
     { position: userPosition(new Error()) },
   );
-  // Node ends the process at once when a listener for what nothing caught throws.
+  // Node ends the process at once when a listener for uncaught errors throws.
   if (!amongListeners) throw refusal;
   failWith(refusal);
 }) as typeof process.exit;
@@ -119,7 +119,7 @@ function faultOf(error: unknown): unknown {
   return framed(new LosscError("LOSS_UNKNOWN", message, { cause: error, position: userPosition(error) }));
 }
 
-/** The process ends though the command has not: a file has ways to that which cannot be refused. */
+/** The process ends before the command has: some of a file's ways to end it cannot be refused. */
 function atExit(): void {
   if (ended) return;
   const lost =
@@ -135,7 +135,7 @@ function atExit(): void {
   writeNow(2, inWords(lost));
 }
 
-/** Nothing that takes a turn of the event loop happens any more. */
+/** Writes synchronously: at exit the event loop takes no further turn. */
 function writeNow(descriptor: 1 | 2, text: string): void {
   for (let rest = Buffer.from(text); rest.length > 0; ) {
     try {

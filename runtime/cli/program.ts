@@ -1,4 +1,4 @@
-/** The commands and their options. What a command does is loaded when it is called. */
+/** The commands and their options. The code of a command is loaded when it is called. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { LOGITS_DTYPES } from "../../codegen/emit/dtypes.js";
@@ -116,7 +116,7 @@ function names(text: string): string[] {
     .filter((name) => name !== "");
 }
 
-/** The command line; `done` is told the exit code of a command that went through and has one. */
+/** The command line. `done` receives the exit code of a command that went through and has one. */
 function build(done: (code: number) => void): Command {
   const program = new Command("lossc")
     .description("A loss compiler: a loss written in TypeScript becomes fused kernels that give its value and gradient.")
@@ -265,7 +265,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     code = other;
   });
   try {
-    // A result that is on its way is right, whatever a file does after it.
+    // A result that is being written is right; later faults of the file do not change that.
     await withFaults(
       () => program.parseAsync(argv, { from: "user" }),
       () => !hasBegun(),

@@ -11,7 +11,7 @@ export async function save(option: string, path: string, text: string): Promise<
   else await writeAside(path, `the file of ${option}`, (file) => file.writeFile(text));
 }
 
-/** `USAGE` where {@link save} could not write, before minutes are spent on what it is to write. */
+/** `USAGE` where {@link save} could not write. Called before minutes are spent on the result. */
 export function requireWritable(option: string, path: string): void {
   refusing(option, path, () => {
     const there = statSync(path, { throwIfNoEntry: false });

@@ -16,7 +16,7 @@ export function hasBegun(): boolean {
 
 /** Writes, and waits where the reader is slower than we are. */
 export async function write(text: string): Promise<void> {
-  // What has gone wrong in a user's file by now comes before the result.
+  // A fault of a user's file that has happened by now is reported before the result.
   if (!begun) await setImmediate();
   // The command has failed without this part of it, which ends here.
   if (failed) await new Promise(() => {});
@@ -35,7 +35,7 @@ export async function flush(): Promise<void> {
   for (const stream of [stdout, process.stderr]) await new Promise<void>((resolve) => stream.write("", () => resolve()));
 }
 
-/** A text as JSON; a byte-order mark before it, as some editors and shells write, is skipped. `name` is what the text is. */
+/** A text as JSON; a byte-order mark before it, as some editors and shells write, is skipped. `name` names the text in messages. */
 export function parseJson(text: string | Buffer, name: string, advice = ""): unknown {
   try {
     return JSON.parse(text.toString().replace(/^\uFEFF/, ""));
@@ -118,7 +118,7 @@ export async function writeJson(value: unknown): Promise<void> {
   await write(text);
 }
 
-/** Lines with aligned columns; what follows a line break in the last column goes below it. */
+/** Lines with aligned columns. Further lines of the last column stand below its first. */
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(...rows.map((row) => row.length)) - 1;
   const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { packageRoot } from "../addon/addon.js";
 import { usage } from "./usage.js";
 
-/** What `load` imports by `packages`; `USAGE` with the command that installs them where one is not there. */
+/** The module that `load` imports, which needs `packages`; `USAGE` with the command that installs them where one is missing. */
 export async function drawnBy<Module>(packages: readonly string[], load: () => Promise<Module>): Promise<Module> {
   try {
     return await load();

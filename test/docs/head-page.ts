@@ -24,23 +24,23 @@ and to the head.
 
 ## What it costs
 
-A product takes tokens × hidden size × vocabulary multiplications. How many products a loss takes follows
-from what its sweeps wait for.
+A product takes tokens × hidden size × vocabulary multiplications. The number of products of a loss follows from the elements for which
+its sweeps wait.
 
-Memory beside inputs and gradients: a chunk's logits and hidden states, by default at most a tenth of what all logits would take
+Memory beside inputs and gradients: a chunk's logits and hidden states, by default at most a tenth of the memory of all logits
 (or 4 MiB, where that is more). On the CPU the products need up to 2 MiB a thread besides; of a large batch all of it stays below
 an eighth. \`maxBytes\` sets the size of a chunk; a larger one makes larger products. A few numbers per token are kept beside.
 `;
 
 const REST = `
-Three products where what a sweep waits for lies in one chunk: always where it waits for nothing, else where each sequence, group
-or batch fits. Four where it does not: the logits of a chunk are then made again for the second sweep. (A
+A loss takes three products where the elements for which a sweep waits lie in one chunk: always where it waits for nothing, else where each
+sequence, group or batch fits. It takes four where they do not: the logits of a chunk are then made again for the second sweep. (A
 loss with more sweeps takes one product more for each.)
 
 ## Rules
 
 - **Weight 0.** With \`skipMasked\`, tokens of weight 0 are left out before the products: a batch that trains on a third of its
-  tokens costs a third. Without it their logprobs are computed; what their hidden states hold, NaN perhaps, reaches no gradient.
+  tokens costs a third. Without it their logprobs are computed; their hidden states, NaN perhaps, reach no gradient.
 - **A bias** of the vocabulary is a column of the head whose hidden entry is 1. Temperature, soft-capping and the like are
   expressions of \`policy.logits\`, as ever.
 - **\`gradHead\`** is float32 or of the head's dtype. Within a call it is summed over chunks in memory of that dtype: one rounding a
@@ -54,8 +54,8 @@ loss with more sweeps takes one product more for each.)
   the head.
 - **Bits.** The same call gives the same bits in every run. Libraries of matrix products compute a row in another order in
   products of other sizes, so a token's logprob may differ in its last bits between batches, as it does not from given logits.
-- **Several devices.** A row's maximum, its sum and its target's entry are partial results that are rebased where they meet
-  (\`meet\` in the preludes). A head whose vocabulary is split over devices has the same three numbers to combine, between the folds
+- **Several devices.** A row's maximum, its sum and its target's entry are partial results, which the preludes bring to a common
+  maximum and merge. A head whose vocabulary is split over devices has the same three numbers to combine, between the folds
   and the gradient of a sweep. lossc does not do that yet.
 
 The training client uses the head for every policy whose \`forward\` gives \`{ hidden, head }\`: [training](training.md). In

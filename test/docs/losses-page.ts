@@ -11,12 +11,14 @@ const HEAD = `# The losses that ship with lossc
 
 This page is made from \`losses/*.loss.ts\` by \`npm run docs\`; a test fails where it is stale.
 
-ℓ is the policy's logprob of the target, q the sampler's, A the advantage, r = exp(ℓ − q), sg the gradient's stop, σ the sigmoid, lse the log-normaliser of the
-row and H its entropy; clip(r) is r between \`clip_low_threshold\` and \`clip_high_threshold\`. Token losses are multiplied by \`weights\`, which may come with every
-loss, and summed; sequence and pair losses are summed. Nothing is averaged.
+ℓ is the policy's logprob of the target, q the sampler's, A the advantage, r = exp(ℓ − q), sg the gradient's stop, σ the sigmoid,
+lse the log-normaliser of the row and H its entropy; clip(r) is r between \`clip_low_threshold\` and \`clip_high_threshold\`. Token
+losses are multiplied by \`weights\`, which may come with every loss, and summed; sequence and pair losses are summed. Nothing is
+averaged.
 
-*Sweeps* are visits to the rows of logits. From \`policy_logprobs\` in place of logits every loss that can be had makes none. Metrics are computed where they are
-asked for by name, and cost nothing otherwise; \`loss:sum\` is always there. [The language](language.md) explains how to write one of your own.
+*Sweeps* are visits to the rows of logits. From \`policy_logprobs\` in place of logits no loss needs any; one that reads the rows
+cannot be had from them. Metrics are computed where they are asked for by name, and cost nothing otherwise; \`loss:sum\` is always
+there. [The language](language.md) explains how to write a loss of your own.
 `;
 
 /** The text of a TSDoc comment before \`export const NAME\`, by paragraphs. */

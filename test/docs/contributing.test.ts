@@ -1,0 +1,59 @@
+/** The lists of files in CONTRIBUTING.md: each file is there, and has to do with the example of its section. */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { ROOT } from "./blocks.js";
+
+const page = readFileSync(`${ROOT}CONTRIBUTING.md`, "utf8");
+
+/** Each section with lists of files, the example by which they are checked, and words that stand for it. */
+const SECTIONS: Readonly<Record<string, { readonly example: string; readonly words: RegExp; readonly atLeast: number }>> = {
+  "An op": { example: "tanh", words: /\btanh_?\b/, atLeast: 9 },
+  "A reduction": { example: "amax", words: /\bamax\b/, atLeast: 7 },
+  "A loss": { example: "ppo", words: /\bppo\b/, atLeast: 7 },
+  "A target": { example: "cuda", words: /cuda/i, atLeast: 14 },
+  "A dtype of logits": { example: "bf16", words: /bf16/, atLeast: 20 },
+};
+
+/** Files that have no words of the example, because they know such things by their records. */
+const GENERAL = ["CMakeLists.txt", "runtime/ahead/binaries.ts"];
+
+const contents = (path: string): string =>
+  statSync(ROOT + path).isFile()
+    ? readFileSync(ROOT + path, "utf8")
+    : readdirSync(ROOT + path, { recursive: true, encoding: "utf8" })
+        .filter((name) => statSync(`${ROOT}${path}/${name}`).isFile())
+        .map((name) => readFileSync(`${ROOT}${path}/${name}`, "utf8"))
+        .join("\n");
+
+describe.each(Object.entries(SECTIONS))("%s", (title, { example, words, atLeast }) => {
+  const section = page.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? "";
+  const files = [...section.matchAll(/^- ((?:`[^`]+`(?:, )?)+):/gm)].flatMap(([, list = ""]) =>
+    [...list.matchAll(/`([^`]+)`/g)].map(([, path = ""]) => path.replace("NAME", example)),
+  );
+
+  test("a list that is no longer found, or not checked by its example", () => {
+    expect(files.length).toBeGreaterThanOrEqual(atLeast);
+    expect(files).toHaveLength(new Set(files).size);
+    expect(section.match(/^- /gm)?.length).toBe(section.match(/^- (?:`[^`]+`(?:, )?)+:/gm)?.length);
+    expect(section).toContain(`For example \`${example}\``);
+  });
+
+  test.each(files)("%s is gone, or has nothing to do with it", (path) => {
+    expect(existsSync(ROOT + path)).toBe(true);
+    if (!GENERAL.includes(path)) expect(contents(path)).toMatch(words);
+  });
+});
+
+test("a file within a sentence of the page that is gone", () => {
+  const named = [...page.matchAll(/`((?:\w[\w.-]*\/)+[\w.-]*)`/g)].map(([, path = ""]) => path);
+  expect(named.length).toBeGreaterThan(50);
+  const gone = named.filter(
+    (path) => !path.includes("NAME") && !existsSync(ROOT + path) && !existsSync(`${ROOT}codegen/preludes/${path}`),
+  );
+  expect(gone).toEqual([]);
+});
+
+test("README.md counts other losses than there are", () => {
+  const losses = readdirSync(`${ROOT}losses`).filter((name) => /\.loss\.ts$/.test(name) && !/^(terms|metrics)\./.test(name));
+  expect(readFileSync(`${ROOT}README.md`, "utf8")).toContain(`| ${losses.length} losses`);
+});
