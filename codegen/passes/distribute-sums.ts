@@ -46,8 +46,11 @@ const termsOf = operandsFirst((x): readonly Term[] => {
       const [a, b] = x.operands;
       const split = numberAndEntry(x);
       if (split) return termsOf(split.entry).map((term) => scaled(term, split.number));
+      const [left, right] = [termsOf(a), termsOf(b)];
+      // Σ(z − μ)² is small where the sums of z², z and 1 are large: a sum times a sum stays as it is.
+      if (left.length > 1 && right.length > 1) return whole;
       return few(
-        termsOf(a).flatMap((p) => termsOf(b).map((q) => ({ ...scaled(p, q.factor), row: product(p.row, q.row) }))),
+        left.flatMap((p) => right.map((q) => ({ ...scaled(p, q.factor), row: product(p.row, q.row) }))),
         whole,
       );
     }

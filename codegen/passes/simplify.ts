@@ -43,14 +43,17 @@ const [a, b, d] = [variable("a"), variable("b"), variable("d")];
 const c = variable("c", () => true, "bool");
 const k = variable("k", isConstant);
 const entry = variable("entry", ({ space }) => isPerEntry(space));
+const named = variable("named", ({ op }) => op === "at");
 const value = variable("value", ({ space }) => !isPerEntry(space));
+
+const isOfRow = (x: Expression) => !isPerEntry(x.space);
 
 /** Whether a row's entry is exactly 0 by itself where the entry of `row` is −∞. */
 const vanishes = operandsFirst((x): ((row: Expression) => boolean) => {
   switch (x.op) {
     case "exp": {
       const [y] = x.operands;
-      return (row) => y.op === "sub" && y.operands[0] === row && !isPerEntry(y.operands[1].space);
+      return (row) => y.op === "sub" && y.operands[0] === row && isFiniteOrZero(y.operands[1]);
     }
     case "exp2":
       // Where the row's factor is not above 0, its maximum is +∞ or NaN, and these are NaN.
@@ -58,15 +61,27 @@ const vanishes = operandsFirst((x): ((row: Expression) => boolean) => {
     case "neg":
       return vanishes(x.operands[0]);
     case "mul":
-    case "chain":
+    case "chain": {
+      // A factor of the whole row that is not finite leaves no number in the row; an entry's own may be infinite where the other is 0.
+      const [a, b] = x.operands;
+      return (row) => (vanishes(a)(row) && (x.op === "chain" || isOfRow(b))) || (vanishes(b)(row) && isOfRow(a));
+    }
     case "absorb": {
-      const [left, right] = x.operands.map(vanishes);
-      return (row) => left?.(row) || right?.(row) || false;
+      const [a, b] = x.operands;
+      return (row) => vanishes(a)(row) || vanishes(b)(row);
     }
     default:
       return () => false;
   }
 });
+
+/** The shift of a logsumexp: its maximum where that is finite, else 0. */
+const isFiniteOrZero = (x: Expression) =>
+  isOfRow(x) &&
+  x.op === "where" &&
+  x.operands[0].op === "isFinite" &&
+  x.operands[0].operands[0] === x.operands[1] &&
+  constantValue(x.operands[2]) === 0;
 
 /** Whether x is 0 already wherever the condition does not hold: one of the masks around it is the same. */
 function hasMask(x: Expression, condition: Expression): boolean {
@@ -101,12 +116,16 @@ const RULES = byOp([
   rule(mul(neg(a), b), neg(mul(a, b)), (bound) => !isFiner(bound(b).space, bound(a).space)),
 
   rule(div(a, 1), a),
-  // One division per token rather than one per entry.
+  // One division per token rather than one per entry. The named entry is divided alike, so that it has the same bits as in its row.
   rule(div(entry, value), mul(entry, div(1, value))),
+  rule(div(named, value), mul(named, div(1, value))),
 
   // Over a row: a softmax needs no logarithm and no phase of its own; exp(y − max y) is a power of two.
   rule(exp(mul(Math.LN2, exponent(entry, b))), exp2(exponent(entry, b))),
-  rule(exp(sub(entry, log(value))), mul(exp(entry), div(1, value))),
+  rule(exp(sub(mul(Math.LN2, entry), log(value))), mul(exp2(entry), div(1, value)), (bound) => {
+    const [distance, total] = [bound(entry), bound(value)];
+    return total.op === "fold" && total.attribute.kind === "sum" && total.operands[0] === exp2(distance);
+  }),
   rule(exp(sub(entry, value)), exp2(exponent(entry, value)), (bound) => {
     const m = bound(value);
     return isMaximum(m) && m.operands[0] === bound(entry);
