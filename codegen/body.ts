@@ -7,6 +7,7 @@ import { type ElementSpace, STATUS } from "./plan.js";
 import type { Program } from "./program.js";
 import { isCoarseFold } from "./ranks.js";
 import type { Schedule, Slot } from "./schedule.js";
+import { elementText } from "./sections.js";
 import { commentText, floatText, Printer } from "./text.js";
 import { trafficOf } from "./traffic.js";
 
@@ -198,7 +199,7 @@ export class StepBody extends Body {
   main(): string[] {
     this.printer.expect([...this.options.slot.stores, ...this.options.slot.checks]);
     this.stores("store(");
-    return [`  LOSSC_FN static void element(const Args& a, index ${this.element}) {`, ...this.lines, "  }"];
+    return elementText(this.lines, this.element);
   }
 
   protected what(): string {

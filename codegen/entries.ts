@@ -45,6 +45,12 @@ export function gradientParts({ rows, rowGradient }: Program): GradientParts | n
   return parts;
 }
 
+/** What a kernel that writes the row's gradient computes; nothing of a program without one. */
+export function gradientRootsOf(program: Program): readonly Expression[] {
+  const parts = gradientParts(program);
+  return parts ? [parts.offTarget, parts.target, ...parts.factors] : [];
+}
+
 /** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */
 export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
   if (constantValue(x) !== undefined) return constantValue(x) === 0 ? [] : null;

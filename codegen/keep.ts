@@ -3,16 +3,14 @@
  * kernels it is nothing: a number computed twice costs less than one that goes through memory. Of many kernels, each would compute again what all
  * before it have.
  */
-import { constantValue, type Expression } from "../dsl/expression.js";
+import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { isPerEntry } from "../dsl/spaces.js";
-import { gradientParts } from "./entries.js";
+import { gradientRootsOf } from "./entries.js";
+import { isLeaf } from "./materialized.js";
 import type { Program } from "./program.js";
-import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
-import { byTime, isSweep, MOST_STORES, type Schedule, type Slot, SWEEP } from "./schedule.js";
+import { isRowValue } from "./ranks.js";
+import { isSweep, MOST_STORES, type Schedule, type Slot } from "./schedule.js";
 
-/** Operations per token, known before a sweep, up to which the sweep does them itself: in a step a compiler takes a part of the time for them. */
-const FEW_OPERATIONS = 64;
 /** Kernels up to which each computes for itself what an earlier one has computed. */
 const FEW_KERNELS = 16;
 /** And with more, so many operations. */
@@ -20,41 +18,13 @@ const AGAIN = 8;
 
 /** The schedule with what is kept. */
 export function withKept(program: Program, planned: Schedule): Schedule {
-  const early = planned.slots.filter(isSweep).flatMap((slot) => beforeSweep(program, planned.ranks, slot));
-  const slots = [...planned.slots, ...early].sort(byTime);
-  if (slots.length > FEW_KERNELS) keepShared(program, slots);
-  return { ...planned, slots };
+  if (planned.slots.length > FEW_KERNELS) keepShared(program, planned.slots);
+  return planned;
 }
 
 /** What a slot's kernel computes, but for row values that are to be kept. */
-export function rootsOf(program: Program, slot: Slot): Expression[] {
-  const own = [...slot.stores, ...slot.checks];
-  const gradient = slot.gradient ? gradientParts(program) : null;
-  if (!gradient) return own;
-  const { offTarget, target, factors } = gradient;
-  return [...own, offTarget, target, ...factors];
-}
-
-const isLeaf = (x: Expression) => x.operands.length === 0 || constantValue(x) !== undefined || isCoarseFold(x);
-
-/** The step before a sweep that computes what is long of what the sweep needs and is known by then. */
-function beforeSweep(program: Program, ranks: Ranks, sweep: Slot): Slot[] {
-  const number = sweep.time / SWEEP;
-  const isEarly = (x: Expression) => !isPerEntry(x.space) && !isRowValue(x) && ranks.rank(x) < number;
-  const found = new Set<Expression>();
-  for (const x of topological(rootsOf(program, sweep), isCoarseFold)) {
-    if (isCoarseFold(x) || isEarly(x)) continue;
-    for (const y of x.operands) if (y.space === "token" && y.dtype === "f32" && isEarly(y) && !isLeaf(y)) found.add(y);
-  }
-  const long = [...found].filter((x) => operationsOf([x]) > FEW_OPERATIONS);
-  // Numbers that share most of what they are made of would each go through memory for little.
-  if (long.length === 0 || operationsOf(long) < FEW_OPERATIONS * long.length) return [];
-  return [{ time: sweep.time - 0.5, space: "token", folds: [], stores: new Set(long), checks: [], gradient: false }];
-}
-
-function operationsOf(roots: readonly Expression[]): number {
-  const ends = (x: Expression) => isLeaf(x) || isRowValue(x);
-  return topological(roots, ends).filter((x) => !ends(x)).length;
+export function rootsOf(program: Program, { stores, checks, gradient }: Slot): Expression[] {
+  return [...stores, ...checks, ...(gradient ? gradientRootsOf(program) : [])];
 }
 
 /** Lets a kernel that computes what several later ones begin with store it. */

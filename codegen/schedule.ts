@@ -5,7 +5,9 @@
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import type { CoarseFold } from "../dsl/ops/index.js";
-import { isPerEntry, SPACES } from "../dsl/spaces.js";
+import { isPerEntry, SPACES, type Space } from "../dsl/spaces.js";
+import { gradientRootsOf } from "./entries.js";
+import { materializedOf } from "./materialized.js";
 import type { ElementSpace } from "./plan.js";
 import { elementResults, neededOf, type Program, scalarResults } from "./program.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
@@ -81,23 +83,42 @@ class Slots {
 /** Whether the slot is a sweep's. */
 export const isSweep = ({ time }: Slot): boolean => time % SWEEP === 0;
 
+/** What a value waits for: the step after which the last fold is known, and the sweep that reads the row. */
+interface Needs {
+  readonly known: number;
+  readonly inSweep: number;
+}
+
+const allOf = (needs: readonly Needs[]): Needs => ({
+  known: Math.max(0, ...needs.map(({ known }) => known)),
+  inSweep: Math.max(0, ...needs.map(({ inSweep }) => inSweep)),
+});
+
 export function schedule(program: Program): Schedule {
-  const roots = neededOf(program);
+  const roots = [...neededOf(program), ...gradientRootsOf(program)];
   const ranks = ranksOf(roots);
   const order = topological(roots);
+  const materialized = materializedOf(program, ranks);
   const { rowGradient } = program;
+  const gradient = rowGradient ? [rowGradient, ...gradientRootsOf(program)] : [];
   const rows = order.filter((x) => isPerEntry(x.space));
   const sweeps = program.rows ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
-  const latest = latestTimes(order, ranks, rowGradient ? [rowGradient, sweeps * SWEEP - 1] : null);
+  const latest = latestTimes(order, ranks, materialized, gradient, sweeps * SWEEP - 1);
 
   const foldTime = new Map<Expression, number>();
   const slots = new Slots();
-  /** When everything that x needs is there: after which step, and in which sweep. */
-  const needs = new Map<Expression, { readonly known: number; readonly inSweep: number }>();
+  /** What a kernel of x's own space, and of a finer one, waits for before it can compute x: there, what is materialized must have been stored. */
+  const inOwn = new Map<Expression, Needs>();
+  const inFiner = new Map<Expression, Needs>();
+  const needsIn = (space: Space) => (x: Expression) => (x.space === space ? inOwn : inFiner).get(x) as Needs;
+  const known = (x: Expression, needs: Needs) => {
+    inOwn.set(x, needs);
+    inFiner.set(x, needs);
+  };
   /** The first time at which an element of the space can know x, with sweeps preferred where they come early enough. */
   const timeFor = (x: Expression, space: ElementSpace, deadline = Number.POSITIVE_INFINITY): number => {
-    const { known, inSweep } = needs.get(x) as { known: number; inSweep: number };
-    if (space === "token") {
+    const { known, inSweep } = needsIn(space)(x);
+    if (space === "token" && !materialized.has(x)) {
       const sweep = Math.max(SWEEP, inSweep, (Math.floor(known / SWEEP) + 1) * SWEEP);
       if (sweep <= sweeps * SWEEP && sweep <= deadline && (always.has(x) || !slots.isFull(sweep, x))) return sweep;
     }
@@ -108,22 +129,24 @@ export function schedule(program: Program): Schedule {
 
   for (const x of order) {
     if (isRowValue(x)) {
-      needs.set(x, { known: 0, inSweep: ranks.rank(x) * SWEEP });
+      known(x, { known: 0, inSweep: ranks.rank(x) * SWEEP });
     } else if (isCoarseFold(x)) {
       const [operand] = x.operands;
       const space = x.attribute.from;
       const time = timeFor(operand, space, latest.get(x));
       foldTime.set(x, time);
-      needs.set(x, { known: time, inSweep: 0 });
+      known(x, { known: time, inSweep: 0 });
       slots.store(time, space, operand).folds.push(x);
     } else {
-      const own = { known: 0, inSweep: 0 };
-      for (const y of x.operands) {
-        const { known, inSweep } = needs.get(y) as typeof own;
-        own.known = Math.max(own.known, known);
-        own.inSweep = Math.max(own.inSweep, inSweep);
+      known(x, allOf(x.operands.map(needsIn(x.space))));
+      if (materialized.has(x)) {
+        const space = x.space as ElementSpace;
+        const time = timeFor(x, space);
+        inFiner.set(x, { known: time, inSweep: 0 });
+        slots.store(time, space, x);
+      } else {
+        inFiner.set(x, allOf(x.operands.map((y) => inFiner.get(y) as Needs)));
       }
-      needs.set(x, own);
     }
   }
   for (const { space, x } of program.checks) slots.at(timeFor(x, space), space, x).checks.push(x);
@@ -140,18 +163,21 @@ export function schedule(program: Program): Schedule {
 }
 
 /**
- * The latest time at which a fold may be done: before the sweep whose vocabulary expressions need it, before the folds that need it. `goal`: what is needed, and
- * after what.
+ * The latest time at which a fold may be done: before the sweep whose vocabulary expressions need it, before the folds that need it. `goals`: what is needed
+ * after the time `last`.
  */
 function latestTimes(
   order: readonly Expression[],
   ranks: Ranks,
-  goal: readonly [x: Expression, time: number] | null,
+  materialized: ReadonlySet<Expression>,
+  goals: readonly Expression[],
+  last: number,
 ): ReadonlyMap<Expression, number> {
-  const latest = new Map<Expression, number>(goal ? [goal] : []);
+  const latest = new Map<Expression, number>(goals.map((x) => [x, last]));
+  const isStored = (x: Expression) => isCoarseFold(x) || materialized.has(x);
   for (const x of [...order].reverse()) {
     const own = latest.get(x) ?? Number.POSITIVE_INFINITY;
-    const ofOperands = isRowValue(x) ? Math.min(own, ranks.rank(x) * SWEEP - 1) : isCoarseFold(x) ? own - 1 : own;
+    const ofOperands = isRowValue(x) ? Math.min(own, ranks.rank(x) * SWEEP - 1) : isStored(x) ? own - 1 : own;
     if (ofOperands === Number.POSITIVE_INFINITY) continue;
     for (const y of x.operands) latest.set(y, Math.min(latest.get(y) ?? Number.POSITIVE_INFINITY, ofOperands));
   }
