@@ -6,7 +6,7 @@ import type { Buffers } from "./buffers.js";
 import { type ElementSpace, STATUS } from "./plan.js";
 import type { Program } from "./program.js";
 import { isCoarseFold } from "./ranks.js";
-import type { Schedule, Slot } from "./schedule.js";
+import type { PlannedKernel, Schedule } from "./schedule.js";
 import { elementText } from "./sections.js";
 import { commentText, floatText, Printer } from "./text.js";
 import { trafficOf } from "./traffic.js";
@@ -18,7 +18,7 @@ export interface BodyOptions {
   readonly id: string;
   readonly program: Program;
   readonly schedule: Schedule;
-  readonly slot: Slot;
+  readonly slot: PlannedKernel;
   readonly buffers: Buffers;
   /** Row values of this sweep that later kernels load. */
   readonly kept: readonly Expression[];
@@ -79,7 +79,7 @@ export abstract class Body {
     if (folds.length === 0) return [`${head}, const Team&, index, index) {}`];
     const tails = folds.map((f) => this.tail(f));
     const lines =
-      schedule.foldTime.size <= FEW_FOLDS
+      schedule.folds <= FEW_FOLDS
         ? tails.map(({ call, places }) => `    fold_tail${call}, ${places});`)
         : [...new Set(tails.map(({ call }) => call))].flatMap((call) => [
             `    fold_tails${call}, {`,

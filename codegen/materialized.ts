@@ -1,6 +1,7 @@
 /**
- * Values that are computed in their own space, once per element, and loaded where they are used. A kernel of a finer space would compute them again for each
- * of its elements: a value per group for every token. Short ones are computed again all the same, for that costs less than a kernel and its memory.
+ * Values that are computed in their own space, once per element, and loaded where they are used. A kernel of a finer space would compute them again
+ * for each of its elements: a value per group for every token. Short ones are computed again all the same, for that costs less than a kernel and its
+ * memory.
  */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
@@ -11,7 +12,10 @@ import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
 
 /** Operations of all such values of a space together up to which no kernel is made for them. */
 const FEW_OPERATIONS = 64;
-/** Operations for each value, on average, that storing it must save. A number per token is a part of the memory that a loss moves, a coarser one is not. */
+/**
+ * Operations for each value, on average, that storing it must save. A number per token is a part of the memory that a loss moves, a coarser one is
+ * not.
+ */
 const PER_VALUE: Readonly<Record<ElementSpace, number>> = { token: 64, sequence: 8, group: 8, batch: 8 };
 
 /** Whether x costs a kernel no operation: it is loaded, or written as a number. */
@@ -22,7 +26,7 @@ export function materializedOf(program: Program, ranks: Ranks): ReadonlySet<Expr
   const found = new Set<Expression>();
   for (const space of [...LEVELS].reverse()) {
     const least = PER_VALUE[space];
-    // Operands come first. What is a few operations on top of others that are stored is computed from these.
+    // Operands come first. A value a few operations on top of others that are stored is computed from these.
     const stored = new Set(found);
     for (const x of candidates) if (x.space === space && takesMore(x, least, stored)) stored.add(x);
     const own = [...stored].filter((x) => !found.has(x));

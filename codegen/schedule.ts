@@ -1,6 +1,6 @@
 /**
- * Which kernel computes what. Time is a number: sweep k stands at k · SWEEP, the steps after it at k · SWEEP + 1, + 2, … A fold over tokens or sequences is
- * done by the kernel that computes its operand (`fold_tail` of the preludes), so the kernels follow from where the folds go.
+ * Which kernel computes which values, and when. A fold over tokens or sequences is done by the kernel that computes its operand (`fold_tail` of the
+ * preludes), so the kernels follow from where the folds go.
  */
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
@@ -11,17 +11,17 @@ import { materializedOf } from "./materialized.js";
 import type { ElementSpace } from "./plan.js";
 import { elementResults, neededOf, type Program, scalarResults } from "./program.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
+import { compareTimes, later, START, stepAfter, sweepTime, type Time } from "./time.js";
 
-export const SWEEP = 1_000_000;
-/** Kernels that would stand at one time because one would be too long follow one another at this distance; what waits for any of them stands after them all. */
-const PART = 2 ** -20;
-
-/** Values that a kernel stores, at most. A compiler takes longer than in proportion to a function's length, and a kernel of CUDA has room for so many pointers. */
+/**
+ * Values that a kernel stores, at most. A compiler takes longer than in proportion to a function's length, and a kernel of CUDA has room for so many
+ * pointers.
+ */
 export const MOST_STORES = 64;
 
-/** One kernel to be: the values that it stores and folds, in the elements of its space. */
-export interface Slot {
-  readonly time: number;
+/** A kernel before it is written: the values that it stores and folds, in the elements of its space. */
+export interface PlannedKernel {
+  readonly time: Time;
   readonly space: ElementSpace;
   readonly folds: CoarseFold[];
   /** Values per element that leave the kernel. */
@@ -34,155 +34,153 @@ export interface Schedule {
   readonly ranks: Ranks;
   readonly sweeps: number;
   /** In the order of execution. */
-  readonly slots: readonly Slot[];
-  /** When a fold's result is there: after the kernel at that time. */
-  readonly foldTime: ReadonlyMap<Expression, number>;
+  readonly kernels: readonly PlannedKernel[];
+  /** The number of folds that kernels do. */
+  readonly folds: number;
 }
 
-/** The slots of a plan while they are filled. */
-class Slots {
-  readonly list: Slot[] = [];
-  /** By time and space, the slot that is filled, and which slot stores what. */
-  private readonly places = new Map<string, { last: Slot; readonly storing: Map<Expression, Slot> }>();
+/** Whether the kernel is a sweep. */
+export const isSweep = ({ time }: PlannedKernel): boolean => time.step === 0;
 
-  /** The slot at that time that stores x, or has room for it. A sweep is one kernel however much it stores. */
-  at(time: number, space: ElementSpace, x?: Expression): Slot {
-    const key = `${time}/${space}`;
+/** The kernels of a plan while values are given to them. */
+class OpenKernels {
+  readonly list: PlannedKernel[] = [];
+  /** By time and space, the kernel that takes further values, and which kernel stores what. */
+  private readonly places = new Map<string, { last: PlannedKernel; readonly storing: Map<Expression, PlannedKernel> }>();
+
+  /** The kernel at that time that stores x, or has room for it. A sweep is one kernel however much it stores. */
+  at(time: Time, space: ElementSpace, x?: Expression): PlannedKernel {
+    const key = keyOf(time, space);
     const place = this.places.get(key);
     const known = x && place?.storing.get(x);
     if (known) return known;
     if (place && (place.last.stores.size < MOST_STORES || isSweep(place.last))) return place.last;
-    const slot = {
-      time: place ? place.last.time + PART : time,
+    const kernel = {
+      time: place ? { ...time, part: place.last.time.part + 1 } : time,
       space,
       folds: [],
       stores: new Set<Expression>(),
       checks: [],
       gradient: false,
     };
-    this.list.push(slot);
-    if (place) place.last = slot;
-    else this.places.set(key, { last: slot, storing: new Map() });
-    return slot;
+    this.list.push(kernel);
+    if (place) place.last = kernel;
+    else this.places.set(key, { last: kernel, storing: new Map() });
+    return kernel;
   }
 
-  store(time: number, space: ElementSpace, x: Expression): Slot {
-    const slot = this.at(time, space, x);
-    slot.stores.add(x);
-    this.places.get(`${time}/${space}`)?.storing.set(x, slot);
-    return slot;
+  store(time: Time, space: ElementSpace, x: Expression): PlannedKernel {
+    const kernel = this.at(time, space, x);
+    kernel.stores.add(x);
+    this.places.get(keyOf(time, space))?.storing.set(x, kernel);
+    return kernel;
   }
 
-  /** Whether the sweep at that time stores enough already, and not x. */
-  isFull(time: number, x: Expression): boolean {
-    const place = this.places.get(`${time}/token`);
+  /** Whether the sweep stores enough already, and not x. */
+  isFull(sweep: number, x: Expression): boolean {
+    const place = this.places.get(keyOf(sweepTime(sweep), "token"));
     return place !== undefined && place.last.stores.size >= MOST_STORES && !place.storing.has(x);
   }
 }
 
-/** Whether the slot is a sweep's. */
-export const isSweep = ({ time }: Slot): boolean => time % SWEEP === 0;
+const keyOf = ({ sweep, step }: Time, space: ElementSpace) => `${sweep}/${step}/${space}`;
 
-/** What a value waits for: the step after which the last fold is known, and the sweep that reads the row. */
+/** The kernels that must have run before a value can be computed. */
 interface Needs {
-  readonly known: number;
+  /** The last kernel whose folds and stored values it uses. */
+  readonly known: Time;
+  /** The sweep that reads the row it is made of; 0 where there is none. */
   readonly inSweep: number;
 }
 
 const allOf = (needs: readonly Needs[]): Needs => ({
-  known: Math.max(0, ...needs.map(({ known }) => known)),
+  known: needs.reduce((last, { known }) => later(last, known), START),
   inSweep: Math.max(0, ...needs.map(({ inSweep }) => inSweep)),
 });
 
 export function schedule(program: Program): Schedule {
-  const roots = [...neededOf(program), ...gradientRootsOf(program)];
+  const gradient = program.rowGradient ? [program.rowGradient, ...gradientRootsOf(program)] : [];
+  const roots = [...neededOf(program), ...gradient];
   const ranks = ranksOf(roots);
   const order = topological(roots);
   const materialized = materializedOf(program, ranks);
-  const { rowGradient } = program;
-  const gradient = rowGradient ? [rowGradient, ...gradientRootsOf(program)] : [];
   const rows = order.filter((x) => isPerEntry(x.space));
   const sweeps = program.rows ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
-  const latest = latestTimes(order, ranks, materialized, gradient, sweeps * SWEEP - 1);
-
-  const foldTime = new Map<Expression, number>();
-  const slots = new Slots();
-  /** What a kernel of x's own space, and of a finer one, waits for before it can compute x: there, what is materialized must have been stored. */
-  const inOwn = new Map<Expression, Needs>();
-  const inFiner = new Map<Expression, Needs>();
-  const needsIn = (space: Space) => (x: Expression) => (x.space === space ? inOwn : inFiner).get(x) as Needs;
-  const known = (x: Expression, needs: Needs) => {
-    inOwn.set(x, needs);
-    inFiner.set(x, needs);
-  };
-  /** The first time at which an element of the space can know x, with sweeps preferred where they come early enough. */
-  const timeFor = (x: Expression, space: ElementSpace, deadline = Number.POSITIVE_INFINITY): number => {
-    const { known, inSweep } = needsIn(space)(x);
-    if (space === "token" && !materialized.has(x)) {
-      const sweep = Math.max(SWEEP, inSweep, (Math.floor(known / SWEEP) + 1) * SWEEP);
-      if (sweep <= sweeps * SWEEP && sweep <= deadline && (always.has(x) || !slots.isFull(sweep, x))) return sweep;
-    }
-    return Math.max(known, inSweep) + 1;
-  };
+  const lastSweep = lastSweeps(order, ranks, gradient, sweeps);
   const results = elementResults(program);
   const always = new Set(results.flatMap((result) => (result.always ? [result.x] : [])));
 
+  const kernels = new OpenKernels();
+  /** Needs in a kernel of the value's own space, and in one of a finer space: there, what is materialized must have been stored. */
+  const inOwn = new Map<Expression, Needs>();
+  const inFiner = new Map<Expression, Needs>();
+  const needsIn = (space: Space) => (x: Expression) => (x.space === space ? inOwn : inFiner).get(x) as Needs;
+  /** The first time at which an element of the space can know x, with sweeps preferred up to the last one that is early enough. */
+  const timeFor = (x: Expression, space: ElementSpace, last = sweeps): Time => {
+    const { known, inSweep } = needsIn(space)(x);
+    if (space === "token" && !materialized.has(x)) {
+      const sweep = Math.max(1, inSweep, known.sweep + 1);
+      if (sweep <= Math.min(last, sweeps) && (always.has(x) || !kernels.isFull(sweep, x))) return sweepTime(sweep);
+    }
+    return stepAfter(later(known, sweepTime(inSweep)));
+  };
+  const setNeeds = (x: Expression, own: Needs, finer = own) => {
+    inOwn.set(x, own);
+    inFiner.set(x, finer);
+  };
+
   for (const x of order) {
     if (isRowValue(x)) {
-      known(x, { known: 0, inSweep: ranks.rank(x) * SWEEP });
+      setNeeds(x, { known: START, inSweep: ranks.rank(x) });
     } else if (isCoarseFold(x)) {
       const [operand] = x.operands;
       const space = x.attribute.from;
-      const time = timeFor(operand, space, latest.get(x));
-      foldTime.set(x, time);
-      known(x, { known: time, inSweep: 0 });
-      slots.store(time, space, operand).folds.push(x);
+      const time = timeFor(operand, space, lastSweep.get(x));
+      setNeeds(x, { known: time, inSweep: 0 });
+      kernels.store(time, space, operand).folds.push(x);
     } else {
-      known(x, allOf(x.operands.map(needsIn(x.space))));
+      setNeeds(x, allOf(x.operands.map(needsIn(x.space))), allOf(x.operands.map((y) => inFiner.get(y) as Needs)));
       if (materialized.has(x)) {
         const space = x.space as ElementSpace;
         const time = timeFor(x, space);
         inFiner.set(x, { known: time, inSweep: 0 });
-        slots.store(time, space, x);
-      } else {
-        inFiner.set(x, allOf(x.operands.map((y) => inFiner.get(y) as Needs)));
+        kernels.store(time, space, x);
       }
     }
   }
-  for (const { space, x } of program.checks) slots.at(timeFor(x, space), space, x).checks.push(x);
-  for (const { space, x } of results) slots.store(timeFor(x, space), space, x);
+  for (const { space, x } of program.checks) kernels.at(timeFor(x, space), space, x).checks.push(x);
+  for (const { space, x } of results) kernels.store(timeFor(x, space), space, x);
   // Scalars that are no fold themselves are computed by the last steps.
   const scalars = scalarResults(program)
     .map(({ x }) => x)
     .filter((x) => !isCoarseFold(x));
-  const last = scalars.reduce((most, x) => Math.max(most, timeFor(x, "batch")), 0);
-  for (const x of scalars) slots.store(last, "batch", x);
-  for (let k = 1; k <= sweeps; k++) slots.at(k * SWEEP, "token");
-  if (rowGradient) slots.at(sweeps * SWEEP, "token").gradient = true;
-  return { ranks, sweeps, slots: slots.list.sort(byTime), foldTime };
+  const last = scalars.reduce((time, x) => later(time, timeFor(x, "batch")), START);
+  for (const x of scalars) kernels.store(last, "batch", x);
+  for (let sweep = 1; sweep <= sweeps; sweep++) kernels.at(sweepTime(sweep), "token");
+  if (program.rowGradient) kernels.at(sweepTime(sweeps), "token").gradient = true;
+  return { ranks, sweeps, kernels: kernels.list.sort(byTime), folds: order.filter(isCoarseFold).length };
 }
 
 /**
- * The latest time at which a fold may be done: before the sweep whose vocabulary expressions need it, before the folds that need it. `goals`: what is needed
- * after the time `last`.
+ * The last sweep that may do a fold: a later one needs its result for every row. Folds that no row waits for have none. `gradient`: the last sweep
+ * writes it.
  */
-function latestTimes(
+function lastSweeps(
   order: readonly Expression[],
   ranks: Ranks,
-  materialized: ReadonlySet<Expression>,
-  goals: readonly Expression[],
-  last: number,
+  gradient: readonly Expression[],
+  sweeps: number,
 ): ReadonlyMap<Expression, number> {
-  const latest = new Map<Expression, number>(goals.map((x) => [x, last]));
-  const isStored = (x: Expression) => isCoarseFold(x) || materialized.has(x);
+  const last = new Map<Expression, number>(gradient.map((x) => [x, sweeps - 1]));
   for (const x of [...order].reverse()) {
-    const own = latest.get(x) ?? Number.POSITIVE_INFINITY;
-    const ofOperands = isRowValue(x) ? Math.min(own, ranks.rank(x) * SWEEP - 1) : isStored(x) ? own - 1 : own;
+    const own = last.get(x) ?? Number.POSITIVE_INFINITY;
+    const ofOperands = isRowValue(x) ? Math.min(own, ranks.rank(x) - 1) : own;
     if (ofOperands === Number.POSITIVE_INFINITY) continue;
-    for (const y of x.operands) latest.set(y, Math.min(latest.get(y) ?? Number.POSITIVE_INFINITY, ofOperands));
+    for (const y of x.operands) last.set(y, Math.min(last.get(y) ?? Number.POSITIVE_INFINITY, ofOperands));
   }
-  return latest;
+  return last;
 }
 
-/** The order of execution. */
-export const byTime = (a: Slot, b: Slot): number => a.time - b.time || SPACES.indexOf(a.space) - SPACES.indexOf(b.space);
+/** The order of execution: of one time the finer space first. */
+const byTime = (a: PlannedKernel, b: PlannedKernel): number =>
+  compareTimes(a.time, b.time) || SPACES.indexOf(a.space) - SPACES.indexOf(b.space);

@@ -1,6 +1,6 @@
 /**
- * A long function as a sequence of functions. A compiler gives registers to all values of a function at once, in a time that grows with the square of their
- * number. What one section defines and a later one uses goes through memory, where a compiler of the whole would have put most of it, too.
+ * A long function as a sequence of functions. A compiler gives registers to all values of a function at once, in a time that grows with the square of
+ * their number. What one section defines and a later one uses goes through memory, where a compiler of the whole would have put most of it, too.
  */
 
 /** Statements of a function from which on it is cut, and those of one section. */
@@ -35,7 +35,10 @@ export function elementText(statements: readonly string[], element: string): str
 
 const definedBy = (section: readonly string[]): string[] => section.flatMap((statement) => DEFINITION.exec(statement)?.[1] ?? []);
 
-/** Where the values that leave their section lie, and which ones each section needs from those before it. A place is used again after its value's last use. */
+/**
+ * Where the values that leave their section lie, and which ones each section needs from those before it. A place is used again after its value's last
+ * use.
+ */
 function placesOf(sections: readonly (readonly string[])[]) {
   const home = new Map(sections.flatMap((section, k) => definedBy(section).map((name) => [name, k] as const)));
   const needed = sections.map((section, k) => {

@@ -6,14 +6,13 @@ import { isPerEntry } from "../dsl/spaces.js";
 import { Body, type BodyOptions } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
 import { gathered } from "./gathered.js";
-import { rootsOf } from "./keep.js";
 import { isExponential, scaledRow } from "./passes/patterns.js";
 import { zeroWhere } from "./passes/zero-at-masked.js";
 import type { ProgramRows } from "./program.js";
 import { isRowFold, isRowValue, type RowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
-import { SWEEP } from "./schedule.js";
+import { rootsOf } from "./spill.js";
 import { commentText } from "./text.js";
 import type { trafficOf } from "./traffic.js";
 
@@ -38,7 +37,7 @@ export class SweepBody extends Body {
     if (!program.rows) throw new Error(`"${program.name}" reads no rows`);
     this.read = program.rows;
     this.rows = new Rows(this.printer, this.fresh, this.read.leaf);
-    this.number = slot.time / SWEEP;
+    this.number = slot.time.sweep;
     this.gradient = slot.gradient ? gradientParts(program) : null;
     this.roots = [...rootsOf(program, slot), ...kept];
     this.values = topological(this.roots)

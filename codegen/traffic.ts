@@ -9,7 +9,7 @@ export interface Traffic {
   readonly perToken: number;
 }
 
-/** What a kernel with these arguments moves. A row is counted once, however many phases visit it: it stays on the chip, or near it. */
+/** The bytes that a kernel with these arguments moves. A row is counted once, however many phases visit it: it stays in registers or a cache. */
 export function trafficOf(list: readonly PlanArgument[], buffers: readonly PlanBuffer[]): Traffic {
   let [perEntry, perToken] = [0, 0];
   for (const argument of list) {
