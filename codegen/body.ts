@@ -2,14 +2,14 @@
 import type { Expression } from "../dsl/expression.js";
 import { type CoarseFold, FOLDS } from "../dsl/ops/index.js";
 import { Arguments } from "./arguments.js";
-import type { Buffers } from "./buffers.js";
-import { type ElementSpace, STATUS } from "./plan.js";
 import type { Program } from "./program.js";
-import { isCoarseFold } from "./ranks.js";
-import type { PlannedKernel, Schedule } from "./schedule.js";
+import type { Buffers } from "./schedule/buffers.js";
+import { type ElementSpace, STATUS } from "./schedule/plan.js";
+import { isCoarseFold } from "./schedule/ranks.js";
+import type { PlannedKernel, Schedule } from "./schedule/schedule.js";
+import { trafficOf } from "./schedule/traffic.js";
 import { elementText } from "./sections.js";
 import { commentText, floatText, Printer } from "./text.js";
-import { trafficOf } from "./traffic.js";
 
 /** Folds of a plan up to which each has code of its own. More share it: a compiler takes as long as the code is. */
 const FEW_FOLDS = 16;

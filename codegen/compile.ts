@@ -6,8 +6,8 @@ import { withFrame } from "./frame.js";
 import { planOf } from "./loss-plan.js";
 import { lossProgram } from "./loss-program.js";
 import { runPasses } from "./passes/index.js";
-import type { LogitsDtype, Plan } from "./plan.js";
 import type { Program } from "./program.js";
+import type { LogitsDtype, Plan } from "./schedule/plan.js";
 
 export interface CompileRequest {
   readonly loss: LossDefinition;

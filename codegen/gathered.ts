@@ -9,7 +9,7 @@ import { operandsFirst, topological, withOperands } from "../dsl/graph.js";
 import { absorb, add, chain, max, mul, neg, ONE, sub, ZERO } from "../dsl/ops/index.js";
 import { isPerEntry } from "../dsl/spaces.js";
 import { type Exponential, isExponential } from "./passes/patterns.js";
-import { isMaximum } from "./ranks.js";
+import { isMaximum } from "./schedule/ranks.js";
 
 /** An entry and what it is multiplied with. */
 interface Product {

@@ -9,12 +9,12 @@ import { gathered } from "./gathered.js";
 import { isExponential, scaledRow } from "./passes/patterns.js";
 import { zeroWhere } from "./passes/zero-at-masked.js";
 import type { ProgramRows } from "./program.js";
-import { isRowFold, isRowValue, type RowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
-import { rootsOf } from "./spill.js";
+import { isRowFold, isRowValue, type RowValue } from "./schedule/ranks.js";
+import { rootsOf } from "./schedule/spill.js";
+import type { trafficOf } from "./schedule/traffic.js";
 import { commentText } from "./text.js";
-import type { trafficOf } from "./traffic.js";
 
 export class SweepBody extends Body {
   /** See {@link PlanKernel.exchanged}. */

@@ -1,5 +1,5 @@
 /** What a loss from hidden states costs in matrix products, and why. */
-import type { Plan, PlanHead } from "../plan.js";
+import type { Plan, PlanHead } from "../schedule/plan.js";
 
 export interface HeadExplanation extends PlanHead {
   readonly why: string;

@@ -3,7 +3,7 @@ import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { ONE } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
-import { isMaximum } from "../ranks.js";
+import { isMaximum } from "../schedule/ranks.js";
 
 /** Whether it is e^(x - the maximum of x over the row), which lies between 0 and 1. */
 export function isExponential(e: Expression): e is Exponential {

@@ -1,7 +1,7 @@
 /** Values of groups and sequences that a finer space uses are computed once per group and sequence, however many tokens load them. */
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import type { Plan } from "../../codegen/plan.js";
+import type { Plan } from "../../codegen/schedule/plan.js";
 import { elementText } from "../../codegen/sections.js";
 import {
   add,

@@ -3,11 +3,11 @@
  * for each of its elements: a value per group for every token. Short ones are computed again all the same, for that costs less than a kernel and its
  * memory.
  */
-import { constantValue, type Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import { type ElementSpace, isFiner, isPerEntry, LEVELS } from "../dsl/spaces.js";
-import { gradientRootsOf } from "./entries.js";
-import type { Program } from "./program.js";
+import { constantValue, type Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import { type ElementSpace, isFiner, isPerEntry, LEVELS } from "../../dsl/spaces.js";
+import { gradientRootsOf } from "../entries.js";
+import type { Program } from "../program.js";
 import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
 
 /** Operations of all such values of a space together up to which no kernel is made for them. */

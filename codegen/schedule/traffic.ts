@@ -1,5 +1,5 @@
 /** Bytes that kernels move: memory traffic is the cost of a loss. */
-import { BYTES } from "./emit/dtypes.js";
+import { BYTES } from "../emit/dtypes.js";
 import type { PlanArgument, PlanBuffer } from "./plan.js";
 
 export interface Traffic {

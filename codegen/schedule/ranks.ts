@@ -2,10 +2,10 @@
  * Ranks and phases: how often rows must be visited, and how often within a visit. A value of rank k is known in sweep k, one of rank k + ½ between
  * sweeps k and k + 1. A phase is one map-and-fold over the row inside a sweep.
  */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import type { CoarseFold, Fold, RowFold } from "../dsl/ops/index.js";
-import { isPerEntry } from "../dsl/spaces.js";
+import type { Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import type { CoarseFold, Fold, RowFold } from "../../dsl/ops/index.js";
+import { isPerEntry } from "../../dsl/spaces.js";
 
 /** A number per token that only a sweep can compute: a fold over the entries of a row, or one of them. */
 export type RowValue = RowFold | Extract<Expression, { readonly op: "at" }>;

@@ -2,14 +2,14 @@
  * Which kernel computes which values, and when. A fold over tokens or sequences is done by the kernel that computes its operand (`fold_tail` of the
  * preludes), so the kernels follow from where the folds go.
  */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import type { CoarseFold } from "../dsl/ops/index.js";
-import { isPerEntry, SPACES, type Space } from "../dsl/spaces.js";
-import { gradientRootsOf } from "./entries.js";
+import type { Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import type { CoarseFold } from "../../dsl/ops/index.js";
+import { isPerEntry, SPACES, type Space } from "../../dsl/spaces.js";
+import { gradientRootsOf } from "../entries.js";
+import { elementResults, neededOf, type Program, scalarResults } from "../program.js";
 import { materializedOf } from "./materialized.js";
 import type { ElementSpace } from "./plan.js";
-import { elementResults, neededOf, type Program, scalarResults } from "./program.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
 import { compareTimes, later, START, stepAfter, sweepTime, type Time } from "./time.js";
 

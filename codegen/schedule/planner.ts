@@ -1,10 +1,10 @@
 /** The planner: from a simplified program to the ordered kernels and their memory. */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
+import type { Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import { writeKernel } from "../kernel.js";
+import { gradientName, type Program, resultOf } from "../program.js";
 import { Buffers } from "./buffers.js";
-import { writeKernel } from "./kernel.js";
 import type { PlanBuffer, PlanKernel } from "./plan.js";
-import { gradientName, type Program, resultOf } from "./program.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
 import { isSweep, type PlannedKernel, type Schedule, schedule } from "./schedule.js";
 import { rootsOf, withSpilled } from "./spill.js";

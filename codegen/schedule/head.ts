@@ -2,7 +2,7 @@
  * The plan of a loss from hidden states: its logits are the product of hidden states with a head, and are never all in memory. The same kernels run
  * in the same order. Chunk by chunk the head computes the rows that they visit, and propagates their gradient to the hidden states and the head.
  */
-import { isFiner } from "../dsl/spaces.js";
+import { isFiner } from "../../dsl/spaces.js";
 import type { ElementSpace, Plan, PlanArgument, PlanHead, PlanKernel } from "./plan.js";
 
 export interface HeadPlan {

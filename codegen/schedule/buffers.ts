@@ -1,9 +1,9 @@
 /** The buffers of a plan: each is made when it is first asked for. */
-import type { Expression } from "../dsl/expression.js";
-import type { CoarseFold, Input } from "../dsl/ops/index.js";
-import { isPerEntry } from "../dsl/spaces.js";
+import type { Expression } from "../../dsl/expression.js";
+import type { CoarseFold, Input } from "../../dsl/ops/index.js";
+import { isPerEntry } from "../../dsl/spaces.js";
+import { elementResults, gradientName, type InputType, type Program, type Result, scalarResults } from "../program.js";
 import { type Between, type ElementSpace, type PlanBuffer, STATUS, type Structure } from "./plan.js";
-import { elementResults, gradientName, type InputType, type Program, type Result, scalarResults } from "./program.js";
 import type { PlannedKernel, Schedule } from "./schedule.js";
 import { isBefore, type Time } from "./time.js";
 

@@ -2,7 +2,7 @@
  * A plan, the result of compiling a loss: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
  * allocates its buffers and the addon executes it. Nothing here depends on a device.
  */
-import type { ElementSpace } from "../dsl/spaces.js";
+import type { ElementSpace } from "../../dsl/spaces.js";
 
 /** Elements in one leaf of a fold over tokens, sequences or groups. Every such fold is a fixed tree over chunks of this size. */
 export const CHUNK = 1024;
