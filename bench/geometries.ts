@@ -1,7 +1,7 @@
 /** Times of other geometries than those of `codegen/geometry.ts` on a GPU. The table there must hold the best ones that are found here. */
 import { alternativesTo, type RowShape, type Spread, sized, spreadOf } from "../codegen/emit/geometry.js";
-import type { Plan } from "../codegen/plan.js";
-import { rowBytesOf } from "../codegen/traffic.js";
+import type { Plan } from "../codegen/schedule/plan.js";
+import { rowBytesOf } from "../codegen/schedule/traffic.js";
 import type { Device } from "../runtime/devices/device.js";
 import { AddonDevice } from "../runtime/devices/native-device.js";
 import { Batch } from "./batch.js";

@@ -1,6 +1,6 @@
 /** The launches of a call without the call. The difference in time is the cost of `forwardBackward`. */
 import { type EmitOptions, emitText } from "../codegen/emit/index.js";
-import type { PlanBuffer } from "../codegen/plan.js";
+import type { PlanBuffer } from "../codegen/schedule/plan.js";
 import { LosscError } from "../dsl/errors.js";
 import type { Command } from "../runtime/addon/native.js";
 import { Executable } from "../runtime/compiled/executable.js";

@@ -7,8 +7,8 @@ import { planOf } from "./loss-plan.js";
 import { lossProgram } from "./loss-program.js";
 import { GRADIENT, runPasses } from "./passes/index.js";
 import type { Observer } from "./passes/pass.js";
-import type { LogitsDtype, Plan } from "./plan.js";
 import type { Program } from "./program.js";
+import type { LogitsDtype, Plan } from "./schedule/plan.js";
 
 export interface CompileRequest {
   readonly loss: LossDefinition;

@@ -2,12 +2,12 @@
 import type { LossDefinition } from "../dsl/define-loss.js";
 import { logits as logitsLeaf, policyLogprobs } from "../dsl/policy.js";
 import type { Traced } from "../dsl/trace.js";
-import { planHeadOf } from "./head.js";
 import { LOGPROBS, LOSS, metricName, outputName, picksIn } from "./loss-program.js";
-import type { LogitsDtype, Plan, PlanResults } from "./plan.js";
-import { type PlanningOptions, planned } from "./planner.js";
 import { gradientName, neededOf, type Program } from "./program.js";
-import { trafficOf } from "./traffic.js";
+import { planHeadOf } from "./schedule/head.js";
+import type { LogitsDtype, Plan, PlanResults } from "./schedule/plan.js";
+import { type PlanningOptions, planned } from "./schedule/planner.js";
+import { trafficOf } from "./schedule/traffic.js";
 
 export function planOf(
   definition: LossDefinition,

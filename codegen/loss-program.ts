@@ -31,8 +31,8 @@ import type { Reduction } from "../dsl/ops/names.js";
 import { logits, policyLogprobs, TARGET, targetLogprob, weights } from "../dsl/policy.js";
 import { type ElementSpace, isPerEntry, type Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
-import type { LogitsDtype } from "./plan.js";
 import { gradientName, type InputType, type Placed, type Program, type Result, resultOf } from "./program.js";
+import type { LogitsDtype } from "./schedule/plan.js";
 
 /** Whether an element counts: a token of non-zero weight, or a sequence, group or batch that holds one. */
 function counts(space: Exclude<Space, "vocab">): Expression {

@@ -86,6 +86,10 @@ export const elementResults = (program: Program): readonly Result[] => [
   ...chosen(program, false, true),
 ];
 
+/** The expressions that a kernel computes which writes the gradient of a row; none of a program without one. */
+export const gradientRootsOf = ({ splitGradient: split }: Program): readonly Expression[] =>
+  split ? [split.offTarget, split.target, ...split.factors] : [];
+
 /** Every expression that must be computed, in an order that the kernels follow. */
 export function neededOf(program: Program): Expression[] {
   const placed = [

@@ -1,5 +1,5 @@
 /** Element types in memory: their names in the text of kernels, and their sizes. */
-import type { BufferDtype, LogitsDtype } from "../plan.js";
+import type { BufferDtype, LogitsDtype } from "../schedule/plan.js";
 
 export const TYPES: Readonly<Record<BufferDtype, string>> = {
   f32: "float",

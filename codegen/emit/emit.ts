@@ -1,6 +1,6 @@
 /** A plan as the text of its kernels for one target. */
-import type { Plan, PlanKernel } from "../plan.js";
-import { rowBytesOf } from "../traffic.js";
+import type { Plan, PlanKernel } from "../schedule/plan.js";
+import { rowBytesOf } from "../schedule/traffic.js";
 import { TYPES } from "./dtypes.js";
 import { type Sweep, TARGETS, type TargetName } from "./targets/index.js";
 import { commentText } from "./text.js";

@@ -1,5 +1,5 @@
 /** The matrix products that a loss from hidden states takes, and why. */
-import type { Plan, PlanHead } from "../plan.js";
+import type { Plan, PlanHead } from "../schedule/plan.js";
 
 export interface HeadExplanation extends PlanHead {
   readonly why: string;

@@ -2,8 +2,8 @@
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import { trace } from "../../dsl/trace.js";
 import { compilePlan } from "../compile.js";
-import type { LogitsDtype } from "../plan.js";
-import type { Traffic } from "../traffic.js";
+import type { LogitsDtype } from "../schedule/plan.js";
+import type { Traffic } from "../schedule/traffic.js";
 import { type Formula, formulaOf, takenNames, tidied } from "./formula.js";
 import { type HeadExplanation, headExplanation } from "./head.js";
 import { type Execution, executionOf } from "./kernels.js";

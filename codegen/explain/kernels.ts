@@ -3,15 +3,15 @@ import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import { type CoarseFold, ONE } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
-import { withKept } from "../keep.js";
 import { LOSS, metricName } from "../loss-program.js";
 import { lower } from "../passes/lower.js";
 import { simplifier } from "../passes/simplify.js";
-import type { Plan, PlanKernel } from "../plan.js";
 import { mapProgram, neededOf, type Program, resultOf } from "../program.js";
-import { isCoarseFold, isRowFold, type Ranks } from "../ranks.js";
-import { isSweep, type Schedule, type Slot, SWEEP, schedule } from "../schedule.js";
-import { type Traffic, trafficOf } from "../traffic.js";
+import type { Plan, PlanKernel } from "../schedule/plan.js";
+import { isCoarseFold, isRowFold, type Ranks } from "../schedule/ranks.js";
+import { isSweep, type PlannedKernel, type Schedule, schedule } from "../schedule/schedule.js";
+import { withSpilled } from "../schedule/spill.js";
+import { type Traffic, trafficOf } from "../schedule/traffic.js";
 import type { Tidied } from "./formula.js";
 import { subscript } from "./names.js";
 import { mean } from "./nodes.js";
@@ -49,12 +49,12 @@ export interface Execution {
 
 export function executionOf(plan: Plan, program: Program, tidied: Tidied, taken: ReadonlySet<string>): Execution {
   const { lowered, written } = correspondence(program);
-  const planned = withKept(lowered, schedule(lowered));
+  const planned = withSpilled(lowered, schedule(lowered));
   const scribe = new Scribe(planned, written, tidied, taken, lowered);
   return {
     sweeps: plan.sweeps,
     steps: plan.steps,
-    kernels: planned.slots.map((slot, i) => scribe.describe(slot, plan.kernels[i] as PlanKernel, plan)),
+    kernels: planned.kernels.map((one, i) => scribe.describe(one, plan.kernels[i] as PlanKernel, plan)),
     why: [...scribe.sweeps(), ...scribe.before()],
   };
 }
@@ -116,16 +116,16 @@ class Scribe {
     }
   }
 
-  describe(slot: Slot, kernel: PlanKernel, plan: Plan): KernelDescription {
-    const sweep = isSweep(slot) ? slot.time / SWEEP : null;
+  describe(planned: PlannedKernel, kernel: PlanKernel, plan: Plan): KernelDescription {
+    const sweep = isSweep(planned) ? planned.time.sweep : null;
     return {
       id: kernel.id,
       kind: kernel.kind,
       sweep,
-      space: slot.space,
+      space: planned.space,
       phases: sweep === null ? [] : this.phases(sweep),
-      gradient: slot.gradient,
-      folds: [...new Set(slot.folds.map((x) => this.foldText(x)))],
+      gradient: planned.gradient,
+      folds: [...new Set(planned.folds.map((x) => this.foldText(x)))],
       bytes: trafficOf(kernel.arguments, plan.buffers),
     };
   }

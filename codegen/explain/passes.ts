@@ -5,8 +5,8 @@ import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { compilePlan } from "../compile.js";
 import type { GuardedProduct, RowKernel, Summand, Total } from "../passes/rows/record.js";
-import type { LogitsDtype } from "../plan.js";
 import type { Program } from "../program.js";
+import type { LogitsDtype } from "../schedule/plan.js";
 
 /** Longer expressions get a line of their own. */
 const LONG = 60;

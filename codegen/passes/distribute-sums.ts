@@ -6,7 +6,7 @@ import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter } from "../../dsl/graph.js";
 import { absorb, add, chain, div, entryAt, type Fold, fold, mul, neg, ONE, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
-import { isMaximum } from "../ranks.js";
+import { isMaximum } from "../schedule/ranks.js";
 import { numberAndEntry } from "./products.js";
 import { type Rewriting, ruleFor } from "./rules.js";
 

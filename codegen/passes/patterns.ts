@@ -3,7 +3,7 @@ import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { ONE } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
-import { isMaximum } from "../ranks.js";
+import { isMaximum } from "../schedule/ranks.js";
 
 export type Exponent = Extract<Expression, { readonly op: "exponent" | "scaledExponent" }>;
 

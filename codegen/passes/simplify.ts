@@ -24,7 +24,7 @@ import {
 } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
 import { mapProgram, type Program } from "../program.js";
-import { isMaximum } from "../ranks.js";
+import { isMaximum } from "../schedule/ranks.js";
 import { distributeSums } from "./distribute-sums.js";
 import { isExponential, scaledRow } from "./patterns.js";
 import { byOp, rewriterBy, rule, variable } from "./rules.js";

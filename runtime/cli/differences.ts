@@ -1,7 +1,7 @@
 /** Finite differences of a loss in float64, with operands of `stopGradient` held still. */
 import { LOGPROBS, LOSS, withOutputs } from "../../codegen/loss-program.js";
-import type { ElementSpace } from "../../codegen/plan.js";
 import { type Program, resultOf } from "../../codegen/program.js";
+import type { ElementSpace } from "../../codegen/schedule/plan.js";
 import type { Expression } from "../../dsl/expression.js";
 import { bottomUp, topological, withOperands } from "../../dsl/graph.js";
 import { input as inputNode, ZERO } from "../../dsl/ops/index.js";

@@ -1,5 +1,5 @@
 /** Gives every buffer of a plan its memory for one call, and writes the program that the addon runs. */
-import type { BufferDtype, Plan, PlanBuffer } from "../../codegen/plan.js";
+import type { BufferDtype, Plan, PlanBuffer } from "../../codegen/schedule/plan.js";
 import type { Command, NativeBuffer } from "../addon/native.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../devices/dtypes.js";

@@ -1,7 +1,7 @@
 /** Many losses in one translation unit: one run of the compiler and one module for all of them. */
 import { compilePlan } from "../../codegen/compile.js";
 import { emitTogether } from "../../codegen/emit/index.js";
-import type { LogitsDtype, Plan } from "../../codegen/plan.js";
+import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { CompiledLoss, Device } from "../devices/device.js";

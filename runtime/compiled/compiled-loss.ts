@@ -1,6 +1,6 @@
 /** The base of compiled losses on all devices: checks before a call, and the order of calls. */
 import type { CompiledPlan } from "../../codegen/compile.js";
-import type { LogitsDtype, Plan } from "../../codegen/plan.js";
+import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { OwnedBuffer } from "../devices/buffer.js";

@@ -1,7 +1,7 @@
 /** Compiled losses on the devices of the addon: plan → kernel text → binary → one native call. */
 import type { CompiledPlan } from "../../codegen/compile.js";
 import { emitText, type TargetName } from "../../codegen/emit/index.js";
-import { type LogitsDtype, NO_FAULT, type Plan, STATUS } from "../../codegen/plan.js";
+import { type LogitsDtype, NO_FAULT, type Plan, STATUS } from "../../codegen/schedule/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { runCommands } from "../addon/addon.js";

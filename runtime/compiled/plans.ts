@@ -1,6 +1,6 @@
 /** Plans of losses, made once per dtype and constants for all devices of the process. */
 import { type CompiledPlan, compilePlan } from "../../codegen/compile.js";
-import type { LogitsDtype, Plan } from "../../codegen/plan.js";
+import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { CheckedConfig } from "../inputs/config.js";
 

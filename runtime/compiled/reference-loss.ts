@@ -1,5 +1,5 @@
 /** Compiled losses on `reference`: the same checks, the same shape of result, float64 by evaluating the graph. */
-import type { LogitsDtype } from "../../codegen/plan.js";
+import type { LogitsDtype } from "../../codegen/schedule/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { LossResult } from "../devices/device.js";

@@ -1,5 +1,5 @@
 /** Memory of a device, as callers hold it. */
-import type { BufferDtype } from "../../codegen/plan.js";
+import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { Memory } from "../addon/native.js";
 import { describe, isPlainArray, numbersOf } from "../inputs/values.js";

@@ -1,5 +1,5 @@
 /** Cuts a batch into the chunks of tokens whose logits are in memory together. */
-import type { ElementSpace } from "../../codegen/plan.js";
+import type { ElementSpace } from "../../codegen/schedule/plan.js";
 import type { Range } from "../compiled/executable.js";
 import { type BatchShape, countOf } from "../inputs/structure.js";
 

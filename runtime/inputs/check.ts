@@ -1,5 +1,5 @@
 /** Checks of a call's inputs, before anything is launched. */
-import type { BufferDtype } from "../../codegen/plan.js";
+import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";

@@ -1,5 +1,5 @@
 /** Reading numbers that callers give: checked before any conversion, so that nothing is coerced silently. */
-import type { BufferDtype } from "../../codegen/plan.js";
+import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { OwnedBuffer } from "../devices/buffer.js";
 import {

@@ -1,5 +1,5 @@
 /** How a batch is cut: counts of every space, the index arrays that kernels walk it by, and the extents of a plan's buffers. */
-import { type Between, CHUNK, type ElementSpace, type Extent, type Structure } from "../../codegen/plan.js";
+import { type Between, CHUNK, type ElementSpace, type Extent, type Structure } from "../../codegen/schedule/plan.js";
 import { isFiner } from "../../dsl/spaces.js";
 
 /** The shape of one batch, checked. */

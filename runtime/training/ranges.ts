@@ -1,5 +1,5 @@
 /** Bounds checks of a policy's steps: sizes are checked before a launch, indices in the kernels. */
-import { NO_FAULT } from "../../codegen/plan.js";
+import { NO_FAULT } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import { wrapNative } from "../addon/addon.js";
 import type { Command, Memory, NativeBuffer, NativeDevice } from "../addon/native.js";

@@ -1,6 +1,6 @@
 /** `lossc emit`, `lossc devices` and `lossc check`. */
 import { describe, expect, test } from "vitest";
-import type { Plan } from "../../codegen/plan.js";
+import type { Plan } from "../../codegen/schedule/plan.js";
 import type { DevicesReport } from "../../runtime/cli/devices.js";
 import { failure, folder, lossc, result } from "./lossc.js";
 

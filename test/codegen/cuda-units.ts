@@ -1,7 +1,7 @@
 /** The translation units that the tests of CUDA text compile: every loss of the golden files and the training client's kernels. */
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, emitTogether, type KernelText, stepUnit } from "../../codegen/emit/index.js";
-import type { LogitsDtype, Plan } from "../../codegen/plan.js";
+import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { TRAINING_MODULE } from "../../runtime/training/kernels.js";

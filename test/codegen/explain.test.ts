@@ -6,7 +6,7 @@ import { explainLoss } from "../../codegen/explain/index.js";
 import { together } from "../../codegen/explain/rows.js";
 import { explanationText } from "../../codegen/explain/text.js";
 import { spellingOut, withOutputs } from "../../codegen/loss-program.js";
-import type { ElementSpace } from "../../codegen/plan.js";
+import type { ElementSpace } from "../../codegen/schedule/plan.js";
 import * as lossc from "../../dsl/index.js";
 import { defineLoss, type LossDefinition } from "../../dsl/index.js";
 import { trace } from "../../dsl/trace.js";

@@ -6,7 +6,7 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { ENTRIES_MARK, emitText, KERNELS_MARK, preludeText, type TargetName } from "../../codegen/emit/index.js";
-import type { Plan } from "../../codegen/plan.js";
+import type { Plan } from "../../codegen/schedule/plan.js";
 import { ppo } from "../../losses/index.js";
 import { coreLosses, goldenLosses } from "./golden-losses.js";
 

@@ -1,7 +1,7 @@
 /** How far a loss reaches decides how often a head has to make its logits. */
 import { describe, expect, it, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { headPlanOf, productsOf } from "../../codegen/head.js";
+import { headPlanOf, productsOf } from "../../codegen/schedule/head.js";
 import { defineLoss, type LossDefinition, mean, variance } from "../../dsl/index.js";
 import { builtins } from "../../losses/index.js";
 import { coreLosses } from "./golden-losses.js";

@@ -6,7 +6,7 @@ import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK } from "../../codegen/emit/index.js";
 import { explainLoss } from "../../codegen/explain/index.js";
 import { explanationText } from "../../codegen/explain/text.js";
-import type { Plan } from "../../codegen/plan.js";
+import type { Plan } from "../../codegen/schedule/plan.js";
 import {
   add,
   amax,
@@ -86,12 +86,25 @@ const LONG: Readonly<Record<string, (n: number) => LossDefinition>> = {
           nested(advantages, n, (x, i) => tanh(add(x, div(i, n)))),
         ),
     }),
+  "factors per sequence known before the row": (n) =>
+    defineLoss({
+      name: "sequence_factors",
+      inputs: { rewards: "sequence" },
+      loss: (p, { rewards }) => {
+        let x: Num = rewards;
+        return list(n, (c) => {
+          x = tanh(add(mul(x, c), square(sub(x, c))));
+          return mul(p.logprobs, x);
+        });
+      },
+    }),
   "sums over the row": (n) => defineLoss({ name: "rows", loss: (p) => list(n, (c) => logsumexp(mul(p.logits, c), "vocab")) }),
 };
 
 const inputsOf = (loss: LossDefinition) => ({
   ...crossEntropyInputs(),
   ...("advantages" in loss.inputs && { advantages: [0.5, -0.9, 0.99] }),
+  ...("rewards" in loss.inputs && { rewards: [0.5, -0.9] }),
 });
 
 /** Characters of the kernels, and of the longest. */

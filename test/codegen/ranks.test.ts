@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isCoarseFold, isRowValue, ranksOf } from "../../codegen/ranks.js";
+import { isCoarseFold, isRowValue, ranksOf } from "../../codegen/schedule/ranks.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { add, fold, input, mul } from "../../dsl/ops/index.js";

@@ -1,5 +1,5 @@
 /** Every way to hand numbers to a loss: arrays in memory of every kind, wherever they begin, and buffers of a device. */
-import type { BufferDtype } from "../../codegen/plan.js";
+import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import type { Device, DeviceBuffer, TypedArray } from "../../index.js";
 import { narrowInto } from "../../runtime/devices/dtypes.js";
 import { bitsOf } from "./fuzzer.js";

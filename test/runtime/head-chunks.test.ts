@@ -1,7 +1,7 @@
 /** Chunks of a batch: every element once, in order, nothing cut that must stay whole. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ElementSpace } from "../../codegen/plan.js";
+import type { ElementSpace } from "../../codegen/schedule/plan.js";
 import { cutChunks, running } from "../../runtime/head/chunks.js";
 import type { BatchShape } from "../../runtime/inputs/structure.js";
 import { SEED } from "../sample.js";

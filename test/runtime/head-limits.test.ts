@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
-import { headPlanOf } from "../../codegen/head.js";
+import { headPlanOf } from "../../codegen/schedule/head.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { builtins } from "../../losses/index.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CHUNK } from "../../codegen/plan.js";
+import { CHUNK } from "../../codegen/schedule/plan.js";
 import { type BatchShape, countOf, extentOf, locate, segmentLengths, structureArray } from "../../runtime/inputs/structure.js";
 
 const shape: BatchShape = { lengths: [2, 0, CHUNK + 1], groups: [1, 2], vocab: 7, tokens: CHUNK + 3 };

@@ -1,6 +1,6 @@
 /** The argument struct of a kernel while its body is written: a field is declared when it is first used. */
 
-import type { ElementSpace, PlanArgument, PlanBuffer } from "../../plan.js";
+import type { ElementSpace, PlanArgument, PlanBuffer } from "../../schedule/plan.js";
 import { TYPES } from "../dtypes.js";
 import { commentText } from "../text.js";
 

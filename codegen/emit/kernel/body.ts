@@ -1,16 +1,17 @@
 /** The parts that all kernels have: values of an element of the kernel's space, where they are loaded from and where they are stored. Rows are for `sweep.ts`. */
 import type { Expression } from "../../../dsl/expression.js";
 import { type CoarseFold, FOLDS } from "../../../dsl/ops/index.js";
-import type { Buffers } from "../../buffers.js";
 import type { Observer } from "../../passes/pass.js";
-import { type ElementSpace, STATUS } from "../../plan.js";
 import type { Program } from "../../program.js";
-import { isCoarseFold } from "../../ranks.js";
-import type { Schedule, Slot } from "../../schedule.js";
-import { trafficOf } from "../../traffic.js";
+import type { Buffers } from "../../schedule/buffers.js";
+import { type ElementSpace, STATUS } from "../../schedule/plan.js";
+import { isCoarseFold } from "../../schedule/ranks.js";
+import type { PlannedKernel, Schedule } from "../../schedule/schedule.js";
+import { trafficOf } from "../../schedule/traffic.js";
 import { commentText, floatText } from "../text.js";
 import { Arguments } from "./arguments.js";
 import { Printer } from "./printer.js";
+import { elementText } from "./sections.js";
 
 /** Folds of a plan up to which each has code of its own. More share it: a compiler takes as long as the code is. */
 const FEW_FOLDS = 16;
@@ -19,7 +20,7 @@ export interface BodyOptions {
   readonly id: string;
   readonly program: Program;
   readonly schedule: Schedule;
-  readonly slot: Slot;
+  readonly slot: PlannedKernel;
   readonly buffers: Buffers;
   /** Row values of this sweep that later kernels load. */
   readonly kept: readonly Expression[];
@@ -81,7 +82,7 @@ export abstract class Body {
     if (folds.length === 0) return [`${head}, const Team&, index, index) {}`];
     const tails = folds.map((f) => this.tail(f));
     const lines =
-      schedule.foldTime.size <= FEW_FOLDS
+      schedule.folds <= FEW_FOLDS
         ? tails.map(({ call, places }) => `    fold_tail${call}, ${places});`)
         : [...new Set(tails.map(({ call }) => call))].flatMap((call) => [
             `    fold_tails${call}, {`,
@@ -201,7 +202,7 @@ export class StepBody extends Body {
   main(): string[] {
     this.printer.expect([...this.options.slot.stores, ...this.options.slot.checks]);
     this.stores("store(");
-    return [`  LOSSC_FN static void element(const Args& a, index ${this.element}) {`, ...this.lines, "  }"];
+    return elementText(this.lines, this.element);
   }
 
   protected what(): string {

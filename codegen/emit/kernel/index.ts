@@ -1,7 +1,7 @@
 /** Writes one kernel: the same text for every target. */
 
-import type { PlanKernel } from "../../plan.js";
-import { isSweep } from "../../schedule.js";
+import type { PlanKernel } from "../../schedule/plan.js";
+import { isSweep } from "../../schedule/schedule.js";
 import { type BodyOptions, StepBody } from "./body.js";
 import { SweepBody } from "./sweep.js";
 

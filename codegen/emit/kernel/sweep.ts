@@ -3,7 +3,6 @@ import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
 import { FOLDS, type Input, ONE, type RowFold } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
-import { rootsOf } from "../../keep.js";
 import { scaledRow } from "../../passes/patterns.js";
 import { runRowPasses } from "../../passes/rows/index.js";
 import {
@@ -16,9 +15,9 @@ import {
 } from "../../passes/rows/record.js";
 import { zeroWhere } from "../../passes/zero-at-masked.js";
 import type { ProgramRows } from "../../program.js";
-import { isRowFold, isRowValue, type RowValue } from "../../ranks.js";
-import { SWEEP } from "../../schedule.js";
-import type { trafficOf } from "../../traffic.js";
+import { isRowFold, isRowValue, type RowValue } from "../../schedule/ranks.js";
+import { rootsOf } from "../../schedule/spill.js";
+import type { trafficOf } from "../../schedule/traffic.js";
 import { commentText } from "../text.js";
 import { Body, type BodyOptions } from "./body.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
@@ -42,7 +41,7 @@ export class SweepBody extends Body {
     if (!program.rows) throw new Error(`"${program.name}" reads no rows`);
     this.read = program.rows;
     this.rows = new Rows(this.printer, this.fresh, this.read.leaf);
-    this.number = slot.time / SWEEP;
+    this.number = slot.time.sweep;
     this.roots = [...rootsOf(program, slot), ...kept];
     this.values = topological(this.roots)
       .filter(isRowValue)

@@ -8,7 +8,7 @@ import type { Expression } from "../../../dsl/expression.js";
 import { operandsFirst, topological, withOperands } from "../../../dsl/graph.js";
 import { absorb, add, chain, max, mul, neg, ONE, sub, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
-import { isMaximum } from "../../ranks.js";
+import { isMaximum } from "../../schedule/ranks.js";
 import { type Exponential, isExponential } from "../patterns.js";
 import { isProduct, numberAndEntry } from "../products.js";
 import { isZeroGradient, knownNonZero, plainTotal, type RowKernel } from "./record.js";

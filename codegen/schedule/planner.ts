@@ -1,14 +1,14 @@
 /** The planner: from a simplified program to the ordered kernels and their memory. */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
+import type { Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import { writeKernel } from "../emit/kernel/index.js";
+import type { Observer } from "../passes/pass.js";
+import { gradientName, type Program, resultOf } from "../program.js";
 import { Buffers } from "./buffers.js";
-import { writeKernel } from "./emit/kernel/index.js";
-import { rootsOf, withKept } from "./keep.js";
-import type { Observer } from "./passes/pass.js";
 import type { PlanBuffer, PlanKernel } from "./plan.js";
-import { gradientName, type Program, resultOf } from "./program.js";
 import { isCoarseFold, isRowValue } from "./ranks.js";
-import { isSweep, type Schedule, type Slot, SWEEP, schedule } from "./schedule.js";
+import { isSweep, type PlannedKernel, type Schedule, schedule } from "./schedule.js";
+import { rootsOf, withSpilled } from "./spill.js";
 
 /** The kernels of a program, and where its results lie. */
 export interface Planned {
@@ -27,10 +27,10 @@ export interface PlanningOptions {
 }
 
 export function planned(program: Program, { firstKernel, observer }: PlanningOptions): Planned {
-  const plan = withKept(program, schedule(program));
+  const plan = withSpilled(program, schedule(program));
   const buffers = new Buffers(program, plan);
-  const kept = keptRowValues(program, plan, buffers);
-  const kernels = plan.slots.map((slot, i) =>
+  const spilled = spilledRowValues(program, plan, buffers);
+  const kernels = plan.kernels.map((slot, i) =>
     writeKernel({
       id: `k${firstKernel + i}`,
       program,
@@ -38,7 +38,7 @@ export function planned(program: Program, { firstKernel, observer }: PlanningOpt
       slot,
       buffers,
       observer,
-      kept: [...(kept.get(slot) ?? [])],
+      kept: [...(spilled.get(slot) ?? [])],
     }),
   );
   const row = program.rows?.leaf;
@@ -50,23 +50,27 @@ export function planned(program: Program, { firstKernel, observer }: PlanningOpt
   return { sweeps: plan.sweeps, kernels, buffers: buffers.list, resultBuffer, statusBuffer: buffers.status().id };
 }
 
-/** Row values that a kernel needs after their sweep: a number per token is kept rather than recomputed. */
-function keptRowValues(program: Program, { slots, ranks }: Schedule, buffers: Buffers): Map<Slot, Set<Expression>> {
-  const kept = new Map<Slot, Set<Expression>>();
-  const homes = new Map(slots.filter(isSweep).map((slot) => [slot.time / SWEEP, slot]));
-  // From the last kernel to the first: a value that a kernel keeps, it must also be able to compute.
-  for (const slot of [...slots].reverse()) {
-    const sweep = isSweep(slot) ? slot.time / SWEEP : null;
-    const isKnown = (x: Expression) => isCoarseFold(x) || buffers.isStoredBefore(x, slot) !== null;
+/** Row values that a kernel needs after their sweep: a number per token is spilled rather than computed from the row again. */
+function spilledRowValues(
+  program: Program,
+  { kernels, ranks }: Schedule,
+  buffers: Buffers,
+): ReadonlyMap<PlannedKernel, ReadonlySet<Expression>> {
+  const spilled = new Map<PlannedKernel, Set<Expression>>();
+  const sweeps = new Map(kernels.filter(isSweep).map((kernel) => [kernel.time.sweep, kernel]));
+  // From the last kernel to the first: a value that a kernel spills, it must also be able to compute.
+  for (const kernel of [...kernels].reverse()) {
+    const sweep = isSweep(kernel) ? kernel.time.sweep : null;
+    const isKnown = (x: Expression) => isCoarseFold(x) || buffers.isStoredBefore(x, kernel) !== null;
     const isElsewhere = (x: Expression) => isRowValue(x) && ranks.rank(x) !== sweep;
-    const roots = [...rootsOf(program, slot), ...(kept.get(slot) ?? [])];
+    const roots = [...rootsOf(program, kernel), ...(spilled.get(kernel) ?? [])];
     for (const x of topological(roots, (y) => isKnown(y) || isElsewhere(y))) {
       if (isKnown(x) || !isElsewhere(x)) continue;
-      const home = homes.get(ranks.rank(x)) as Slot;
-      if (!kept.has(home)) kept.set(home, new Set());
-      kept.get(home)?.add(x);
+      const home = sweeps.get(ranks.rank(x)) as PlannedKernel;
+      if (!spilled.has(home)) spilled.set(home, new Set());
+      spilled.get(home)?.add(x);
       buffers.willStore(x, home);
     }
   }
-  return kept;
+  return spilled;
 }

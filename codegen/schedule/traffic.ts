@@ -1,5 +1,5 @@
 /** Bytes that kernels move: memory traffic is the cost of a loss. */
-import { BYTES } from "./emit/dtypes.js";
+import { BYTES } from "../emit/dtypes.js";
 import type { PlanArgument, PlanBuffer } from "./plan.js";
 
 export interface Traffic {
@@ -9,7 +9,7 @@ export interface Traffic {
   readonly perToken: number;
 }
 
-/** What a kernel with these arguments moves. A row is counted once, however many phases visit it: it stays on the chip, or near it. */
+/** The bytes that a kernel with these arguments moves. A row is counted once, however many phases visit it: it stays in registers or a cache. */
 export function trafficOf(list: readonly PlanArgument[], buffers: readonly PlanBuffer[]): Traffic {
   let [perEntry, perToken] = [0, 0];
   for (const argument of list) {

@@ -1,13 +1,13 @@
 /**
- * Ranks and phases: how often the rows must be visited, and how often within a visit. Rank k is known in sweep k; rank k + ½ is known between sweeps k and
- * k + 1. A phase is one map-and-fold over the row inside a sweep.
+ * Ranks and phases: how often rows must be visited, and how often within a visit. A value of rank k is known in sweep k, one of rank k + ½ between
+ * sweeps k and k + 1. A phase is one map-and-fold over the row inside a sweep.
  */
-import type { Expression } from "../dsl/expression.js";
-import { topological } from "../dsl/graph.js";
-import type { CoarseFold, Fold, RowFold } from "../dsl/ops/index.js";
-import { isPerEntry } from "../dsl/spaces.js";
+import type { Expression } from "../../dsl/expression.js";
+import { topological } from "../../dsl/graph.js";
+import type { CoarseFold, Fold, RowFold } from "../../dsl/ops/index.js";
+import { isPerEntry } from "../../dsl/spaces.js";
 
-/** A number per token that only a sweep can know: a fold over the entries of a row, or one of them. */
+/** A number per token that only a sweep can compute: a fold over the entries of a row, or one of them. */
 export type RowValue = RowFold | Extract<Expression, { readonly op: "at" }>;
 
 export function isRowFold(x: Expression): x is RowFold {
@@ -41,7 +41,7 @@ export function ranksOf(roots: readonly Expression[]): Ranks {
     const greatest = Math.max(0, ...x.operands.map((operand) => ranks.get(operand) as number));
     const rank = rankOf(x, greatest);
     ranks.set(x, rank);
-    // What an earlier sweep has told needs no phase of this one.
+    // A value of an earlier sweep needs no phase of this one.
     const within = x.operands.filter((operand) => ranks.get(operand) === rank);
     const phase = Math.max(0, ...within.map((operand) => phases.get(operand) as number));
     phases.set(x, isRowFold(x) ? phase + 1 : phase);

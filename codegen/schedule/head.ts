@@ -1,8 +1,8 @@
 /**
- * A loss from hidden states: what becomes of its plan where logits are the product of hidden states with a head and are never all in memory. The same
- * kernels run in the same order; chunk by chunk the head makes the rows that they visit, and takes their gradient on to hidden states and head.
+ * The plan of a loss from hidden states: its logits are the product of hidden states with a head, and are never all in memory. The same kernels run
+ * in the same order. Chunk by chunk the head computes the rows that they visit, and propagates their gradient to the hidden states and the head.
  */
-import { isFiner } from "../dsl/spaces.js";
+import { isFiner } from "../../dsl/spaces.js";
 import type { ElementSpace, Plan, PlanArgument, PlanHead, PlanKernel } from "./plan.js";
 
 export interface HeadPlan {
@@ -11,22 +11,23 @@ export interface HeadPlan {
   readonly before: readonly PlanKernel[];
   /** From the first sweep to the last, with the steps whose results a later sweep waits for. */
   readonly during: readonly PlanKernel[];
-  /** What is left when the gradient is written. */
+  /** Steps after the gradient is written. */
   readonly after: readonly PlanKernel[];
   /**
-   * What a sweep waits for of other tokens: `token` is nothing, `sequence` and `group` close where these lie in one chunk, `batch` only where all tokens do.
+   * The elements whose tokens a sweep must all have seen before the next one: `token` is its own alone, `sequence` and `group` are complete within a
+   * chunk that holds them whole, `batch` only within one that holds all tokens.
    */
   readonly waitsFor: ElementSpace;
 }
 
-/** Cuts a plan from logits where a head has to come in. */
+/** Cuts a plan from logits into the part that needs rows, and the steps before and after it. */
 export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): HeadPlan {
   const { kernels, buffers } = plan;
   const isSweep = ({ kind }: PlanKernel) => kind === "sweep";
   const begin = kernels.findIndex(isSweep);
   const end = kernels.findLastIndex(isSweep) + 1;
   const during: PlanKernel[] = [];
-  /** Buffers that what is in `during` reads. */
+  /** Buffers that kernels in `during` read. */
   const awaited = new Set<number>();
   const late: PlanKernel[] = [];
   for (const kernel of kernels.slice(begin, end).reverse()) {
@@ -40,7 +41,8 @@ export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): 
   // They were found from the last to the first.
   during.reverse();
   late.reverse();
-  // What one kernel between the first sweep and the last hands to another: in a space coarser than tokens it is made of several of them.
+  // Buffers that one kernel between the first sweep and the last writes for another: an element of a space coarser than tokens is made of several of
+  // them.
   const lastRead = new Map(during.flatMap((kernel, i) => buffersOf(kernel, false).map((id) => [id, i] as const)));
   const handed = during.flatMap((kernel, i) => buffersOf(kernel, true).filter((id) => (lastRead.get(id) ?? -1) > i));
   const spaces = handed.flatMap((id) => {
@@ -56,18 +58,21 @@ export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): 
   };
 }
 
-/** Matrix products of a call, each of tokens × hidden × vocabulary multiplications: logits once, or once for every sweep, and the gradients of hidden states and head. */
+/**
+ * Matrix products of a call, each of tokens × hidden × vocabulary multiplications: logits once, or once for every sweep, and the gradients of hidden
+ * states and head.
+ */
 export function productsOf({ sweeps }: HeadPlan, closed: boolean): number {
   return (closed ? 1 : sweeps) + 2;
 }
 
-/** What of it the plan tells. */
+/** The part of it that a plan holds. */
 export function planHeadOf(plan: Parameters<typeof headPlanOf>[0]): PlanHead {
   const head = headPlanOf(plan);
   return { waitsFor: head.waitsFor, products: productsOf(head, true), productsCut: productsOf(head, false) };
 }
 
-/** Buffers that a kernel stores to, or such as it only reads. */
+/** Buffers that a kernel stores to; without `writes`, those that it only reads. */
 function buffersOf(kernel: PlanKernel, writes: boolean): number[] {
   const isBuffer = (argument: PlanArgument) => argument.kind === "buffer";
   return kernel.arguments

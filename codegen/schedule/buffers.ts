@@ -1,18 +1,19 @@
-/** The memory of a plan: each buffer is made when it is first asked for. */
-import type { Expression } from "../dsl/expression.js";
-import type { CoarseFold, Input } from "../dsl/ops/index.js";
-import { isPerEntry } from "../dsl/spaces.js";
+/** The buffers of a plan: each is made when it is first asked for. */
+import type { Expression } from "../../dsl/expression.js";
+import type { CoarseFold, Input } from "../../dsl/ops/index.js";
+import { isPerEntry } from "../../dsl/spaces.js";
+import { elementResults, gradientName, type InputType, type Program, type Result, scalarResults } from "../program.js";
 import { type Between, type ElementSpace, type PlanBuffer, STATUS, type Structure } from "./plan.js";
-import { elementResults, gradientName, type InputType, type Program, type Result, scalarResults } from "./program.js";
-import type { Schedule, Slot } from "./schedule.js";
+import type { PlannedKernel, Schedule } from "./schedule.js";
+import { isBefore, type Time } from "./time.js";
 
 export class Buffers {
   readonly list: PlanBuffer[] = [];
   private readonly byKey = new Map<string, PlanBuffer>();
   /** Names of results, by the space in whose elements they are wanted. */
   private readonly names = new Map<ElementSpace, Map<Expression, string>>();
-  /** When a value is stored in its own space. */
-  private readonly storedAt = new Map<Expression, number>();
+  /** The first time at which a value is stored in its own space. */
+  private readonly storedAt = new Map<Expression, Time>();
 
   constructor(
     private readonly program: Program,
@@ -21,7 +22,7 @@ export class Buffers {
     const results = [...scalarResults(program), ...elementResults(program)];
     // Of two names of one value the first counts, and those that come always are first.
     for (const result of [...results.filter(({ always }) => always), ...results]) this.nameResult(result);
-    for (const slot of schedule.slots) for (const x of slot.stores) this.willStore(x, slot);
+    for (const kernel of schedule.kernels) for (const x of kernel.stores) this.willStore(x, kernel);
   }
 
   private nameResult({ name, space, x }: Result): void {
@@ -30,15 +31,16 @@ export class Buffers {
     this.names.set(space, names);
   }
 
-  /** Notes that the slot's kernel stores x. */
-  willStore(x: Expression, slot: Slot): void {
-    if (x.space === slot.space) this.storedAt.set(x, Math.min(this.storedAt.get(x) ?? Number.POSITIVE_INFINITY, slot.time));
+  /** Notes that the kernel stores x. */
+  willStore(x: Expression, { space, time }: PlannedKernel): void {
+    const known = this.storedAt.get(x);
+    if (x.space === space && (!known || isBefore(time, known))) this.storedAt.set(x, time);
   }
 
-  /** The buffer from which the slot's kernel can load x, if an earlier kernel stored it. */
-  isStoredBefore(x: Expression, slot: Slot): PlanBuffer | null {
+  /** The buffer from which the kernel can load x, if an earlier kernel stored it. */
+  isStoredBefore(x: Expression, kernel: PlannedKernel): PlanBuffer | null {
     const time = this.storedAt.get(x);
-    return time !== undefined && time < slot.time ? this.store(x, x.space as ElementSpace) : null;
+    return time && isBefore(time, kernel.time) ? this.store(x, x.space as ElementSpace) : null;
   }
 
   private make(key: string, buffer: Omit<PlanBuffer, "id">): PlanBuffer {

@@ -1,8 +1,8 @@
 /**
- * What a loss compiles to: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
- * gives it memory and the addon executes it. Nothing here knows a device.
+ * A plan, the result of compiling a loss: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
+ * allocates its buffers and the addon executes it. Nothing here depends on a device.
  */
-import type { ElementSpace } from "../dsl/spaces.js";
+import type { ElementSpace } from "../../dsl/spaces.js";
 
 /** Elements in one leaf of a fold over tokens, sequences or groups. Every such fold is a fixed tree over chunks of this size. */
 export const CHUNK = 1024;
@@ -39,7 +39,7 @@ export interface PlanBuffer {
   readonly name: string;
   readonly dtype: BufferDtype;
   readonly extent: Extent;
-  /** What every element is where the caller gives none: the kernel then receives a null pointer. */
+  /** Every element's value where the caller gives none: the kernel then receives a null pointer. */
   readonly default?: number;
   readonly structure?: Structure;
   /** Every byte is set to this before each call. */
@@ -50,7 +50,8 @@ export interface PlanBuffer {
  * Index arrays of a {@link Between} whose target is not `batch`, all int32.
  * - `segmentIds`: for each element the segment that holds it;
  * - `offsets`: for each segment its first element, and after the last the number of elements;
- * - `chunkOffsets`: for each segment the number of its first chunk, and after the last the number of chunks. A segment of n elements has ceil(n / CHUNK) chunks.
+ * - `chunkOffsets`: for each segment the number of its first chunk, and after the last the number of chunks. A segment of n elements has ceil(n /
+ *   CHUNK) chunks.
  */
 export interface Structure {
   readonly kind: "segmentIds" | "offsets" | "chunkOffsets";
@@ -71,8 +72,8 @@ export type PlanArgument =
   /** The elements that a launch visits: from `first` up to, and without, `last`. int64. */
   | { readonly kind: "range"; readonly end: "first" | "last" }
   /**
-   * A pointer to int32 per token: which of the rows in memory is the token's, negative where it has none (then its weight is 0 and rows of weight 0 are
-   * not read). Null where row i is that of token `first` + i.
+   * A pointer to int32 per token: which of the rows in memory is the token's, negative where it has none (then its weight is 0 and rows of weight 0
+   * are not read). Null where row i is that of token `first` + i.
    */
   | { readonly kind: "rows" }
   /** int64, 1 where the caller asks that rows of weight 0 are not read. */
@@ -110,17 +111,17 @@ export interface Plan {
   readonly head: PlanHead | null;
 }
 
-/** What a plan costs where its logits are made chunk by chunk. */
+/** The cost of a plan whose logits are computed chunk by chunk. */
 export interface PlanHead {
-  /** What a sweep waits for of other tokens: `token` is nothing. */
+  /** The elements whose tokens a sweep must all have seen before the next one; `token` where a sweep waits for no other token. */
   readonly waitsFor: ElementSpace;
-  /** Matrix products of tokens × hidden size × vocabulary, where what is waited for lies in one chunk of tokens. */
+  /** Matrix products of tokens × hidden size × vocabulary, where every such element lies in one chunk of tokens. */
   readonly products: number;
-  /** And where it does not: then the logits of a chunk are made once for every sweep. */
+  /** And where one does not: then the logits of a chunk are computed once for every sweep. */
   readonly productsCut: number;
 }
 
-/** Buffers that hold what the caller gets. */
+/** The buffers of a call's results. */
 export interface PlanResults {
   /** float64 or float32, one element. */
   readonly loss: number;
@@ -135,7 +136,7 @@ export interface PlanResults {
   readonly outputs: readonly { readonly key: string; readonly space: "token" | "sequence"; readonly buffer: number }[];
 }
 
-/** A word of a status buffer that no kernel has flagged: more than any index. */
+/** A word of a status buffer in which no kernel has flagged an element: more than any index. */
 export const NO_FAULT = 0xffffffff;
 
 /** Words of the status buffer: the smallest element for which a kernel saw the fault, {@link NO_FAULT} where none. */
