@@ -18,7 +18,7 @@ const rows: OpRows<FunctionOp> = {
     gradient: (g, self) => [chain(g, self)],
     text: call("exp_"),
     rowText: call("fast_exp_"),
-    packet: "own",
+    packet: "packets",
     notation: "exp",
   },
   exp2: {
@@ -27,7 +27,7 @@ const rows: OpRows<FunctionOp> = {
     evaluate: (x) => 2 ** x,
     gradient: (g, self) => [chain(g, mul(self, Math.LN2))],
     text: call("exp2_"),
-    packet: "own",
+    packet: "packets",
     notation: null,
   },
   log1p: {
@@ -60,7 +60,7 @@ const rows: OpRows<FunctionOp> = {
     evaluate: (x) => x * x,
     gradient: (g, _self, x) => [chain(g, mul(2, x))],
     text: text((x) => `${x} * ${x}`),
-    packet: "own",
+    packet: "any",
     notation: "square",
   },
   tanh: {
@@ -122,7 +122,7 @@ const rows: OpRows<FunctionOp> = {
     evaluate: (x) => Number(Number.isFinite(x)),
     gradient: null,
     text: call("is_finite_"),
-    packet: "own",
+    packet: "packets",
     notation: "isFinite",
   },
   /** Its operand's value; no adjoint passes. */
@@ -133,7 +133,7 @@ const rows: OpRows<FunctionOp> = {
     gradient: null,
     lower: (x) => x,
     text: text((x = "") => x),
-    packet: "own",
+    packet: "any",
     notation: null,
   },
 };
