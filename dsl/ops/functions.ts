@@ -1,5 +1,6 @@
 /** Functions of one number. */
 import { add, chain, div, mul, neg, sub } from "./arithmetic.js";
+import { ERF_SLOPE, erf as errorFunction } from "./erf.js";
 import type { UnaryOp } from "./names.js";
 import { type Builders, call, defineOps, type OpRows, text } from "./table.js";
 
@@ -70,6 +71,14 @@ const rows: OpRows<FunctionOp> = {
     gradient: (g, self) => [chain(g, mul(sub(1, self), add(1, self)))],
     text: call("tanh_"),
     notation: "tanh",
+  },
+  erf: {
+    ...number,
+    order: 54,
+    evaluate: errorFunction,
+    gradient: (g, _self, x) => [chain(g, mul(ERF_SLOPE, exp(neg(square(x)))))],
+    text: call("erf_"),
+    notation: "erf",
   },
   sigmoid: {
     ...number,
@@ -148,6 +157,7 @@ export const {
   sqrt,
   square,
   tanh,
+  erf,
   sigmoid,
   softplus,
   logSigmoid,

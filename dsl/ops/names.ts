@@ -16,6 +16,7 @@ export type UnaryOp =
   | "sqrt"
   | "square"
   | "tanh"
+  | "erf"
   | "sigmoid"
   | "softplus"
   | "logSigmoid"

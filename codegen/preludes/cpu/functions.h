@@ -6,6 +6,7 @@ namespace lossc {
 // Functions of one number, which are called for a packet lane by lane.
 #define LOSSC_EACH_OF_NUMBERS(EACH) \
   EACH(abs_) \
+  EACH(erf_) \
   EACH(expm1_) \
   EACH(floor_) \
   EACH(log1mexp_) \
@@ -20,6 +21,7 @@ namespace lossc {
 // Functions of packets, which are lifted to values per row.
 #define LOSSC_EACH_OF_PACKETS(EACH) \
   EACH(abs_) \
+  EACH(erf_) \
   EACH(exp2_) \
   EACH(exp_) \
   EACH(expm1_) \
