@@ -88,7 +88,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
   // A scalar is its own only element.
   const from = x.space === "batch" ? null : x.space;
   const folded = (fold_: "sum" | "max" | "min", y: Expression, otherwise: number): Expression => {
-    if (from === null) return y;
+    if (from === null) return y.dtype === "bool" ? where(y, 1, 0) : y;
     if (from !== "vocab" || to === "token") return fold(fold_, masked(y, from, otherwise, x), from, to);
     // Rows are folded to their tokens first: that is what a sweep can do.
     const perToken = fold(fold_, masked(y, from, otherwise), from, "token");
@@ -101,7 +101,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
     case "sum":
       return folded("sum", x, 0);
     case "count":
-      return number;
+      return x.dtype === "bool" ? folded("sum", x, 0) : number;
     case "mean":
       return average();
     case "variance":

@@ -83,7 +83,7 @@ export const amax = (x: Num, axis?: Axis): Expr => reduce("amax", x, axis);
 export const amin = (x: Num, axis?: Axis): Expr => reduce("amin", x, axis);
 /** log Σ exp x. */
 export const logsumexp = (x: Num, axis?: Axis): Expr => reduce("logsumexp", x, axis);
-/** How many elements there are. */
+/** How many elements of a mask are true; of a value that is no mask, how many elements there are. No gradient passes. */
 export const count = (x: Num, axis?: Axis): Expr => reduce("count", x, axis);
 
 /** Σ weights·x / Σ weights over tokens of non-zero weight, and 0 where the weights sum to 0: what a metric per token means. A scalar. */

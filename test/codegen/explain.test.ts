@@ -128,6 +128,20 @@ describe("explainLoss", () => {
     return { loss, gradient, definitions: Object.fromEntries(definitions.map((x) => [x.name, x.text])) };
   };
 
+  test("writes a count of a mask as the sum or the mean that it is, not as a count of all", () => {
+    const text = (body: (scores: lossc.Expr) => lossc.Expr) =>
+      explainLoss(
+        lossc.defineLoss({
+          name: "counts",
+          inputs: { scores: "token" },
+          loss: ({ logprobs }, { scores }) => lossc.mul(logprobs, body(scores)),
+        }) as never,
+        { dtype: "bf16", vocab: 1000 },
+      ).formula.loss.join();
+    expect(text((x) => lossc.count(lossc.gt(x, 0), "tokens"))).toContain("sum(scores > 0, tokens)");
+    expect(text((x) => lossc.div(lossc.count(lossc.gt(x, 0)), lossc.count(x)))).toContain("mean(scores > 0)");
+  });
+
   test("writes ppo as its paper does", () => {
     expect(formula("ppo")).toEqual({
       loss: ["sum over tokens of −w·min(advantages·r, advantages·c)"],
