@@ -49,8 +49,7 @@ export class SweepBody extends Body {
   main(): string[] {
     const { gradient, options, args } = this;
     const { slot, buffers } = options;
-    const weight = this.leafText(this.read.mask);
-    this.lines.push(`    const auto reads = either(${args.skipMasked()} == 0, ${weight} != 0.0f);`);
+    this.reads();
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
     const inputs = topological(this.roots)
