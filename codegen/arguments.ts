@@ -3,7 +3,7 @@ import { TYPES } from "./emit/dtypes.js";
 import type { ElementSpace, PlanArgument, PlanBuffer } from "./plan.js";
 import { commentText } from "./text.js";
 
-const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", batch: "batches" };
+const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", entry: "entries", batch: "batches" };
 
 interface Field {
   readonly declaration: string;

@@ -161,6 +161,8 @@ export abstract class Body {
     switch (x.op) {
       case "config":
         return this.named(x, `float(${this.args.config(x.attribute.name)})`);
+      case "index":
+        return this.options.slot.space === "entry" ? this.named(x, `number(${this.element})`) : null;
       case "placeInGroup": {
         const first = this.args.buffer(buffers.structure("offsets", ["sequence", "group"]));
         return this.named(x, `number(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);

@@ -59,7 +59,7 @@ export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
       return factorsOf(x.operands[0]);
     case "mul": {
       const [a, b] = x.operands;
-      if (a.space === b.space) return null;
+      if (isPerEntry(a.space) === isPerEntry(b.space)) return null;
       return isPerEntry(a.space) ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
     }
     case "chain":

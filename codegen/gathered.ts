@@ -87,7 +87,7 @@ const affineOf = operandsFirst((x): Affine | null => {
     case "chain":
     case "absorb": {
       const [a, b] = x.operands;
-      if (a.space === b.space) return null;
+      if (isPerEntry(a.space) === isPerEntry(b.space)) return null;
       const [factor, rest] = isPerEntry(a.space) ? [b, a] : [a, b];
       const of = affineOf(rest);
       // By the same op: they differ in what a 0 does beside NaN.

@@ -5,7 +5,7 @@
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
 import type { CoarseFold } from "../dsl/ops/index.js";
-import { isPerEntry, SPACES } from "../dsl/spaces.js";
+import { SPACES } from "../dsl/spaces.js";
 import type { ElementSpace } from "./plan.js";
 import { elementResults, neededOf, type Program, scalarResults } from "./program.js";
 import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
@@ -86,7 +86,7 @@ export function schedule(program: Program): Schedule {
   const ranks = ranksOf(roots);
   const order = topological(roots);
   const { rowGradient } = program;
-  const rows = order.filter((x) => isPerEntry(x.space));
+  const rows = order.filter((x) => x.space === "vocab");
   const sweeps = program.rows ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
   const latest = latestTimes(order, ranks, rowGradient ? [rowGradient, sweeps * SWEEP - 1] : null);
 

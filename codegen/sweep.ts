@@ -1,7 +1,7 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
-import { FOLDS, type Input, neg, ONE, type RowFold } from "../dsl/ops/index.js";
+import { FOLDS, type Index, type Input, neg, ONE, type RowFold } from "../dsl/ops/index.js";
 import { isPerEntry } from "../dsl/spaces.js";
 import { Body, type BodyOptions } from "./body.js";
 import { type GradientParts, gradientParts, isNothing } from "./entries.js";
@@ -10,7 +10,7 @@ import { rootsOf } from "./keep.js";
 import { isExponential, scaledRow } from "./passes/patterns.js";
 import { zeroWhere } from "./passes/zero-at-masked.js";
 import type { ProgramRows } from "./program.js";
-import { isRowFold, isRowValue, type RowValue } from "./ranks.js";
+import { isCoarseFold, isRowFold, isRowValue, type RowValue } from "./ranks.js";
 import { type Rebased, rebased } from "./rebase.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 import { SWEEP } from "./schedule.js";
@@ -52,9 +52,10 @@ export class SweepBody extends Body {
     this.reads();
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
+    const inWhole = topological(this.roots, isCoarseFold);
     const inputs = topological(this.roots)
-      .filter((x) => x.op === "input")
-      .filter(({ space }) => isPerEntry(space));
+      .filter((x) => x.op === "input" || x.op === "index")
+      .filter((x) => x.space === "vocab" || (isPerEntry(x.space) && inWhole.includes(x)));
     for (const x of new Set([this.read.leaf, ...inputs])) this.open(x);
     const targets = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
@@ -88,11 +89,17 @@ export class SweepBody extends Body {
     return `${perEntry} bytes per vocabulary entry and ${perToken} more`;
   }
 
-  private open(x: Input): void {
-    const buffer = this.options.buffers.input(x.attribute.name);
+  private open(x: Input | Index): void {
+    const vocab = () => this.args.size("vocab");
+    if (x.op === "index") {
+      this.lines.push(this.rows.open(x, "open_indices", vocab()));
+      return;
+    }
+    const pointer = this.args.buffer(this.options.buffers.input(x.attribute.name));
     // The leaf's rows of some tokens alone may be in memory; other inputs have one for every token.
     const place = x === this.read.leaf ? "place" : "t";
-    this.lines.push(this.rows.open(x, this.args.buffer(buffer), place, this.args.size("vocab")));
+    if (x.space === "entry") this.lines.push(this.rows.open(x, "open_shared", `${pointer}, ${vocab()}`));
+    else this.lines.push(this.rows.open(x, "open", `${pointer}, ${place}, ${vocab()}`));
   }
 
   private phases(): void {

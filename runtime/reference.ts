@@ -6,6 +6,7 @@ import { authoredResults, gradientOf, LOGPROBS, LOSS, metricName, outputName } f
 import { neededOf, type Program, type Result, resultOf } from "../codegen/program.js";
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
+import { levelOf } from "../dsl/spaces.js";
 import { Evaluation } from "./evaluation.js";
 
 export interface ReferenceInput {
@@ -88,7 +89,7 @@ function firstNonFinite(
     const element = bad(evaluation.spread(x, space));
     if (element < 0) continue;
     if (space === "token") token = Math.min(token, element);
-    else coarser ??= { space, element };
+    else coarser ??= { space: levelOf(space), element };
   }
   // A token says more than the sequence that it is in.
   if (token !== Number.POSITIVE_INFINITY) return { space: "token", element: token };

@@ -1,7 +1,6 @@
 /** What a token of weight 0 makes of a value, whatever its row holds: for rows that are not read. */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { oncePerNode, operandsFirst } from "../../dsl/graph.js";
-import { isPerEntry } from "../../dsl/spaces.js";
 
 const isZero = (x: Expression): boolean => constantValue(x) === 0;
 const compares = (x: Expression, op: "eq" | "ne", mask: Expression): boolean =>
@@ -42,7 +41,7 @@ export const zeroWhere = oncePerNode((mask) => {
         return zero(1) && (compares(condition, "eq", mask) || zero(2));
       }
       case "fold":
-        return x.attribute.kind === "sum" && isPerEntry(x.attribute.from) && zero(0);
+        return x.attribute.kind === "sum" && x.attribute.from === "vocab" && zero(0);
       default:
         return false;
     }

@@ -1,6 +1,7 @@
 /** Ops that read a whole row. Each is a row of the table below: its value of one row, its derivative, and the folds that it is lowered to. */
 import { type Expression, intern } from "../expression.js";
 import { topological, withOperands } from "../graph.js";
+import { isPerEntry } from "../spaces.js";
 import { absorb, add, chain, div, exponent, log, logprob, mul, sub } from "./arithmetic.js";
 import { fold } from "./folds.js";
 import { exp2 } from "./functions.js";
@@ -107,15 +108,15 @@ export const at = (x: Expression, index: string): Expression => intern("at", [x]
 export function entryAt(root: Expression, index: string): Expression {
   const entries = new Map<Expression, Expression>();
   const entry = (x: Expression): Expression => {
-    if (x.space !== "vocab") return x;
+    if (!isPerEntry(x.space)) return x;
     if (x.op === "isAt") return ONE;
-    if (x.op === "input") return at(x, index);
+    if (x.op === "input" || x.op === "index") return at(x, index);
     return withOperands(
       x,
       x.operands.map((y) => entries.get(y) as Expression),
     );
   };
-  for (const x of topological([root], ({ space }) => space !== "vocab")) entries.set(x, entry(x));
+  for (const x of topological([root], ({ space }) => !isPerEntry(space))) entries.set(x, entry(x));
   return entries.get(root) as Expression;
 }
 

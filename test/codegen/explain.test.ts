@@ -9,6 +9,7 @@ import { spellingOut, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/plan.js";
 import * as lossc from "../../dsl/index.js";
 import { defineLoss, type LossDefinition } from "../../dsl/index.js";
+import type { Space } from "../../dsl/spaces.js";
 import { trace } from "../../dsl/trace.js";
 import { builtins } from "../../losses/index.js";
 import { randomBatch } from "../../runtime/cli/check-inputs.js";
@@ -59,6 +60,14 @@ const OWN: readonly LossDefinition[] = [
     loss: (policy, inputs) =>
       where(gt(inputs.a, 0), mul(policy.logprobs, inputs.a), mul(stopGradient(exp(policy.logprobs)), pow(policy.logprobs, 3))),
   }),
+  defineLoss({
+    name: "entries",
+    inputs: { prior: "entry", reward: "sequence" },
+    loss: (policy, { prior, reward }) => [
+      mul(reward, sum(mul(mul(prior, lossc.index("vocab")), lossc.softmax(policy.logits)), "vocab")),
+      mul(lossc.atTarget(prior), mul(policy.logprobs, sum(exp(prior), "vocab"))),
+    ],
+  }),
   defineLoss({ name: "row statistics", loss: (policy) => add(variance(policy.logits, "vocab"), amax(policy.logits, "vocab")) }),
   defineLoss({
     name: "several terms",
@@ -75,7 +84,7 @@ function values(loss: LossDefinition) {
   const { terms, rows } = tidied(loss, traced, program);
   const written = new Map([["gradient", together(rows)], ...terms.map((x, i) => [`term ${i}`, x] as const)]);
   const spellOut = spellingOut();
-  const spaces = new Map<string, ElementSpace | "vocab">([
+  const spaces = new Map<string, Space>([
     ["gradient", "vocab"],
     ...traced.terms.map(({ space }, i) => [`term ${i}`, space] as const),
   ]);
@@ -120,6 +129,11 @@ describe("formulas", () => {
     expect(all).not.toMatch(/undefined|null|reduce|NaN|·1\b(?!\[)/);
     expect(new Set(formula.definitions.map(({ name }) => name)).size).toBe(formula.definitions.length);
   });
+});
+
+test("an input in entry space is said to be per vocabulary entry", () => {
+  const loss = OWN.find(({ name }) => name === "entries") as LossDefinition;
+  expect(explanationText(explainLoss(loss, { dtype: "bf16", vocab: 1000 }))).toMatch(/prior +input, per vocabulary entry/);
 });
 
 describe("explainLoss", () => {
