@@ -29,20 +29,20 @@ import {
 } from "../dsl/ops/index.js";
 import type { Reduction } from "../dsl/ops/names.js";
 import { logits, policyLogprobs, TARGET, targetLogprob, weights } from "../dsl/policy.js";
-import { type ElementSpace, isPerEntry, type Space } from "../dsl/spaces.js";
+import { type ElementSpace, isPerEntry, type Level, levelOf, type Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
 import { gradientName, type InputType, type Placed, type Program, type Result, resultOf } from "./program.js";
 import type { LogitsDtype } from "./schedule/plan.js";
 
 /** Whether an element counts: a token of non-zero weight, or a sequence, group or batch that holds one. */
-function counts(space: Exclude<Space, "vocab">): Expression {
+function counts(space: Level): Expression {
   if (space === "token") return ne(weights, 0);
   const finer = space === "sequence" ? "token" : space === "group" ? "sequence" : "token";
   return gt(fold("sum", counts(finer), finer, space), 0);
 }
 
 /** Whether an element counts for x: a group from which x picks does where every sequence that it picks holds a token that counts. */
-function countsFor(x: Expression, space: Exclude<Space, "vocab">): Expression {
+function countsFor(x: Expression, space: Level): Expression {
   const picked = space === "group" ? picksIn(x) : [];
   if (picked.length === 0) return counts(space);
   return picked.map((i) => gt(pick(where(counts("sequence"), 1, 0), i), 0)).reduce((a, b) => and(a, b));
@@ -59,9 +59,13 @@ export const picksIn = operandsFirst((x): readonly number[] => {
 /** Whether an entry of the row is one of the vocabulary's. */
 export const isThere = ne(logits, Number.NEGATIVE_INFINITY);
 
-/** x where its element counts, else what a fold ignores. An entry of a row counts where its logit is there. */
+/**
+ * x where its element counts, else what a fold ignores. An entry of a row counts where its logit is there; of the entries that all rows share every one
+ * counts.
+ */
 function masked(x: Expression, space: Space, otherwise: number, of = x): Expression {
-  return where(space === "vocab" ? isThere : countsFor(of, space), x, otherwise);
+  if (space === "entry") return x;
+  return where(space === "vocab" ? isThere : countsFor(of, levelOf(space)), x, otherwise);
 }
 
 /**
@@ -88,7 +92,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
   // A scalar is its own only element.
   const from = x.space === "batch" ? null : x.space;
   const folded = (fold_: "sum" | "max" | "min", y: Expression, otherwise: number): Expression => {
-    if (from === null) return y;
+    if (from === null) return y.dtype === "bool" ? where(y, 1, 0) : y;
     if (from !== "vocab" || to === "token") return fold(fold_, masked(y, from, otherwise, x), from, to);
     // Rows are folded to their tokens first: that is what a sweep can do.
     const perToken = fold(fold_, masked(y, from, otherwise), from, "token");
@@ -101,7 +105,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
     case "sum":
       return folded("sum", x, 0);
     case "count":
-      return number;
+      return x.dtype === "bool" ? folded("sum", x, 0) : number;
     case "mean":
       return average();
     case "variance":
@@ -132,10 +136,11 @@ interface Term {
 function termOf(x: Expression): Term {
   if (x.space === "batch") {
     // A sum over nothing is 0 by itself; every other scalar of an empty batch is put to 0.
-    return { space: "batch", counted: x.op === "fold" && x.attribute.kind === "sum" ? null : counts("batch"), x };
+    const isZero = x.op === "fold" && x.attribute.kind === "sum" && x.attribute.from !== "entry";
+    return { space: "batch", counted: isZero ? null : counts("batch"), x };
   }
   const perToken = x.space === "vocab" ? fold("sum", masked(x, "vocab", 0), "vocab", "token") : x;
-  const space = perToken.space as ElementSpace;
+  const space = levelOf(perToken.space);
   return { space, counted: countsFor(perToken, space), x: perToken };
 }
 

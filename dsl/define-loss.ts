@@ -21,7 +21,7 @@ import type {
 import { nearest } from "./nearest.js";
 import { callerPosition } from "./position.js";
 import { isLossFile, isUnrewritten } from "./rewritten.js";
-import { SPACES, type Space } from "./spaces.js";
+import { type InputSpace, SPACES } from "./spaces.js";
 
 export type * from "./loss-types.js";
 
@@ -107,7 +107,7 @@ function inputDeclaration(key: string, spec: InputSpec): InputDeclaration {
     space,
     dtype = "f32",
     default: otherwise,
-  } = typeof spec === "object" && spec !== null ? spec : { space: spec as Space };
+  } = typeof spec === "object" && spec !== null ? spec : { space: spec as InputSpace };
   for (const name of typeof spec === "object" && spec !== null ? Object.keys(spec) : []) {
     if (INPUT_KEYS.includes(name)) continue;
     const meant = nearest(name, INPUT_KEYS) || `; it may have ${INPUT_KEYS.join(", ")}`;

@@ -69,6 +69,8 @@ export const sqrt: Unary = authored(functions.sqrt);
 export const square: Unary = authored(functions.square);
 /** The hyperbolic tangent. */
 export const tanh: Unary = authored(functions.tanh);
+/** The error function, 2/√π · ∫₀ˣ exp(−t²) dt. */
+export const erf: Unary = authored(functions.erf);
 /** 1 / (1 + exp(−x)). */
 export const sigmoid: Unary = authored(functions.sigmoid);
 /** log(1 + exp x). */

@@ -15,5 +15,5 @@ export {
   variance,
   weightedMean,
 } from "./reductions.js";
-export { type Axis, SPACES, type Space } from "./spaces.js";
-export { atTarget, logSoftmax, pick, softmax } from "./vocabulary.js";
+export { type Axis, type InputSpace, SPACES, type Space } from "./spaces.js";
+export { atTarget, index, logSoftmax, pick, softmax } from "./vocabulary.js";

@@ -1,15 +1,15 @@
 /** The types of a loss: its author's declaration and returned value, and the definition that `defineLoss` makes. */
 import type { Expr, Num } from "./expression.js";
-import type { Space } from "./spaces.js";
+import type { InputSpace } from "./spaces.js";
 
 /** How the numbers of an input lie in memory; `"f32"` where nothing is said. */
 export type InputDtype = "f32" | "bf16" | "f16";
 
 /** An input as its author declares it: its space, or its space with more. */
 export type InputSpec =
-  | Space
+  | InputSpace
   | {
-      readonly space: Space;
+      readonly space: InputSpace;
       readonly dtype?: InputDtype;
       /** The value of every element where the caller gives none. */
       readonly default?: number;
@@ -36,7 +36,7 @@ declare const none: unique symbol;
 export type None = { readonly [none]?: never };
 
 /** An input of a {@link LossDefinition}: an {@link InputSpec} with everything filled in. */
-export interface InputDeclaration<S extends Space = Space, D extends InputDtype = InputDtype> {
+export interface InputDeclaration<S extends InputSpace = InputSpace, D extends InputDtype = InputDtype> {
   readonly space: S;
   readonly dtype: D;
   readonly default?: number;
@@ -47,7 +47,7 @@ export type ConfigDeclaration =
   | { readonly kind: "static"; readonly value: number | string | boolean };
 
 /** The space of an {@link InputSpec}. */
-export type SpaceOf<S> = S extends Space ? S : S extends { readonly space: infer P extends Space } ? P : never;
+export type SpaceOf<S> = S extends InputSpace ? S : S extends { readonly space: infer P extends InputSpace } ? P : never;
 /** The dtype of an {@link InputSpec}. */
 export type DtypeOf<S> = S extends { readonly dtype?: infer D extends InputDtype } ? D : "f32";
 /** The declaration that an {@link InputSpec} becomes. */

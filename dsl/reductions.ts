@@ -1,5 +1,6 @@
 /**
- * Reductions over tokens, sequences and groups. They see only tokens of non-zero weight, and only sequences and groups that hold such a token.
+ * Reductions over entries, tokens, sequences and groups. They see only tokens of non-zero weight, and only sequences and groups that hold such a
+ * token.
  *
  * Each names the axis that it folds away: `sum(x, "tokens")` of a token value is one value per sequence. Without an axis every element of the
  * value's own space counts once, and the result is one scalar. An axis that the value does not have next is `SPACE_MISMATCH`.
@@ -11,7 +12,7 @@ import { nearest } from "./nearest.js";
 import type { Reduction } from "./ops/names.js";
 import { weights as lossWeights } from "./policy.js";
 import { callerPosition } from "./position.js";
-import { AXES, type Axis, isFiner, reduced } from "./spaces.js";
+import { AXES, type Axis, isFiner, isPerEntry, reduced, type Space } from "./spaces.js";
 
 interface Deviation {
   /** Whether it is divided by the count less one (the default). */
@@ -27,13 +28,25 @@ function reduce(reduction: Reduction, given: Num, axis: Axis | undefined, option
     throw new LosscError("UNSUPPORTED_SYNTAX", message, { position: callerPosition() });
   }
   const x = toExpression(given, `${reduction}()`);
-  if (axis !== undefined) checkAxis(reduction, x, axis);
-  const space = axis === undefined ? "batch" : reduced(axis);
+  const space = axis === undefined ? whole(reduction, x) : spaceWithout(reduction, x, axis);
   return toAuthor(intern("reduce", [x], space, "f32", { reduction, unbiased }));
 }
 
-/** Refuses an axis that there is not, or that the value does not have next. */
-function checkAxis(name: Reduction, x: Expression, axis: unknown): void {
+/** Everything is folded away, but where the value is a row of a sequence or a group. */
+function whole(name: Reduction, x: Expression): "batch" {
+  if (!isBroadcast(x.space)) return "batch";
+  throw new LosscError("SPACE_MISMATCH", `${name}() was given a value in ${x.space} space: ${BROADCAST}`, {
+    position: callerPosition(),
+  });
+}
+
+/** An entry's value beside a sequence's or a group's: kernels know it only beside a row. */
+const isBroadcast = (space: Space): boolean => isPerEntry(space) && space !== "vocab" && space !== "entry";
+const BROADCAST =
+  "its entries are folded only together with a row of each token, so reduce the entry's value first, or multiply it with policy.logits";
+
+/** The space without the axis; refuses an axis that there is not, or that the value does not have next. */
+function spaceWithout(name: Reduction, x: Expression, axis: unknown): Space {
   const refuse = (code: "SPACE_MISMATCH" | "UNSUPPORTED_SYNTAX", message: string) =>
     new LosscError(code, message, { position: callerPosition() });
   const axes = Object.keys(AXES) as Axis[];
@@ -50,7 +63,9 @@ function checkAxis(name: Reduction, x: Expression, axis: unknown): void {
       "SPACE_MISMATCH",
       `${name}(): there is no axis "${axis}"${nearest(axis, axes) || `; the axes are ${axes.join(", ")}`}`,
     );
-  if (AXES[folded] === x.space) return;
+  const space = reduced(folded, x.space);
+  if (space !== null) return space;
+  if (isBroadcast(x.space)) throw refuse("SPACE_MISMATCH", `${name}() was given a value in ${x.space} space: ${BROADCAST}`);
   throw refuse(
     "SPACE_MISMATCH",
     `${name}() over "${folded}" was given a value in ${x.space} space, which has no such axis next: ${wayOut(name, x, folded)}`,
@@ -59,8 +74,9 @@ function checkAxis(name: Reduction, x: Expression, axis: unknown): void {
 
 function wayOut(name: Reduction, x: Expression, axis: Axis): string {
   const axes = Object.keys(AXES) as Axis[];
-  const own = axes.find((known) => AXES[known] === x.space);
+  const own = x.space === "entry" ? "vocab" : axes.find((known) => AXES[known] === x.space);
   if (own === undefined) return "it is one scalar already: leave the reduction out";
+  if (x.space === "entry") return `write ${name}(x, "vocab")`;
   if (isFiner(AXES[axis], x.space))
     return `that axis is folded away already; write ${name}(x, "${own}") or leave the axis out for one scalar`;
   const chain = axes
@@ -83,7 +99,7 @@ export const amax = (x: Num, axis?: Axis): Expr => reduce("amax", x, axis);
 export const amin = (x: Num, axis?: Axis): Expr => reduce("amin", x, axis);
 /** log Σ exp x. */
 export const logsumexp = (x: Num, axis?: Axis): Expr => reduce("logsumexp", x, axis);
-/** How many elements there are. */
+/** How many elements of a mask are true; of a value that is no mask, how many elements there are. No gradient passes. */
 export const count = (x: Num, axis?: Axis): Expr => reduce("count", x, axis);
 
 /** Σ weights·x / Σ weights over tokens of non-zero weight, and 0 where the weights sum to 0: what a metric per token means. A scalar. */

@@ -22,17 +22,26 @@ const KINDS = {
   token: { level: "token", axis: null, order: 3 },
   sequence: { level: "sequence", axis: null, order: 2 },
   group: { level: "group", axis: null, order: 1 },
+  "sequence × vocab": { level: "sequence", axis: "vocab", order: 7 },
+  "group × vocab": { level: "group", axis: "vocab", order: 6 },
+  entry: { level: "batch", axis: "vocab", order: 5 },
   batch: { level: "batch", axis: null, order: 0 },
 } as const satisfies Record<string, Kind>;
 
-/** The name of a space: `"vocab"` is token × vocabulary. */
+/**
+ * The name of a space: `"vocab"` is token × vocabulary, `"entry"` is batch × vocabulary. What lies between them comes about where an entry's value meets
+ * one of a sequence or a group; it is never stored.
+ */
 export type Space = keyof typeof KINDS;
+/** A space that inputs may have. */
+export type InputSpace = Exclude<Space, `${string} × vocab`>;
 
-/** Every space, the finest first. */
-export const SPACES = Object.keys(KINDS) as readonly Space[];
+/** The spaces that inputs may have, the finest first. */
+export const SPACES: readonly InputSpace[] = ["vocab", "token", "sequence", "group", "entry", "batch"];
+const ALL = Object.keys(KINDS) as readonly Space[];
 
-/** A space without a row axis: one value for each of its elements. */
-export type ElementSpace = Level;
+/** A space that kernels visit and store element by element: all but rows of tokens. */
+export type ElementSpace = Level | "entry";
 
 /** The axes that a reduction may name, and what it names them in. */
 export const AXES = { vocab: "vocab", tokens: "token", sequences: "sequence", groups: "group" } as const satisfies Record<
@@ -50,7 +59,7 @@ export const orderOf = (space: Space): number => KINDS[space].order;
 export const isPerEntry = (space: Space): boolean => KINDS[space].axis !== null;
 
 const spaceOf = (level: Level, axis: RowAxis | null): Space | undefined =>
-  SPACES.find((space) => KINDS[space].level === level && KINDS[space].axis === axis);
+  ALL.find((space) => KINDS[space].level === level && KINDS[space].axis === axis);
 
 /** Whether a value of the coarser space is broadcast where it meets one of the finer. */
 export function isFiner(fine: Space, coarse: Space): boolean {
@@ -70,18 +79,19 @@ export function join(spaces: Iterable<Space>): Space {
   return spaceOf(level, axis) as Space;
 }
 
-/** The space that is left when the named axis of a value is folded away. */
-export function reduced(axis: Axis): ElementSpace {
-  const { level, axis: row }: Kind = KINDS[AXES[axis]];
+/** The space that is left when the named axis of a value in `space` is folded away; null where it has no such axis next that can be. */
+export function reduced(axis: Axis, space: Space): Level | null {
+  if (AXES[axis] !== space && !(axis === "vocab" && space === "entry")) return null;
+  const { level, axis: row }: Kind = KINDS[space];
   return row === null ? (LEVELS[LEVELS.indexOf(level) + 1] as Level) : level;
 }
 
 /**
- * The folds that lead from a space to a coarser one, as the spaces that are reached one after the other: the axis of a row goes first, for that is what a
- * sweep folds. It is the adjoint of broadcasting.
+ * The folds that lead from a space to a coarser one without entries, as the spaces that are reached one after the other: the axis of a row goes first,
+ * for that is what a sweep folds. It is the adjoint of broadcasting.
  */
-export function pathTo(from: Space, to: Space): readonly ElementSpace[] {
+export function pathTo(from: Space, to: Space): readonly Level[] {
   const level = levelOf(from);
   const first = isPerEntry(from) ? [level] : [];
-  return level === to ? first : [...first, to as ElementSpace];
+  return level === to ? first : [...first, levelOf(to)];
 }

@@ -11,6 +11,7 @@ import * as ops from "./ops/index.js";
 import * as leaves from "./policy.js";
 import { callerPosition, thrownPosition } from "./position.js";
 import { sum } from "./reductions.js";
+import { isPerEntry, type Space } from "./spaces.js";
 import { thrownText } from "./thrown.js";
 
 /** A traced loss: the expressions that its author's function returned, reductions as they were written. */
@@ -59,15 +60,18 @@ function inputsOf(definition: LossDefinition, { from, absent = [] }: TraceOption
   // Names are the author's: "__proto__" is one like any other.
   const inputs: Record<string, unknown> = Object.create(null);
   for (const [name, { space, default: otherwise }] of Object.entries(definition.inputs)) {
-    if (space !== "vocab") inputs[name] = ops.input(name, space, { default: otherwise });
-    else if (from === "logits") inputs[name] = absent.includes(name) ? everywhere(otherwise ?? 0) : ops.input(name, space);
+    if (!isPerEntry(space)) inputs[name] = ops.input(name, space, { default: otherwise });
+    else if (from === "logits") inputs[name] = absent.includes(name) ? everywhere(otherwise ?? 0, space) : ops.input(name, space);
     else Object.defineProperty(inputs, name, { enumerable: true, get: () => untold(definition, `inputs.${name}`) });
   }
   return inputs;
 }
 
 /** A number as every entry of a row. */
-const everywhere = (x: number) => ops.where(ops.eq(leaves.logits, leaves.logits), x, x);
+function everywhere(x: number, space: Space): Expression {
+  const leaf = space === "entry" ? ops.indexOfEntry : leaves.logits;
+  return ops.where(ops.eq(leaf, leaf), x, x);
+}
 
 function untold(definition: LossDefinition, what: string): never {
   throw new LosscError(
@@ -169,6 +173,12 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   const terms = Array.isArray(record.loss)
     ? Array.from(record.loss as unknown[], (loss, i) => numeric(name, `loss[${i}]`, loss, refuse))
     : [numeric(name, "loss", record.loss, refuse)];
+  for (const { space } of terms)
+    if (isPerEntry(space) && space !== "vocab")
+      refuse(
+        "SPACE_MISMATCH",
+        `the loss "${name}" lives in ${space} space, which says nothing of a token: write atTarget(x), or join it with policy.logits`,
+      );
   const metrics = named(name, "metrics", chosen(definition, record.metrics ?? {}, wanted, refuse), refuse);
   const outputs = named(name, "outputs", record.outputs ?? {}, refuse);
   if (terms.length === 0)
@@ -184,8 +194,12 @@ function normalised(definition: LossDefinition, returned: unknown, wanted: reado
   }
   for (const [key, x] of outputs) {
     if (x.space === "token" || x.space === "sequence") continue;
+    const ofRow = ': write sum(x, "vocab") or atTarget(x)';
     const way = {
-      vocab: ': write sum(x, "vocab") or atTarget(x)',
+      vocab: ofRow,
+      entry: ofRow,
+      "sequence × vocab": ofRow,
+      "group × vocab": ofRow,
       group: ": return its reduction as a metric",
       batch: ": return it as a metric",
     };

@@ -4,6 +4,7 @@ import { describe, type Expr, type Expression, type Num, toAuthor, toExpression 
 import * as ops from "./ops/index.js";
 import * as policy from "./policy.js";
 import { callerPosition } from "./position.js";
+import { isPerEntry } from "./spaces.js";
 
 function ofRow(name: string, given: Num, build: (x: Expression) => Expression): Expr {
   const x = toExpression(given, `${name}()`);
@@ -22,7 +23,22 @@ export const softmax = (x: Num): Expr => ofRow("softmax", x, ops.softmax);
 /** x − log Σ exp x over each token's row. Vocab space. */
 export const logSoftmax = (x: Num): Expr => ofRow("logSoftmax", x, ops.logSoftmax);
 /** The entry of x at each token's target. Token space. */
-export const atTarget = (x: Num): Expr => ofRow("atTarget", x, policy.atTarget);
+export function atTarget(given: Num): Expr {
+  const x = toExpression(given, "atTarget()");
+  return isPerEntry(x.space) ? toAuthor(policy.atTarget(x)) : ofRow("atTarget", given, policy.atTarget);
+}
+
+/** The number of each entry within its row, from 0: of a vocabulary, the id of the token. Entry space; no gradient passes. */
+export function index(axis: "vocab"): Expr {
+  if (axis === "vocab") return toAuthor(ops.indexOfEntry);
+  throw new LosscError(
+    "SPACE_MISMATCH",
+    `index() numbers the entries of the axis "vocab"; it was given ${typeof axis === "string" ? `"${axis}"` : describe(axis)}`,
+    {
+      position: callerPosition(),
+    },
+  );
+}
 
 /**
  * The i-th sequence of each group, counted from 0; masked sequences count. Group space. A group that has no i-th sequence is `INPUT_LENGTH`; one

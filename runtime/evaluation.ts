@@ -1,7 +1,7 @@
 /** Float64 evaluation of programs: values of nodes, each an array over the elements of its space. The table of ops says what each op gives. */
 import type { Expression } from "../dsl/expression.js";
 import { type AnyRow, FOLDS, type Fold, type Input, isRowOp, opRow, ROW_OPS, type RowExpression } from "../dsl/ops/index.js";
-import { isPerEntry, type Space } from "../dsl/spaces.js";
+import { isPerEntry, levelOf, type Space } from "../dsl/spaces.js";
 
 /** The numbers that a program is evaluated on. */
 export interface Data {
@@ -27,7 +27,10 @@ export class Evaluation {
   constructor(private readonly data: Data) {
     const { lengths, groups, vocab } = data;
     const token = lengths.reduce((a, b) => a + b, 0);
-    this.counts = { vocab: token * vocab, token, sequence: lengths.length, group: groups?.length ?? 0, batch: 1 };
+    const [sequence, group] = [lengths.length, groups?.length ?? 0];
+    const elements = { token, sequence, group, batch: 1 };
+    const entries = { "sequence × vocab": sequence * vocab, "group × vocab": group * vocab, entry: vocab };
+    this.counts = { vocab: token * vocab, ...elements, ...entries };
   }
 
   knows(x: Expression): boolean {
@@ -59,10 +62,13 @@ export class Evaluation {
     if (known) return known;
     const result = new Int32Array(this.counts[from]);
     if (isPerEntry(from)) {
-      const up = to === "token" ? null : this.parent("token", to);
+      const { vocab } = this.data;
+      const levels = [levelOf(from), levelOf(to)] as const;
+      const up = levels[0] === levels[1] ? null : this.parent(...levels);
       for (let i = 0; i < result.length; i++) {
-        const t = Math.floor(i / this.data.vocab);
-        result[i] = up ? (up[t] as number) : t;
+        const element = Math.floor(i / vocab);
+        const parent = up ? (up[element] as number) : element;
+        result[i] = isPerEntry(to) ? parent * vocab + (i % vocab) : parent;
       }
     } else if (to !== "batch") {
       const [middle, runs]: [Space, readonly number[]] =
@@ -96,6 +102,8 @@ export class Evaluation {
         return this.given(x);
       case "isAt":
         return this.indicator(x.attribute.index);
+      case "index":
+        return Float64Array.from({ length: this.data.vocab }, (_, i) => i);
       case "placeInGroup":
         return this.placesInGroups();
       case "fold":
@@ -142,7 +150,7 @@ export class Evaluation {
 
   private ofRow(x: RowExpression): Float64Array {
     const { vocab, input, isSkipped } = this.data;
-    const rows = this.value(x.operands[0]);
+    const rows = this.spread(x.operands[0], "vocab");
     const named = "index" in x.attribute ? input(x.attribute.index) : null;
     const result = new Float64Array(this.counts[x.space]);
     for (let t = 0; t < this.counts.token; t++) {

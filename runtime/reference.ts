@@ -6,6 +6,7 @@ import { authoredResults, gradientOf, LOGPROBS, LOSS, metricName, outputName } f
 import { neededOf, type Program, type Result, resultOf } from "../codegen/program.js";
 import type { Expression } from "../dsl/expression.js";
 import { topological } from "../dsl/graph.js";
+import { levelOf } from "../dsl/spaces.js";
 import { Evaluation } from "./evaluation.js";
 
 export interface ReferenceInput {
@@ -65,7 +66,10 @@ export function evaluateReference(program: Program, input: ReferenceInput): Refe
     logprobs: program.rows && evaluation.spread(resultOf(program, LOGPROBS).x, "token"),
     gradient,
     metrics: mapped(metricName, scalar),
-    outputs: mapped(outputName, (result) => evaluation.spread(result.x, result.space)),
+    outputs: mapped(outputName, ({ x, space }) => {
+      const values = evaluation.spread(x, space);
+      return program.rows && space === "token" ? values.map((v, t) => (isSkipped(t) ? 0 : v)) : values;
+    }),
     nonFinite: firstNonFinite(program, evaluation, gradient, loss, input.vocab),
   };
 }
@@ -85,7 +89,7 @@ function firstNonFinite(
     const element = bad(evaluation.spread(x, space));
     if (element < 0) continue;
     if (space === "token") token = Math.min(token, element);
-    else coarser ??= { space, element };
+    else coarser ??= { space: levelOf(space), element };
   }
   // A token says more than the sequence that it is in.
   if (token !== Number.POSITIVE_INFINITY) return { space: "token", element: token };

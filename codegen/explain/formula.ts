@@ -80,6 +80,9 @@ const OVER: Readonly<Record<Space, string>> = {
   token: "sum over tokens of ",
   sequence: "sum over sequences of ",
   group: "sum over groups of ",
+  "sequence × vocab": "sum over sequences and entries of ",
+  "group × vocab": "sum over groups and entries of ",
+  entry: "sum over entries of ",
   batch: "",
 };
 

@@ -239,6 +239,9 @@ const PLURAL: Readonly<Record<Space, string>> = {
   token: "tokens",
   sequence: "sequences",
   group: "groups",
+  "sequence × vocab": "entries",
+  "group × vocab": "entries",
+  entry: "entries",
   batch: "",
 };
 const OF: Readonly<Record<Space, string>> = {
@@ -246,6 +249,9 @@ const OF: Readonly<Record<Space, string>> = {
   token: "",
   sequence: " in each sequence",
   group: " in each group",
+  "sequence × vocab": "",
+  "group × vocab": "",
+  entry: "",
   batch: "",
 };
 
@@ -254,6 +260,9 @@ const SEEN: Readonly<Record<Space, string>> = {
   token: "the row",
   sequence: "every token of the sequence",
   group: "every token of the group",
+  "sequence × vocab": "the row",
+  "group × vocab": "the row",
+  entry: "every entry",
   batch: "every token of the batch",
 };
 

@@ -217,6 +217,8 @@ export class Notation {
       case "isAt":
         this.used.add("y");
         return atom(`1[${index} = y]`);
+      case "index":
+        return atom(indexed("index", index));
       case "placeInGroup":
         return atom("place in group");
       case "logprobAt": {

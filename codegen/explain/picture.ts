@@ -16,6 +16,9 @@ const COLOURS: Readonly<Record<Space, readonly [colour: string, title: string]>>
   token: ["#d3e5f7", "per token"],
   sequence: ["#cfecd2", "per sequence"],
   group: ["#f3e8ad", "per group"],
+  "sequence × vocab": ["#e0d9bd", "per sequence and entry"],
+  "group × vocab": ["#f4dca5", "per group and entry"],
+  entry: ["#f2d3dc", "per entry"],
   batch: ["#e6d8f0", "once"],
 };
 

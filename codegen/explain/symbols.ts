@@ -29,6 +29,9 @@ export const PLURAL: Readonly<Record<Space, string>> = {
   token: "tokens",
   sequence: "sequences",
   group: "groups",
+  "sequence × vocab": "sequences and entries",
+  "group × vocab": "groups and entries",
+  entry: "entries",
   batch: "batch",
 };
 

@@ -7,6 +7,9 @@ const PER: Readonly<Record<string, string>> = {
   vocab: "per token and entry",
   token: "per token",
   sequence: "per sequence",
+  "sequence × vocab": "per sequence and entry",
+  "group × vocab": "per group and entry",
+  entry: "per vocabulary entry",
   group: "per group",
   batch: "once",
 };

@@ -112,7 +112,8 @@ function isMask(c: Expression): boolean {
 }
 
 function reduction(x: Extract<Expression, { readonly op: "reduce" }>, y: Expression): Expression {
-  const kind = x.attribute.reduction;
+  // A mask is counted by the sum of its truth values.
+  const kind = x.attribute.reduction === "count" && y.dtype === "bool" ? "sum" : x.attribute.reduction;
   const given = x.operands[0].space;
   if (y.space === "batch" || kind === "sum") return kind === "sum" ? sumOf(y, given, x.space) : withOperands(x, [y]);
   if (kind === "count") return fold("sum", ONE, given, x.space);

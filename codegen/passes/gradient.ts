@@ -13,22 +13,30 @@ export function differentiate(program: Program): Program {
   const live = new Set(leaves);
   for (const x of order) if (passes(x) && x.operands.some((operand) => live.has(operand))) live.add(x);
 
-  const adjoints = new Map<Expression, Expression>();
-  const give = (x: Expression, g: Expression) => {
-    const known = adjoints.get(x);
-    adjoints.set(x, known ? add(known, g) : g);
+  /**
+   * By the space in whose elements they are given. It is the value's own, but for an entry's value that met rows: its adjoint is not summed down the
+   * columns, and stays one per entry of each row until it reaches a value without entries.
+   */
+  const adjoints = new Map<Expression, Map<Space, Expression>>();
+  const give = (x: Expression, space: Space, g: Expression) => {
+    const known = adjoints.get(x) ?? new Map<Space, Expression>();
+    const before = known.get(space);
+    adjoints.set(x, known.set(space, before ? add(before, g) : g));
   };
-  for (const seed of seeds) give(seed, ONE);
+  for (const seed of seeds) give(seed, seed.space, ONE);
   for (const x of order.reverse()) {
-    const g = adjoints.get(x);
-    if (g === undefined || leaves.has(x) || !live.has(x)) continue;
-    const { space, contributions } = backward(g, x);
-    x.operands.forEach((operand, i) => {
-      const contribution = contributions[i];
-      if (contribution && live.has(operand)) give(operand, sumBroadcast(contribution, space, operand.space));
-    });
+    if (leaves.has(x) || !live.has(x)) continue;
+    for (const [given, g] of adjoints.get(x) ?? []) {
+      const { space, contributions } = backward(g, given, x);
+      x.operands.forEach((operand, i) => {
+        const contribution = contributions[i];
+        if (!contribution || !live.has(operand)) return;
+        if (isPerEntry(operand.space)) give(operand, space, contribution);
+        else give(operand, operand.space, sumBroadcast(contribution, space, operand.space));
+      });
+    }
   }
-  const adjointOf = (leaf: Input) => adjoints.get(leaf) ?? ZERO;
+  const adjointOf = (leaf: Input) => adjoints.get(leaf)?.get(leaf.space) ?? ZERO;
   const row = differentiable.find(({ space }) => isPerEntry(space));
   const results = differentiable
     .filter((leaf) => leaf !== row)
@@ -55,14 +63,15 @@ function passes(x: Expression): boolean {
   return opRow(x.op)?.gradient !== null;
 }
 
-/** The adjoints of the operands of x, and the space in whose elements they are given. */
+/** The adjoints of the operands of x, and the space in whose elements they are given. `given`: that of its own adjoint, g. */
 function backward(
   g: Expression,
+  given: Space,
   x: Expression,
 ): { readonly space: Space; readonly contributions: readonly (Expression | null)[] } {
   if (x.op === "fold") return { space: x.attribute.from, contributions: [foldGradient(g, x)] };
-  if (isRowOp(x)) return { space: x.operands[0].space, contributions: [rowGradient(g, x)] };
+  if (isRowOp(x)) return { space: "vocab", contributions: [rowGradient(g, x)] };
   const derivative = opRow(x.op)?.gradient;
   if (!derivative) throw new Error(`no derivative of ${x.op}`);
-  return { space: x.space, contributions: derivative(g, x, ...x.operands) };
+  return { space: given, contributions: derivative(g, x, ...x.operands) };
 }

@@ -153,7 +153,8 @@ const RULES = byOp([
   // One order for both, so that equal products are the same node; the factor that does not depend on the entry comes first.
   rule(absorb(a, b), absorb(b, a), (bound) => {
     const [left, right] = [bound(a), bound(b)];
-    return left.space === right.space ? byStructure(left, right) > 0 : isPerEntry(left.space);
+    if (left.space === right.space || (isPerEntry(left.space) && isPerEntry(right.space))) return byStructure(left, right) > 0;
+    return isPerEntry(left.space);
   }),
   rule(absorb(where(c, a, 0), b), where(c, absorb(a, b), 0)),
   rule(absorb(b, where(c, a, 0)), where(c, absorb(a, b), 0)),

@@ -52,7 +52,7 @@ export const problemOf = oncePerNode((x): string | null => {
 
 /** The space that a node of this op lives in: null of a leaf that has its own, undefined of an op that nobody knows. */
 function spaceOf(x: Exclude<Expression, { readonly op: "fold" | "reduce" }>): Space | null | undefined {
-  if (isRowOp(x)) return ROW_OPS[x.op].gives === "row" ? x.operands[0].space : levelOf(x.operands[0].space);
+  if (isRowOp(x)) return ROW_OPS[x.op].gives === "row" ? x.operands[0].space : "token";
   const leaves: Readonly<Record<string, { readonly space: Space | null } | undefined>> = LEAVES;
   return leaves[x.op]?.space;
 }

@@ -5,7 +5,7 @@
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { type ElementSpace, isFiner, isPerEntry, LEVELS } from "../../dsl/spaces.js";
+import { isFiner, isPerEntry, LEVELS, type Level } from "../../dsl/spaces.js";
 import { gradientRootsOf, type Program } from "../program.js";
 import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
 
@@ -15,7 +15,7 @@ const FEW_OPERATIONS = 64;
  * Operations for each value, on average, that storing it must save. A number per token is a part of the memory that a loss moves, a coarser one is
  * not.
  */
-const PER_VALUE: Readonly<Record<ElementSpace, number>> = { token: 64, sequence: 8, group: 8, batch: 8 };
+const PER_VALUE: Readonly<Record<Level, number>> = { token: 64, sequence: 8, group: 8, batch: 8 };
 
 /** Whether x costs a kernel no operation: it is loaded, or written as a number. */
 export const isLeaf = (x: Expression): boolean => x.operands.length === 0 || constantValue(x) !== undefined || isCoarseFold(x);

@@ -5,13 +5,12 @@
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import type { CoarseFold, Fold, RowFold } from "../../dsl/ops/index.js";
-import { isPerEntry } from "../../dsl/spaces.js";
 
 /** A number per token that only a sweep can compute: a fold over the entries of a row, or one of them. */
 export type RowValue = RowFold | Extract<Expression, { readonly op: "at" }>;
 
 export function isRowFold(x: Expression): x is RowFold {
-  return x.op === "fold" && isPerEntry(x.attribute.from);
+  return x.op === "fold" && x.attribute.from === "vocab";
 }
 
 export function isRowValue(x: Expression): x is RowValue {
@@ -22,9 +21,9 @@ export function isMaximum(x: Expression | undefined): x is Fold {
   return x?.op === "fold" && x.attribute.kind === "max";
 }
 
-/** A fold over tokens, sequences or groups. */
+/** A fold over tokens, sequences, groups or the entries that all rows share. */
 export function isCoarseFold(x: Expression): x is CoarseFold {
-  return x.op === "fold" && !isPerEntry(x.attribute.from);
+  return x.op === "fold" && x.attribute.from !== "vocab";
 }
 
 export interface Ranks {
@@ -50,7 +49,7 @@ export function ranksOf(roots: readonly Expression[]): Ranks {
 }
 
 function rankOf(x: Expression, greatest: number): number {
-  if (isPerEntry(x.space) || isRowValue(x)) return Math.max(1, Math.ceil(greatest));
+  if (x.space === "vocab" || isRowValue(x)) return Math.max(1, Math.ceil(greatest));
   if (isCoarseFold(x) && greatest >= 1) return Math.floor(greatest) + 0.5;
   return greatest;
 }

@@ -103,7 +103,7 @@ export function schedule(program: Program): Schedule {
   const ranks = ranksOf(roots);
   const order = topological(roots);
   const materialized = materializedOf(program, ranks);
-  const rows = order.filter((x) => isPerEntry(x.space));
+  const rows = order.filter((x) => x.space === "vocab");
   const sweeps = program.rows ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
   const lastSweep = lastSweeps(order, ranks, gradient, sweeps);
   const results = elementResults(program);

@@ -5,8 +5,8 @@ import { type Builders, call, defineOps, infix, type OpRow, type OpRows, text } 
 
 type ArithmeticOp = BinaryOp | TernaryOp | "neg" | "not" | "log";
 
-const numbers = { takes: ["number", "number"], gives: "number", lower: null, rowText: null, packet: "own" } as const;
-const masks = { takes: ["bool", "bool"], gives: "bool", gradient: null, lower: null, rowText: null, packet: "own" } as const;
+const numbers = { takes: ["number", "number"], gives: "number", lower: null, rowText: null, packet: "any" } as const;
+const masks = { takes: ["bool", "bool"], gives: "bool", gradient: null, lower: null, rowText: null, packet: "any" } as const;
 
 const comparison = (
   order: number,
@@ -34,6 +34,7 @@ const extremum = (order: number, name: "min" | "max"): OpRow<"min" | "max"> => (
     return [where(loses(a, b), 0, shared), where(loses(b, a), 0, shared)];
   },
   text: call(`${name}_`),
+  packet: "packets",
   notation: name,
 });
 
@@ -66,7 +67,7 @@ const rows: OpRows<ArithmeticOp> = {
     lower: null,
     text: call("logprob_"),
     rowText: null,
-    packet: "own",
+    packet: "any",
     notation: null,
   },
 
@@ -77,6 +78,7 @@ const rows: OpRows<ArithmeticOp> = {
     evaluate: (x, m) => (x - m) * Math.LOG2E,
     gradient: (g) => [mul(g, Math.LOG2E), mul(g, -Math.LOG2E)],
     text: call("exponent_"),
+    packet: "packets",
     notation: null,
   },
 
@@ -90,7 +92,7 @@ const rows: OpRows<ArithmeticOp> = {
     lower: null,
     text: call("exponent_"),
     rowText: null,
-    packet: "own",
+    packet: "packets",
     notation: null,
   },
 
@@ -145,6 +147,7 @@ const rows: OpRows<ArithmeticOp> = {
       return [where(eq(y, 0), 0, toBase), where(and(eq(x, 0), ge(y, 0)), 0, chain(g, mul(self, log(x))))];
     },
     text: call("pow_"),
+    packet: "packets",
     notation: null,
   },
   log: {
@@ -154,6 +157,7 @@ const rows: OpRows<ArithmeticOp> = {
     evaluate: Math.log,
     gradient: (g, _self, x) => [chain(g, div(1, x))],
     text: call("log_"),
+    packet: "packets",
     notation: "log",
   },
 
@@ -178,7 +182,7 @@ const rows: OpRows<ArithmeticOp> = {
     lower: null,
     text: call("select"),
     rowText: null,
-    packet: "own",
+    packet: "packets",
     notation: null,
   },
 
@@ -199,7 +203,7 @@ const rows: OpRows<ArithmeticOp> = {
     lower: null,
     text: call("clamp_"),
     rowText: null,
-    packet: "own",
+    packet: "any",
     notation: "clamp",
   },
 };

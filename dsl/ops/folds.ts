@@ -10,7 +10,7 @@ import type { FoldKind } from "./names.js";
 export type Fold = Extract<Expression, { readonly op: "fold" }>;
 /** A fold over entries of a row: a number per token that a sweep computes. */
 export type RowFold = Fold & { readonly attribute: { readonly from: "vocab" } };
-/** A fold over tokens, sequences or groups. */
+/** A fold over tokens, sequences, groups or the entries that all rows share. */
 export type CoarseFold = Fold & { readonly attribute: { readonly from: ElementSpace }; readonly space: ElementSpace };
 
 export interface FoldRow {

@@ -1,5 +1,6 @@
 /** Functions of one number. */
 import { add, chain, div, mul, neg, sub } from "./arithmetic.js";
+import { ERF_SLOPE, erf as errorFunction } from "./erf.js";
 import type { UnaryOp } from "./names.js";
 import { type Builders, call, defineOps, type OpRows, text } from "./table.js";
 
@@ -18,7 +19,7 @@ const rows: OpRows<FunctionOp> = {
     gradient: (g, self) => [chain(g, self)],
     text: call("exp_"),
     rowText: call("fast_exp_"),
-    packet: "own",
+    packet: "packets",
     notation: "exp",
   },
   exp2: {
@@ -27,7 +28,7 @@ const rows: OpRows<FunctionOp> = {
     evaluate: (x) => 2 ** x,
     gradient: (g, self) => [chain(g, mul(self, Math.LN2))],
     text: call("exp2_"),
-    packet: "own",
+    packet: "packets",
     notation: null,
   },
   log1p: {
@@ -60,7 +61,7 @@ const rows: OpRows<FunctionOp> = {
     evaluate: (x) => x * x,
     gradient: (g, _self, x) => [chain(g, mul(2, x))],
     text: text((x) => `${x} * ${x}`),
-    packet: "own",
+    packet: "any",
     notation: "square",
   },
   tanh: {
@@ -70,6 +71,14 @@ const rows: OpRows<FunctionOp> = {
     gradient: (g, self) => [chain(g, mul(sub(1, self), add(1, self)))],
     text: call("tanh_"),
     notation: "tanh",
+  },
+  erf: {
+    ...number,
+    order: 54,
+    evaluate: errorFunction,
+    gradient: (g, _self, x) => [chain(g, mul(ERF_SLOPE, exp(neg(square(x)))))],
+    text: call("erf_"),
+    notation: "erf",
   },
   sigmoid: {
     ...number,
@@ -122,7 +131,7 @@ const rows: OpRows<FunctionOp> = {
     evaluate: (x) => Number(Number.isFinite(x)),
     gradient: null,
     text: call("is_finite_"),
-    packet: "own",
+    packet: "packets",
     notation: "isFinite",
   },
   /** Its operand's value; no adjoint passes. */
@@ -133,7 +142,7 @@ const rows: OpRows<FunctionOp> = {
     gradient: null,
     lower: (x) => x,
     text: text((x = "") => x),
-    packet: "own",
+    packet: "any",
     notation: null,
   },
 };
@@ -148,6 +157,7 @@ export const {
   sqrt,
   square,
   tanh,
+  erf,
   sigmoid,
   softplus,
   logSigmoid,

@@ -15,6 +15,7 @@ export const LEAVES: { readonly [O in LeafOp]: LeafRow } = {
   config: { order: 7, space: "batch" },
   input: { order: 19, space: null },
   isAt: { order: 21, space: "vocab" },
+  index: { order: 55, space: "entry" },
   placeInGroup: { order: 38, space: "sequence" },
 };
 
@@ -39,6 +40,10 @@ export const config = (name: string): Expression => intern("config", [], "batch"
 
 /** 1 at the entry of the row that the input `index` names, and 0 elsewhere. */
 export const isAt = (index: string): Expression => intern("isAt", [], "vocab", "f32", { index });
+
+export type Index = Extract<Expression, { readonly op: "index" }>;
+/** The number of an entry within its row, from 0. */
+export const indexOfEntry: Index = intern("index", [], "entry", "f32");
 
 /** The number of a sequence within its group, from 0. */
 export const placeInGroup: Expression = intern("placeInGroup", [], "sequence", "f32");

@@ -16,6 +16,7 @@ export type UnaryOp =
   | "sqrt"
   | "square"
   | "tanh"
+  | "erf"
   | "sigmoid"
   | "softplus"
   | "logSigmoid"
@@ -47,7 +48,7 @@ export type ElementwiseOp = UnaryOp | BinaryOp | TernaryOp;
 export type RowOp = "logprobAt" | "rowLogsumexp" | "softmax" | "logSoftmax" | "at";
 
 /** Ops without operands. */
-export type LeafOp = "constant" | "config" | "input" | "isAt" | "placeInGroup";
+export type LeafOp = "constant" | "config" | "input" | "isAt" | "index" | "placeInGroup";
 
 export type Op = ElementwiseOp | RowOp | LeafOp | "fold" | "reduce";
 

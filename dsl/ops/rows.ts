@@ -110,7 +110,7 @@ export function entryAt(root: Expression, index: string): Expression {
   return bottomUp((x, operands: readonly Expression[]) => {
     if (isNoEntry(x)) return x;
     if (x.op === "isAt") return ONE;
-    return x.op === "input" ? at(x, index) : withOperands(x, operands);
+    return x.op === "input" || x.op === "index" ? at(x, index) : withOperands(x, operands);
   }, isNoEntry)(root);
 }
 

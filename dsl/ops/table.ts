@@ -56,8 +56,11 @@ export interface OpRow<O extends ElementwiseOp = ElementwiseOp> {
   readonly text: Text;
   /** The text among entries of a row, where it differs. */
   readonly rowText: Text | null;
-  /** How the CPU's packets get it: from the function of one number, lane by lane, or from a text of their own. */
-  readonly packet: "lanes" | "own";
+  /**
+   * How the CPU gets it for packets of entries and for values per row. `lanes`: the function that its text calls is known for one number, and is called
+   * lane by lane. `packets`: the prelude has the function for packets, which is lifted to values per row. `any`: the text takes every kind of value.
+   */
+  readonly packet: "lanes" | "packets" | "any";
   /** The name or sign that stands for it in formulas; null where formulas write it in a way of their own. */
   readonly notation: string | null;
 }

@@ -112,7 +112,8 @@ function inputField(name: string, { space, dtype, default: otherwise }: InputDec
     ...(otherwise === undefined ? [] : [`readonly default: ${otherwise}`]),
   ];
   const type = more.length === 0 ? `"${space}"` : `{ ${[`readonly space: "${space}"`, ...more].join("; ")} }`;
-  const per = space === "batch" ? "One number" : space === "vocab" ? "Per token and vocabulary entry" : `Per ${space}`;
+  const shared = { batch: "One number", vocab: "Per token and vocabulary entry", entry: "Per vocabulary entry" };
+  const per = Object.hasOwn(shared, space) ? shared[space as keyof typeof shared] : `Per ${space}`;
   const absent = otherwise === undefined ? "" : `; ${otherwise} where left out`;
   return `/** ${per}${absent}. */ readonly ${key(name)}: ${type};`;
 }

@@ -70,7 +70,7 @@ export function randomBatch(loss: LossDefinition, seed: number, shape: Shape = s
   const target_tokens = Array.from({ length: tokens }, () => Math.floor(uniform() * vocab));
   const logprobs = logprobsOf({ logits, target_tokens, vocab });
   const weights = logprobs.map((_, t) => (t === 1 || t === 9 ? 0 : f32(0.5 + uniform())));
-  const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, batch: 1 };
+  const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, entry: vocab, batch: 1 };
   const inputs = Object.entries(loss.inputs).map(([name, { space }]) => {
     const range = ranges.get(name);
     const number = () => f32(range === undefined ? normal() : numberIn(range, uniform));

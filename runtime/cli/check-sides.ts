@@ -91,6 +91,7 @@ export function evaluateSided(
     token: lengths.reduce((sum, length) => sum + length, 0),
     sequence: lengths.length,
     group: groups?.length ?? 0,
+    entry: given.vocab,
     batch: 1,
   };
   const chosen = sides.map(({ name, space }) => [name, Float64Array.from({ length: counts[space] }, choose)] as const);

@@ -3,6 +3,7 @@ import type { CompiledPlan } from "../../codegen/compile.js";
 import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
+import { isPerEntry } from "../../dsl/spaces.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type {
   CompiledLoss,
@@ -35,10 +36,10 @@ export interface LossHost {
 
 const OPTIONS = ["dtype", "vocab", "config"];
 
-/** Inputs of vocab space that were not given: no memory holds their rows, so that a plan of its own has their defaults. */
+/** Inputs that have entries and were not given: no memory holds their rows, so that a plan of its own has their defaults. */
 function absentRows(loss: LossDefinition, { from, inputs }: CheckedInputs): string[] {
   if (from === "policy_logprobs") return [];
-  return Object.keys(loss.inputs).filter((name) => loss.inputs[name]?.space === "vocab" && !(name in inputs));
+  return Object.entries(loss.inputs).flatMap(([name, { space }]) => (isPerEntry(space) && !(name in inputs) ? [name] : []));
 }
 
 function checkDtype(dtype: unknown): void {

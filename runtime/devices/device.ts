@@ -74,7 +74,7 @@ export interface ForwardBackwardOptions<M extends string = string> {
   readonly signal?: AbortSignal | undefined;
   /** The response to a non-finite loss or gradient: `"error"` (`NON_FINITE`, the default), or `"propagate"` to return the numbers. */
   readonly nonFinite?: "error" | "propagate" | undefined;
-  /** Rows of weight 0 are not read, and their logprob is reported as 0. */
+  /** Rows of weight 0 are not read; the logprobs and outputs of their tokens are 0. */
   readonly skipMasked?: boolean | undefined;
   /** Names of the metrics to compute beside `"loss:sum"`; left out: those that the loss gives unasked. One that it does not have is `USAGE`. */
   readonly metrics?: readonly M[] | undefined;

@@ -57,6 +57,7 @@ function pack(shape: BatchShape, space: ElementSpace, most: number, rowsBefore: 
 function chunkOf(shape: BatchShape, space: ElementSpace, piece: Range, rows: number): Chunk {
   const range = (wanted: ElementSpace): Range => {
     if (wanted === space) return piece;
+    if (wanted === "entry") return { first: 0, last: shape.vocab };
     if (space === "batch") return { first: 0, last: countOf(shape, wanted) };
     if (wanted === "token") {
       const begins = beginsOf(shape, space);

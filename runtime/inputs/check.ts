@@ -3,6 +3,7 @@ import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { InputDeclaration, LossDefinition } from "../../dsl/index.js";
 import { nearest } from "../../dsl/nearest.js";
+import { isPerEntry } from "../../dsl/spaces.js";
 import type { Device, LossInputs } from "../devices/device.js";
 import { isHalf } from "../devices/dtypes.js";
 import { type CheckedHead, checkHead } from "../head/check.js";
@@ -117,10 +118,10 @@ export function checkInputs(loss: LossDefinition, inputs: LossInputs, device: De
     // Every loss has its targets, also one that declares them.
     if (name === "target_tokens") continue;
     const value = given[name];
-    if (value !== undefined && declared.space === "vocab" && !fromRows)
+    if (value !== undefined && isPerEntry(declared.space) && !fromRows)
       throw new LosscError(
         "INPUT_MISSING",
-        `${name} has rows beside those of logits, and logits are missing: give them and target_tokens`,
+        `${name} has ${declared.space === "entry" ? "an entry beside each of" : "rows beside those of"} logits, and logits are missing: give them and target_tokens`,
       );
     if (value !== undefined) own[name] = inputSource(name, value, declared, shape);
     else if (declared.default === undefined) need(loss, given, name);
@@ -190,7 +191,7 @@ function need(loss: LossDefinition, given: LossInputs, name: string, otherwise =
   if (given[name] !== undefined) return given[name];
   const space = Object.hasOwn(loss.inputs, name) ? loss.inputs[name]?.space : undefined;
   const how = space
-    ? `; the loss declares it per ${space === "batch" ? "batch, as one number" : space === "vocab" ? "vocabulary entry" : space}`
+    ? `; the loss declares it per ${space === "batch" ? "batch, as one number" : isPerEntry(space) ? "vocabulary entry" : space}`
     : otherwise;
   throw new LosscError("INPUT_MISSING", `the loss "${loss.name}" needs the input ${name}${how}`);
 }

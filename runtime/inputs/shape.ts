@@ -68,7 +68,7 @@ export function checkCount(
   name: string,
   length: number,
   shape: BatchShape,
-  space: "token" | "sequence" | "group" | "vocab",
+  space: "token" | "sequence" | "group" | "vocab" | "entry",
 ): void {
   const { tokens, lengths, groups, vocab } = shape;
   const wanted = {
@@ -76,13 +76,16 @@ export function checkCount(
     sequence: lengths.length,
     group: groups?.length ?? 0,
     vocab: tokens * vocab,
+    entry: vocab,
   }[space];
-  if (length === wanted) return;
+  // Without tokens nobody says how many entries a row has.
+  if (length === wanted || (space === "entry" && vocab === 0)) return;
   const unit = {
     token: "token",
     sequence: "datum",
     group: "group",
     vocab: "vocabulary entry of every token",
+    entry: "vocabulary entry",
   }[space];
   const made = `${plural(tokens, "token")} in ${plural(lengths.length, "datum", "data")}${groups ? ` and ${plural(groups.length, "group")}` : ""}`;
   const first = space === "token" && length === lengths.length ? " (as many as there are data: is it meant per datum?)" : "";

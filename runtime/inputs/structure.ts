@@ -22,6 +22,8 @@ export function countOf(shape: BatchShape, space: ElementSpace): number {
       return shape.lengths.length;
     case "group":
       return shape.groups?.length ?? 0;
+    case "entry":
+      return shape.vocab;
     default:
       return 1;
   }

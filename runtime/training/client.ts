@@ -194,7 +194,7 @@ export class TrainingClient {
     const groups = packed.groups ?? (batch.lengths.length === 0 ? [] : undefined);
     const compiled = await this.#compile(loss, statics);
     const empty = batch.tokens.length === 0;
-    const rows = empty ? NO_LOGITS : rowsOf(await this.#forward(batch, signal, loss.name));
+    const rows = empty ? noLogits(loss, inputs) : rowsOf(await this.#forward(batch, signal, loss.name));
     const result = await compiled.forwardBackward(
       { ...inputs, ...rows, target_tokens: targets, lengths: batch.lengths, ...(groups && { groups }) },
       scalars,
@@ -252,8 +252,13 @@ export class TrainingClient {
 
 const OPTIONS = ["groups", "metrics", "signal", "nonFinite", "skipMasked"];
 
-/** Logits of an empty batch, for which the policy is not called. */
-const NO_LOGITS = { logits: new Float32Array(0), vocab: 1 };
+/** Logits of an empty batch, for which the policy is not called: of as many entries as an input has numbers for, or of one. */
+function noLogits(loss: LossDefinition, inputs: Readonly<Record<string, ArrayLike<number> | number>>) {
+  const columns = Object.entries(inputs).flatMap(([name, given]) =>
+    loss.inputs[name]?.space === "entry" && typeof given !== "number" ? [given.length] : [],
+  );
+  return { logits: new Float32Array(0), vocab: columns[0] ?? 1 };
+}
 
 function namedLoss(lossFn: string | LossDefinition): LossDefinition {
   if (isLossDefinition(lossFn)) return lossFn;

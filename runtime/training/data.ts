@@ -136,6 +136,8 @@ function packInput(
     if (input.default !== undefined) return input.default;
     throw new LosscError("INPUT_MISSING", `data[${i}].lossFnInputs has no ${key}, which the loss needs`);
   });
+  const make = (size: number) => (options.double ? new Float64Array(size) : new Float32Array(size));
+  if (input.space === "entry") return shared(filled, key, make);
   const perToken = input.space === "token" || input.space === "vocab";
   const width = input.space === "vocab" ? rowWidth(values, lengths, key) : 1;
   filled.forEach((value, i) => {
@@ -144,7 +146,6 @@ function packInput(
     else checkNumber(value, i, key);
   });
   if (input.space === "batch") return single(filled as number[], 0, data.length, key);
-  const make = (size: number) => (options.double ? new Float64Array(size) : new Float32Array(size));
   if (perToken)
     return concatenate(
       filled,
@@ -215,6 +216,32 @@ function single(values: readonly number[], begin: number, end: number, key: stri
     }
   }
   return first;
+}
+
+/** The numbers per vocabulary entry that every datum brings. */
+function shared<A extends Float32Array | Float64Array>(
+  values: readonly (Numbers | number)[],
+  key: string,
+  make: (size: number) => A,
+): A {
+  const [first] = values;
+  values.forEach((value, i) => {
+    if (!isNumbers(value))
+      throw new LosscError("INPUT_DTYPE", `${at(i, key)} must be an array of numbers, one per vocabulary entry`);
+    checkArray(value, i, key, value.length, 1);
+    if (
+      value === first ||
+      (isNumbers(first) && value.length === first.length && Array.from(value).every((x, v) => Object.is(x, first[v])))
+    )
+      return;
+    const message = `${at(i, key)} has other numbers than data[0]: the loss wants one list of them for the whole batch`;
+    throw new LosscError("INPUT_LENGTH", message);
+  });
+  // Without data there is a row of one entry, which nothing reads.
+  const numbers = isNumbers(first) ? first : [0];
+  const result = make(numbers.length);
+  result.set(numbers);
+  return result;
 }
 
 function checkArray(value: unknown, datum: number, key: string, length: number, width: number): void {

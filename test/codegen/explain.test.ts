@@ -9,6 +9,7 @@ import { spellingOut, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/schedule/plan.js";
 import * as lossc from "../../dsl/index.js";
 import { defineLoss, type LossDefinition } from "../../dsl/index.js";
+import type { Space } from "../../dsl/spaces.js";
 import { trace } from "../../dsl/trace.js";
 import { builtins } from "../../losses/index.js";
 import { randomBatch } from "../../runtime/cli/check-inputs.js";
@@ -59,6 +60,14 @@ const OWN: readonly LossDefinition[] = [
     loss: (policy, inputs) =>
       where(gt(inputs.a, 0), mul(policy.logprobs, inputs.a), mul(stopGradient(exp(policy.logprobs)), pow(policy.logprobs, 3))),
   }),
+  defineLoss({
+    name: "entries",
+    inputs: { prior: "entry", reward: "sequence" },
+    loss: (policy, { prior, reward }) => [
+      mul(reward, sum(mul(mul(prior, lossc.index("vocab")), lossc.softmax(policy.logits)), "vocab")),
+      mul(lossc.atTarget(prior), mul(policy.logprobs, sum(exp(prior), "vocab"))),
+    ],
+  }),
   defineLoss({ name: "row statistics", loss: (policy) => add(variance(policy.logits, "vocab"), amax(policy.logits, "vocab")) }),
   defineLoss({
     name: "several terms",
@@ -75,7 +84,7 @@ function values(loss: LossDefinition) {
   const { terms, rows } = tidied(loss, traced, program);
   const written = new Map([["gradient", together(rows)], ...terms.map((x, i) => [`term ${i}`, x] as const)]);
   const spellOut = spellingOut();
-  const spaces = new Map<string, ElementSpace | "vocab">([
+  const spaces = new Map<string, Space>([
     ["gradient", "vocab"],
     ...traced.terms.map(({ space }, i) => [`term ${i}`, space] as const),
   ]);
@@ -122,11 +131,30 @@ describe("formulas", () => {
   });
 });
 
+test("an input in entry space is said to be per vocabulary entry", () => {
+  const loss = OWN.find(({ name }) => name === "entries") as LossDefinition;
+  expect(explanationText(explainLoss(loss, { dtype: "bf16", vocab: 1000 }))).toMatch(/prior +input, per vocabulary entry/);
+});
+
 describe("explainLoss", () => {
   const formula = (name: string) => {
     const { loss, gradient, definitions } = explainLoss(builtins[name] as LossDefinition, { dtype: "bf16", vocab: 1000 }).formula;
     return { loss, gradient, definitions: Object.fromEntries(definitions.map((x) => [x.name, x.text])) };
   };
+
+  test("writes a count of a mask as the sum or the mean that it is, not as a count of all", () => {
+    const text = (body: (scores: lossc.Expr) => lossc.Expr) =>
+      explainLoss(
+        lossc.defineLoss({
+          name: "counts",
+          inputs: { scores: "token" },
+          loss: ({ logprobs }, { scores }) => lossc.mul(logprobs, body(scores)),
+        }) as never,
+        { dtype: "bf16", vocab: 1000 },
+      ).formula.loss.join();
+    expect(text((x) => lossc.count(lossc.gt(x, 0), "tokens"))).toContain("sum(scores > 0, tokens)");
+    expect(text((x) => lossc.div(lossc.count(lossc.gt(x, 0)), lossc.count(x)))).toContain("mean(scores > 0)");
+  });
 
   test("writes ppo as its paper does", () => {
     expect(formula("ppo")).toEqual({

@@ -6,6 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { constantsHeader } from "../../codegen/emit/constants.js";
+import { functionsHeader } from "../../codegen/emit/functions.js";
 import { preludeText, TARGET_NAMES, TARGETS } from "../../codegen/emit/index.js";
 import { findCxx, findNvcc } from "../../runtime/compilers/index.js";
 import { findProgram } from "../../runtime/compilers/process.js";
@@ -57,6 +58,10 @@ describe.skipIf(nvcc === null)("a header that lacks an include is an error for n
 
 test("a constant that kernels and the compiler disagree on would spoil results: constants.h is generated, and up to date", async () => {
   await expect(constantsHeader()).toMatchFileSnapshot(join(folder, "common", "constants.h"));
+});
+
+test("an op that the CPU's prelude lacks for packets would not compile there: functions.h is generated, and up to date", async () => {
+  await expect(functionsHeader()).toMatchFileSnapshot(join(folder, "cpu", "functions.h"));
 });
 
 test("a header that no target's prelude comes to would be dead", () => {

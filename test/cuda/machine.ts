@@ -48,7 +48,7 @@ export interface Sizes {
 /** Each launch has the grid of its elements, and a struct whose fields are what the plan says, in its order, eight bytes each. */
 export function expectLaunches(launches: readonly Launched[], plan: Plan, text: KernelText, sizes: Sizes): void {
   expect(launches.map(({ kernel }) => kernel)).toEqual(plan.kernels.map(({ id }) => id));
-  const elements = { token: sizes.token, sequence: sizes.sequence, group: 0, batch: 1 };
+  const elements = { token: sizes.token, sequence: sizes.sequence, group: 0, entry: sizes.vocab, batch: 1 };
   const addresses = new Map<number, bigint>();
   launches.forEach((launch, i) => {
     const kernel = plan.kernels[i] as Plan["kernels"][number];

@@ -5,11 +5,14 @@ import {
   amin,
   count,
   defineLoss,
+  div,
   type Expr,
+  gt,
   LosscError,
   type LossDefinition,
   logsumexp,
   mean,
+  mul,
   neg,
   REDUCTIONS,
   type Reduction,
@@ -65,6 +68,32 @@ const REDUCE: Readonly<Record<Reduction, (x: Expr, axis?: "tokens") => Expr>> = 
 
 const whole = (reduction: Reduction) =>
   defineLoss({ name: `${reduction} of all`, loss: (policy) => REDUCE[reduction](policy.logprobs) });
+/** Counts what is true of all tokens, of each sequence and of each row, and the elements of a number beside. */
+const counting = defineLoss({
+  name: "counts of masks",
+  inputs: { scores: "token" },
+  loss({ logprobs }, { scores }) {
+    const high = gt(scores, -1);
+    const perSequence = count(high, "tokens");
+    return {
+      loss: mul(logprobs, div(count(high), count(scores))),
+      metrics: {
+        all: count(high),
+        elements: count(scores),
+        sequences: count(gt(perSequence, 1)),
+        scalar: count(gt(mean(scores), -99)),
+      },
+      outputs: { perSequence },
+    };
+  },
+});
+const countingEntries = defineLoss({
+  name: "counts of entries",
+  loss: ({ logits }) => ({
+    loss: count(gt(logits, 0.5), "vocab"),
+    metrics: { entries: count(logits), high: count(gt(logits, 0.5)) },
+  }),
+});
 const each = (reduction: Reduction) =>
   defineLoss({
     name: `${reduction} of each sequence`,
@@ -126,6 +155,27 @@ describe("reductions", () => {
           {},
           { nonFinite: "propagate" },
         );
+
+      it("count of a mask counts what is true, of a number every element", async () => {
+        const lengths = [3, 2, 2];
+        const scores = [0, -1, 1, -2, 3, 5, 5];
+        const weights = [1, 1, 0.5, 2, -1, 0, 0];
+        const loss = await device().compile(counting as unknown as LossDefinition);
+        const result = await loss.forwardBackward({ lengths, policy_logprobs: [-1, -2, -3, -4, -5, -6, -7], weights, scores });
+        close(result.loss, (-1 - 2 - 1.5 - 8 + 5) * (3 / 5), "loss");
+        expect(result.metrics).toMatchObject({ all: 3, elements: 5, sequences: 1, scalar: 1 });
+        expect([...(result.outputs.perSequence as Float32Array)]).toEqual([2, 1, 0]);
+      });
+
+      it("count of entries counts what is true in each row, but for entries that are not there", async () => {
+        const given = { lengths: [2, 1], target_tokens: [1, 2, 0], weights: [1, 2, 0] };
+        const logits = Float32Array.of(1, 0, 2, Number.NEGATIVE_INFINITY, 0.5, 0.75, 9, 9, 9);
+        const loss = await device().compile(countingEntries as unknown as LossDefinition, { dtype: "f32" });
+        const result = await loss.forwardBackward({ ...given, logits });
+        expect(result.loss).toBe(2 + 2 * 1);
+        expect(result.metrics).toMatchObject({ entries: 5, high: 3 });
+        expect([...(result.gradLogits as Float32Array)].every((g) => g === 0)).toBe(true);
+      });
 
       describe.each(Object.entries(WEIGHTED))("%s", (_, batch) => {
         it.each(REDUCTIONS)("%s of all", async (reduction) => {

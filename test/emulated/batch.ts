@@ -57,7 +57,7 @@ export function completeBatch(loss: LossDefinition, vocab: number, dtype: Logits
   const random = numbersFrom(vocab);
   const groups = [2, 2];
   const tokens = LENGTHS.reduce((a, b) => a + b);
-  const counts = { token: tokens, sequence: LENGTHS.length, group: groups.length, vocab: tokens * vocab, batch: 1 };
+  const counts = { token: tokens, sequence: LENGTHS.length, group: groups.length, vocab: tokens * vocab, entry: vocab, batch: 1 };
   const target_tokens = Int32Array.from(
     { length: tokens },
     (_, t) => [0, vocab - 1, Math.floor(random() * vocab)][t % 3] as number,
@@ -125,13 +125,22 @@ export function gradientOf(bits: TypedArray, dtype: LogitsDtype): ArrayLike<numb
 }
 
 /** Runs the loss in place, the logits on the device, and holds all of it against `reference`. */
-export async function agrees(device: Device, loss: LossDefinition, batch: Batch): Promise<void> {
-  const expected = await oracle(loss, batch);
+export async function agrees(
+  device: Device,
+  loss: LossDefinition,
+  batch: Batch,
+  options: ForwardBackwardOptions = {},
+): Promise<void> {
+  const expected = await oracle(loss, batch, options);
   const inputs = batch.inputs();
   const { logits }: { readonly logits: Float32Array | HalfSource } = inputs;
   const buffer = "data" in logits ? await device.buffer(logits.data, logits.dtype) : await device.buffer(logits);
   const compiled = await device.compile(loss, { dtype: batch.dtype });
-  const result = await compiled.forwardBackward(inputsFor(loss, { ...inputs, logits: buffer }), {}, { inPlace: true });
+  const result = await compiled.forwardBackward(
+    inputsFor(loss, { ...inputs, logits: buffer }),
+    {},
+    { ...options, inPlace: true },
+  );
   const name = `${loss.name}, V ${batch.vocab}, ${batch.dtype}`;
   expect(result.gradLogits).toBe(buffer);
   const gradient = gradientOf(await buffer.read(), batch.dtype);

@@ -1,6 +1,6 @@
 /** Mistakes in spaces, axes and operands. One test per mistake: what was meant, where, and what to write instead. */
 import { fileURLToPath } from "node:url";
-import { add, atTarget, clamp, defineLoss, mean, mul, pick, softmax, sum, where } from "../../dsl/index.js";
+import { add, atTarget, clamp, defineLoss, index, mean, mul, pick, softmax, sum, where } from "../../dsl/index.js";
 import { compiled, explained, inEntry, loosely, type Mistake } from "./messages.js";
 
 const inputs = { advantages: "token", reward: "sequence" } as const;
@@ -41,6 +41,46 @@ const MISTAKES: readonly Mistake[] = [
     code: "SPACE_MISMATCH",
     message:
       'sum() over "tokens" was given a value in batch space, which has no such axis next: it is one scalar already: leave the reduction out',
+  },
+  {
+    name: "an entry's value reduced beside a sequence's",
+    call: () =>
+      compiled(
+        defineLoss({
+          name: "x",
+          inputs: { ...inputs, classes: "entry" },
+          loss: (policy, { reward, classes }) => mul(policy.logprobs, sum(mul(reward, classes), "vocab")),
+        }),
+      ),
+    code: "SPACE_MISMATCH",
+    message:
+      "sum() was given a value in sequence × vocab space: its entries are folded only together with a row of each token, so reduce the entry's value first, or multiply it with policy.logits",
+  },
+  {
+    name: "an entry's value reduced over tokens",
+    call: () =>
+      compiled(defineLoss({ name: "x", inputs: { classes: "entry" }, loss: (_, { classes }) => sum(classes, "tokens") })),
+    code: "SPACE_MISMATCH",
+    message: 'sum() over "tokens" was given a value in entry space, which has no such axis next: write sum(x, "vocab")',
+  },
+  {
+    name: "a loss of entries that no token has a part in",
+    call: () => compiled(defineLoss({ name: "x", inputs: { classes: "entry" }, loss: (_, { classes }) => classes })),
+    code: "SPACE_MISMATCH",
+    message: 'the loss "x" lives in entry space, which says nothing of a token: write atTarget(x), or join it with policy.logits',
+  },
+  {
+    name: "a softmax over what all rows share",
+    call: () =>
+      compiled(defineLoss({ name: "x", inputs: { classes: "entry" }, loss: (_, { classes }) => atTarget(softmax(classes)) })),
+    code: "SPACE_MISMATCH",
+    message: "softmax() takes a value in vocab space, say policy.logits; it was given one in entry space",
+  },
+  {
+    name: "an index of what is no entry",
+    call: () => compiled(defineLoss({ name: "x", loss: (policy) => mul(policy.logprobs, index(loosely("tokens"))) })),
+    code: "SPACE_MISMATCH",
+    message: 'index() numbers the entries of the axis "vocab"; it was given "tokens"',
   },
   {
     name: "a reduction of two values",

@@ -121,7 +121,7 @@ function inputsFor(world: World, loss: LossDefinition, kind: number): LossInputs
   const numbers = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i + kind));
   const logits = numbers(3 * VOCAB);
   world.given.push(logits);
-  const counts = { token: 3, sequence: 2, group: 1, batch: 1, vocab: 3 * VOCAB };
+  const counts = { token: 3, sequence: 2, group: 1, batch: 1, entry: VOCAB, vocab: 3 * VOCAB };
   const declared = Object.entries(loss.inputs).filter(([name]) => name !== "target_tokens");
   const inputs = declared.map(([name, { space }]) => {
     if (space === "batch") return [name, 0.5] as const;

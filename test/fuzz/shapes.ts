@@ -73,7 +73,7 @@ function shippedBatch(loss: LossDefinition, { seed, lengths, masked }: ShapesCas
   const groups = Array.from({ length: lengths.length >> 1 }, (_, i) => (i === 0 ? 2 + (lengths.length % 2) : 2));
   const random = numbersFrom(seed + 1);
   const tokens = lengths.reduce((a, b) => a + b, 0);
-  const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, batch: 1 };
+  const counts = { vocab: tokens * vocab, token: tokens, sequence: lengths.length, group: groups.length, entry: vocab, batch: 1 };
   const numbers = (length: number) => Float64Array.from({ length }, () => Math.fround(random() * 4 - 2));
   const own = Object.entries(loss.inputs).map(([name, { space }]) => [name, numbers(counts[space])] as const);
   const { weights } = input.inputs;

@@ -51,7 +51,9 @@ export class Bounds {
   ) {
     const { lengths, groups, vocab } = input;
     const token = lengths.reduce((a, b) => a + b, 0);
-    this.counts = { vocab: token * vocab, token, sequence: lengths.length, group: groups?.length ?? 0, batch: 1 };
+    const [sequence, group] = [lengths.length, groups?.length ?? 0];
+    const entries = { vocab: token * vocab, "sequence × vocab": sequence * vocab, "group × vocab": group * vocab, entry: vocab };
+    this.counts = { token, sequence, group, batch: 1, ...entries };
   }
 
   /** Works out everything that a lowered program needs. */

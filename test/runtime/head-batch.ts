@@ -22,7 +22,7 @@ export interface HeadBatch {
 export function headBatch(loss: LossDefinition, vocab: number, { halves = false, seed = 1 } = {}): HeadBatch {
   const random = numbersFrom(seed + vocab);
   const number = (scale: number) => (halves ? Math.round((random() - 0.5) * 64) / 32 : (random() - 0.5) * 2) * scale;
-  const counts = { token: TOKENS, sequence: LENGTHS.length, group: GROUPS.length, vocab: TOKENS * vocab, batch: 1 };
+  const counts = { token: TOKENS, sequence: LENGTHS.length, group: GROUPS.length, vocab: TOKENS * vocab, entry: vocab, batch: 1 };
   const given = Object.entries(loss.inputs).map(([name, { space }]) => {
     const values = Float32Array.from({ length: counts[space] }, () => random() - 0.5);
     const shift = name.endsWith("logprobs") ? -Math.log(vocab) : 0;

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { rowsAtOnce } from "../../codegen/emit/targets/cpu.js";
 import type { LogitsDtype } from "../../codegen/schedule/plan.js";
 import type { LossDefinition } from "../../dsl/index.js";
-import { defineLoss, exp, log, mul, sub, sum } from "../../dsl/index.js";
+import { add, defineLoss, erf, exp, log, mul, sub, sum } from "../../dsl/index.js";
 import { forward_kl, jsd, ppo } from "../../losses/index.js";
 import { coreLosses } from "../codegen/golden-losses.js";
 import { agrees, batchOf, expectNear, gradientOf, inputsFor } from "../emulated/batch.js";
@@ -39,6 +39,16 @@ describe.each(DTYPES)("%s", (dtype) => {
     const device = await openOnly("cpu");
     for (const vocab of vocabularies(dtype))
       for (const tokens of TOKENS) await agrees(device, ppo, batchOf([tokens], vocab, dtype, false, vocab * 64 + tokens));
+  });
+
+  test("a function of libm is known for packets of entries and for values per row", async () => {
+    const device = await openOnly("cpu");
+    const gelu = defineLoss({
+      name: "gelu of a row and of a logprob",
+      loss: ({ logits, logprobs }) => add(sum(mul(logits, erf(mul(logits, Math.SQRT1_2))), "vocab"), erf(logprobs)),
+    });
+    for (const vocab of [17, longest(BYTES[dtype]), longest(BYTES[dtype]) + 1])
+      await agrees(device, gelu, batchOf([17], vocab, dtype, false, vocab));
   });
 
   test("two sweeps, and tokens that look up their sequence", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   add,
+  atTarget,
   type Datum,
   type Device,
   defineLoss,
@@ -96,6 +97,38 @@ eachTrainingDevice((openDevice) => {
       const [first] = targetsOnly() as [Datum];
       const mixed = await client.forwardBackward([none, first, none], "cross_entropy");
       expect(mixed.lossFnOutputs.map(({ logprobs }) => logprobs.length)).toEqual([0, 3, 0]);
+    });
+
+    test("class weights, which every datum brings alike, weigh the tokens of all data", async () => {
+      const { client } = await open(openDevice);
+      const classWeighted = defineLoss({
+        name: "class weighted",
+        inputs: { class_weights: "entry" },
+        loss: ({ logprobs }, { class_weights }) => neg(mul(atTarget(class_weights), logprobs)),
+      });
+      const classes = Array.from({ length: VOCAB }, (_, v) => v / 2);
+      const given = (of: (datum: number) => number[]) =>
+        targetsOnly().map(({ modelInput, lossFnInputs: { target_tokens } }, i) => ({
+          modelInput,
+          lossFnInputs: { target_tokens, class_weights: of(i) },
+        }));
+      const { lossFnOutputs } = await client.forward(targetsOnly());
+      const expected = targetsOnly().flatMap(({ lossFnInputs: { target_tokens } }, i) =>
+        Array.from(target_tokens, (v, t) => -(classes[v] as number) * (lossFnOutputs[i]?.logprobs[t] as number)),
+      );
+      const { loss } = await client.forwardBackward(
+        given(() => [...classes]),
+        classWeighted,
+      );
+      expect(loss).toBeCloseTo(
+        expected.reduce((a, b) => a + b, 0),
+        4,
+      );
+      const other = given((i) => classes.map((w) => w + i));
+      await expectError("INPUT_LENGTH", () => client.forwardBackward(other, classWeighted), "data[1]", "class_weights");
+      const short = given(() => [1, 2]);
+      await expectError("INPUT_LENGTH", () => client.forwardBackward(short, classWeighted), "class_weights", `${VOCAB}`);
+      expect((await client.forwardBackward([], classWeighted)).loss).toBe(0);
     });
 
     test("weights scale tokens; those of weight 0 are not looked at with skipMasked", async () => {

@@ -4,7 +4,7 @@ import type { ElementSpace, PlanArgument, PlanBuffer } from "../../schedule/plan
 import { TYPES } from "../dtypes.js";
 import { commentText } from "../text.js";
 
-const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", batch: "batches" };
+const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", entry: "entries", batch: "batches" };
 
 interface Field {
   readonly declaration: string;

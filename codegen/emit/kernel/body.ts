@@ -38,6 +38,7 @@ export abstract class Body {
   private readonly indices = new Map<ElementSpace, string>();
   private readonly loaded = new Map<Expression, string>();
   private names = 0;
+  private hasReads = false;
 
   /** `element`: the name of the kernel's element. */
   constructor(
@@ -118,7 +119,9 @@ export abstract class Body {
     const stored = [...slot.stores].map((x) => ({ x, buffer: buffers.store(x, slot.space) }));
     const rowValues = kept.filter((x) => !slot.stores.has(x)).map((x) => ({ x, buffer: buffers.store(x, "token") }));
     for (const { x, buffer } of [...stored, ...rowValues]) {
-      this.lines.push(`    ${call}${this.args.buffer(buffer, true)}, ${this.element}, ${this.printer.print(x)});`);
+      const [pointer, text] = [this.args.buffer(buffer, true), this.printer.print(x)];
+      const value = this.isOfRow(x) ? `select(${this.reads()}, ${text}, 0.0f)` : text;
+      this.lines.push(`    ${call}${pointer}, ${this.element}, ${value});`);
     }
     // The gradient of a row is checked where it is stored, row by row.
     const checked = this.options.program.results.filter(
@@ -128,6 +131,24 @@ export abstract class Body {
       const word = STATUS[slot.space as "token" | "sequence" | "group"];
       this.lines.push(`    flag_non_finite(${this.status()}, ${word}, ${this.element}, ${this.printer.print(x)});`);
     }
+  }
+
+  /** Whether x is 0 at a token whose row is not read, by whatever it is made of: what an author asked for is; what comes always is by itself. */
+  private isOfRow(x: Expression): boolean {
+    const { program, slot } = this.options;
+    const results = program.results.filter((result) => result.x === x && result.space === slot.space);
+    return program.rows !== null && slot.space === "token" && results.length > 0 && results.every(({ always }) => !always);
+  }
+
+  /** The name of whether the token's row is read; the line that defines it is written when it is first asked for. */
+  protected reads(): string {
+    const { rows } = this.options.program;
+    if (!this.hasReads && rows) {
+      const weight = this.leafText(rows.mask);
+      this.lines.push(`    const auto reads = either(${this.args.skipMasked()} == 0, ${weight} != 0.0f);`);
+      this.hasReads = true;
+    }
+    return "reads";
   }
 
   /** Text of what is not computed here: leaves, folds, and what an earlier kernel stored. */
@@ -144,6 +165,8 @@ export abstract class Body {
     switch (x.op) {
       case "config":
         return this.named(x, `float(${this.args.config(x.attribute.name)})`);
+      case "index":
+        return this.options.slot.space === "entry" ? this.named(x, `number(${this.element})`) : null;
       case "placeInGroup": {
         const first = this.args.buffer(buffers.structure("offsets", ["sequence", "group"]));
         return this.named(x, `number(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);

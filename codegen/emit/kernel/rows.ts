@@ -37,12 +37,12 @@ export class Rows {
     private readonly leaf: Expression,
   ) {}
 
-  /** The line that opens a row: where its rows lie, which of them it is, and their entries, as text. */
-  open(x: Expression, pointer: string, place: string, vocab: string): string {
+  /** The line that opens a row by a function of the prelude. `of`: what it takes of the row, as text. */
+  open(x: Expression, how: "open" | "open_shared" | "open_indices", of: string): string {
     const number = this.opened.size === 0 ? "" : String(this.opened.size);
     const others = [...this.opened.values()].map(({ name }) => `, ${name}`).join("");
     this.opened.set(x, { name: `row${number}`, entry: `z${number}` });
-    return `    const auto row${number} = open(team, reads, ${pointer}, ${place}, ${vocab}${others});`;
+    return `    const auto row${number} = ${how}(team, reads, ${of}${others});`;
   }
 
   name(x: Expression): string {

@@ -1,7 +1,7 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
 import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
-import { FOLDS, type Input, ONE, type RowFold } from "../../../dsl/ops/index.js";
+import { FOLDS, type Index, type Input, ONE, type RowFold } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { scaledRow } from "../../passes/patterns.js";
 import { runRowPasses } from "../../passes/rows/index.js";
@@ -15,7 +15,7 @@ import {
 } from "../../passes/rows/record.js";
 import { zeroWhere } from "../../passes/zero-at-masked.js";
 import type { ProgramRows } from "../../program.js";
-import { isRowFold, isRowValue, type RowValue } from "../../schedule/ranks.js";
+import { isCoarseFold, isRowFold, isRowValue, type RowValue } from "../../schedule/ranks.js";
 import { rootsOf } from "../../schedule/spill.js";
 import type { trafficOf } from "../../schedule/traffic.js";
 import { commentText } from "../text.js";
@@ -62,13 +62,13 @@ export class SweepBody extends Body {
     const { kernel, options, args } = this;
     const { slot, buffers, program } = options;
     const split = slot.gradient ? program.splitGradient : null;
-    const weight = this.leafText(this.read.mask);
-    this.lines.push(`    const auto reads = either(${args.skipMasked()} == 0, ${weight} != 0.0f);`);
+    this.reads();
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
+    const inWhole = topological(this.roots, isCoarseFold);
     const inputs = topological(this.roots)
-      .filter((x) => x.op === "input")
-      .filter(({ space }) => isPerEntry(space));
+      .filter((x) => x.op === "input" || x.op === "index")
+      .filter((x) => x.space === "vocab" || (isPerEntry(x.space) && inWhole.includes(x)));
     for (const x of new Set([this.read.leaf, ...inputs])) this.open(x);
     const targets = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
@@ -102,11 +102,17 @@ export class SweepBody extends Body {
     return `${perEntry} bytes per vocabulary entry and ${perToken} more`;
   }
 
-  private open(x: Input): void {
-    const buffer = this.options.buffers.input(x.attribute.name);
+  private open(x: Input | Index): void {
+    const vocab = () => this.args.size("vocab");
+    if (x.op === "index") {
+      this.lines.push(this.rows.open(x, "open_indices", vocab()));
+      return;
+    }
+    const pointer = this.args.buffer(this.options.buffers.input(x.attribute.name));
     // The leaf's rows of some tokens alone may be in memory; other inputs have one for every token.
     const place = x === this.read.leaf ? "place" : "t";
-    this.lines.push(this.rows.open(x, this.args.buffer(buffer), place, this.args.size("vocab")));
+    if (x.space === "entry") this.lines.push(this.rows.open(x, "open_shared", `${pointer}, ${vocab()}`));
+    else this.lines.push(this.rows.open(x, "open", `${pointer}, ${place}, ${vocab()}`));
   }
 
   private phases(): void {

@@ -21,5 +21,7 @@ export function cacheExp(kernel: RowKernel): RowKernel {
 
 /** The rows that values of an entry are computed from; folds are known by then, and so may be another value of the entry. */
 function rowsRead(values: readonly Expression[], known?: Expression): Expression[] {
-  return topological(values, (x) => !isPerEntry(x.space) || x === known).filter((x) => x.op === "input" && isPerEntry(x.space));
+  return topological(values, (x) => !isPerEntry(x.space) || x === known).filter(
+    (x) => (x.op === "input" || x.op === "index") && isPerEntry(x.space),
+  );
 }

@@ -102,7 +102,7 @@ class Loop {
 
   /** Whether x is not computed from its operands here. */
   private isGiven(x: Expression): boolean {
-    return x === this.known || !isPerEntry(x.space) || x.op === "input";
+    return x === this.known || !isPerEntry(x.space) || x.op === "input" || x.op === "index";
   }
 
   /** Whether x is computed for one use alone. */

@@ -26,6 +26,19 @@ template <class T, class... Open>
 LOSSC_FN Rows<T> open(const Team<kLanes>& team, const PerRow<Mask>& reads, const T* p, const Tokens& t, index vocab, const Open&... before) {
   return open(team, reads, p, place_of(nullptr, t, 0), vocab, before...);
 }
+template <class T, class... Open>
+LOSSC_FN Rows<T> open_shared(const Team<kLanes>&, const PerRow<Mask>& reads, const T* p, index vocab, const Open&...) {
+  return {p, vocab, Mask{}, bits_of(reads.v)};
+}
+struct ManyEntryNumbers {
+  index count;
+  unsigned visited;
+  LOSSC_FN bool visits(int r) const { return visited >> r & 1u; }
+  LOSSC_FN EntryNumbers row(int) const { return {count}; }
+};
+template <class... Open> LOSSC_FN ManyEntryNumbers open_indices(const Team<kLanes>&, const PerRow<Mask>& reads, index vocab, const Open&...) {
+  return {vocab, bits_of(reads.v)};
+}
 // Rows of f(entry), as Derived is for one row.
 template <class T, class F>
 struct DerivedRows {

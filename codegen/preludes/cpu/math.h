@@ -1,6 +1,7 @@
 // Elementwise functions of packets.
 #pragma once
 
+#include "functions.h"
 #include "primitives.h"
 #include "../common/base.h"
 
@@ -65,17 +66,7 @@ LOSSC_FN float fast_exp_(float x) { return exp_(x); }
     for (int l = 0; l < kLanes; ++l) x[l] = name(x[l]);          \
     return x;                                                    \
   }
-LOSSC_LANES(log1p_)
-LOSSC_LANES(expm1_)
-LOSSC_LANES(sqrt_)
-LOSSC_LANES(tanh_)
-LOSSC_LANES(floor_)
-LOSSC_LANES(abs_)
-LOSSC_LANES(sign_)
-LOSSC_LANES(sigmoid_)
-LOSSC_LANES(softplus_)
-LOSSC_LANES(log_sigmoid_)
-LOSSC_LANES(log1mexp_)
+LOSSC_EACH_OF_NUMBERS(LOSSC_LANES)
 
 LOSSC_FN Packet pow_(Packet x, Packet y) {
   for (int l = 0; l < kLanes; ++l) x[l] = pow_(x[l], y[l]);

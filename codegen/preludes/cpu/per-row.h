@@ -1,8 +1,9 @@
 // Values of a team of several rows: one lane of a packet is the value of one row. `V` is Packet, or Mask for truth values and whole numbers.
 #pragma once
 
-#include "math.h"
 #include "doubles.h"
+#include "functions.h"
+#include "math.h"
 
 namespace lossc {
 
@@ -78,27 +79,8 @@ template <class A, class = IfOfRows<A>> LOSSC_FN auto operator!(const A& a) { re
     return lift([](auto... y) LOSSC_INLINE { return name(y...); }, x...);            \
   }
 LOSSC_OF_ROWS(either)
-LOSSC_OF_ROWS(select)
-LOSSC_OF_ROWS(max_)
-LOSSC_OF_ROWS(min_)
-LOSSC_OF_ROWS(fast_exp_)
-LOSSC_OF_ROWS(exp2_)
 LOSSC_OF_ROWS(plus_product)
-LOSSC_OF_ROWS(exponent_)
-LOSSC_OF_ROWS(log_)
-LOSSC_OF_ROWS(log1p_)
-LOSSC_OF_ROWS(expm1_)
-LOSSC_OF_ROWS(sqrt_)
-LOSSC_OF_ROWS(tanh_)
-LOSSC_OF_ROWS(pow_)
-LOSSC_OF_ROWS(floor_)
-LOSSC_OF_ROWS(abs_)
-LOSSC_OF_ROWS(sign_)
-LOSSC_OF_ROWS(sigmoid_)
-LOSSC_OF_ROWS(softplus_)
-LOSSC_OF_ROWS(log_sigmoid_)
-LOSSC_OF_ROWS(log1mexp_)
-LOSSC_OF_ROWS(is_finite_)
+LOSSC_EACH_OF_PACKETS(LOSSC_OF_ROWS)
 
 // The functions that most losses apply to a token, in float64 and rounded once; the others are libm's, lane by lane.
 LOSSC_FN PerRow<Packet> exp_(const PerRow<Packet>& x) { return {joined(exp_(lower_half(x.v)), exp_(upper_half(x.v)))}; }

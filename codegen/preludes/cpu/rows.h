@@ -36,6 +36,18 @@ struct Row {
 // Opens a row. The logits come first; another row is given those that are open.
 template <class T, class... Open>
 LOSSC_FN Row<T> open(const Team<1>&, bool, const T* p, index place, index vocab, const Open&...) { return {p + place * vocab, vocab, vocab}; }
+// Opens the row that all tokens share.
+template <class T, class... Open>
+LOSSC_FN Row<T> open_shared(const Team<1>&, bool, const T* p, index vocab, const Open&...) { return {p, vocab, 0}; }
+// The row of the entries' numbers, which lies nowhere.
+struct EntryNumbers {
+  index count;
+  LOSSC_FN int expect(index) const { return 0; }
+};
+template <class... Open> LOSSC_FN EntryNumbers open_indices(const Team<1>&, bool, index vocab, const Open&...) { return {vocab}; }
+LOSSC_FN float at(const EntryNumbers&, index i) { return float(i); }
+LOSSC_FN Packet packet_at(const EntryNumbers&, index i) { return __builtin_convertvector(kPlaces + int(i), Packet); }
+LOSSC_FN Packet edge_at(const EntryNumbers& row, index i, index) { return packet_at(row, i); }
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, i); }
 template <class T> LOSSC_FN Packet packet_at(const Row<T>& row, index i) { return widen_packet(row.data + i); }
 template <class T> LOSSC_FN Packet edge_at(const Row<T>& row, index i, index left) { return edge_packet(row.data + i, left); }

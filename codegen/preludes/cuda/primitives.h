@@ -72,6 +72,7 @@ LOSSC_FN float log1p_(float x) { return log1pf(x); }
 LOSSC_FN float expm1_(float x) { return expm1f(x); }
 LOSSC_FN float sqrt_(float x) { return sqrtf(x); }
 LOSSC_FN float tanh_(float x) { return tanhf(x); }
+LOSSC_FN float erf_(float x) { return erff(x); }
 LOSSC_FN float pow_(float x, float y) { return powf(x, y); }
 LOSSC_FN float floor_(float x) { return floorf(x); }
 LOSSC_FN float abs_(float x) { return fabsf(x); }

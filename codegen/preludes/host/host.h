@@ -60,6 +60,7 @@ LOSSC_FN float log1p_(float x) { return __builtin_log1pf(x); }
 LOSSC_FN float expm1_(float x) { return __builtin_expm1f(x); }
 LOSSC_FN float sqrt_(float x) { return __builtin_sqrtf(x); }
 LOSSC_FN float tanh_(float x) { return __builtin_tanhf(x); }
+LOSSC_FN float erf_(float x) { return __builtin_erff(x); }
 LOSSC_FN float pow_(float x, float y) { return __builtin_powf(x, y); }
 LOSSC_FN float floor_(float x) { return __builtin_floorf(x); }
 LOSSC_FN float abs_(float x) { return __builtin_fabsf(x); }

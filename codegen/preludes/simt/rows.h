@@ -140,6 +140,27 @@ LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index 
   return row;
 }
 
+// Opens the row that all tokens share.
+template <class Team, class T, class... Open>
+LOSSC_FN auto open_shared(const Team& team, bool reads, const T* p, index vocab, const Open&... before) {
+  return open(team, reads, p, 0, vocab, before...);
+}
+
+// The row of the entries' numbers, which lies nowhere: cut into packets as the logits' row is.
+template <class Logits> struct EntryNumbers : Logits {
+  static constexpr bool kLogits = false;
+  static constexpr int kBytes = 0;
+};
+template <class Team, class Logits, class... Open>
+LOSSC_FN EntryNumbers<Logits> open_indices(const Team&, bool, index, const Logits& logits, const Open&...) { return {logits}; }
+template <class Logits> LOSSC_FN float at(const EntryNumbers<Logits>&, index i) { return float(i); }
+template <class Team, class Logits> LOSSC_FN Packet<float, Logits::kWidth> packet(const Team&, const EntryNumbers<Logits>&, int e, int) {
+  Packet<float, Logits::kWidth> p;
+  for (int i = 0; i < Logits::kWidth; ++i) p.v[i] = float(e + i);
+  return p;
+}
+template <class Team, class Logits> LOSSC_FN float entry(const Team&, const EntryNumbers<Logits>&, int e, int, int i) { return float(e + i); }
+
 template <class Team, class T, int W, bool LOGITS>
 LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int e, int k) {
   using Own = Row<T, W, LOGITS>;

@@ -59,13 +59,13 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
   const int hot = int(target);
   const bool mends = row.holds(hot) && int(unsigned(hot - row.base()) / W % Team::kPart) == team.lane();
   float mended = 0.0f;
-  if (mends) mended = one(mend, load(row.first, hot), load(others.first, hot)...);
+  if (mends) mended = one(mend, load(row.first, hot), at(others, hot)...);
   each_whole<1>(team, row, to, [&](T* here, int k) {
     float g[W];
     const auto take = [&](const auto&... entries) {
       for (int i = 0; i < W; ++i) g[i] = map(entries.v[i]...);
     };
-    const int e = Team::kResident ? 0 : int(here - to);
+    const int e = int(here - to);
     const auto logits = packet(team, row, e, k);
     take(widened(logits), widened(packet(team, others, e, k))...);
     auto words = narrowed<T>(g);

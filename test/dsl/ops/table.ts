@@ -3,6 +3,7 @@
 const INF = Number.POSITIVE_INFINITY;
 const NAN = Number.NaN;
 const E = Math.E;
+const ERF_SLOPE = 2 / Math.sqrt(Math.PI);
 
 /** Operands, the value there, and what reaches each operand of an adjoint of 1. */
 export type Point = readonly [operands: readonly number[], value: number, gradient: readonly number[]];
@@ -306,6 +307,23 @@ export const ROWS: Readonly<Record<string, RowCase>> = {
       [[NAN], NAN, [NAN]],
     ],
     smooth: [[0.3], [-2]],
+  },
+  erf: {
+    text: "erf_(a)",
+    points: [
+      [[0], 0, [ERF_SLOPE]],
+      [[-0], -0, [ERF_SLOPE]],
+      [[INF], 1, [0]],
+      [[-INF], -1, [0]],
+      [[NAN], NAN, [NAN]],
+      [[0.5], 0.5204998778130465, [ERF_SLOPE * Math.exp(-0.25)]],
+      [[-1], -0.8427007929497149, [ERF_SLOPE / E]],
+      [[2], 0.9953222650189527, [ERF_SLOPE / E ** 4]],
+      [[2.25], 0.9985372834133188, [ERF_SLOPE * Math.exp(-5.0625)]],
+      [[-3], -0.9999779095030014, [ERF_SLOPE / E ** 9]],
+      [[40], 1, [0]],
+    ],
+    smooth: [[0.3], [-1.5], [2.5]],
   },
   sigmoid: {
     text: "sigmoid_(a)",
