@@ -86,7 +86,7 @@ const rows: OpRows<ArithmeticOp> = {
   scaledExponent: {
     takes: ["number", "number", "number"],
     gives: "number",
-    order: 54,
+    order: 56,
     evaluate: (x, m, c) => (c * x - m) * Math.LOG2E,
     gradient: (g, _self, x, _m, c) => [mul(mul(g, c), Math.LOG2E), mul(g, -Math.LOG2E), mul(mul(g, x), Math.LOG2E)],
     lower: null,

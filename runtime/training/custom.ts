@@ -2,6 +2,7 @@
 
 import { LosscError } from "../../dsl/errors.js";
 import { defineLoss, type InputDeclaration, type LossDefinition } from "../../dsl/index.js";
+import { TARGET } from "../../dsl/policy.js";
 import { checkData, type Datum, givenAs, isNumbers } from "./data.js";
 
 /** A custom loss as a function alone: every key of the data's `lossFnInputs` is an input, per token if an array, per sequence if a number. */
@@ -18,7 +19,11 @@ export function bareDefinition(loss: BareLoss, data: readonly Datum[]): LossDefi
   known.set(loss, definitions);
   let definition = definitions.get(signature);
   if (!definition) {
-    definition = defineLoss({ name: loss.name || "custom", inputs: Object.fromEntries(spaces), loss });
+    definition = defineLoss({
+      name: loss.name || "custom",
+      inputs: Object.fromEntries(spaces.filter(([key]) => key !== TARGET)),
+      loss,
+    });
     definitions.set(signature, definition);
   }
   return definition;
@@ -26,11 +31,11 @@ export function bareDefinition(loss: BareLoss, data: readonly Datum[]): LossDefi
 
 type InputSpace = Extract<InputDeclaration["space"], "token" | "sequence">;
 
-/** Keys of the data with the space that each lives in, sorted. All data must agree. */
+/** Keys of the data with the space that each lives in, sorted; targets are one of them. All data must agree. */
 function inputSpaces(data: readonly Datum[]): [key: string, space: InputSpace][] {
   checkData(data);
   const keys = new Set(data.flatMap((datum) => Object.keys(datum.lossFnInputs)));
-  keys.add("target_tokens");
+  keys.add(TARGET);
   return [...keys].sort().map((key) => {
     const spaces = data.map((datum, i): InputSpace => {
       const value = givenAs(datum, key);
