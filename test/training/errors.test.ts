@@ -292,10 +292,10 @@ describe("reference", () => {
     expect(result.loss).toBeCloseTo(Math.log(2), 6);
     expect(result.lossFnOutputs[0]?.logprobs).toEqual(Float32Array.of(-Math.log(2)));
     expect(gathered).toEqual([0.5, -0.5]);
-    const target = await client.forwardBackwardCustom(
-      [{ modelInput: [7], lossFnInputs: { target_tokens: [1] } }],
-      (own, inputs) => mul(own.logprobs, inputs.target_tokens as number),
+    const scaled = await client.forwardBackwardCustom(
+      [{ modelInput: [7], lossFnInputs: { target_tokens: [1], scale: 3 } }],
+      (own, inputs) => mul(own.logprobs, inputs.scale as number),
     );
-    expect(target.loss).toBeCloseTo(-Math.log(2), 6);
+    expect(scaled.loss).toBeCloseTo(-3 * Math.log(2), 6);
   });
 });
