@@ -88,7 +88,8 @@ const indicator = (c: Expression): Expression => where(c, ONE, ZERO);
 
 function choice(c: Expression, a: Expression, b: Expression): Expression {
   if (a === b || isMask(c)) return a;
-  if (c.op === "isFinite" && c.operands[0] === a) return a;
+  // The shift of a logsumexp.
+  if (c.op === "isFinite" && c.operands[0] === a && b === ZERO && (a.op === "fold" || a.op === "reduce")) return a;
   if (a.dtype === "bool") return where(c, a, b);
   if (b === ZERO) return fromProduct(times(productOf(indicator(c)), productOf(a)));
   if (a === ZERO) return fromProduct(times(productOf(indicator(negation(c))), productOf(b)));

@@ -37,7 +37,11 @@ export const problemOf = oncePerNode((x): string | null => {
     const wrong = x.operands.findIndex(
       (operand, i) => row.takes[i] !== "any" && (operand.dtype === "bool") !== (row.takes[i] === "bool"),
     );
-    return wrong < 0 ? null : `has an operand ${wrong} of dtype ${x.operands[wrong]?.dtype}`;
+    if (wrong >= 0) return `has an operand ${wrong} of dtype ${x.operands[wrong]?.dtype}`;
+    const any = new Set(x.operands.filter((_, i) => row.takes[i] === "any").map(({ dtype }) => dtype));
+    if (any.size > 1) return "has operands of two dtypes";
+    const dtype = row.gives === "same" ? x.operands.at(-1)?.dtype : row.gives === "bool" ? "bool" : "f32";
+    return x.dtype === dtype ? null : `is of dtype ${x.dtype}`;
   }
   if (x.op === "fold") {
     const { from } = x.attribute;

@@ -5,7 +5,7 @@
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import type { CoarseFold } from "../../dsl/ops/index.js";
-import { isPerEntry, SPACES, type Space } from "../../dsl/spaces.js";
+import { SPACES, type Space } from "../../dsl/spaces.js";
 import { elementResults, gradientRootsOf, neededOf, type Program, scalarResults } from "../program.js";
 import { materializedOf } from "./materialized.js";
 import type { ElementSpace } from "./plan.js";

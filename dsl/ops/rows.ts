@@ -109,7 +109,11 @@ export function entryAt(root: Expression, index: string): Expression {
   const isNoEntry = ({ space }: Expression) => !isPerEntry(space);
   return bottomUp((x, operands: readonly Expression[]) => {
     if (isNoEntry(x)) return x;
-    if (x.op === "isAt") return ONE;
+    if (x.op === "isAt") {
+      // With two indices it would be a comparison of them.
+      if (x.attribute.index !== index) throw new Error(`an entry is named by ${x.attribute.index} and by ${index}`);
+      return ONE;
+    }
     return x.op === "input" || x.op === "index" ? at(x, index) : withOperands(x, operands);
   }, isNoEntry)(root);
 }

@@ -52,6 +52,19 @@ it.each([
     { [LOSS]: made("fold", [token], "batch", "f32", { kind: "sum", from: "sequence" }) },
     /folds an operand finer than sequence/,
   ],
+  ["a value of the wrong dtype", { [LOSS]: made("gt", [scalar, scalar], "batch", "f32") }, /is of dtype f32/],
+  [
+    "a choice between two dtypes",
+    {
+      [LOSS]: made(
+        "where",
+        [made("gt", [scalar, scalar], "batch", "bool"), made("gt", [scalar, scalar], "batch", "bool"), scalar],
+        "batch",
+        "f32",
+      ),
+    },
+    /has operands of two dtypes/,
+  ],
   ["an op that nobody knows", { [LOSS]: made("magic", [], "batch", "f32") }, /magic.*is unknown/],
   [
     "a leaf in the wrong space",

@@ -246,8 +246,8 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
       taken.set(entry, before);
     };
     split(x, false, ONE);
-    // With all adjoints 0 it is not come to, and where one is not, the row's numbers are as they are. An exponential is 1 somewhere in its row: where a
-    // number is NaN, the row has an entry that is NaN, whatever another is.
+    // Rows whose adjoints are all 0 are skipped by the store, so here at least one is not. An exponential is 1 somewhere in its row: a number that is
+    // NaN makes that entry NaN, whatever the others are.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
     for (const [entry, { at, terms: list, zeroRule }] of taken)
       terms[at] = positive((whole || zeroRule === NONE ? asOne : eachAlone)(entry, list.reduce(plus)));
