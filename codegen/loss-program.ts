@@ -6,7 +6,6 @@ import type { LossDefinition } from "../dsl/define-loss.js";
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { operandsFirst, rewriter, topological, withOperands } from "../dsl/graph.js";
 import {
-  absorb,
   add,
   and,
   div,
@@ -17,6 +16,7 @@ import {
   isFinite,
   log,
   mul,
+  mulNoNan,
   ne,
   ONE,
   pick,
@@ -57,7 +57,7 @@ export const picksIn = operandsFirst((x): readonly number[] => {
 });
 
 /** Whether an entry of the row is one of the vocabulary's. */
-export const isThere = ne(logits, Number.NEGATIVE_INFINITY);
+export const isPresent = ne(logits, Number.NEGATIVE_INFINITY);
 
 /**
  * x where its element counts, else what a fold ignores. An entry of a row counts where its logit is there; of the entries that all rows share every one
@@ -65,7 +65,7 @@ export const isThere = ne(logits, Number.NEGATIVE_INFINITY);
  */
 function masked(x: Expression, space: Space, otherwise: number, of = x): Expression {
   if (space === "entry") return x;
-  return where(space === "vocab" ? isThere : countsFor(of, levelOf(space)), x, otherwise);
+  return where(space === "vocab" ? isPresent : countsFor(of, levelOf(space)), x, otherwise);
 }
 
 /**
@@ -79,7 +79,7 @@ function rowOf(z: Expression): Expression {
 
 /** Whether z is the logits, scaled by a positive number or divided by a temperature. */
 function isScaled(z: Expression): boolean {
-  if (z.op !== "div" && z.op !== "mul" && z.op !== "absorb") return false;
+  if (z.op !== "div" && z.op !== "mul" && z.op !== "mulNoNan") return false;
   const [a, b] = z.operands;
   if (a !== logits && (b !== logits || z.op === "div")) return false;
   const factor = a === logits ? b : a;
@@ -171,10 +171,10 @@ function total(list: readonly Expression[]): Expression {
   return add(total(list.slice(0, half)), total(list.slice(half)));
 }
 
-/** Reductions as folds, and products of entries that absorb. One function for several expressions: what they share is spelt out once. */
+/** Reductions as folds, and products of entries that mulNoNan. One function for several expressions: what they share is spelt out once. */
 export const spellingOut = (): ((x: Expression) => Expression) =>
   rewriter((x) => {
-    if (x.op === "mul" && isPerEntry(x.space)) return absorb(...x.operands);
+    if (x.op === "mul" && isPerEntry(x.space)) return mulNoNan(...x.operands);
     if (OF_ROWS.has(x.op)) return withOperands(x, x.operands.map(rowOf));
     if (x.op !== "reduce") return x;
     return reduction(x.operands[0], x.attribute.reduction, x.space, x.attribute.unbiased);
@@ -212,7 +212,7 @@ export function lossProgram(definition: LossDefinition, traced: Traced, dtype: L
   return {
     name: definition.name,
     inputs: inputsOf(definition, dtype),
-    rows: dtype && { leaf: logits, index: TARGET, mask: weights, isPresent: isThere },
+    rows: dtype && { leaf: logits, index: TARGET, mask: weights, isPresent },
     differentiable: [dtype ? logits : policyLogprobs],
     seeds,
     results,

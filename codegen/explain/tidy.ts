@@ -38,8 +38,8 @@ function rule(x: Expression, operands: readonly Expression[], stops: boolean): E
     case "neg":
       return fromProduct(times(number(-1), productOf(a)));
     case "mul":
-    case "chain":
-    case "absorb":
+    case "mulAdjoint":
+    case "mulNoNan":
       return fromProduct(times(productOf(a), productOf(b)));
     case "div":
       return fromProduct(times(productOf(a), raised(productOf(b), -1)));

@@ -4,7 +4,21 @@
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter } from "../../dsl/graph.js";
-import { absorb, add, chain, div, entryAt, type Fold, fold, mul, neg, ONE, sub, where, ZERO } from "../../dsl/ops/index.js";
+import {
+  add,
+  div,
+  entryAt,
+  type Fold,
+  fold,
+  mul,
+  mulAdjoint,
+  mulNoNan,
+  neg,
+  ONE,
+  sub,
+  where,
+  ZERO,
+} from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
 import { isMaximum } from "../schedule/ranks.js";
 import { numberAndEntry } from "./products.js";
@@ -40,9 +54,9 @@ const termsOf = operandsFirst((x): readonly Term[] => {
       const [a, b] = x.operands;
       return isPerEntry(b.space) ? whole : termsOf(a).map((term) => scaled(term, div(1, b)));
     }
-    case "chain":
+    case "mulAdjoint":
     case "mul":
-    case "absorb": {
+    case "mulNoNan": {
       const [a, b] = x.operands;
       const split = numberAndEntry(x);
       if (split) return termsOf(split.entry).map((term) => scaled(term, split.number));
@@ -94,12 +108,12 @@ const joins = (a: Expression, b: Expression) => a !== b && !stands(a) && !stands
 const negated = (term: Term): Term => ({ ...term, factor: neg(term.factor) });
 
 function scaled({ factor, row }: Term, by: Expression): Term {
-  return { factor: factor === ONE ? by : by === ONE ? factor : absorb(by, factor), row };
+  return { factor: factor === ONE ? by : by === ONE ? factor : mulNoNan(by, factor), row };
 }
 
 function product(p: Expression, q: Expression): Expression {
   if (p === ONE) return q;
-  return q === ONE ? p : absorb(p, q);
+  return q === ONE ? p : mulNoNan(p, q);
 }
 
 /** The sum over the row as a sum of factors times simpler sums; null where nothing comes apart. `sum` makes the fold of a term. */
@@ -108,7 +122,7 @@ function distributed(x: Expression, sum: (row: Expression) => Expression): Expre
   // Without a factor that leaves there is nothing to gain, and every sum costs; but for one that is no sum.
   if (terms.every(({ factor, row }) => factor === ONE && singleEntry(row) === null)) return null;
   // A factor of 0, or a sum over no entry, makes the product 0 whatever the other is, as in the row.
-  return terms.map(({ factor, row }) => absorb(factor, sum(row))).reduce((total, part) => add(total, part));
+  return terms.map(({ factor, row }) => mulNoNan(factor, sum(row))).reduce((total, part) => add(total, part));
 }
 
 /** An expression of which one entry alone is not 0: the input that names the entry, and its value there. */
@@ -127,12 +141,12 @@ const singleEntry = operandsFirst((x): SingleEntry | null => {
     case "neg":
       return mapped(singleEntry(x.operands[0]), (value) => neg(value));
     case "mul":
-    case "chain":
-    case "absorb": {
+    case "mulAdjoint":
+    case "mulNoNan": {
       const [a, b] = x.operands;
       return (
-        mapped(singleEntry(a), (value, index) => absorb(value, entryAt(b, index))) ??
-        mapped(singleEntry(b), (value, index) => absorb(entryAt(a, index), value))
+        mapped(singleEntry(a), (value, index) => mulNoNan(value, entryAt(b, index))) ??
+        mapped(singleEntry(b), (value, index) => mulNoNan(entryAt(a, index), value))
       );
     }
     case "where": {
@@ -176,10 +190,10 @@ export const distributeSums = [
     const { settle } = rewriting;
     const inner = (y: Expression) => settle(fold(kind, y, from, x.space));
     if (a.op === "neg") return settle(neg(inner(a.operands[0])));
-    if (a.op !== "mul" && a.op !== "chain") return null;
+    if (a.op !== "mul" && a.op !== "mulAdjoint") return null;
     const [p, q] = a.operands;
     const outer = (y: Expression) => !isFiner(y.space, x.space);
-    if (outer(p) && !outer(q)) return settle((a.op === "mul" ? mul : chain)(p, inner(q)));
+    if (outer(p) && !outer(q)) return settle((a.op === "mul" ? mul : mulAdjoint)(p, inner(q)));
     if (outer(q) && !outer(p) && a.op === "mul") return settle(mul(inner(p), q));
     return null;
   }),

@@ -39,10 +39,10 @@ export function holdsOwn(exponential: Exponential, x: Expression): boolean {
 export function scaledRow(x: Expression): { readonly row: Expression; readonly factor: Expression } | null {
   const isRow = ({ op, space }: Expression) => op === "at" || (op === "input" && isPerEntry(space));
   if (isRow(x)) return { row: x, factor: ONE };
-  if (x.op !== "mul" && x.op !== "absorb") return null;
+  if (x.op !== "mul" && x.op !== "mulNoNan") return null;
   const [a, b] = x.operands;
   // A factor of 0 absorbs NaN.
-  if (x.op === "absorb" && !((constantValue(a) ?? 0) > 0)) return null;
+  if (x.op === "mulNoNan" && !((constantValue(a) ?? 0) > 0)) return null;
   const [row, factor] = isRow(a) ? [a, b] : [b, a];
   return isRow(row) && !isPerEntry(factor.space) ? { row, factor } : null;
 }

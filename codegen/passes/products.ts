@@ -1,14 +1,14 @@
 /**
- * Products of rows, taken apart. The ops `mul`, `chain` and `absorb` multiply alike, and differ in the zeros that make the product 0 whatever the other factor
+ * Products of rows, taken apart. The ops `mul`, `mulAdjoint` and `mulNoNan` multiply alike, and differ in the zeros that make the product 0 whatever the other factor
  * is: none, that of the first factor, that of either.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { isPerEntry } from "../../dsl/spaces.js";
 import { holdsOwn, isExponential } from "./patterns.js";
 
-export type Product = Extract<Expression, { readonly op: "mul" | "chain" | "absorb" }>;
+export type Product = Extract<Expression, { readonly op: "mul" | "mulAdjoint" | "mulNoNan" }>;
 
-export const isProduct = (x: Expression): x is Product => x.op === "mul" || x.op === "chain" || x.op === "absorb";
+export const isProduct = (x: Expression): x is Product => x.op === "mul" || x.op === "mulAdjoint" || x.op === "mulNoNan";
 
 /** A product of a number of the whole row and an entry; null where both factors are entries. */
 export function numberAndEntry({
@@ -19,7 +19,7 @@ export function numberAndEntry({
 }
 
 /**
- * The factors whose being 0 makes the product 0, whatever the other is. Of an `absorb` that is one factor alone where the other is 0, infinite or NaN only
+ * The factors whose being 0 makes the product 0, whatever the other is. Of an `mulNoNan` that is one factor alone where the other is 0, infinite or NaN only
  * together with it.
  */
 export function guardsOf(x: Product): readonly Expression[] {
@@ -27,9 +27,9 @@ export function guardsOf(x: Product): readonly Expression[] {
   switch (x.op) {
     case "mul":
       return [];
-    case "chain":
+    case "mulAdjoint":
       return [a];
-    case "absorb": {
+    case "mulNoNan": {
       const own = (e: Expression, y: Expression) => isExponential(e) && holdsOwn(e, y);
       return a === b || own(a, b) ? [a] : own(b, a) ? [b] : [a, b];
     }
@@ -51,7 +51,7 @@ export function factored(root: Expression, isMask: (condition: Expression) => bo
     if (x.op === "where" && constantValue(x.operands[2]) === 0 && isMask(x.operands[0])) {
       masks.push(x.operands[0]);
       visit(x.operands[1]);
-    } else if (x.op === "absorb" || x.op === "mul") x.operands.forEach(visit);
+    } else if (x.op === "mulNoNan" || x.op === "mul") x.operands.forEach(visit);
     else factors.push(x);
   };
   visit(root);

@@ -5,16 +5,16 @@
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst } from "../../dsl/graph.js";
 import {
-  absorb,
   add,
   byStructure,
-  chain,
   div,
   exp,
   exp2,
   exponent,
   log,
   mul,
+  mulAdjoint,
+  mulNoNan,
   ne,
   neg,
   not,
@@ -61,12 +61,12 @@ const vanishes = operandsFirst((x): ((row: Expression) => boolean) => {
     case "neg":
       return vanishes(x.operands[0]);
     case "mul":
-    case "chain": {
+    case "mulAdjoint": {
       // A factor of the whole row that is not finite leaves no number in the row; an entry's own may be infinite where the other is 0.
       const [a, b] = x.operands;
-      return (row) => (vanishes(a)(row) && (x.op === "chain" || isOfRow(b))) || (vanishes(b)(row) && isOfRow(a));
+      return (row) => (vanishes(a)(row) && (x.op === "mulAdjoint" || isOfRow(b))) || (vanishes(b)(row) && isOfRow(a));
     }
-    case "absorb": {
+    case "mulNoNan": {
       const [a, b] = x.operands;
       return (row) => vanishes(a)(row) || vanishes(b)(row);
     }
@@ -132,32 +132,32 @@ const RULES = byOp([
   }),
 
   // An adjoint's product.
-  rule(chain(0, b), ZERO),
-  rule(chain(a, 0), ZERO),
-  rule(chain(k, b), mul(k, b)),
-  rule(chain(a, k), mul(a, k), (bound) => Number.isFinite(constantValue(bound(k)))),
-  rule(chain(a, neg(b)), chain(neg(a), b)),
+  rule(mulAdjoint(0, b), ZERO),
+  rule(mulAdjoint(a, 0), ZERO),
+  rule(mulAdjoint(k, b), mul(k, b)),
+  rule(mulAdjoint(a, k), mul(a, k), (bound) => Number.isFinite(constantValue(bound(k)))),
+  rule(mulAdjoint(a, neg(b)), mulAdjoint(neg(a), b)),
   // A branch that got nothing passes nothing on.
-  rule(chain(where(c, 0, b), d), where(c, 0, chain(b, d))),
-  rule(chain(where(c, a, 0), d), where(c, chain(a, d), 0)),
+  rule(mulAdjoint(where(c, 0, b), d), where(c, 0, mulAdjoint(b, d))),
+  rule(mulAdjoint(where(c, a, 0), d), where(c, mulAdjoint(a, d), 0)),
 
-  // A product of entries of a row. It is no `chain`: an entry that is exactly 0 stays 0 also beside a factor that is infinite or NaN.
-  rule(absorb(0, b), ZERO),
-  rule(absorb(a, 0), ZERO),
-  rule(absorb(1, b), b),
-  rule(absorb(a, 1), a),
-  rule(absorb(-1, b), neg(b)),
-  rule(absorb(a, -1), neg(a)),
-  rule(absorb(neg(a), b), neg(absorb(a, b))),
-  rule(absorb(a, neg(b)), neg(absorb(a, b))),
+  // A product of entries of a row. It is no `mulAdjoint`: an entry that is exactly 0 stays 0 also beside a factor that is infinite or NaN.
+  rule(mulNoNan(0, b), ZERO),
+  rule(mulNoNan(a, 0), ZERO),
+  rule(mulNoNan(1, b), b),
+  rule(mulNoNan(a, 1), a),
+  rule(mulNoNan(-1, b), neg(b)),
+  rule(mulNoNan(a, -1), neg(a)),
+  rule(mulNoNan(neg(a), b), neg(mulNoNan(a, b))),
+  rule(mulNoNan(a, neg(b)), neg(mulNoNan(a, b))),
   // One order for both, so that equal products are the same node; the factor that does not depend on the entry comes first.
-  rule(absorb(a, b), absorb(b, a), (bound) => {
+  rule(mulNoNan(a, b), mulNoNan(b, a), (bound) => {
     const [left, right] = [bound(a), bound(b)];
     if (left.space === right.space || (isPerEntry(left.space) && isPerEntry(right.space))) return byStructure(left, right) > 0;
     return isPerEntry(left.space);
   }),
-  rule(absorb(where(c, a, 0), b), where(c, absorb(a, b), 0)),
-  rule(absorb(b, where(c, a, 0)), where(c, absorb(a, b), 0)),
+  rule(mulNoNan(where(c, a, 0), b), where(c, mulNoNan(a, b), 0)),
+  rule(mulNoNan(b, where(c, a, 0)), where(c, mulNoNan(a, b), 0)),
 
   rule(where(true, a, b), a),
   rule(where(false, a, b), b),

@@ -41,12 +41,12 @@ export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
       if (!numberAndEntry(x)) return null;
       return isPerEntry(a.space) ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
     }
-    case "chain":
-    case "absorb": {
+    case "mulAdjoint":
+    case "mulNoNan": {
       const [a, b] = x.operands;
-      // A derivative of 0 does not absorb.
-      const [left, right] = [factorsOf(a), x.op === "chain" && isPerEntry(a.space) ? null : factorsOf(b)];
-      return left && right ? productsOf(x, left, right) : (left ?? (x.op === "absorb" ? right : null));
+      // A derivative of 0 does not make the product 0.
+      const [left, right] = [factorsOf(a), x.op === "mulAdjoint" && isPerEntry(a.space) ? null : factorsOf(b)];
+      return left && right ? productsOf(x, left, right) : (left ?? (x.op === "mulNoNan" ? right : null));
     }
     case "where": {
       const [, a, b] = x.operands;

@@ -18,12 +18,12 @@ export const zeroWhere = oncePerNode((mask) => {
         return x === mask;
       case "ne":
         return compares(x, "ne", mask);
-      case "chain":
+      case "mulAdjoint":
       case "div":
       case "neg":
         return zero(x.operands[0]);
       case "mul":
-      case "absorb":
+      case "mulNoNan":
       case "and":
         return x.operands.some(zero);
       case "add":

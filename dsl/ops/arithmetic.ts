@@ -48,12 +48,12 @@ function power(x: number, y: number): number {
 
 const rows: OpRows<ArithmeticOp> = {
   /** The product with an adjoint: an adjoint that is exactly 0 gives 0, also where the derivative is infinite or NaN. */
-  chain: {
+  mulAdjoint: {
     ...numbers,
     order: 5,
     evaluate: (g, d) => (g === 0 ? g * 0 : g * d),
-    gradient: (h, _self, g, d) => [chain(h, d), chain(h, g)],
-    text: call("chain_"),
+    gradient: (h, _self, g, d) => [mulAdjoint(h, d), mulAdjoint(h, g)],
+    text: call("mul_adjoint_"),
     notation: null,
   },
 
@@ -63,7 +63,7 @@ const rows: OpRows<ArithmeticOp> = {
     gives: "number",
     order: 28,
     evaluate: (z, m, s) => z - m - Math.log(s),
-    gradient: (g, _self, _z, _m, s) => [g, neg(g), neg(chain(g, div(1, s)))],
+    gradient: (g, _self, _z, _m, s) => [g, neg(g), neg(mulAdjoint(g, div(1, s)))],
     lower: null,
     text: call("logprob_"),
     rowText: null,
@@ -97,12 +97,12 @@ const rows: OpRows<ArithmeticOp> = {
   },
 
   /** The product in vocab space: a factor that is exactly 0 makes it 0, value and gradient, so that 0 · log 0 is 0. */
-  absorb: {
+  mulNoNan: {
     ...numbers,
     order: 0,
     evaluate: (a, b) => (a === 0 || b === 0 ? 0 : a * b),
-    gradient: (g, _self, a, b) => [absorb(g, b), absorb(g, a)],
-    text: call("absorb_"),
+    gradient: (g, _self, a, b) => [mulNoNan(g, b), mulNoNan(g, a)],
+    text: call("mul_no_nan_"),
     notation: null,
   },
 
@@ -112,7 +112,7 @@ const rows: OpRows<ArithmeticOp> = {
     ...numbers,
     order: 33,
     evaluate: (a, b) => a * b,
-    gradient: (g, _self, a, b) => [chain(g, b), chain(g, a)],
+    gradient: (g, _self, a, b) => [mulAdjoint(g, b), mulAdjoint(g, a)],
     text: infix("*"),
     notation: null,
   },
@@ -120,7 +120,7 @@ const rows: OpRows<ArithmeticOp> = {
     ...numbers,
     order: 9,
     evaluate: (a, b) => a / b,
-    gradient: (g, self, _a, b) => [chain(g, div(1, b)), chain(g, neg(div(self, b)))],
+    gradient: (g, self, _a, b) => [mulAdjoint(g, div(1, b)), mulAdjoint(g, neg(div(self, b)))],
     text: infix("/"),
     notation: null,
   },
@@ -142,9 +142,9 @@ const rows: OpRows<ArithmeticOp> = {
     gradient(g, self, x, y) {
       const n = constantValue(y);
       if (n === 0) return [null, null];
-      const toBase = chain(g, mul(y, whole(n) && n === 1 ? 1 : pow(x, sub(y, 1))));
+      const toBase = mulAdjoint(g, mul(y, whole(n) && n === 1 ? 1 : pow(x, sub(y, 1))));
       if (n !== undefined) return [toBase, null];
-      return [where(eq(y, 0), 0, toBase), where(and(eq(x, 0), ge(y, 0)), 0, chain(g, mul(self, log(x))))];
+      return [where(eq(y, 0), 0, toBase), where(and(eq(x, 0), ge(y, 0)), 0, mulAdjoint(g, mul(self, log(x))))];
     },
     text: call("pow_"),
     packet: "packets",
@@ -155,7 +155,7 @@ const rows: OpRows<ArithmeticOp> = {
     takes: ["number"],
     order: 29,
     evaluate: Math.log,
-    gradient: (g, _self, x) => [chain(g, div(1, x))],
+    gradient: (g, _self, x) => [mulAdjoint(g, div(1, x))],
     text: call("log_"),
     packet: "packets",
     notation: "log",
@@ -211,11 +211,11 @@ const rows: OpRows<ArithmeticOp> = {
 const ops: Builders<ArithmeticOp> = defineOps(rows);
 
 export const {
-  chain,
+  mulAdjoint,
   logprob,
   exponent,
   scaledExponent,
-  absorb,
+  mulNoNan,
   add,
   sub,
   mul,

@@ -3,7 +3,7 @@
  */
 import { constantValue, type Expression, intern } from "../expression.js";
 import type { ElementSpace, Space } from "../spaces.js";
-import { and, chain, div, eq, where } from "./arithmetic.js";
+import { and, div, eq, mulAdjoint, where } from "./arithmetic.js";
 import { placeInGroup } from "./leaves.js";
 import type { FoldKind } from "./names.js";
 
@@ -41,7 +41,7 @@ export function foldGradient(g: Expression, self: Fold): Expression {
   // The number that a mask puts in place of an element ties with none, also where all that counts is infinite.
   const mask = x.op === "where" && !Number.isFinite(constantValue(x.operands[2]) ?? 0) ? x.operands[0] : undefined;
   const ties = mask ? and(mask, eq(x, self)) : eq(x, self);
-  return where(ties, chain(g, div(1, fold("sum", where(ties, 1, 0), from, self.space))), 0);
+  return where(ties, mulAdjoint(g, div(1, fold("sum", where(ties, 1, 0), from, self.space))), 0);
 }
 
 /** The i-th sequence of each group. `picks` marks the fold, so that masks and checks can find it. */

@@ -29,8 +29,8 @@ export type UnaryOp =
 export type ComparisonOp = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
 export type BinaryOp =
   | ComparisonOp
-  | "chain"
-  | "absorb"
+  | "mulAdjoint"
+  | "mulNoNan"
   | "exponent"
   | "add"
   | "sub"

@@ -2,7 +2,7 @@
 import { type Expression, intern } from "../expression.js";
 import { bottomUp, withOperands } from "../graph.js";
 import { isPerEntry } from "../spaces.js";
-import { absorb, add, chain, div, exponent, log, logprob, mul, sub } from "./arithmetic.js";
+import { add, div, exponent, log, logprob, mul, mulAdjoint, mulNoNan, sub } from "./arithmetic.js";
 import { fold } from "./folds.js";
 import { exp2 } from "./functions.js";
 import { isAt, ONE } from "./leaves.js";
@@ -50,7 +50,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
       const m = maximumOf(row);
       return (row[at] as number) - m - Math.log(totalOf(row, m));
     },
-    gradient: (g, { x, index }) => chain(g, sub(isAt(index), softmax(x))),
+    gradient: (g, { x, index }) => mulAdjoint(g, sub(isAt(index), softmax(x))),
     lower: ({ x, index }) => logprob(entryAt(x, index), maximum(x), total(x)),
   },
   rowLogsumexp: {
@@ -60,14 +60,14 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
       const m = maximumOf(row);
       return m + Math.log(totalOf(row, m));
     },
-    gradient: (g, { x }) => chain(g, softmax(x)),
+    gradient: (g, { x }) => mulAdjoint(g, softmax(x)),
     lower: ({ x }) => add(maximum(x), log(total(x))),
   },
   at: {
     order: 4,
     gives: "number",
     evaluate: (row, at) => row[at] as number,
-    gradient: (g, { index }) => chain(g, isAt(index)),
+    gradient: (g, { index }) => mulAdjoint(g, isAt(index)),
     lower: ({ x, index }) => entryAt(x, index),
   },
   softmax: {
@@ -78,7 +78,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
       const sum = totalOf(row, m);
       return row.map((z) => Math.exp(z - m) / sum);
     },
-    gradient: (g, { self }) => absorb(self, sub(g, overRow(absorb(g, self)))),
+    gradient: (g, { self }) => mulNoNan(self, sub(g, overRow(mulNoNan(g, self)))),
     lower: ({ x }) => mul(shifted(x), div(1, total(x))),
   },
   logSoftmax: {
@@ -89,7 +89,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
       const sum = totalOf(row, m);
       return row.map((z) => z - m - Math.log(sum));
     },
-    gradient: (g, { x }) => sub(g, absorb(softmax(x), overRow(g))),
+    gradient: (g, { x }) => sub(g, mulNoNan(softmax(x), overRow(g))),
     lower: ({ x }) => sub(mul(Math.LN2, below(x)), log(total(x))),
   },
 };

@@ -45,7 +45,7 @@ export interface OpRow<O extends ElementwiseOp = ElementwiseOp> {
   /** The value in float64; truth values are 0 and 1. */
   readonly evaluate: (...values: Each<number, OperandsOf<O>>) => number;
   /**
-   * The adjoint of each operand, given the adjoint `g` of the result; null where nothing ever reaches it. Products with an adjoint are written with `chain`,
+   * The adjoint of each operand, given the adjoint `g` of the result; null where nothing ever reaches it. Products with an adjoint are written with `mulAdjoint`,
    * so that an adjoint of exactly 0 stays 0.
    */
   readonly gradient:

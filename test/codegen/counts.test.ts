@@ -105,7 +105,7 @@ const LOSSES: readonly (readonly [string, LossDefinition, sweeps: number, steps:
     1,
     3,
   ],
-  ["a chain of reductions", lossOf(({ policy }) => variance(logsumexp(policy.logprobs, "tokens"))), 2, 5, 7],
+  ["a mulAdjoint of reductions", lossOf(({ policy }) => variance(logsumexp(policy.logprobs, "tokens"))), 2, 5, 7],
   ["a loss without the policy", lossOf(({ a }) => a), 1, 0, 1],
   ["a loss that nothing reaches", lossOf(({ policy, a }) => mul(a, stopGradient(policy.logprobs))), 1, 0, 1],
 ];

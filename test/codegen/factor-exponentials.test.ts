@@ -5,9 +5,7 @@ import { factorsOf } from "../../codegen/passes/split-gradient.js";
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import {
-  absorb,
   add,
-  chain,
   exp2,
   exponent,
   fold,
@@ -15,6 +13,8 @@ import {
   input,
   max,
   mul,
+  mulAdjoint,
+  mulNoNan,
   neg,
   opRow,
   sub,
@@ -53,13 +53,13 @@ function expressionFrom(random: () => number): Expression {
     add,
     sub,
     mul,
-    chain,
-    absorb,
+    mulAdjoint,
+    mulNoNan,
     add,
     sub,
     mul,
-    chain,
-    absorb,
+    mulAdjoint,
+    mulNoNan,
     (a) => neg(a),
     (a) => tanh(a),
     (a, b) => where(gt(a, 0.25), b, a),
@@ -124,38 +124,46 @@ test("factors of the row's are one, and so are the terms of an exponential", () 
   const [a, b, c] = factors as [Expression, Expression, Expression];
   const e = exponentials[0] as Expression;
   expect(
-    factorOut(chain(neg(a), mul(e, b)) as Expression, { value: null, nonZero: new Set([neg(a) as Expression]), zero: false }),
+    factorOut(mulAdjoint(neg(a), mul(e, b)) as Expression, {
+      value: null,
+      nonZero: new Set([neg(a) as Expression]),
+      zero: false,
+    }),
   ).toBe(mul(mul(neg(a), b), e));
-  const sum = add(chain(a, mul(e, b)), chain(c, mul(e, b))) as Expression;
-  const two = chain(sub(chain(a, e), chain(b, exponentials[1] as Expression)), c) as Expression;
-  expect(factorOut(two, PLAIN)).toBe(add(chain(chain(a, c), e), chain(neg(chain(b, c)), exponentials[1] as Expression)));
-  expect(factorOut(sum, PLAIN)).toBe(chain(add(chain(a, b), chain(c, b)), e));
+  const sum = add(mulAdjoint(a, mul(e, b)), mulAdjoint(c, mul(e, b))) as Expression;
+  const two = mulAdjoint(sub(mulAdjoint(a, e), mulAdjoint(b, exponentials[1] as Expression)), c) as Expression;
+  expect(factorOut(two, PLAIN)).toBe(
+    add(mulAdjoint(mulAdjoint(a, c), e), mulAdjoint(neg(mulAdjoint(b, c)), exponentials[1] as Expression)),
+  );
+  expect(factorOut(sum, PLAIN)).toBe(mulAdjoint(add(mulAdjoint(a, b), mulAdjoint(c, b)), e));
 });
 
 test("an exponential and what is linear in its exponent are one product", () => {
   const [a, b, c] = factors as [Expression, Expression, Expression];
   const [e, d] = [exponentials[0], distances[0]] as [Expression, Expression];
   const least = max(d, -2000);
-  const entropy = add(chain(c, e), absorb(mul(e, a), neg(absorb(b, sub(d, a))))) as Expression;
-  const [constant, slope] = [add(c, absorb(a, absorb(b, a))), neg(absorb(a, b))];
+  const entropy = add(mulAdjoint(c, e), mulNoNan(mul(e, a), neg(mulNoNan(b, sub(d, a))))) as Expression;
+  const [constant, slope] = [add(c, mulNoNan(a, mulNoNan(b, a))), neg(mulNoNan(a, b))];
   expect(factorOut(entropy, { ...PLAIN, zero: true })).toBe(mul(add(constant, mul(slope, least)), e));
-  expect(factorOut(entropy, PLAIN)).toBe(add(chain(constant, e), chain(slope, mul(e, least))));
+  expect(factorOut(entropy, PLAIN)).toBe(add(mulAdjoint(constant, e), mulAdjoint(slope, mul(e, least))));
 });
 
 test("and so are an exponential and what is linear in exponents of several rows", () => {
   const [a, b, c] = factors as [Expression, Expression, Expression];
   const [e, d, other] = [exponentials[0], ...distances] as [Expression, Expression, Expression];
-  const divergence = add(chain(c, e), absorb(mul(e, a), sub(mul(b, d), mul(c, other)))) as Expression;
-  const [constant, own, slope] = [c, absorb(a, b), neg(absorb(a, c))];
-  expect(factorOut(divergence, { ...PLAIN, zero: true })).toBe(chain(e, add(add(constant, mul(own, d)), chain(slope, other))));
+  const divergence = add(mulAdjoint(c, e), mulNoNan(mul(e, a), sub(mul(b, d), mul(c, other)))) as Expression;
+  const [constant, own, slope] = [c, mulNoNan(a, b), neg(mulNoNan(a, c))];
+  expect(factorOut(divergence, { ...PLAIN, zero: true })).toBe(
+    mulAdjoint(e, add(add(constant, mul(own, d)), mulAdjoint(slope, other))),
+  );
   expect(factorOut(divergence, PLAIN)).toBe(
-    add(add(chain(constant, e), chain(own, mul(e, max(d, -2000)))), chain(slope, chain(e, other))),
+    add(add(mulAdjoint(constant, e), mulAdjoint(own, mul(e, max(d, -2000)))), mulAdjoint(slope, mulAdjoint(e, other))),
   );
 });
 
 test("long sums take no time", () => {
   const [a] = factors as [Expression];
-  const terms = Array.from({ length: 1000 }, (_, i) => chain(add(a, i), tanh(mul(second, i + 2))) as Expression);
+  const terms = Array.from({ length: 1000 }, (_, i) => mulAdjoint(add(a, i), tanh(mul(second, i + 2))) as Expression);
   const root = terms.reduce((sum, term) => add(sum, term) as Expression);
   const begun = performance.now();
   factorOut(root, PLAIN);

@@ -36,7 +36,7 @@ describe("gradient", () => {
   });
 
   it("of a row is the target less the softmax, times a factor per token", () => {
-    expect(gradient(({ policy }) => neg(policy.logprobs), "logits")).toBe("chain(neg(weights), sub(isAt, softmax(logits)))");
-    expect(gradient(({ policy }) => policy.logsumexp, "logits")).toBe("chain(weights, softmax(logits))");
+    expect(gradient(({ policy }) => neg(policy.logprobs), "logits")).toBe("mulAdjoint(neg(weights), sub(isAt, softmax(logits)))");
+    expect(gradient(({ policy }) => policy.logsumexp, "logits")).toBe("mulAdjoint(weights, softmax(logits))");
   });
 });

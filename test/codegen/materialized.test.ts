@@ -97,7 +97,7 @@ test("a long value per sequence that inputs give is computed before the sweep, b
 });
 
 describe("a long function", () => {
-  const chain = (n: number) => [
+  const mulAdjoint = (n: number) => [
     "    const auto i0 = read(a.p0, i);",
     "    const auto x0 = load(a.p1, i0);",
     ...Array.from({ length: n }, (_, k) => [
@@ -108,7 +108,7 @@ describe("a long function", () => {
   ];
 
   test("is cut into sections, each of which loads what it uses and does not define", () => {
-    const text = elementText(chain(1000), "i").join("\n");
+    const text = elementText(mulAdjoint(1000), "i").join("\n");
     const sections = text.split(/\n(?= {2}\S)/).filter((part) => part.includes("LOSSC_APART"));
     expect(sections.length).toBeGreaterThan(7);
     for (const section of sections) {
@@ -119,13 +119,13 @@ describe("a long function", () => {
   });
 
   test("keeps as much between sections as its values' lives ask for, not all of them", () => {
-    const text = elementText(chain(4000), "i").join("\n");
+    const text = elementText(mulAdjoint(4000), "i").join("\n");
     expect(Number(/float floats\[(\d+)\]/.exec(text)?.[1])).toBeLessThan(10);
     expect(Number(/bool bools\[(\d+)\]/.exec(text)?.[1])).toBeLessThan(600);
   });
 
   test("is one function where it is short", () => {
-    expect(elementText(chain(3), "i").join("\n")).not.toContain("section");
+    expect(elementText(mulAdjoint(3), "i").join("\n")).not.toContain("section");
   });
 });
 

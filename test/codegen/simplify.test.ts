@@ -2,7 +2,24 @@
 import { expect, it } from "vitest";
 import { simplifier } from "../../codegen/passes/simplify.js";
 import type { Expression } from "../../dsl/expression.js";
-import { absorb, add, chain, div, eq, exp, fold, gt, input, mul, ne, neg, not, sub, tanh, where } from "../../dsl/ops/index.js";
+import {
+  add,
+  div,
+  eq,
+  exp,
+  fold,
+  gt,
+  input,
+  mul,
+  mulAdjoint,
+  mulNoNan,
+  ne,
+  neg,
+  not,
+  sub,
+  tanh,
+  where,
+} from "../../dsl/ops/index.js";
 import { isTarget, logits } from "../../dsl/policy.js";
 import { said } from "./graphs.js";
 
@@ -28,13 +45,13 @@ const RULES: readonly (readonly [Expression, string])[] = [
   [mul(neg(a), b), "neg(mul(a, b))"],
   [mul(a, neg(logits)), "mul(neg(a), logits)"],
   [div(a, 1), "a"],
-  [chain(0, a), "0"],
-  [chain(2, a), "mul(2, a)"],
-  [chain(a, 2), "mul(a, 2)"],
-  [chain(a, 0), "0"],
-  [chain(a, neg(b)), "chain(neg(a), b)"],
-  [chain(where(c, a, 0), b), "where(gt(a, b), chain(a, b), 0)"],
-  [chain(where(c, 0, a), b), "where(gt(a, b), 0, chain(a, b))"],
+  [mulAdjoint(0, a), "0"],
+  [mulAdjoint(2, a), "mul(2, a)"],
+  [mulAdjoint(a, 2), "mul(a, 2)"],
+  [mulAdjoint(a, 0), "0"],
+  [mulAdjoint(a, neg(b)), "mulAdjoint(neg(a), b)"],
+  [mulAdjoint(where(c, a, 0), b), "where(gt(a, b), mulAdjoint(a, b), 0)"],
+  [mulAdjoint(where(c, 0, a), b), "where(gt(a, b), 0, mulAdjoint(a, b))"],
   [where(c, a, a), "a"],
   [where(not(c), a, b), "where(gt(a, b), b, a)"],
   [where(c, where(c, a, b), s), "where(gt(a, b), a, s)"],
@@ -46,21 +63,24 @@ const RULES: readonly (readonly [Expression, string])[] = [
   [exp(sub(logits, top(tanh(logits)))), "exp(sub(logits, max[vocab→token](tanh(logits))))"],
   [where(eq(a, b), where(c, s, 0), 0), "where(eq(a, b), where(gt(a, b), s, 0), 0)"],
   [where(c, where(eq(a, b), where(c, s, 0), 0), 0), "where(eq(a, b), where(gt(a, b), s, 0), 0)"],
-  [absorb(logits, -1), "neg(logits)"],
+  [mulNoNan(logits, -1), "neg(logits)"],
   [row(mul(logits, add(logits, 1))), "sum[vocab→token](mul(logits, add(logits, 1)))"],
-  [row(add(absorb(isTarget, tanh(logits)), exp(logits))), "add(tanh(at(logits)), sum[vocab→token](exp(logits)))"],
-  [row(add(mul(a, exp(logits)), tanh(logits))), "add(absorb(a, sum[vocab→token](exp(logits))), sum[vocab→token](tanh(logits)))"],
+  [row(add(mulNoNan(isTarget, tanh(logits)), exp(logits))), "add(tanh(at(logits)), sum[vocab→token](exp(logits)))"],
+  [
+    row(add(mul(a, exp(logits)), tanh(logits))),
+    "add(mulNoNan(a, sum[vocab→token](exp(logits))), sum[vocab→token](tanh(logits)))",
+  ],
   [sum(neg(a)), "neg(sum[token→batch](a))"],
   [sum(mul(e, a)), "mul(e, sum[token→batch](a))"],
   [sum(mul(a, e)), "mul(sum[token→batch](a), e)"],
-  [sum(chain(e, a)), "chain(e, sum[token→batch](a))"],
+  [sum(mulAdjoint(e, a)), "mulAdjoint(e, sum[token→batch](a))"],
   // Not pulled out: NaN and infinity would come out otherwise, or the factor is no factor of the whole sum.
   [mul(0, a), "mul(0, a)"],
   [sub(a, a), "sub(a, a)"],
   [div(a, a), "div(a, a)"],
-  [chain(a, Number.POSITIVE_INFINITY), "chain(a, Infinity)"],
+  [mulAdjoint(a, Number.POSITIVE_INFINITY), "mulAdjoint(a, Infinity)"],
   [sum(mul(s, a)), "sum[token→batch](mul(s, a))"],
-  [sum(chain(a, e)), "sum[token→batch](chain(a, e))"],
+  [sum(mulAdjoint(a, e)), "sum[token→batch](mulAdjoint(a, e))"],
   [fold("max", neg(a), "token", "batch"), "max[token→batch](neg(a))"],
   [where(eq(a, 0), a, 0), "where(eq(a, 0), a, 0)"],
 ];

@@ -36,7 +36,9 @@ export const FLOAT64: Arithmetic = {
 };
 
 /** Rounded once and correctly; the other functions are good to some units in the last place. */
-const EXACT = new Set("chain absorb add sub mul div neg sqrt square min max clamp abs sign floor where stopGradient".split(" "));
+const EXACT = new Set(
+  "mulAdjoint mulNoNan add sub mul div neg sqrt square min max clamp abs sign floor where stopGradient".split(" "),
+);
 const UNITS = 8;
 
 const DECISIONS = new Set(["eq", "ne", "lt", "le", "gt", "ge"]);
@@ -154,8 +156,8 @@ export class Bounds {
     // A branch that is not taken, and a derivative whose adjoint is 0, may be anything.
     const [first] = operands as [readonly [number, number]];
     const used = op === "where" && first[1] === 0 ? [operands[first[0] ? 1 : 2] as readonly [number, number]] : operands;
-    if (op === "chain" && first[0] === 0 && first[1] === 0) return [centre, 0];
-    if (op === "absorb" && operands.some(([v, e]) => v === 0 && e === 0)) return [centre, 0];
+    if (op === "mulAdjoint" && first[0] === 0 && first[1] === 0) return [centre, 0];
+    if (op === "mulNoNan" && operands.some(([v, e]) => v === 0 && e === 0)) return [centre, 0];
     if (used.some(([, e]) => e === Number.POSITIVE_INFINITY)) return [centre, Number.POSITIVE_INFINITY];
     if (used !== operands) return [centre, (used[0] as readonly [number, number])[1]];
     let spread = 0;

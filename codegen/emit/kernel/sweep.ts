@@ -151,11 +151,11 @@ export class SweepBody extends Body {
     );
     const kinds = folds.map(({ fold }) => FOLDS[fold.attribute.kind].text).join(", ");
     const map = lambda.text(`${summands ? "summands" : "values"}(${lambda.texts.join(", ")})`, indent);
-    return `${how}<${kinds}>(team, ${map}, ${this.taken("derive", lambda, options, indent)})`;
+    return `${how}<${kinds}>(team, ${map}, ${this.taken("cache_exp", lambda, options, indent)})`;
   }
 
   /** The rows that a fold or the store is called with; where a cached value stands for the entry, the function that computes it as well. */
-  private taken(how: "derive" | "derived", { rows }: RowLambda, { of, names }: LambdaOptions, indent: string): string {
+  private taken(how: "cache_exp" | "cached_exp", { rows }: RowLambda, { of, names }: LambdaOptions, indent: string): string {
     if (!of) return rows.join(", ");
     const lambda = this.rows.lambda([of], names && { names });
     return `${how}(${this.gradientBuffer()}, place, ${lambda.rows.join(", ")}, ${lambda.text(lambda.texts.join(", "), indent)})`;
@@ -197,7 +197,7 @@ export class SweepBody extends Body {
         ...first,
         ...maxima.map(({ fold }, i) => `      const auto ${own.get(fold)} = base_(team, maxima.v[${i}]);`),
         `      const auto sums = ${second};`,
-        `      return meet<${rules.join(", ")}>(team, maxima, sums);`,
+        `      return merge_partials<${rules.join(", ")}>(team, maxima, sums);`,
       ],
     );
   }
@@ -239,7 +239,7 @@ export class SweepBody extends Body {
     const map = this.rows.lambda([offTarget], options);
     const mend = this.rows.lambda([target], options);
     const indent = " ".repeat(19);
-    const rows = this.taken("derived", map, options, indent);
+    const rows = this.taken("cached_exp", map, options, indent);
     this.lines.push(
       `    store_gradient(team, ${out}, place, t, ${this.args.size("vocab")}, target, ${this.status()}, ${zero ? `either(!reads, ${zero})` : "!reads"},`,
       `${indent}${map.text(map.texts[0] as string, indent)},`,

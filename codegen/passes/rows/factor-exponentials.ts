@@ -6,7 +6,7 @@
  */
 import type { Expression } from "../../../dsl/expression.js";
 import { operandsFirst, topological, withOperands } from "../../../dsl/graph.js";
-import { absorb, add, chain, max, mul, neg, ONE, sub, ZERO } from "../../../dsl/ops/index.js";
+import { add, max, mul, mulAdjoint, mulNoNan, neg, ONE, sub, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { isMaximum } from "../../schedule/ranks.js";
 import { type Exponential, isExponential } from "../patterns.js";
@@ -53,7 +53,7 @@ function summed(a: Signed, b: Signed): Signed {
 const affine = (constant: Signed | null, slopes: Affine["slopes"] = new Map()): Affine => ({ constant, slopes });
 const one = affine(positive(ONE));
 const alone = (entry: Expression): EntryProduct => ({ entry, number: one, zeroRule: NONE });
-const BUILDERS = [mul, chain, absorb] as const;
+const BUILDERS = [mul, mulAdjoint, mulNoNan] as const;
 const made = (number: Expression, x: Expression, zeroRule: ZeroRule): Expression => BUILDERS[zeroRule](number, x);
 
 function plus(a: Affine, b: Affine): Affine {
@@ -88,8 +88,8 @@ const affineOf = operandsFirst((x): Affine | null => {
       return left && right && plus(left, x.op === "add" ? right : negated(right));
     }
     case "mul":
-    case "chain":
-    case "absorb": {
+    case "mulAdjoint":
+    case "mulNoNan": {
       const [a, b] = x.operands;
       const split = numberAndEntry(x);
       const of = split && affineOf(split.entry);
@@ -114,17 +114,19 @@ function asOne(e: Exponential, { constant, slopes }: Affine): Expression {
   const isOwn = [...slopes.keys()].every((x) => x === own);
   const along = [...slopes].map(([x, slope]) => {
     const number = signed(slope);
-    return positive(x !== own ? chain(number, x) : mul(number, isOwn ? finite(e) : x));
+    return positive(x !== own ? mulAdjoint(number, x) : mul(number, isOwn ? finite(e) : x));
   });
   const factor = signed(total(constant, along));
-  return isOwn ? mul(factor, e) : chain(e, factor);
+  return isOwn ? mul(factor, e) : mulAdjoint(e, factor);
 }
 
 /** The same, each of them 0 where its number is. */
 function eachAlone(e: Exponential, { constant, slopes }: Affine): Expression {
   const [own] = e.operands;
-  const terms = [...slopes].map(([x, slope]) => positive(chain(signed(slope), x === own ? mul(e, finite(e)) : chain(e, x))));
-  return signed(total(constant && positive(chain(signed(constant), e)), terms));
+  const terms = [...slopes].map(([x, slope]) =>
+    positive(mulAdjoint(signed(slope), x === own ? mul(e, finite(e)) : mulAdjoint(e, x))),
+  );
+  return signed(total(constant && positive(mulAdjoint(signed(constant), e)), terms));
 }
 
 /** Not of a distance from a maximum, which is small where its parts are large. */
@@ -170,12 +172,12 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
     const split = numberAndEntry(x);
     if (!split) {
       if (x.op === "mul") return alone(x);
-      return ofTwo(a, b) ?? (x.op === "absorb" ? ofTwo(b, a) : null) ?? alone(x);
+      return ofTwo(a, b) ?? (x.op === "mulNoNan" ? ofTwo(b, a) : null) ?? alone(x);
     }
     // Chained the other way round it has no adjoint of the row's.
-    if (x.op === "chain" && isPerEntry(a.space)) return alone(x);
+    if (x.op === "mulAdjoint" && isPerEntry(a.space)) return alone(x);
     const { entry, number, zeroRule } = within(split.entry);
-    const own = x.op === "mul" || (x.op === "chain" && nonZero.has(a)) ? NONE : x.op === "chain" ? FACTORS : ALL;
+    const own = x.op === "mul" || (x.op === "mulAdjoint" && nonZero.has(a)) ? NONE : x.op === "mulAdjoint" ? FACTORS : ALL;
     return { entry, number: times(number, split.number, (y) => made(split.number, y, own)), zeroRule: stricter(zeroRule, own) };
   });
 
@@ -185,7 +187,7 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
     const factor = number.slopes.size > 0 ? null : number.constant;
     if (!factor || !isExponential(entry) || entry === value) return null;
     const of = affineOf(other);
-    const scaled = of && (factor.of === ONE ? of : times(of, factor.of, (y) => absorb(factor.of, y)));
+    const scaled = of && (factor.of === ONE ? of : times(of, factor.of, (y) => mulNoNan(factor.of, y)));
     return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, zeroRule: ALL };
   };
 
@@ -196,7 +198,7 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
   });
   /** Whether it is a sum of exponentials' terms, all of them scaled. */
   const scaledSum = (x: Expression) => {
-    if (x.op !== "chain") return null;
+    if (x.op !== "mulAdjoint") return null;
     const [a, b] = x.operands;
     return !isPerEntry(b.space) && isSum(a) && areGathered(a) ? x.operands : null;
   };
@@ -206,7 +208,7 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
     if (x.op === "where") return withOperands(x, [x.operands[0], visit(x.operands[1]), visit(x.operands[2])]);
     if (isSum(x) || scaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
     if (x.op === "neg") return withOperands(x, [visit(x.operands[0])]);
-    if (x.op === "chain" && isPerEntry(x.operands[0].space)) return withOperands(x, [visit(x.operands[0]), x.operands[1]]);
+    if (x.op === "mulAdjoint" && isPerEntry(x.operands[0].space)) return withOperands(x, [visit(x.operands[0]), x.operands[1]]);
     const { entry, number, zeroRule } = productOf(x);
     const factor = number.constant && signed(number.constant);
     return number === one || zeroRule === ALL || !factor || x.operands.some((y) => y === factor)
@@ -238,7 +240,7 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
         terms.push({ of: y === x ? y : visit(y), minus });
         return;
       }
-      const term = scale === ONE ? number : times(number, scale, (y) => chain(y, scale));
+      const term = scale === ONE ? number : times(number, scale, (y) => mulAdjoint(y, scale));
       const before = taken.get(entry) ?? { at: terms.length, terms: [], zeroRule: NONE as ZeroRule };
       if (before.terms.length === 0) terms.push(positive(y));
       before.terms.push(minus ? negated(term) : term);

@@ -4,7 +4,7 @@
  */
 import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { bottomUp, topological, withOperands } from "../../../dsl/graph.js";
-import { chain, mul, ZERO } from "../../../dsl/ops/index.js";
+import { mul, mulAdjoint, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { guardsOf, isProduct } from "../products.js";
 import {
@@ -55,12 +55,12 @@ function relaxing(known: Expression | null, nonZero: ReadonlySet<Expression>): R
   return bottomUp((x, operands: readonly Expression[]) => {
     if (isGiven(x)) return x;
     const y = withOperands(x, operands);
-    if (x.op === "chain" && nonZero.has(x.operands[0])) return mul(...pair(y));
-    if (x.op !== "absorb") return y;
+    if (x.op === "mulAdjoint" && nonZero.has(x.operands[0])) return mul(...pair(y));
+    if (x.op !== "mulNoNan") return y;
     const [guard, ...others] = guardsOf(x);
     if (!guard || others.length > 0) return y;
     const [a, b] = pair(y);
-    return guard === x.operands[0] ? chain(a, b) : chain(b, a);
+    return guard === x.operands[0] ? mulAdjoint(a, b) : mulAdjoint(b, a);
   }, isGiven);
 }
 
@@ -139,6 +139,6 @@ class Loop {
 
   private productOf(x: Expression): GuardedProduct | null {
     if (!isProduct(x)) return null;
-    return { factors: x.operands, guards: guardsOf(x).filter((guard) => x.op !== "chain" || !this.nonZero.has(guard)) };
+    return { factors: x.operands, guards: guardsOf(x).filter((guard) => x.op !== "mulAdjoint" || !this.nonZero.has(guard)) };
   }
 }

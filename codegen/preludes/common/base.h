@@ -140,8 +140,8 @@ LOSSC_FN float softplus_(float x) { return max_(x, 0.0f) + log1p_(exp_(-abs_(x))
 LOSSC_FN float log_sigmoid_(float x) { return -softplus_(-x); }
 LOSSC_FN float log1mexp_(float x) { return x > -0.693147181f ? log_(-expm1_(x)) : log1p_(-exp_(x)); }
 // A product in vocab space: a factor that is exactly 0 makes it 0.
-template <class A, class B> LOSSC_FN auto absorb_(A a, B b) { return select(a == 0.0f, a, select(b == 0.0f, b, a * b)); }
+template <class A, class B> LOSSC_FN auto mul_no_nan_(A a, B b) { return select(a == 0.0f, a, select(b == 0.0f, b, a * b)); }
 // An adjoint that is exactly 0 stays 0, whatever the derivative is.
-template <class G, class T> LOSSC_FN auto chain_(G g, T d) { return select(g == 0.0f, g, g * d); }
+template <class G, class T> LOSSC_FN auto mul_adjoint_(G g, T d) { return select(g == 0.0f, g, g * d); }
 
 }  // namespace lossc

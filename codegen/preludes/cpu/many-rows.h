@@ -48,19 +48,19 @@ struct DerivedRows {
   Mask places;
   LOSSC_FN bool visits(int r) const { return rows.visits(r); }
   LOSSC_FN auto of_row(int r) const { return [f = f, r](Packet z) LOSSC_INLINE { return f(entries_of(r, z)).v; }; }
-  LOSSC_FN auto row(int r) const { return derive(out, index(places[r]), rows.row(r), of_row(r)); }
+  LOSSC_FN auto row(int r) const { return cache_exp(out, index(places[r]), rows.row(r), of_row(r)); }
 };
 template <class F>
 struct KeptRows : DerivedRows<float, F> {
-  LOSSC_FN auto row(int r) const { return derived(this->out, index(this->places[r]), this->rows.row(r), this->of_row(r)); }
+  LOSSC_FN auto row(int r) const { return cached_exp(this->out, index(this->places[r]), this->rows.row(r), this->of_row(r)); }
 };
-template <class T, class F> LOSSC_FN DerivedRows<T, F> derive(T* out, const Places& place, const Rows<T>& rows, const F& f) {
+template <class T, class F> LOSSC_FN DerivedRows<T, F> cache_exp(T* out, const Places& place, const Rows<T>& rows, const F& f) {
   return {rows, f, out, place.at};
 }
-template <class T, class F> LOSSC_FN DerivedRows<T, F> derived(T* out, const Places& place, const Rows<T>& rows, const F& f) {
+template <class T, class F> LOSSC_FN DerivedRows<T, F> cached_exp(T* out, const Places& place, const Rows<T>& rows, const F& f) {
   return {rows, f, out, place.at};
 }
-template <class F> LOSSC_FN KeptRows<F> derived(float* out, const Places& place, const Rows<float>& rows, const F& f) {
+template <class F> LOSSC_FN KeptRows<F> cached_exp(float* out, const Places& place, const Rows<float>& rows, const F& f) {
   return {{rows, f, out, place.at}};
 }
 LOSSC_OF_ROWS(is_absent)

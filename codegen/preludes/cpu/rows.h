@@ -64,8 +64,8 @@ struct Derived {
 };
 template <class T, class F> LOSSC_FN Packet packet_at(const Derived<T, F>& from, index i) { return from.f(packet_at(from.row, i)); }
 template <class T, class F> LOSSC_FN Packet edge_at(const Derived<T, F>& from, index i, index left) { return from.f(edge_at(from.row, i, left)); }
-template <class T, class F> LOSSC_FN Derived<T, F> derive(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
-template <class T, class F> LOSSC_FN Derived<T, F> derived(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
+template <class T, class F> LOSSC_FN Derived<T, F> cache_exp(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
+template <class T, class F> LOSSC_FN Derived<T, F> cached_exp(T*, index, const Row<T>& row, const F& f) { return {row, f}; }
 
 // For float32 the fold keeps f(entry) in the row of the gradient, and the store reads it there: all whole packets. The last part of a packet is
 // computed again, since it would be stored under a mask, and a load that may touch what such a store has written, such as the next row, waits for it.
@@ -103,8 +103,8 @@ template <class F> LOSSC_FN float at(const Kept<F>& kept, index i) {
 template <class F> LOSSC_FN Packet packet_at(const Kept<F>& kept, index i) { return widen_packet(kept.from + i); }
 template <class F> LOSSC_FN Packet edge_at(const Kept<F>& kept, index i, index left) { return kept.again(edge_at(kept.row, i, left)); }
 template <class F, class V> LOSSC_FN auto absent(const Kept<F>&, const V& e) { return is_absent(e); }
-template <class F> LOSSC_FN Keeping<F> derive(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
-template <class F> LOSSC_FN Kept<F> derived(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
+template <class F> LOSSC_FN Keeping<F> cache_exp(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
+template <class F> LOSSC_FN Kept<F> cached_exp(float* out, index place, const Row<float>& row, const F& f) { return {row, f, out + place * row.count}; }
 
 // Merges each lane with the one AWAY from it.
 template <class F, int AWAY, class V, int... I> LOSSC_FN V fold_across(V x, Indices<I...>) { return F::merge(x, shuffled(x, x, Indices<(I ^ AWAY)...>())); }
@@ -168,7 +168,7 @@ template <class T> LOSSC_FN float scaled_max(const Team<1>& team, const Values<1
 }
 template <class Team, class V> LOSSC_FN V base_(const Team&, const V& maximum) { return maximum; }
 template <class... Rules, class Team, int N, int K, class V>
-LOSSC_FN Values<N + K, V> meet(const Team&, const Values<N, V>& maxima, const Values<K, V>& sums) {
+LOSSC_FN Values<N + K, V> merge_partials(const Team&, const Values<N, V>& maxima, const Values<K, V>& sums) {
   Values<N + K, V> r;
   for (int i = 0; i < N; ++i) r.v[i] = maxima.v[i];
   for (int i = 0; i < K; ++i) r.v[N + i] = sums.v[i];

@@ -136,7 +136,7 @@ LOSSC_FN auto fold(const Team& team, const Map& map, const Rows&... rows) {
 
 // The maxima of the whole row, and the sums that every part has taken from its own maxima, brought to the row's: one exchange for both.
 template <class... Rules, class Team, int N, int K>
-LOSSC_FN Values<N + K, float> meet(const Team& team, const Values<N, double>& maxima, const Values<K, double>& sums) {
+LOSSC_FN Values<N + K, float> merge_partials(const Team& team, const Values<N, double>& maxima, const Values<K, double>& sums) {
   static_assert(sizeof...(Rules) == K);
   Values<N + K, float> result;
   if constexpr (Team::kParts == 1) {

@@ -89,8 +89,8 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
 
 // A row of f(entry): lanes compute f wherever it is used, from the entries that they hold.
 template <class Row, class F> struct Derived { Row row; F f; };
-template <class T, class Row, class F> LOSSC_FN Derived<Row, F> derive(T*, index, const Row& row, const F& f) { return {row, f}; }
-template <class T, class Row, class F> LOSSC_FN Derived<Row, F> derived(T*, index, const Row& row, const F& f) { return {row, f}; }
+template <class T, class Row, class F> LOSSC_FN Derived<Row, F> cache_exp(T*, index, const Row& row, const F& f) { return {row, f}; }
+template <class T, class Row, class F> LOSSC_FN Derived<Row, F> cached_exp(T*, index, const Row& row, const F& f) { return {row, f}; }
 template <class... Folded, class Team, class Map, class Row, class F>
 LOSSC_FN auto fold_part(const Team& team, const Map& map, const Derived<Row, F>& from) {
   return fold_part<Folded...>(team, [&](auto z) { return map(from.f(z)); }, from.row);

@@ -47,8 +47,8 @@ struct K0 {
       const auto m7 = fold_part<Max>(team, row);
       const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m6)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m6)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r9 = f8.v[0];  // max over the row
     const auto r10 = f8.v[1];  // sum over the row
@@ -58,13 +58,13 @@ struct K0 {
     put(team, a.p7, t, v13);
     put(team, a.p8, t, v11);
     flag_non_finite(a.p3, 1, t, v13);
-    const auto v14 = chain_(-chain_(x0, x4), v12);
+    const auto v14 = mul_adjoint_(-mul_adjoint_(x0, x4), v12);
     const auto v15 = 1.0f / r10;
     const auto v16 = -v14 * v15;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
                    [&](auto e) { return v16 * e; },
                    [&](auto e) { return v14 * (1.0f - (e * v15)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r9)); }));
+                   cached_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r9)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

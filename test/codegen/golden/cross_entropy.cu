@@ -39,8 +39,8 @@ struct K0 {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m2)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m2)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
     const auto r6 = f4.v[1];  // sum over the row
@@ -55,7 +55,7 @@ struct K0 {
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
                    [&](auto e) { return v11 * e; },
                    [&](auto e) { return v9 * (1.0f - (e * v10)); },
-                   derived(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
+                   cached_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

@@ -41,8 +41,8 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m3)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m3)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
     const auto r7 = f5.v[1];  // sum over the row
@@ -52,17 +52,17 @@ struct K0 {
     put(team, a.p5, t, v10);
     put(team, a.p6, t, v9);
     flag_non_finite(a.p3, 1, t, v10);
-    const auto v11 = chain_(chain_(x0, x1), 2.0f * v8);
+    const auto v11 = mul_adjoint_(mul_adjoint_(x0, x1), 2.0f * v8);
     const auto v12 = -x0;
     const auto v13 = 1.0f / r7;
-    const auto v14 = chain_(v11, v13) + chain_(x0, v13);
+    const auto v14 = mul_adjoint_(v11, v13) + mul_adjoint_(x0, v13);
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v11 == 0.0f) & (v12 == 0.0f)),
                    [&](auto e) { return v14 * e; },
                    [&](auto e) {
                      const auto v15 = e * v13;
-                     return chain_(v11, v15) + chain_(v12, 1.0f - v15);
+                     return mul_adjoint_(v11, v15) + mul_adjoint_(v12, 1.0f - v15);
                    },
-                   derived(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r6)); }));
+                   cached_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r6)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

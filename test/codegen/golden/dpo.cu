@@ -50,7 +50,7 @@ struct K0 {
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m3))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
     const auto r7 = f5.v[1];  // sum over the row
@@ -198,8 +198,8 @@ struct K3 {
     const auto x9 = load(a.p34, i2);
     const auto x10 = load(a.p37, i2);
     const auto v11 = x5 * (x9 - x10);
-    const auto v12 = select(b8, chain_(x4 - 1.0f, sigmoid_(-v11)), 0.0f) - chain_(chain_(-select(b8, 1.0f, 0.0f), x4), sigmoid_(v11));
-    const auto v13 = chain_(v12, x5);
+    const auto v12 = select(b8, mul_adjoint_(x4 - 1.0f, sigmoid_(-v11)), 0.0f) - mul_adjoint_(mul_adjoint_(-select(b8, 1.0f, 0.0f), x4), sigmoid_(v11));
+    const auto v13 = mul_adjoint_(v12, x5);
     const auto v14 = select(x3 == 1.0f, -v13, 0.0f) + select(x3 == 0.0f, v13, 0.0f);
     const auto b15 = x0 != 0.0f;
     const auto x16 = load(a.p9, t);

@@ -45,8 +45,8 @@ struct K0 {
       const auto m6 = fold_part<Max>(team, row);
       const auto maxima = values(m6.v[0]);
       const auto m5 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m5)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m5)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r8 = f7.v[0];  // max over the row
     const auto r9 = f7.v[1];  // sum over the row
@@ -57,13 +57,13 @@ struct K0 {
     put(team, a.p7, t, v13);
     put(team, a.p8, t, v11);
     flag_non_finite(a.p3, 1, t, v13);
-    const auto v14 = chain_(chain_(x0, v10), 2.0f * pow_(v12, 1.0f)) + chain_(-x0, x3);
+    const auto v14 = mul_adjoint_(mul_adjoint_(x0, v10), 2.0f * pow_(v12, 1.0f)) + mul_adjoint_(-x0, x3);
     const auto v15 = 1.0f / r9;
     const auto v16 = -v14 * v15;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v14 == 0.0f),
                    [&](auto e) { return v16 * e; },
                    [&](auto e) { return v14 * (1.0f - (e * v15)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r8)); }));
+                   cached_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r8)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

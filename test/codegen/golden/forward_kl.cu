@@ -54,7 +54,7 @@ struct K0 {
         const auto v12 = exponent_(z, m4, v7);
         return summands(v10, product_where(b11 & (v10 != 0.0f), v10, v9 - v12), only_where(b11, v10), exp2_(v12), exp2_(exponent_(z, m5)));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 2, Exponent<0>, Minus<Exponent<1>>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return merge_partials<Scaled<0>, Shifted<0, 2, Exponent<0>, Minus<Exponent<1>>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
     const auto r14 = f13.v[0];  // max over the row
     const auto r15 = f13.v[1];  // max over the row
@@ -65,23 +65,23 @@ struct K0 {
     const auto r20 = f13.v[6];  // sum over the row
     const auto r21 = f13.v[7];  // sum over the row
     const auto v22 = 1.0f / r17;
-    const auto v23 = absorb_(absorb_(0.6931472f, v22), r18) - absorb_(r19, absorb_(v22, log_(r17)));
-    const auto v24 = select(x0 != 0.0f, x0 * (v23 + absorb_(r19, absorb_(v22, log_(r20)))), 0.0f);
+    const auto v23 = mul_no_nan_(mul_no_nan_(0.6931472f, v22), r18) - mul_no_nan_(r19, mul_no_nan_(v22, log_(r17)));
+    const auto v24 = select(x0 != 0.0f, x0 * (v23 + mul_no_nan_(r19, mul_no_nan_(v22, log_(r20)))), 0.0f);
     put(team, a.p5, t, v24);
     put(team, a.p6, t, logprob_(r2, r16, r21));
     flag_non_finite(a.p4, 1, t, v24);
-    const auto v25 = absorb_(r19, absorb_(x0, v22));
+    const auto v25 = mul_no_nan_(r19, mul_no_nan_(x0, v22));
     const auto v26 = 1.0f / r20;
-    const auto v27 = chain_(absorb_(v25, v26), v7);
-    const auto v28 = -chain_(absorb_(x0, v22), v7);
+    const auto v27 = mul_adjoint_(mul_no_nan_(v25, v26), v7);
+    const auto v28 = -mul_adjoint_(mul_no_nan_(x0, v22), v7);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v25 == 0.0f) & (x0 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v29 = plus_product(chain_(v27, exp2_(exponent_(z, r15, v7))), (v28 != 0.0f), v28, exp2_(exponent_(z1, r14, v7)));
+                     const auto v29 = plus_product(mul_adjoint_(v27, exp2_(exponent_(z, r15, v7))), (v28 != 0.0f), v28, exp2_(exponent_(z1, r14, v7)));
                      return v29;
                    },
                    [&](auto z, auto z1) {
-                     const auto v30 = absorb_(v25, exp2_(exponent_(z, r15, v7)) * v26) - absorb_(x0, exp2_(exponent_(z1, r14, v7)) * v22);
-                     return chain_(v30, v7);
+                     const auto v30 = mul_no_nan_(v25, exp2_(exponent_(z, r15, v7)) * v26) - mul_no_nan_(x0, exp2_(exponent_(z1, r14, v7)) * v22);
+                     return mul_adjoint_(v30, v7);
                    },
                    row, row1);
   }

@@ -60,7 +60,7 @@ struct K0 {
       const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m6))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r9 = f8.v[0];  // max over the row
     const auto r10 = f8.v[1];  // sum over the row
@@ -158,9 +158,9 @@ struct K2 {
     const auto x12 = load(a.p14, i11);
     const auto x13 = load(a.p20, i11);
     const auto x14 = load(a.p23, i11);
-    const auto v15 = chain_(chain_(-select(x12 > 0.0f, 1.0f, 0.0f), x13 / x12), exp_(x14 / x12));
-    const auto v16 = select(x0 != 0.0f, chain_(chain_(v15, 1.0f / x12), v8), 0.0f);
-    const auto v17 = chain_(select(v10 == v9, v16 * 0.5f, v16), v8);
+    const auto v15 = mul_adjoint_(mul_adjoint_(-select(x12 > 0.0f, 1.0f, 0.0f), x13 / x12), exp_(x14 / x12));
+    const auto v16 = select(x0 != 0.0f, mul_adjoint_(mul_adjoint_(v15, 1.0f / x12), v8), 0.0f);
+    const auto v17 = mul_adjoint_(select(v10 == v9, v16 * 0.5f, v16), v8);
     const auto v18 = select((v6 >= v7) & (v6 <= x4), select(v9 > v10, 0.0f, v17), 0.0f) + select(v10 > v9, 0.0f, v17);
     const auto x19 = load(a.p11, t);
     const auto v20 = 1.0f / x19;

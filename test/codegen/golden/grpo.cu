@@ -51,8 +51,8 @@ struct K0 {
       const auto m9 = fold_part<Max>(team, row);
       const auto maxima = values(m9.v[0]);
       const auto m8 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, m8)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, m8)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r11 = f10.v[0];  // max over the row
     const auto r12 = f10.v[1];  // sum over the row
@@ -66,16 +66,16 @@ struct K0 {
     put(team, a.p8, t, v19);
     put(team, a.p9, t, v13);
     flag_non_finite(a.p3, 1, t, v19);
-    const auto v20 = chain_(x0, x1);
-    const auto v21 = chain_(select(v17 == v18, -(x0 * 0.5f), -x0), x4);
+    const auto v20 = mul_adjoint_(x0, x1);
+    const auto v21 = mul_adjoint_(select(v17 == v18, -(x0 * 0.5f), -x0), x4);
     const auto v22 = select((v16 >= x5) & (v16 <= x6), select(v18 > v17, 0.0f, v21), 0.0f) + select(v17 > v18, 0.0f, v21);
-    const auto v23 = (v20 - chain_(v20, v15)) + chain_(v22, v16);
+    const auto v23 = (v20 - mul_adjoint_(v20, v15)) + mul_adjoint_(v22, v16);
     const auto v24 = 1.0f / r12;
     const auto v25 = -v23 * v24;
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v23 == 0.0f),
                    [&](auto e) { return v25 * e; },
                    [&](auto e) { return v23 * (1.0f - (e * v24)); },
-                   derived(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, r11)); }));
+                   cached_exp(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, r11)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p8, a.p10, a.p11, a.p12);

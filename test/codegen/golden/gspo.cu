@@ -50,7 +50,7 @@ struct K0 {
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m3))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
     const auto r7 = f5.v[1];  // sum over the row
@@ -117,9 +117,9 @@ struct K1 {
     const auto v11 = select(x0 != 0.0f, -(x0 * min_(v9, v10)), 0.0f);
     put(team, a.p20, t, v11);
     flag_non_finite(a.p4, 1, t, v11);
-    const auto v12 = chain_(select(v9 == v10, -(x0 * 0.5f), -x0), x2);
+    const auto v12 = mul_adjoint_(select(v9 == v10, -(x0 * 0.5f), -x0), x2);
     const auto v13 = select((v8 >= x3) & (v8 <= x4), select(v10 > v9, 0.0f, v12), 0.0f) + select(v9 > v10, 0.0f, v12);
-    const auto v14 = chain_(v13, v8);
+    const auto v14 = mul_adjoint_(v13, v8);
     const auto x15 = load(a.p9, t);
     const auto v16 = 1.0f / x15;
     const auto v17 = -v14 * v16;

@@ -43,8 +43,8 @@ struct K0 {
       const auto m5 = fold_part<Max>(team, row);
       const auto maxima = values(m5.v[0]);
       const auto m4 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m4)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m4)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r7 = f6.v[0];  // max over the row
     const auto r8 = f6.v[1];  // sum over the row
@@ -54,13 +54,13 @@ struct K0 {
     put(team, a.p7, t, v11);
     put(team, a.p8, t, v9);
     flag_non_finite(a.p3, 1, t, v11);
-    const auto v12 = chain_(-chain_(x0, x2), v10);
+    const auto v12 = mul_adjoint_(-mul_adjoint_(x0, x2), v10);
     const auto v13 = 1.0f / r8;
     const auto v14 = -v12 * v13;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v12 == 0.0f),
                    [&](auto e) { return v14 * e; },
                    [&](auto e) { return v12 * (1.0f - (e * v13)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r7)); }));
+                   cached_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r7)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

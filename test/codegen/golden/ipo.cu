@@ -50,7 +50,7 @@ struct K0 {
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m3))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
     const auto r7 = f5.v[1];  // sum over the row
@@ -196,7 +196,7 @@ struct K3 {
     const auto x8 = load(a.p37, i2);
     const auto v9 = select((x5 > 0.0f) & (x6 > 0.0f), 2.0f * ((x7 - x8) - (1.0f / (2.0f * x4))), 0.0f);
     const auto x10 = load(a.p12, i1);
-    const auto v11 = chain_(select(x3 == 1.0f, -v9, 0.0f) + select(x3 == 0.0f, v9, 0.0f), 1.0f / x10);
+    const auto v11 = mul_adjoint_(select(x3 == 1.0f, -v9, 0.0f) + select(x3 == 0.0f, v9, 0.0f), 1.0f / x10);
     const auto b12 = x0 != 0.0f;
     const auto x13 = load(a.p9, t);
     const auto v14 = 1.0f / x13;

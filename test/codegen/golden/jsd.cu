@@ -57,7 +57,7 @@ struct K0 {
         const auto v14 = exp2_(v13);
         return summands(v11, product_where(b12 & (v11 != 0.0f), v10, v11), only_where(b12, v11), v14, product_where((v14 != 0.0f), v13, v14), exp2_(exponent_(z, m6)));
       }, row, row1);
-      return meet<Scaled<0>, Shifted<0, 2, Exponent<0>>, Scaled<0>, Scaled<1>, Shifted<1, 3, Exponent<1>>, Scaled<2>>(team, maxima, sums);
+      return merge_partials<Scaled<0>, Shifted<0, 2, Exponent<0>>, Scaled<0>, Scaled<1>, Shifted<1, 3, Exponent<1>>, Scaled<2>>(team, maxima, sums);
     });
     const auto r16 = f15.v[0];  // max over the row
     const auto r17 = f15.v[1];  // max over the row
@@ -75,11 +75,11 @@ struct K0 {
       return fold<Sum, Sum, Sum, Sum>(team, [&](auto z, auto z1) {
         const auto v25 = exp2_(exponent_(z1, r16, v8));
         const auto v28 = exp2_(exponent_(z, r17, v8));
-        const auto v30 = absorb_(x1, v25 * v26) + absorb_(v27, v28 * v29);
+        const auto v30 = mul_no_nan_(x1, v25 * v26) + mul_no_nan_(v27, v28 * v29);
         const auto v31 = log_(v30);
         const auto v32 = 1.0f / v30;
-        const auto v33 = absorb_(v28, v32);
-        const auto v34 = absorb_(v25, v32);
+        const auto v33 = mul_no_nan_(v28, v32);
+        const auto v34 = mul_no_nan_(v25, v32);
         return summands(product_where((z != -LOSSC_INFINITY) & (v25 != 0.0f) & (v31 != 0.0f), v25, v31), product_where((v28 != 0.0f) & (v31 != 0.0f), v28, v31), product_where((v28 != 0.0f) & (v33 != 0.0f), v28, v33), product_where((v28 != 0.0f) & (v34 != 0.0f), v28, v34));
       }, row, row1);
     });
@@ -87,41 +87,45 @@ struct K0 {
     const auto r37 = f35.v[1];  // sum over the row
     const auto r38 = f35.v[2];  // sum over the row
     const auto r39 = f35.v[3];  // sum over the row
-    const auto v40 = absorb_(absorb_(0.6931472f, v26), r20) - absorb_(r21, absorb_(v26, log_(r19)));
+    const auto v40 = mul_no_nan_(mul_no_nan_(0.6931472f, v26), r20) - mul_no_nan_(r21, mul_no_nan_(v26, log_(r19)));
     const auto v41 = log_(r22);
-    const auto v42 = (absorb_(r23, absorb_(0.6931472f, v29)) - absorb_(r22, absorb_(v29, v41))) - absorb_(v29, r37);
-    const auto v43 = select(x0 != 0.0f, x0 * ((x1 * (v40 - absorb_(v26, r36))) + (v27 * v42)), 0.0f);
-    put(team, a.p5, t, v43);
+    const auto v42 = mul_no_nan_(r23, mul_no_nan_(0.6931472f, v29)) - mul_no_nan_(r22, mul_no_nan_(v29, v41));
+    const auto v43 = (x1 * (v40 - mul_no_nan_(v26, r36))) + (v27 * (v42 - mul_no_nan_(v29, r37)));
+    const auto v44 = select(x0 != 0.0f, x0 * v43, 0.0f);
+    put(team, a.p5, t, v44);
     put(team, a.p6, t, logprob_(r3, r18, r24));
-    flag_non_finite(a.p4, 1, t, v43);
-    const auto v44 = chain_(x0, v27);
-    const auto v45 = absorb_(v44, v29);
-    const auto v46 = absorb_(r22, v45);
-    const auto v47 = chain_(x0, x1);
-    const auto v48 = absorb_(r23, absorb_(absorb_(v44, 0.6931472f), v29)) - absorb_(r22, absorb_(v29, absorb_(v44, v41)));
-    const auto v49 = (v48 - absorb_(v45, r37)) - absorb_(absorb_(v29, absorb_(v27, v45)), r38);
-    const auto v50 = v49 - absorb_(absorb_(v29, absorb_(v27, absorb_(v47, v26))), r39);
-    const auto v51 = v45 - absorb_(v46, v29);
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v44 == 0.0f) & (v46 == 0.0f) & (absorb_(v27, v44) == 0.0f) & (absorb_(v27, v47) == 0.0f) & (v50 == 0.0f)),
+    flag_non_finite(a.p4, 1, t, v44);
+    const auto v45 = mul_adjoint_(x0, v27);
+    const auto v46 = mul_no_nan_(v45, v29);
+    const auto v47 = mul_no_nan_(r22, v46);
+    const auto v48 = mul_adjoint_(x0, x1);
+    const auto v49 = mul_no_nan_(r23, mul_no_nan_(mul_no_nan_(v45, 0.6931472f), v29)) - mul_no_nan_(r22, mul_no_nan_(v29, mul_no_nan_(v45, v41)));
+    const auto v50 = (v49 - mul_no_nan_(v46, r37)) - mul_no_nan_(mul_no_nan_(v29, mul_no_nan_(v27, v46)), r38);
+    const auto v51 = mul_no_nan_(mul_no_nan_(v29, mul_no_nan_(v27, mul_no_nan_(v48, v26))), r39);
+    const auto v52 = v50 - v51;
+    const auto v53 = v46 - mul_no_nan_(v47, v29);
+    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v45 == 0.0f) & (v47 == 0.0f) & (mul_no_nan_(v27, v45) == 0.0f) & (mul_no_nan_(v27, v48) == 0.0f) & (v52 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v52 = exponent_(z, r17, v8);
-                     const auto v53 = exp2_(v52);
-                     const auto v54 = exp2_(exponent_(z1, r16, v8)) * v26;
-                     const auto v55 = v53 * v29;
-                     const auto v56 = absorb_(x1, v54) + absorb_(v27, v55);
-                     const auto v57 = absorb_(v27, chain_((-absorb_(v44, v55)) - absorb_(v47, v54), 1.0f / v56));
-                     const auto v58 = (absorb_(v44, ((0.6931472f * v52) - v41) - log_(v56)) + v57) - v50;
-                     const auto v59 = chain_(plus_product(chain_(v51, v53), (v55 != 0.0f) & (v58 != 0.0f), v55, v58), v8);
-                     return v59;
+                     const auto v54 = exponent_(z, r17, v8);
+                     const auto v55 = exp2_(v54);
+                     const auto v56 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v57 = v55 * v29;
+                     const auto v58 = mul_no_nan_(x1, v56) + mul_no_nan_(v27, v57);
+                     const auto v59 = mul_adjoint_((-mul_no_nan_(v45, v57)) - mul_no_nan_(v48, v56), 1.0f / v58);
+                     const auto v60 = mul_no_nan_(v45, ((0.6931472f * v54) - v41) - log_(v58)) + mul_no_nan_(v27, v59);
+                     const auto v61 = v60 - v52;
+                     const auto v62 = plus_product(mul_adjoint_(v53, v55), (v57 != 0.0f) & (v61 != 0.0f), v57, v61);
+                     return mul_adjoint_(v62, v8);
                    },
                    [&](auto z, auto z1) {
-                     const auto v60 = exponent_(z, r17, v8);
-                     const auto v61 = exp2_(v60) * v29;
-                     const auto v62 = absorb_(v44, v61);
-                     const auto v63 = exp2_(exponent_(z1, r16, v8)) * v26;
-                     const auto v64 = absorb_(x1, v63) + absorb_(v27, v61);
-                     const auto v65 = absorb_(v44, ((0.6931472f * v60) - v41) - log_(v64)) + absorb_(v27, chain_(-v62 - absorb_(v47, v63), 1.0f / v64));
-                     return chain_((v62 - absorb_(v46, v61)) + absorb_(v61, v65 - v50), v8);
+                     const auto v63 = exponent_(z, r17, v8);
+                     const auto v64 = exp2_(v63) * v29;
+                     const auto v65 = mul_no_nan_(v45, v64);
+                     const auto v66 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v67 = mul_no_nan_(x1, v66) + mul_no_nan_(v27, v64);
+                     const auto v68 = mul_no_nan_(v45, ((0.6931472f * v63) - v41) - log_(v67)) + mul_no_nan_(v27, mul_adjoint_(-v65 - mul_no_nan_(v48, v66), 1.0f / v67));
+                     const auto v69 = mul_adjoint_((v65 - mul_no_nan_(v47, v64)) + mul_no_nan_(v64, v68 - v52), v8);
+                     return v69;
                    },
                    row, row1);
   }

@@ -50,7 +50,7 @@ struct K0 {
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m3))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
     const auto r7 = f5.v[1];  // sum over the row
@@ -186,19 +186,19 @@ struct K3 {
     const auto x11 = load(a.p26, 0);
     const auto v12 = max_(0.0f, x10 / x11);
     const auto v13 = x4 * (x9 - v12);
-    const auto v14 = chain_(-select(b6, select(b8, x3, 0.0f), 0.0f), sigmoid_(v13) * sigmoid_(-v13));
-    const auto v15 = chain_(v14, x4);
+    const auto v14 = mul_adjoint_(-select(b6, select(b8, x3, 0.0f), 0.0f), sigmoid_(v13) * sigmoid_(-v13));
+    const auto v15 = mul_adjoint_(v14, x4);
     const auto v16 = x4 * (v12 - x9);
-    const auto v17 = chain_(-select(b6, 0.0f, select(b8, x5, 0.0f)), sigmoid_(v16) * sigmoid_(-v16));
-    const auto v18 = chain_(v17, x4);
+    const auto v17 = mul_adjoint_(-select(b6, 0.0f, select(b8, x5, 0.0f)), sigmoid_(v16) * sigmoid_(-v16));
+    const auto v18 = mul_adjoint_(v17, x4);
     const auto v19 = v15 - v18;
     const auto b20 = x0 != 0.0f;
     const auto x21 = load(a.p9, t);
     const auto v22 = 1.0f / x21;
-    const auto v23 = chain_(v18 - v15, v22);
+    const auto v23 = mul_adjoint_(v18 - v15, v22);
     const auto x24 = load(a.p8, t);
     store_gradient(team, a.p32, place, t, a.vocab, target, a.p3, either(!reads, v19 == 0.0f),
-                   [&](auto z) { return select(b20, chain_(v23, exp2_(exponent_(z, x24))), 0.0f); },
+                   [&](auto z) { return select(b20, mul_adjoint_(v23, exp2_(exponent_(z, x24))), 0.0f); },
                    [&](auto z) { return select(b20, v19 * (1.0f - (exp2_(exponent_(z, x24)) * v22)), 0.0f); },
                    row);
   }

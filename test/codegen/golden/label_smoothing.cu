@@ -47,7 +47,7 @@ struct K0 {
     const auto r6 = f4.v[1];  // sum over the row
     const auto r7 = f4.v[2];  // sum over the row
     const auto f8 = when(reads, values(1.0f), [&] {
-      return fold<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
+      return fold<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
     });
     const auto r9 = f8.v[0];  // sum over the row
     const auto v10 = x1 - 1.0f;
@@ -56,18 +56,18 @@ struct K0 {
     put(team, a.p5, t, v12);
     put(team, a.p6, t, v11);
     flag_non_finite(a.p3, 1, t, v12);
-    const auto v13 = chain_(x0, x1);
-    const auto v14 = chain_(-v13, 1.0f / r7);
-    const auto v15 = chain_(x0, v10);
+    const auto v13 = mul_adjoint_(x0, x1);
+    const auto v14 = mul_adjoint_(-v13, 1.0f / r7);
+    const auto v15 = mul_adjoint_(x0, v10);
     const auto v16 = 1.0f / r9;
-    const auto v17 = chain_(v13, v16) + chain_(-v15, v16);
+    const auto v17 = mul_adjoint_(v13, v16) + mul_adjoint_(-v15, v16);
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, (v14 == 0.0f) & (v13 == 0.0f) & (v15 == 0.0f)),
                    [&](auto e) { return plus_product(v14, (v17 != 0.0f), v17, e); },
                    [&](auto e) {
                      const auto v18 = e * v16;
-                     return (v14 + chain_(v13, v18)) + chain_(v15, 1.0f - v18);
+                     return (v14 + mul_adjoint_(v13, v18)) + mul_adjoint_(v15, 1.0f - v18);
                    },
-                   derived(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
+                   cached_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

@@ -48,7 +48,7 @@ struct K0 {
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m2))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
     const auto r6 = f4.v[1];  // sum over the row
@@ -202,13 +202,13 @@ struct K3 {
     const auto v7 = -select((x5 > 0.0f) & (x6 > 0.0f), 1.0f, 0.0f);
     const auto x8 = load(a.p40, i2);
     const auto x9 = load(a.p37, i2);
-    const auto v10 = chain_(chain_(v7, x4), sigmoid_(x8 - x9));
+    const auto v10 = mul_adjoint_(mul_adjoint_(v7, x4), sigmoid_(x8 - x9));
     const auto b11 = x3 == 0.0f;
     const auto v12 = select(x3 == 1.0f, -v10, 0.0f) + select(b11, v10, 0.0f);
     const auto x13 = load(a.p17, i1);
     const auto x14 = load(a.p11, i1);
-    const auto v15 = (v12 + chain_(-v12, -1.0f / expm1_(-(x13 / x14)))) + select(b11, v7, 0.0f);
-    const auto v16 = chain_(v15, 1.0f / x14);
+    const auto v15 = (v12 + mul_adjoint_(-v12, -1.0f / expm1_(-(x13 / x14)))) + select(b11, v7, 0.0f);
+    const auto v16 = mul_adjoint_(v15, 1.0f / x14);
     const auto b17 = x0 != 0.0f;
     const auto x18 = load(a.p8, t);
     const auto v19 = 1.0f / x18;

@@ -39,11 +39,11 @@ struct K0 {
     const auto v8 = clamp_(v6, x4, x5) * x3;
     const auto v9 = select(x0 != 0.0f, -(x0 * min_(v7, v8)), 0.0f);
     store(a.p4, i, v9);
-    const auto v10 = chain_(select(v7 == v8, -(x0 * 0.5f), -x0), x3);
+    const auto v10 = mul_adjoint_(select(v7 == v8, -(x0 * 0.5f), -x0), x3);
     const auto v11 = select((v6 >= x4) & (v6 <= x5), select(v8 > v7, 0.0f, v10), 0.0f) + select(v7 > v8, 0.0f, v10);
-    store(a.p5, i, chain_(v11, v6));
+    store(a.p5, i, mul_adjoint_(v11, v6));
     flag_non_finite(a.p6, 1, i, v9);
-    flag_non_finite(a.p6, 1, i, chain_(v11, v6));
+    flag_non_finite(a.p6, 1, i, mul_adjoint_(v11, v6));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p4, a.p7, a.p8, a.p9);

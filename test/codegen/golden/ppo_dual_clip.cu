@@ -49,8 +49,8 @@ struct K0 {
       const auto m8 = fold_part<Max>(team, row);
       const auto maxima = values(m8.v[0]);
       const auto m7 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m7)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m7)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r10 = f9.v[0];  // max over the row
     const auto r11 = f9.v[1];  // sum over the row
@@ -67,15 +67,15 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v19);
     const auto v20 = select(b12, x0, 0.0f);
     const auto v21 = select(b12, 0.0f, x0) + select(v17 > v18, 0.0f, select(v17 == v18, v20 * 0.5f, v20));
-    const auto v22 = chain_(select(v15 == v16, -(v21 * 0.5f), -v21), x1);
+    const auto v22 = mul_adjoint_(select(v15 == v16, -(v21 * 0.5f), -v21), x1);
     const auto v23 = select((v14 >= x3) & (v14 <= x4), select(v16 > v15, 0.0f, v22), 0.0f) + select(v15 > v16, 0.0f, v22);
-    const auto v24 = chain_(v23, v14);
+    const auto v24 = mul_adjoint_(v23, v14);
     const auto v25 = 1.0f / r11;
     const auto v26 = -v24 * v25;
     store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v24 == 0.0f),
                    [&](auto e) { return v26 * e; },
                    [&](auto e) { return v24 * (1.0f - (e * v25)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r10)); }));
+                   cached_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r10)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

@@ -54,7 +54,7 @@ struct K0 {
         const auto v10 = exp2_(v9);
         return summands(v10, product_where((v10 != 0.0f), v9, v10));
       }, row);
-      return meet<Scaled<0>, Shifted<0, 0, Exponent<0>>>(team, maxima, sums);
+      return merge_partials<Scaled<0>, Shifted<0, 0, Exponent<0>>>(team, maxima, sums);
     });
     const auto r12 = f11.v[0];  // max over the row
     const auto r13 = f11.v[1];  // sum over the row
@@ -65,21 +65,21 @@ struct K0 {
     const auto v18 = clamp_(v16, x3, x4) * x2;
     const auto v19 = 1.0f / r13;
     const auto v20 = log_(r13);
-    const auto v21 = x5 * (absorb_(r13, absorb_(v19, v20)) - absorb_(r14, absorb_(0.6931472f, v19)));
-    const auto v22 = select(x0 != 0.0f, x0 * ((-min_(v17, v18)) - v21), 0.0f);
+    const auto v21 = mul_no_nan_(r13, mul_no_nan_(v19, v20)) - mul_no_nan_(r14, mul_no_nan_(0.6931472f, v19));
+    const auto v22 = select(x0 != 0.0f, x0 * ((-min_(v17, v18)) - (x5 * v21)), 0.0f);
     put(team, a.p6, t, v22);
     put(team, a.p7, t, v15);
     flag_non_finite(a.p3, 1, t, v22);
     const auto v23 = -x0;
-    const auto v24 = chain_(v23, x5);
-    const auto v25 = absorb_(r13, absorb_(v24, v19));
-    const auto v26 = absorb_(r13, absorb_(v19, absorb_(v24, v20))) - absorb_(r14, absorb_(absorb_(v24, 0.6931472f), v19));
-    const auto v27 = chain_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
+    const auto v24 = mul_adjoint_(v23, x5);
+    const auto v25 = mul_no_nan_(r13, mul_no_nan_(v24, v19));
+    const auto v26 = mul_no_nan_(r13, mul_no_nan_(v19, mul_no_nan_(v24, v20))) - mul_no_nan_(r14, mul_no_nan_(mul_no_nan_(v24, 0.6931472f), v19));
+    const auto v27 = mul_adjoint_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
     const auto v28 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v27), 0.0f) + select(v17 > v18, 0.0f, v27);
-    const auto v29 = chain_(v28, v16);
-    const auto v30 = (absorb_(v25, v19) - absorb_(v24, v19)) + absorb_(v19, absorb_(v24, v20) - v26);
-    const auto v31 = v30 + chain_(-v29, v19);
-    const auto v32 = -absorb_(v19, absorb_(v24, 0.6931472f));
+    const auto v29 = mul_adjoint_(v28, v16);
+    const auto v30 = (mul_no_nan_(v25, v19) - mul_no_nan_(v24, v19)) + mul_no_nan_(v19, mul_no_nan_(v24, v20) - v26);
+    const auto v31 = v30 + mul_adjoint_(-v29, v19);
+    const auto v32 = -mul_no_nan_(v19, mul_no_nan_(v24, 0.6931472f));
     store_gradient(team, a.p8, place, t, a.vocab, target, a.p3, either(!reads, (v25 == 0.0f) & (v24 == 0.0f) & (v26 == 0.0f) & (v29 == 0.0f)),
                    [&](auto z) {
                      const auto v33 = exponent_(z, r12);
@@ -88,8 +88,8 @@ struct K0 {
                    [&](auto z) {
                      const auto v34 = exponent_(z, r12);
                      const auto v35 = exp2_(v34) * v19;
-                     const auto v36 = (absorb_(v25, v35) - absorb_(v24, v35)) + absorb_(v35, (-absorb_(v24, (0.6931472f * v34) - v20)) - v26);
-                     return v36 + chain_(v29, 1.0f - v35);
+                     const auto v36 = (mul_no_nan_(v25, v35) - mul_no_nan_(v24, v35)) + mul_no_nan_(v35, (-mul_no_nan_(v24, (0.6931472f * v34) - v20)) - v26);
+                     return v36 + mul_adjoint_(v29, 1.0f - v35);
                    },
                    row);
   }

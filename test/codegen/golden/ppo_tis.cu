@@ -51,8 +51,8 @@ struct K0 {
       const auto m9 = fold_part<Max>(team, row);
       const auto maxima = values(m9.v[0]);
       const auto m8 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, m8)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, m8)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r11 = f10.v[0];  // max over the row
     const auto r12 = f10.v[1];  // sum over the row
@@ -65,16 +65,16 @@ struct K0 {
     put(team, a.p8, t, v18);
     put(team, a.p9, t, v14);
     flag_non_finite(a.p3, 1, t, v18);
-    const auto v19 = chain_(-x0, v13);
-    const auto v20 = chain_(select(v16 == v17, v19 * 0.5f, v19), x4);
+    const auto v19 = mul_adjoint_(-x0, v13);
+    const auto v20 = mul_adjoint_(select(v16 == v17, v19 * 0.5f, v19), x4);
     const auto v21 = select((v15 >= x5) & (v15 <= x6), select(v17 > v16, 0.0f, v20), 0.0f) + select(v16 > v17, 0.0f, v20);
-    const auto v22 = chain_(v21, v15);
+    const auto v22 = mul_adjoint_(v21, v15);
     const auto v23 = 1.0f / r12;
     const auto v24 = -v22 * v23;
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p3, either(!reads, v22 == 0.0f),
                    [&](auto e) { return v24 * e; },
                    [&](auto e) { return v22 * (1.0f - (e * v23)); },
-                   derived(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, r11)); }));
+                   cached_exp(a.p7, place, row, [&](auto z) { return exp2_(exponent_(z, r11)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p8, a.p10, a.p11, a.p12);

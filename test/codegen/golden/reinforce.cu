@@ -41,8 +41,8 @@ struct K0 {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p5, place, row, [&](auto z) { return exp2_(exponent_(z, m3)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p5, place, row, [&](auto z) { return exp2_(exponent_(z, m3)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
     const auto r7 = f5.v[1];  // sum over the row
@@ -51,13 +51,13 @@ struct K0 {
     put(team, a.p6, t, v9);
     put(team, a.p7, t, v8);
     flag_non_finite(a.p3, 1, t, v9);
-    const auto v10 = chain_(-x0, x1);
+    const auto v10 = mul_adjoint_(-x0, x1);
     const auto v11 = 1.0f / r7;
     const auto v12 = -v10 * v11;
     store_gradient(team, a.p5, place, t, a.vocab, target, a.p3, either(!reads, v10 == 0.0f),
                    [&](auto e) { return v12 * e; },
                    [&](auto e) { return v10 * (1.0f - (e * v11)); },
-                   derived(a.p5, place, row, [&](auto z) { return exp2_(exponent_(z, r6)); }));
+                   cached_exp(a.p5, place, row, [&](auto z) { return exp2_(exponent_(z, r6)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p6, a.p8, a.p9, a.p10);

@@ -53,7 +53,7 @@ struct K0 {
         const auto v11 = exponent_(z1, m4, v7);
         return summands(product_where((v10 != 0.0f), v10, v9 - v11), v10, exp2_(v11), exp2_(exponent_(z, m5)));
       }, row, row1);
-      return meet<Shifted<0, 1, Exponent<0>, Minus<Exponent<1>>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
+      return merge_partials<Shifted<0, 1, Exponent<0>, Minus<Exponent<1>>>, Scaled<0>, Scaled<1>, Scaled<2>>(team, maxima, sums);
     });
     const auto r13 = f12.v[0];  // max over the row
     const auto r14 = f12.v[1];  // max over the row
@@ -64,29 +64,30 @@ struct K0 {
     const auto r19 = f12.v[6];  // sum over the row
     const auto v20 = 1.0f / r17;
     const auto v21 = log_(r17);
-    const auto v22 = log_(r18);
-    const auto v23 = (absorb_(r16, absorb_(0.6931472f, v20)) - absorb_(r17, absorb_(v20, v21))) + absorb_(r17, absorb_(v20, v22));
-    const auto v24 = select(x0 != 0.0f, x0 * v23, 0.0f);
+    const auto v22 = mul_no_nan_(r16, mul_no_nan_(0.6931472f, v20)) - mul_no_nan_(r17, mul_no_nan_(v20, v21));
+    const auto v23 = log_(r18);
+    const auto v24 = select(x0 != 0.0f, x0 * (v22 + mul_no_nan_(r17, mul_no_nan_(v20, v23))), 0.0f);
     put(team, a.p5, t, v24);
     put(team, a.p6, t, logprob_(r2, r15, r19));
     flag_non_finite(a.p4, 1, t, v24);
-    const auto v25 = absorb_(r17, absorb_(x0, v20));
-    const auto v26 = absorb_(r16, absorb_(absorb_(x0, 0.6931472f), v20)) - absorb_(r17, absorb_(v20, absorb_(x0, v21)));
-    const auto v27 = v26 + absorb_(r17, absorb_(v20, absorb_(x0, v22)));
-    const auto v28 = (chain_(absorb_(x0, v20), v7) - chain_(absorb_(v25, v20), v7)) + chain_(absorb_(v20, absorb_(x0, v22 - v21) - v27), v7);
-    const auto v29 = chain_(absorb_(v20, absorb_(x0, 0.6931472f)), v7);
+    const auto v25 = mul_no_nan_(r17, mul_no_nan_(x0, v20));
+    const auto v26 = mul_no_nan_(r16, mul_no_nan_(mul_no_nan_(x0, 0.6931472f), v20)) - mul_no_nan_(r17, mul_no_nan_(v20, mul_no_nan_(x0, v21)));
+    const auto v27 = v26 + mul_no_nan_(r17, mul_no_nan_(v20, mul_no_nan_(x0, v23)));
+    const auto v28 = mul_adjoint_(mul_no_nan_(x0, v20), v7) - mul_adjoint_(mul_no_nan_(v25, v20), v7);
+    const auto v29 = v28 + mul_adjoint_(mul_no_nan_(v20, mul_no_nan_(x0, v23 - v21) - v27), v7);
+    const auto v30 = mul_adjoint_(mul_no_nan_(v20, mul_no_nan_(x0, 0.6931472f)), v7);
     store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (x0 == 0.0f) & (v25 == 0.0f) & (v27 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v30 = exponent_(z, r13, v7);
-                     const auto v31 = plus_product(plus_product(v28, true, v29, v30), (-v29 != 0.0f), -v29, exponent_(z1, r14, v7));
-                     return chain_(exp2_(v30), v31);
+                     const auto v31 = exponent_(z, r13, v7);
+                     const auto v32 = plus_product(plus_product(v29, true, v30, v31), (-v30 != 0.0f), -v30, exponent_(z1, r14, v7));
+                     return mul_adjoint_(exp2_(v31), v32);
                    },
                    [&](auto z, auto z1) {
-                     const auto v32 = exponent_(z, r13, v7);
-                     const auto v33 = exp2_(v32) * v20;
-                     const auto v34 = ((0.6931472f * v32) - v21) - ((0.6931472f * exponent_(z1, r14, v7)) - v22);
-                     const auto v35 = (absorb_(x0, v33) - absorb_(v25, v33)) + absorb_(v33, absorb_(x0, v34) - v27);
-                     return chain_(v35, v7);
+                     const auto v33 = exponent_(z, r13, v7);
+                     const auto v34 = exp2_(v33) * v20;
+                     const auto v35 = ((0.6931472f * v33) - v21) - ((0.6931472f * exponent_(z1, r14, v7)) - v23);
+                     const auto v36 = (mul_no_nan_(x0, v34) - mul_no_nan_(v25, v34)) + mul_no_nan_(v34, mul_no_nan_(x0, v35) - v27);
+                     return mul_adjoint_(v36, v7);
                    },
                    row, row1);
   }

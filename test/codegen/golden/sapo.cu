@@ -47,8 +47,8 @@ struct K0 {
       const auto m7 = fold_part<Max>(team, row);
       const auto maxima = values(m7.v[0]);
       const auto m6 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m6)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, m6)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r9 = f8.v[0];  // max over the row
     const auto r10 = f8.v[1];  // sum over the row
@@ -62,13 +62,14 @@ struct K0 {
     put(team, a.p7, t, v17);
     put(team, a.p8, t, v13);
     flag_non_finite(a.p3, 1, t, v17);
-    const auto v18 = chain_(chain_(chain_(chain_(-chain_(x0, x1), v12), v16 * sigmoid_(-v15)), v11), v14);
-    const auto v19 = 1.0f / r10;
-    const auto v20 = -v18 * v19;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v18 == 0.0f),
-                   [&](auto e) { return v20 * e; },
-                   [&](auto e) { return v18 * (1.0f - (e * v19)); },
-                   derived(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r9)); }));
+    const auto v18 = mul_adjoint_(mul_adjoint_(-mul_adjoint_(x0, x1), v12), v16 * sigmoid_(-v15));
+    const auto v19 = mul_adjoint_(mul_adjoint_(v18, v11), v14);
+    const auto v20 = 1.0f / r10;
+    const auto v21 = -v19 * v20;
+    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v19 == 0.0f),
+                   [&](auto e) { return v21 * e; },
+                   [&](auto e) { return v19 * (1.0f - (e * v20)); },
+                   cached_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r9)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p7, a.p9, a.p10, a.p11);

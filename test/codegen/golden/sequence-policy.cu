@@ -50,7 +50,7 @@ struct K0 {
       const auto maxima = values(m4.v[0]);
       const auto m3 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m3))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r6 = f5.v[0];  // max over the row
     const auto r7 = f5.v[1];  // sum over the row
@@ -142,9 +142,9 @@ struct K2 {
     const auto v8 = clamp_(v7, x1, x2) * x4;
     const auto v9 = v7 * x4;
     const auto v10 = select(x6 > 0.0f, 1.0f, 0.0f);
-    const auto v11 = chain_(select(v9 == v8, -(v10 * 0.5f), -v10), x4);
+    const auto v11 = mul_adjoint_(select(v9 == v8, -(v10 * 0.5f), -v10), x4);
     const auto v12 = select((v7 >= x1) & (v7 <= x2), select(v8 > v9, 0.0f, v11), 0.0f) + select(v9 > v8, 0.0f, v11);
-    const auto v13 = chain_(chain_(v12, v7), 1.0f / x6);
+    const auto v13 = mul_adjoint_(mul_adjoint_(v12, v7), 1.0f / x6);
     const auto b14 = x0 != 0.0f;
     const auto x15 = load(a.p9, t);
     const auto v16 = 1.0f / x15;

@@ -48,7 +48,7 @@ struct K0 {
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m2))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
     const auto r6 = f4.v[1];  // sum over the row
@@ -195,10 +195,10 @@ struct K3 {
     const auto x7 = load(a.p30, i2);
     const auto x8 = load(a.p33, i2);
     const auto x9 = load(a.p36, i2);
-    const auto v10 = chain_(-select((x6 > 0.0f) & (x7 > 0.0f), 1.0f, 0.0f), sigmoid_(x4 - (x5 * (x8 - x9))));
-    const auto v11 = chain_(v10, x5);
+    const auto v10 = mul_adjoint_(-select((x6 > 0.0f) & (x7 > 0.0f), 1.0f, 0.0f), sigmoid_(x4 - (x5 * (x8 - x9))));
+    const auto v11 = mul_adjoint_(v10, x5);
     const auto x12 = load(a.p11, i1);
-    const auto v13 = chain_(select(x3 == 1.0f, -v11, 0.0f) + select(x3 == 0.0f, v11, 0.0f), 1.0f / x12);
+    const auto v13 = mul_adjoint_(select(x3 == 1.0f, -v11, 0.0f) + select(x3 == 0.0f, v11, 0.0f), 1.0f / x12);
     const auto b14 = x0 != 0.0f;
     const auto x15 = load(a.p8, t);
     const auto v16 = 1.0f / x15;

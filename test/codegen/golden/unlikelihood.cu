@@ -39,8 +39,8 @@ struct K0 {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
-      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, derive(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m2)); }));
-      return meet<Scaled<0>>(team, maxima, sums);
+      const auto sums = fold_part<Sum>(team, [&](auto e) { return summands(e); }, cache_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, m2)); }));
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
     const auto r6 = f4.v[1];  // sum over the row
@@ -49,13 +49,13 @@ struct K0 {
     put(team, a.p5, t, v8);
     put(team, a.p6, t, v7);
     flag_non_finite(a.p3, 1, t, v8);
-    const auto v9 = chain_(-x0, -1.0f / expm1_(-v7));
+    const auto v9 = mul_adjoint_(-x0, -1.0f / expm1_(-v7));
     const auto v10 = 1.0f / r6;
     const auto v11 = -v9 * v10;
     store_gradient(team, a.p4, place, t, a.vocab, target, a.p3, either(!reads, v9 == 0.0f),
                    [&](auto e) { return v11 * e; },
                    [&](auto e) { return v9 * (1.0f - (e * v10)); },
-                   derived(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
+                   cached_exp(a.p4, place, row, [&](auto z) { return exp2_(exponent_(z, r5)); }));
   }
   template <class Team> LOSSC_FN static void tails(const Args& a, const Team& team, index first, index count) {
     fold_tail<Sum>(team, Whole{a.tokens}, first, count, a.p5, a.p7, a.p8, a.p9);

@@ -45,7 +45,7 @@ struct K0 {
       const auto maxima = values(m3.v[0]);
       const auto m2 = base_(team, maxima.v[0]);
       const auto sums = fold_part<Sum>(team, [&](auto z) { return summands(exp2_(exponent_(z, m2))); }, row);
-      return meet<Scaled<0>>(team, maxima, sums);
+      return merge_partials<Scaled<0>>(team, maxima, sums);
     });
     const auto r5 = f4.v[0];  // max over the row
     const auto r6 = f4.v[1];  // sum over the row
@@ -101,7 +101,7 @@ struct K1 {
     const auto x4 = load(a.p11, 0);
     const auto v5 = x1 - (x3 / x4);
     put(team, a.p15, t, select(b2, v5 * v5, 0.0f));
-    const auto v6 = chain_(1.0f / (x4 - 1.0f), 2.0f * v5);
+    const auto v6 = mul_adjoint_(1.0f / (x4 - 1.0f), 2.0f * v5);
     const auto x7 = load(a.p8, t);
     const auto v8 = 1.0f / x7;
     const auto v9 = -v6 * v8;

@@ -37,8 +37,8 @@ const comparison = (
 });
 
 export const ROWS: Readonly<Record<string, RowCase>> = {
-  chain: {
-    text: "chain_(a, b)",
+  mulAdjoint: {
+    text: "mul_adjoint_(a, b)",
     points: [
       [[2, 3], 6, [3, 2]],
       [[0, INF], 0, [INF, 0]],
@@ -49,8 +49,8 @@ export const ROWS: Readonly<Record<string, RowCase>> = {
     ],
     smooth: [[1.5, -2]],
   },
-  absorb: {
-    text: "absorb_(a, b)",
+  mulNoNan: {
+    text: "mul_no_nan_(a, b)",
     points: [
       [[2, 3], 6, [3, 2]],
       [[0, INF], 0, [INF, 0]],

@@ -1,5 +1,5 @@
 /**
- * Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `derive`
+ * Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `cache_exp`
  * of the preludes.
  */
 import { describe, expect, test } from "vitest";
@@ -49,11 +49,11 @@ test("which losses do", async () => {
     const plan = (await device.compile(loss as LossDefinition)).plan();
     return emitText(plan, { target: "cpu", architecture: "", vocab: 100 }).text.split("// ---- kernels ----")[1];
   };
-  for (const loss of [ppo, cross_entropy]) expect(await bodies(loss)).toMatch(/fold_part<Sum>\(team, .*, derive\(/);
-  expect(await bodies(collision)).toMatch(/ fold<Sum, Sum>\(team, .*, derive\(/);
-  expect(await bodies(tempered)).toMatch(/struct K1[\s\S]*<Sum>\(team, .*, derive\(/);
+  for (const loss of [ppo, cross_entropy]) expect(await bodies(loss)).toMatch(/fold_part<Sum>\(team, .*, cache_exp\(/);
+  expect(await bodies(collision)).toMatch(/ fold<Sum, Sum>\(team, .*, cache_exp\(/);
+  expect(await bodies(tempered)).toMatch(/struct K1[\s\S]*<Sum>\(team, .*, cache_exp\(/);
   // The logprobs that every result has are another exponential than that of cooled logits.
-  for (const loss of [ppo_entropy, cooled]) expect(await bodies(loss)).not.toContain("derive");
+  for (const loss of [ppo_entropy, cooled]) expect(await bodies(loss)).not.toContain("cache_exp");
 });
 
 describe.each(["f32", "bf16", "f16"] as const)("%s", (dtype) => {
