@@ -35,8 +35,13 @@ export function holdsOwn(exponential: Exponential, x: Expression): boolean {
   return topological([x], (y) => isOwn(y) || (y.op !== "add" && y.op !== "sub")).some(isOwn);
 }
 
-/** The row and the factor of its own that a vocabulary expression is the product of, 1 where it is the row; or what it is at the target. */
-export function scaledRow(x: Expression): { readonly row: Expression; readonly factor: Expression } | null {
+/** A row and the factor that scales it, 1 where it is the row itself; or the two at the named entry. */
+export interface ScaledRow {
+  readonly row: Expression;
+  readonly factor: Expression;
+}
+
+export function scaledRow(x: Expression): ScaledRow | null {
   const isRow = ({ op, space }: Expression) => op === "at" || (op === "input" && isPerEntry(space));
   if (isRow(x)) return { row: x, factor: ONE };
   if (x.op !== "mul" && x.op !== "mulNoNan") return null;

@@ -3,6 +3,8 @@ import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { writeKernel } from "../emit/kernel/index.js";
 import type { Observer } from "../passes/pass.js";
+import { runRowPasses } from "../passes/rows/index.js";
+import type { RowKernel } from "../passes/rows/record.js";
 import { gradientName, type Program, resultOf } from "../program.js";
 import { Buffers } from "./buffers.js";
 import type { PlanBuffer, PlanKernel } from "./plan.js";
@@ -30,6 +32,20 @@ export function planned(program: Program, { firstKernel, observer }: PlanningOpt
   const plan = withSpilled(program, schedule(program));
   const buffers = new Buffers(program, plan);
   const spilled = spilledRowValues(program, plan, buffers);
+  /** The work on rows of a sweep, after every pass. */
+  const rowKernel = (slot: PlannedKernel, id: string): RowKernel => {
+    const { rows, splitGradient } = program;
+    if (!rows) throw new Error(`"${program.name}" reads no rows`);
+    const { ranks } = plan;
+    const roots = [...rootsOf(program, slot), ...(spilled.get(slot) ?? [])];
+    const values = topological(roots)
+      .filter(isRowValue)
+      .filter((x) => ranks.rank(x) === slot.time.sweep && !buffers.isStoredBefore(x, slot));
+    const gradient = slot.gradient ? splitGradient : null;
+    return runRowPasses({ name: program.name, rows, roots, values, phaseOf: ranks.phase, gradient }, ({ name }, kernel) =>
+      observer.rows?.(id, name, kernel),
+    );
+  };
   const kernels = plan.kernels.map((slot, i) =>
     writeKernel({
       id: `k${firstKernel + i}`,
@@ -37,8 +53,8 @@ export function planned(program: Program, { firstKernel, observer }: PlanningOpt
       schedule: plan,
       slot,
       buffers,
-      observer,
       kept: [...(spilled.get(slot) ?? [])],
+      rows: isSweep(slot) ? rowKernel(slot, `k${firstKernel + i}`) : null,
     }),
   );
   const row = program.rows?.leaf;

@@ -1,7 +1,7 @@
 /** The parts that all kernels have: values of an element of the kernel's space, where they are loaded from and where they are stored. Rows are for `sweep.ts`. */
 import type { Expression } from "../../../dsl/expression.js";
 import { type CoarseFold, FOLDS } from "../../../dsl/ops/index.js";
-import type { Observer } from "../../passes/pass.js";
+import type { RowKernel } from "../../passes/rows/record.js";
 import type { Program } from "../../program.js";
 import type { Buffers } from "../../schedule/buffers.js";
 import { type ElementSpace, STATUS } from "../../schedule/plan.js";
@@ -24,7 +24,8 @@ export interface BodyOptions {
   readonly buffers: Buffers;
   /** Row values of this sweep that later kernels load. */
   readonly kept: readonly Expression[];
-  readonly observer: Observer;
+  /** The work of a sweep on rows; null of a step. */
+  readonly rows: RowKernel | null;
 }
 
 /** The body of one kernel while it is written. Its arguments follow from what is asked for. */

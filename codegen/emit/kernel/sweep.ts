@@ -1,24 +1,21 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
-import { constantValue, type Expression } from "../../../dsl/expression.js";
+import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
-import { FOLDS, type Index, type Input, ONE, type RowFold } from "../../../dsl/ops/index.js";
+import { FOLDS, type Index, type Input, ONE } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
-import { scaledRow } from "../../passes/patterns.js";
-import { runRowPasses } from "../../passes/rows/index.js";
 import {
   type FoldedEntries,
   isZeroGradient,
+  type Maximum,
   type Merge,
   type Phase,
   type RowGradient,
   type RowKernel,
 } from "../../passes/rows/record.js";
-import { zeroWhere } from "../../passes/zero-at-masked.js";
 import type { ProgramRows } from "../../program.js";
-import { isCoarseFold, isRowFold, isRowValue, type RowValue } from "../../schedule/ranks.js";
-import { rootsOf } from "../../schedule/spill.js";
+import { isCoarseFold } from "../../schedule/ranks.js";
 import type { trafficOf } from "../../schedule/traffic.js";
-import { commentText } from "../text.js";
+import { commentText, floatText } from "../text.js";
 import { Body, type BodyOptions } from "./body.js";
 import { type LambdaOptions, type RowLambda, Rows } from "./rows.js";
 
@@ -27,53 +24,32 @@ export class SweepBody extends Body {
   exchanged = 0;
   private readonly rows: Rows;
   private readonly read: ProgramRows;
-  private readonly number: number;
   /** The work on rows, after every pass. */
   private readonly kernel: RowKernel;
-  /** Everything that is computed from the rows. */
-  private readonly roots: readonly Expression[];
-  /** Row values that this sweep computes: those of its own rank that it or a later kernel needs. */
-  private readonly values: readonly RowValue[];
 
   constructor(options: BodyOptions) {
     super(options, "t");
-    const { slot, schedule, kept, program, buffers } = options;
-    if (!program.rows) throw new Error(`"${program.name}" reads no rows`);
+    const { program, rows } = options;
+    if (!program.rows || !rows) throw new Error(`"${program.name}" reads no rows`);
     this.read = program.rows;
-    this.rows = new Rows(this.printer, this.fresh, this.read.leaf);
-    this.number = slot.time.sweep;
-    this.roots = [...rootsOf(program, slot), ...kept];
-    this.values = topological(this.roots)
-      .filter(isRowValue)
-      .filter((x) => schedule.ranks.rank(x) === this.number && !buffers.isStoredBefore(x, slot));
-    this.kernel = runRowPasses(
-      {
-        name: program.name,
-        leaf: this.read.leaf,
-        folds: this.values.filter(isRowFold),
-        phaseOf: schedule.ranks.phase,
-        gradient: slot.gradient ? program.splitGradient : null,
-      },
-      ({ name }, rows) => options.observer.rows?.(options.id, name, rows),
-    );
+    this.kernel = rows;
+    this.rows = new Rows(this.printer, this.fresh, rows.leaf);
   }
 
   main(): string[] {
     const { kernel, options, args } = this;
-    const { slot, buffers, program } = options;
-    const split = slot.gradient ? program.splitGradient : null;
+    const { slot, buffers } = options;
     this.reads();
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
-    const inWhole = topological(this.roots, isCoarseFold);
-    const inputs = topological(this.roots)
+    const inWhole = topological(kernel.roots, isCoarseFold);
+    const inputs = topological(kernel.roots)
       .filter((x) => x.op === "input" || x.op === "index")
       .filter((x) => x.space === "vocab" || (isPerEntry(x.space) && inWhole.includes(x)));
-    for (const x of new Set([this.read.leaf, ...inputs])) this.open(x);
+    for (const x of new Set([kernel.leaf, ...inputs])) this.open(x);
     const targets = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
-    const rows = [...this.values.map(operandOf), ...(split ? [split.offTarget, split.target] : [])];
-    this.printer.expect([...slot.stores, ...slot.checks, ...(split?.factors ?? []), ...rows.flatMap(tokenPartsOf)]);
+    this.printer.expect([...slot.stores, ...slot.checks, ...(kernel.gradient?.zeroWhere ?? []), ...kernel.perToken]);
     this.phases();
     this.stores("put(team, ");
     if (kernel.gradient) this.storeGradient(kernel.gradient);
@@ -86,14 +62,14 @@ export class SweepBody extends Body {
 
   protected what(): string {
     const { program, schedule } = this.options;
-    return `sweep ${this.number} of ${schedule.sweeps} of "${commentText(program.name)}", one row of logits per token.`;
+    return `sweep ${this.options.slot.time.sweep} of ${schedule.sweeps} of "${commentText(program.name)}", one row of logits per token.`;
   }
 
   protected override does(): string[] {
-    const { phase } = this.options.schedule.ranks;
+    const { depth, gradient } = this.kernel;
     return [
-      ...(this.values.length > 0 ? [`folds the row in ${Math.max(...this.values.map(phase), 1)} phases`] : []),
-      ...(this.kernel.gradient ? ["writes the gradient of the logits"] : []),
+      ...(depth > 0 ? [`folds the row in ${depth} phases`] : []),
+      ...(gradient ? ["writes the gradient of the logits"] : []),
       ...super.does(),
     ];
   }
@@ -116,9 +92,7 @@ export class SweepBody extends Body {
   }
 
   private phases(): void {
-    const { values } = this;
-    for (const x of values) {
-      if (x.op !== "at") continue;
+    for (const x of this.kernel.entries) {
       const [row] = x.operands;
       const what = row === this.read.leaf ? "the target's logit" : `the target's entry of ${commentText(nameOf(row))}`;
       this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, target); })`, what);
@@ -166,24 +140,19 @@ export class SweepBody extends Body {
   }
 
   /** Defines folds by what the lines return, in their order: lines that only a team whose row is read runs. */
-  private folded(folds: readonly RowFold[], lines: readonly string[]): void {
+  private folded(folds: readonly FoldedEntries[], lines: readonly string[]): void {
     const name = this.fresh("f");
-    const isZero = zeroWhere(this.read.mask);
-    // A row that is not read has the adjoints of a token of weight 0; 1 stands for a sum of exponentials, whose logarithm is then 0.
-    const otherwise = folds.map((x) => (x.attribute.kind === "sum" && !isZero(x) ? "1.0f" : "0.0f")).join(", ");
+    const otherwise = folds.map(({ unread }) => floatText(unread)).join(", ");
     this.lines.push(`    const auto ${name} = when(reads, values(${otherwise}), [&] {`, ...lines, "    });");
-    folds.forEach((x, i) => {
-      this.define(x, `${name}.v[${i}]`, `${x.attribute.kind} over the row`);
+    folds.forEach(({ fold }, i) => {
+      this.define(fold, `${name}.v[${i}]`, `${fold.attribute.kind} over the row`);
     });
     this.exchanged = Math.max(this.exchanged, folds.length);
   }
 
   /** Folds that share one loop over the row. */
   private phase({ folds }: Phase, of: Expression | null): void {
-    this.folded(
-      folds.map(({ fold }) => fold),
-      [`      return ${this.foldCall("fold", folds, "      ", { of })};`],
-    );
+    this.folded(folds, [`      return ${this.foldCall("fold", folds, "      ", { of })};`]);
   }
 
   /** Maxima and the sums that need them: every part of the row takes its sums from its own maxima. */
@@ -192,7 +161,7 @@ export class SweepBody extends Body {
     const first = this.maxima(maxima);
     const second = this.foldCall("fold_part", folds, "      ", { names: own, of });
     this.folded(
-      [...maxima, ...folds].map(({ fold }) => fold),
+      [...maxima, ...folds],
       [
         ...first,
         ...maxima.map(({ fold }, i) => `      const auto ${own.get(fold)} = base_(team, maxima.v[${i}]);`),
@@ -203,7 +172,7 @@ export class SweepBody extends Body {
   }
 
   /** Lines that define `maxima`. Those of rows as they are, and such as a factor scales, have shorter ways. */
-  private maxima(folds: readonly FoldedEntries[]): string[] {
+  private maxima(folds: readonly Maximum[]): string[] {
     const indent = "      ";
     const lines: string[] = [];
     const named = (call: string) => {
@@ -211,13 +180,12 @@ export class SweepBody extends Body {
       lines.push(`${indent}const auto ${name} = ${call};`);
       return name;
     };
-    const scaled = folds.map(({ fold }) => scaledRow(fold.operands[0]));
-    const others = folds.filter((_, i) => !scaled[i]);
-    const apart = others.length > 0 ? named(this.foldCall("fold_part", others, indent)) : "";
+    const others = folds.filter(({ scaled }) => !scaled);
+    const otherMaxima = others.length > 0 ? named(this.foldCall("fold_part", others, indent)) : "";
     const tops = new Map<Expression, string>();
-    const texts = folds.map((x, i) => {
-      const of = scaled[i];
-      if (!of) return `${apart}.v[${others.indexOf(x)}]`;
+    const texts = folds.map((x) => {
+      const { scaled: of } = x;
+      if (!of) return `${otherMaxima}.v[${others.indexOf(x)}]`;
       const row = this.rows.name(of.row);
       const top = tops.get(of.row) ?? named(`fold_part<Max>(team, ${row})`);
       tops.set(of.row, top);
@@ -249,15 +217,5 @@ export class SweepBody extends Body {
   }
 }
 
-const operandOf = ({ operands: [x] }: RowValue): Expression => x;
 /** The input that a row is. */
 const nameOf = (x: Expression): string => (x.op === "input" ? x.attribute.name : "");
-
-/** The largest parts of a vocabulary expression that do not depend on the entry. */
-function tokenPartsOf(root: Expression): Expression[] {
-  const found = new Set<Expression>();
-  for (const x of topological([root])) {
-    for (const y of isPerEntry(x.space) && x.op !== "fold" ? x.operands : []) if (!isPerEntry(y.space)) found.add(y);
-  }
-  return [...found].filter((x) => constantValue(x) === undefined);
-}

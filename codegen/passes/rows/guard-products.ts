@@ -31,11 +31,11 @@ export function guardProducts(kernel: RowKernel): RowKernel {
 }
 
 /** Folds of one loop. Only where all of them are sums, a product is added rather than folded. */
-function guardedFolds(folds: readonly FoldedEntries[], cachedExp: Expression | null): readonly FoldedEntries[] {
+function guardedFolds<F extends FoldedEntries>(folds: readonly F[], cachedExp: Expression | null): readonly F[] {
   const values = folds.map(({ value }) => value.x);
   const relax = relaxing(cachedExp, NONE);
   const loop = folds.every(({ fold }) => fold.attribute.kind === "sum") ? new Loop(values, cachedExp) : null;
-  return folds.map(({ fold, value }) => ({ fold, value: relaxedSummand(loop?.summand(value.x) ?? value, relax) }));
+  return folds.map((folded) => ({ ...folded, value: relaxedSummand(loop?.summand(folded.value.x) ?? folded.value, relax) }));
 }
 
 function guardedGradient(gradient: RowGradient, cachedExp: Expression | null): RowGradient {

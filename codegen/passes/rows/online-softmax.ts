@@ -5,9 +5,9 @@
 import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
 import type { RowFold } from "../../../dsl/ops/index.js";
-import { isExponent } from "../patterns.js";
+import { isExponent, scaledRow } from "../patterns.js";
 import { factored } from "../products.js";
-import type { Merge, Phase, RowKernel } from "./record.js";
+import type { FoldedEntries, Merge, Phase, RowKernel } from "./record.js";
 
 /** Joins two phases that follow one another where the sums of the second can be taken from the maxima of each part of the row. */
 export function onlineSoftmax(kernel: RowKernel): RowKernel {
@@ -50,7 +50,8 @@ function mergeOf(first: Phase, second: Phase): Merge | null {
     });
     rules.push(`Shifted<${[max, sum, ...parts].join(", ")}>`);
   }
-  return { maxima: first.folds, rules };
+  const scaled = ({ fold }: FoldedEntries) => scaledRow(fold.operands[0]);
+  return { maxima: first.folds.map((folded) => ({ ...folded, scaled: scaled(folded) })), rules };
 }
 
 /** x - maximum, as a power of two or as it is. */

@@ -4,12 +4,22 @@
  */
 import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { type Input, neg, type RowFold } from "../../../dsl/ops/index.js";
-import type { Exponential } from "../patterns.js";
+import type { Exponential, ScaledRow } from "../patterns.js";
+
+export type NamedEntry = Extract<Expression, { readonly op: "at" }>;
 
 export interface RowKernel {
   readonly name: string;
   /** The row that every other stands beside. */
   readonly leaf: Input;
+  /** Everything that the sweep computes from rows. */
+  readonly roots: readonly Expression[];
+  /** Named entries, which are read before the first phase. */
+  readonly entries: readonly NamedEntry[];
+  /** Values per token that entries are computed from: they are computed outside of the loops over the row. */
+  readonly perToken: readonly Expression[];
+  /** Folds over the row that wait for one another, without any merge. */
+  readonly depth: number;
   readonly phases: readonly Phase[];
   /** Null where the sweep writes none. */
   readonly gradient: RowGradient | null;
@@ -27,10 +37,17 @@ export interface Phase {
 export interface FoldedEntries {
   readonly fold: RowFold;
   readonly value: Summand;
+  /** The fold's value at a token whose row is not read. */
+  readonly unread: 0 | 1;
+}
+
+/** The maximum of a row as it is, or scaled by a factor of its own, follows from that of the row; null where it is another expression's. */
+export interface Maximum extends FoldedEntries {
+  readonly scaled: ScaledRow | null;
 }
 
 export interface Merge {
-  readonly maxima: readonly FoldedEntries[];
+  readonly maxima: readonly Maximum[];
   /** For each fold of the phase its rule, as the preludes write it. */
   readonly rules: readonly string[];
 }
