@@ -48,32 +48,40 @@ const value = variable("value", ({ space }) => !isPerEntry(space));
 
 const isOfRow = (x: Expression) => !isPerEntry(x.space);
 
-/** Whether a row's entry is exactly 0 by itself where the entry of `row` is −∞. */
-const vanishes = operandsFirst((x): ((row: Expression) => boolean) => {
+/** The rows where an entry of −∞ makes the entry of x exactly 0 by itself. */
+const vanishesWith = operandsFirst((x): ReadonlySet<Expression> => {
   switch (x.op) {
     case "exp": {
       const [y] = x.operands;
-      return (row) => y.op === "sub" && y.operands[0] === row && isFiniteOrZero(y.operands[1]);
+      return y.op === "sub" && isFiniteOrZero(y.operands[1]) ? new Set([y.operands[0]]) : NO_ROWS;
     }
-    case "exp2":
+    case "exp2": {
       // Where the row's factor is not above 0, its maximum is +∞ or NaN, and these are NaN.
-      return (row) => isExponential(x) && scaledRow(x.operands[0].operands[0])?.row === row;
+      const scaled = isExponential(x) && scaledRow(x.operands[0].operands[0]);
+      return scaled ? new Set([scaled.row]) : NO_ROWS;
+    }
     case "neg":
-      return vanishes(x.operands[0]);
+      return vanishesWith(x.operands[0]);
     case "mul":
     case "mulAdjoint": {
       // A factor of the whole row that is not finite leaves no number in the row; an entry's own may be infinite where the other is 0.
       const [a, b] = x.operands;
-      return (row) => (vanishes(a)(row) && (x.op === "mulAdjoint" || isOfRow(b))) || (vanishes(b)(row) && isOfRow(a));
+      return union(x.op === "mulAdjoint" || isOfRow(b) ? vanishesWith(a) : NO_ROWS, isOfRow(a) ? vanishesWith(b) : NO_ROWS);
     }
     case "mulNoNan": {
       const [a, b] = x.operands;
-      return (row) => vanishes(a)(row) || vanishes(b)(row);
+      return union(vanishesWith(a), vanishesWith(b));
     }
     default:
-      return () => false;
+      return NO_ROWS;
   }
 });
+
+const NO_ROWS: ReadonlySet<Expression> = new Set();
+
+function union(a: ReadonlySet<Expression>, b: ReadonlySet<Expression>): ReadonlySet<Expression> {
+  return b.size === 0 ? a : a.size === 0 ? b : new Set([...a, ...b]);
+}
 
 /** The shift of a logsumexp: its maximum where that is finite, else 0. */
 const isFiniteOrZero = (x: Expression) =>
@@ -163,7 +171,7 @@ const RULES = byOp([
   rule(where(false, a, b), b),
   rule(where(c, a, a), a),
   // An entry that is not there needs no mask where the value is 0 without one.
-  rule(where(ne(entry, Number.NEGATIVE_INFINITY), a, 0), a, (bound) => vanishes(bound(a))(bound(entry))),
+  rule(where(ne(entry, Number.NEGATIVE_INFINITY), a, 0), a, (bound) => vanishesWith(bound(a)).has(bound(entry))),
   rule(where(not(c), a, b), where(c, b, a)),
   rule(where(c, where(c, a, d), b), where(c, a, b)),
   rule(where(c, a, 0), a, (bound) => hasMask(bound(a), bound(c))),

@@ -51,7 +51,7 @@ describe("the text as it is gives the same bits in every order of lanes", () => 
 
 const WRITE = "if (lane() == 0) write(all, part(), mine);\n";
 const GIVEN = `${WRITE}      self.barrier();\n`;
-const FOLDED = "if (lane() % 32 == 0) write(exchange, lane() / 32, acc);\n    self.barrier();\n";
+const FOLDED = "if (lane() % kWarp == 0) write(exchange, lane() / kWarp, acc);\n    self.barrier();\n";
 
 const MISTAKES: readonly {
   readonly name: string;
@@ -67,7 +67,7 @@ const MISTAKES: readonly {
   },
   {
     name: "one place for all exchanges",
-    mistake: { from: "turn % 2 * (kExchange / 2)", to: "0" },
+    mistake: { from: "turn % kExchanges * (kExchange / kExchanges)", to: "0" },
     vocab: BLOCK,
     loss: label_smoothing,
   },
@@ -95,14 +95,14 @@ const MISTAKES: readonly {
   {
     name: "no shuffle: every lane keeps what it has",
     mistake: {
-      from: "words.v[i] = self.shuffle<LANES>(words.v[i], int(unsigned(self.thread()) % 32) ^ mask);",
+      from: "words.v[i] = self.shuffle<LANES>(words.v[i], int(unsigned(self.thread()) % kWarp) ^ mask);",
       to: "words.v[i] = words.v[i];",
     },
     vocab: SHORT,
   },
   {
     name: "a shuffle with the wrong lane",
-    mistake: { from: "int(unsigned(self.thread()) % 32) ^ mask)", to: "(self.thread() % 32) & ~mask)" },
+    mistake: { from: "int(unsigned(self.thread()) % kWarp) ^ mask)", to: "(self.thread() % kWarp) & ~mask)" },
     vocab: SHORT,
   },
   {

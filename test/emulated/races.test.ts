@@ -30,7 +30,13 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
     from: "      self.cluster_arrive();\n      self.cluster_wait();\n",
     to: "",
   },
-  { name: "one place for all exchanges", vocab: BLOCK, loss: label_smoothing, from: "turn % 2 * (kExchange / 2)", to: "0" },
+  {
+    name: "one place for all exchanges",
+    vocab: BLOCK,
+    loss: label_smoothing,
+    from: "turn % kExchanges * (kExchange / kExchanges)",
+    to: "0",
+  },
   {
     name: "in place: an entry of another lane read among the stores",
     vocab: BLOCK,
@@ -53,7 +59,7 @@ const MISTAKES: readonly (Mistake & { readonly name: string; readonly vocab: num
   {
     name: "no barrier after all know",
     vocab: BLOCK,
-    from: "!= 0;\n    self.barrier();  // its place is free again\n",
+    from: "!= 0;\n    self.barrier();  // the place of `last` is free again\n",
     to: "!= 0;\n",
   },
   { name: "no fence before a token is counted", vocab: BLOCK, from: "fence();\n      const bool", to: "const bool" },

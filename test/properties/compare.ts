@@ -26,10 +26,17 @@ export function boundsOf({ program }: CompiledPlan, { input }: Batch, arithmetic
   bounds.visit(lowered);
   const gradient = gradientOf(lowered);
   const { value, error } = bounds.in(gradient.x, gradient.space);
-  // Expressions of the row of a token of weight 0 are not compared: the row may hold anything.
-  const silent = (i: number) => "v" in input.inputs && input.inputs.weights?.[i] === 0;
-  const restricted = (bounded: Bounded, of: Space): Bounded =>
-    of === "token" ? { ...bounded, error: bounded.error.map((e, i) => (silent(i) ? Number.POSITIVE_INFINITY : e)) } : bounded;
+  const masked = (i: number) => input.inputs.weights?.[i] === 0;
+  /** Outputs of a token whose row is not read are 0. Where a row of weight 0 is read, it may hold anything, and they are not compared. */
+  const output = ({ value, error }: Bounded, of: Space): Bounded => {
+    if (of !== "token") return { value, error };
+    const unread = (i: number) => lowered.rows !== null && input.skipMasked && masked(i);
+    const anything = (i: number) => "v" in input.inputs && masked(i);
+    return {
+      value: value.map((v, i) => (unread(i) ? 0 : v)),
+      error: error.map((e, i) => (unread(i) ? 0 : anything(i) ? Number.POSITIVE_INFINITY : e)),
+    };
+  };
   const absent = (i: number) => input.logits?.[i] === Number.NEGATIVE_INFINITY;
   return {
     loss: bounds.in(resultOf(lowered, LOSS).x, "batch"),
@@ -41,7 +48,7 @@ export function boundsOf({ program }: CompiledPlan, { input }: Batch, arithmetic
     ...Object.fromEntries(
       [...authoredResults(lowered, outputName)].map(([key, { space, x }]) => [
         `output ${key}`,
-        restricted(bounds.in(x, space), space),
+        output(bounds.in(x, space), space),
       ]),
     ),
   };
