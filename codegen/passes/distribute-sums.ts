@@ -4,24 +4,9 @@
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter } from "../../dsl/graph.js";
-import {
-  add,
-  div,
-  entryAt,
-  type Fold,
-  fold,
-  mul,
-  mulAdjoint,
-  mulNoNan,
-  neg,
-  ONE,
-  sub,
-  where,
-  ZERO,
-} from "../../dsl/ops/index.js";
+import { add, entryAt, type Fold, fold, mul, mulAdjoint, mulNoNan, neg, ONE, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
-import { isMaximum } from "../schedule/ranks.js";
-import { numberAndEntry } from "./products.js";
+import { formOf } from "./products.js";
 import { type Rewriting, ruleFor } from "./rules.js";
 
 /** A product of a factor that the fold does not run over and one that it does. */
@@ -36,31 +21,20 @@ const MANY = 6;
 /** The terms of an expression of entries, one where it does not come apart. */
 const termsOf = operandsFirst((x): readonly Term[] => {
   const whole: readonly Term[] = [{ factor: ONE, row: x }];
-  if (!isPerEntry(x.space)) return [{ factor: x, row: ONE }];
-  switch (x.op) {
-    case "add": {
-      const [a, b] = x.operands;
-      return few(joined([...termsOf(a), ...termsOf(b)]), whole);
+  const form = formOf(x);
+  switch (form.kind) {
+    case "number":
+      return [{ factor: x, row: ONE }];
+    case "sum": {
+      const [a, b] = form.terms.map(termsOf);
+      return few(joined([...(a ?? []), ...(form.minus ? (b ?? []).map(negated) : (b ?? []))]), whole);
     }
-    case "sub": {
-      const [a, b] = x.operands;
-      // z − max is small where z is large: taken apart it would lose what it is for.
-      if (isMaximum(b)) return whole;
-      return few(joined([...termsOf(a), ...termsOf(b).map(negated)]), whole);
-    }
-    case "neg":
-      return termsOf(x.operands[0]).map(negated);
-    case "div": {
-      const [a, b] = x.operands;
-      return isPerEntry(b.space) ? whole : termsOf(a).map((term) => scaled(term, div(1, b)));
-    }
-    case "mulAdjoint":
-    case "mul":
-    case "mulNoNan": {
-      const [a, b] = x.operands;
-      const split = numberAndEntry(x);
+    case "negative":
+      return termsOf(form.of).map(negated);
+    case "product": {
+      const { scaled: split, factors } = form;
       if (split) return termsOf(split.entry).map((term) => scaled(term, split.number));
-      const [left, right] = [termsOf(a), termsOf(b)];
+      const [left, right] = [termsOf(factors[0]), termsOf(factors[1])];
       // Σ(z − μ)² is small where the sums of z², z and 1 are large: a sum times a sum stays as it is.
       if (left.length > 1 && right.length > 1) return whole;
       return few(
@@ -68,15 +42,14 @@ const termsOf = operandsFirst((x): readonly Term[] => {
         whole,
       );
     }
-    case "where": {
-      const [condition, a, b] = x.operands;
-      if (constantValue(b) !== 0) return whole;
+    case "masked": {
+      const { condition, of } = form;
       // A condition that does not depend on the entry is one of the factor: a token that does not count hears nothing of its row.
       return isPerEntry(condition.space)
-        ? termsOf(a).map(({ factor, row }) => ({ factor, row: where(condition, row, 0) }))
-        : termsOf(a).map(({ factor, row }) => ({ factor: where(condition, factor, 0), row }));
+        ? termsOf(of).map(({ factor, row }) => ({ factor, row: where(condition, row, 0) }))
+        : termsOf(of).map(({ factor, row }) => ({ factor: where(condition, factor, 0), row }));
     }
-    default:
+    case "entry":
       return whole;
   }
 });
@@ -135,25 +108,20 @@ interface SingleEntry {
 const singleEntry = operandsFirst((x): SingleEntry | null => {
   const mapped = (single: SingleEntry | null, change: (value: Expression, index: string) => Expression) =>
     single && { ...single, value: change(single.value, single.index) };
-  switch (x.op) {
-    case "isAt":
-      return { index: x.attribute.index, value: ONE };
-    case "neg":
-      return mapped(singleEntry(x.operands[0]), (value) => neg(value));
-    case "mul":
-    case "mulAdjoint":
-    case "mulNoNan": {
-      const [a, b] = x.operands;
+  if (x.op === "isAt") return { index: x.attribute.index, value: ONE };
+  const form = formOf(x);
+  switch (form.kind) {
+    case "negative":
+      return mapped(singleEntry(form.of), (value) => neg(value));
+    case "product": {
+      const [a, b] = form.factors;
       return (
         mapped(singleEntry(a), (value, index) => mulNoNan(value, entryAt(b, index))) ??
         mapped(singleEntry(b), (value, index) => mulNoNan(entryAt(a, index), value))
       );
     }
-    case "where": {
-      const [condition, a, b] = x.operands;
-      if (constantValue(b) !== 0) return null;
-      return mapped(singleEntry(a), (value, index) => where(entryAt(condition, index), value, 0));
-    }
+    case "masked":
+      return mapped(singleEntry(form.of), (value, index) => where(entryAt(form.condition, index), value, 0));
     default:
       return null;
   }

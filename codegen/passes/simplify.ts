@@ -27,6 +27,7 @@ import { mapProgram, type Program } from "../program.js";
 import { isMaximum } from "../schedule/ranks.js";
 import { distributeSums } from "./distribute-sums.js";
 import { isExponential, scaledRow } from "./patterns.js";
+import { formOf } from "./products.js";
 import { byOp, rewriterBy, rule, variable } from "./rules.js";
 
 export function simplify(program: Program): Program {
@@ -50,31 +51,24 @@ const isOfRow = (x: Expression) => !isPerEntry(x.space);
 
 /** The rows where an entry of −∞ makes the entry of x exactly 0 by itself. */
 const vanishesWith = operandsFirst((x): ReadonlySet<Expression> => {
-  switch (x.op) {
-    case "exp": {
-      const [y] = x.operands;
-      return y.op === "sub" && isFiniteOrZero(y.operands[1]) ? new Set([y.operands[0]]) : NO_ROWS;
-    }
-    case "exp2": {
-      // Where the row's factor is not above 0, its maximum is +∞ or NaN, and these are NaN.
-      const scaled = isExponential(x) && scaledRow(x.operands[0].operands[0]);
-      return scaled ? new Set([scaled.row]) : NO_ROWS;
-    }
-    case "neg":
-      return vanishesWith(x.operands[0]);
-    case "mul":
-    case "mulAdjoint": {
-      // A factor of the whole row that is not finite leaves no number in the row; an entry's own may be infinite where the other is 0.
-      const [a, b] = x.operands;
-      return union(x.op === "mulAdjoint" || isOfRow(b) ? vanishesWith(a) : NO_ROWS, isOfRow(a) ? vanishesWith(b) : NO_ROWS);
-    }
-    case "mulNoNan": {
-      const [a, b] = x.operands;
-      return union(vanishesWith(a), vanishesWith(b));
-    }
-    default:
-      return NO_ROWS;
+  if (x.op === "exp") {
+    const [y] = x.operands;
+    return y.op === "sub" && isFiniteOrZero(y.operands[1]) ? new Set([y.operands[0]]) : NO_ROWS;
   }
+  if (x.op === "exp2") {
+    // Where the row's factor is not above 0, its maximum is +∞ or NaN, and these are NaN.
+    const scaled = isExponential(x) && scaledRow(x.operands[0].operands[0]);
+    return scaled ? new Set([scaled.row]) : NO_ROWS;
+  }
+  const form = formOf(x);
+  if (form.kind === "negative") return vanishesWith(form.of);
+  if (form.kind !== "product") return NO_ROWS;
+  // A factor of the whole row that is not finite leaves no number in the row; an entry's own may be infinite where the other is 0.
+  const [a, b] = form.factors;
+  return union(
+    form.zeros !== "none" || isOfRow(b) ? vanishesWith(a) : NO_ROWS,
+    form.zeros === "either" || isOfRow(a) ? vanishesWith(b) : NO_ROWS,
+  );
 });
 
 const NO_ROWS: ReadonlySet<Expression> = new Set();

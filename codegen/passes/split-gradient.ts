@@ -4,7 +4,7 @@ import { bottomUp, operandsFirst, rewriter, withOperands } from "../../dsl/graph
 import { ONE, ZERO } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
 import type { Program } from "../program.js";
-import { numberAndEntry } from "./products.js";
+import { type Factors, formOf } from "./products.js";
 import { simplifier } from "./simplify.js";
 
 export function splitGradient(program: Program): Program {
@@ -27,35 +27,33 @@ function ofPresent(root: Expression, isPresent: Expression): Expression {
 /** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */
 export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
   if (constantValue(x) !== undefined) return constantValue(x) === 0 ? [] : null;
-  if (!isPerEntry(x.space)) return [x];
-  switch (x.op) {
-    case "add":
-    case "sub": {
-      const [left, right] = x.operands.map(factorsOf);
+  const form = formOf(x);
+  switch (form.kind) {
+    case "number":
+      return [x];
+    case "sum": {
+      const [left, right] = form.terms.map(factorsOf);
       return left && right ? few([...left, ...right]) : null;
     }
-    case "neg":
-      return factorsOf(x.operands[0]);
-    case "mul": {
-      const [a, b] = x.operands;
-      if (!numberAndEntry(x)) return null;
-      return isPerEntry(a.space) ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
-    }
-    case "mulAdjoint":
-    case "mulNoNan": {
-      const [a, b] = x.operands;
-      // A derivative of 0 does not make the product 0.
-      const [left, right] = [factorsOf(a), x.op === "mulAdjoint" && isPerEntry(a.space) ? null : factorsOf(b)];
-      return left && right ? productsOf(x, left, right) : (left ?? (x.op === "mulNoNan" ? right : null));
-    }
-    case "where": {
-      const [, a, b] = x.operands;
-      return constantValue(b) === 0 ? factorsOf(a) : constantValue(a) === 0 ? factorsOf(b) : null;
-    }
-    default:
-      return null;
+    case "negative":
+    case "masked":
+      return factorsOf(form.of);
+    case "product":
+      return factorsOfProduct(x, form);
+    case "entry":
+      return x.op === "where" && constantValue(x.operands[1]) === 0 ? factorsOf(x.operands[2]) : null;
   }
 });
+
+function factorsOfProduct(x: Expression, { factors: [a, b], zeros, scaled }: Factors): readonly Expression[] | null {
+  if (zeros === "none") {
+    if (!scaled) return null;
+    return a === scaled.entry ? productsOf(x, factorsOf(a), [b]) : productsOf(x, [a], factorsOf(b));
+  }
+  // A derivative of 0 does not make the product 0.
+  const [left, right] = [factorsOf(a), zeros === "first" && isPerEntry(a.space) ? null : factorsOf(b)];
+  return left && right ? productsOf(x, left, right) : (left ?? (zeros === "either" ? right : null));
+}
 
 /** Every one of `left` with every one of `right`, as x is of what they are factors of. */
 function productsOf(x: Expression, left: readonly Expression[] | null, right: readonly Expression[] | null) {

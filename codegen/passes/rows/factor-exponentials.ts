@@ -8,9 +8,8 @@ import type { Expression } from "../../../dsl/expression.js";
 import { operandsFirst, topological, withOperands } from "../../../dsl/graph.js";
 import { add, max, mul, mulAdjoint, mulNoNan, neg, ONE, sub, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
-import { isMaximum } from "../../schedule/ranks.js";
-import { type Exponential, isExponential } from "../patterns.js";
-import { isProduct, numberAndEntry } from "../products.js";
+import { type Exponential, isExponent, isExponential } from "../patterns.js";
+import { formOf, product, strictest, type Zeros } from "../products.js";
 import { isZeroGradient, knownNonZero, plainTotal, type RowKernel } from "./record.js";
 
 /** An entry and what it is multiplied with. */
@@ -18,8 +17,8 @@ interface EntryProduct {
   readonly entry: Expression;
   /** Has slopes only where the entry is an exponential. */
   readonly number: Affine;
-  /** The zeros that make the product 0 whatever the rest is. */
-  readonly zeroRule: ZeroRule;
+  /** The zeros of the product of the number and the entry. */
+  readonly zeros: Zeros;
 }
 
 /** A value of the row's, or its negative: what the row knows already is not taken apart for a sign. */
@@ -35,13 +34,6 @@ interface Affine {
   readonly slopes: ReadonlyMap<Expression, Signed>;
 }
 
-/** No zero; a zero of the number; a zero of the number or of the entry. */
-type ZeroRule = 0 | 1 | 2;
-const NONE = 0;
-const FACTORS = 1;
-const ALL = 2;
-const stricter = (a: ZeroRule, b: ZeroRule): ZeroRule => (a > b ? a : b);
-
 const positive = (of: Expression): Signed => ({ of, minus: false });
 const signed = ({ of, minus }: Signed): Expression => (minus ? neg(of) : of);
 const both = (a: Signed | null, b: Signed | null): Signed | null => (a && b ? summed(a, b) : (a ?? b));
@@ -52,9 +44,7 @@ function summed(a: Signed, b: Signed): Signed {
 
 const affine = (constant: Signed | null, slopes: Affine["slopes"] = new Map()): Affine => ({ constant, slopes });
 const one = affine(positive(ONE));
-const alone = (entry: Expression): EntryProduct => ({ entry, number: one, zeroRule: NONE });
-const BUILDERS = [mul, mulAdjoint, mulNoNan] as const;
-const made = (number: Expression, x: Expression, zeroRule: ZeroRule): Expression => BUILDERS[zeroRule](number, x);
+const alone = (entry: Expression): EntryProduct => ({ entry, number: one, zeros: "none" });
 
 function plus(a: Affine, b: Affine): Affine {
   const slopes = new Map(a.slopes);
@@ -73,31 +63,27 @@ const times = (x: Affine, factor: Expression, f: (y: Expression) => Expression) 
 
 /** Vocabulary expressions as functions of exponents; null where one is none. */
 const affineOf = operandsFirst((x): Affine | null => {
-  if (!isPerEntry(x.space)) return affine(positive(x));
-  switch (x.op) {
-    case "exponent":
-    case "scaledExponent":
-      return affine(null, new Map([[x, positive(ONE)]]));
-    case "neg": {
-      const of = affineOf(x.operands[0]);
+  const form = formOf(x);
+  switch (form.kind) {
+    case "number":
+      return affine(positive(x));
+    case "negative": {
+      const of = affineOf(form.of);
       return of && negated(of);
     }
-    case "add":
-    case "sub": {
-      const [left, right] = [affineOf(x.operands[0]), affineOf(x.operands[1])];
-      return left && right && plus(left, x.op === "add" ? right : negated(right));
+    case "sum": {
+      const [left, right] = [affineOf(form.terms[0]), affineOf(form.terms[1])];
+      return left && right && plus(left, form.minus ? negated(right) : right);
     }
-    case "mul":
-    case "mulAdjoint":
-    case "mulNoNan": {
-      const [a, b] = x.operands;
-      const split = numberAndEntry(x);
+    case "product": {
+      const [a, b] = form.factors;
+      const split = form.scaled;
       const of = split && affineOf(split.entry);
       // By the same op: they differ in what a 0 does beside NaN.
       return of && times(of, split.number, (y) => withOperands(x, split.entry === a ? [y, b] : [a, y]));
     }
     default:
-      return null;
+      return isExponent(x) ? affine(null, new Map([[x, positive(ONE)]])) : null;
   }
 });
 
@@ -129,9 +115,7 @@ function eachAlone(e: Exponential, { constant, slopes }: Affine): Expression {
   return signed(total(constant && positive(mulAdjoint(signed(constant), e)), terms));
 }
 
-/** Not of a distance from a maximum, which is small where its parts are large. */
-const termsOf = (x: Expression) => (x.op === "add" || (x.op === "sub" && !isMaximum(x.operands[1])) ? x.operands : null);
-const isSum = (x: Expression) => termsOf(x) !== null;
+const isSum = (x: Expression) => formOf(x).kind === "sum";
 
 export function factorExponentials(kernel: RowKernel): RowKernel {
   const { gradient, cachedExp } = kernel;
@@ -163,22 +147,23 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
   };
 
   const productOf = operandsFirst((x: Expression): EntryProduct => {
-    if (x.op === "neg") {
-      const { number, ...product } = within(x.operands[0]);
-      return number === one ? alone(x) : { ...product, number: negated(number) };
+    const form = formOf(x);
+    if (form.kind === "negative") {
+      const { number, ...rest } = within(form.of);
+      return number === one ? alone(x) : { ...rest, number: negated(number) };
     }
-    if (!isProduct(x)) return alone(x);
-    const [a, b] = x.operands;
-    const split = numberAndEntry(x);
-    if (!split) {
-      if (x.op === "mul") return alone(x);
-      return ofTwo(a, b) ?? (x.op === "mulNoNan" ? ofTwo(b, a) : null) ?? alone(x);
+    if (form.kind !== "product") return alone(x);
+    const { factors, scaled } = form;
+    const [a, b] = factors;
+    if (!scaled) {
+      if (form.zeros === "none") return alone(x);
+      return ofTwo(a, b) ?? (form.zeros === "either" ? ofTwo(b, a) : null) ?? alone(x);
     }
-    // Chained the other way round it has no adjoint of the row's.
-    if (x.op === "mulAdjoint" && isPerEntry(a.space)) return alone(x);
-    const { entry, number, zeroRule } = within(split.entry);
-    const own = x.op === "mul" || (x.op === "mulAdjoint" && nonZero.has(a)) ? NONE : x.op === "mulAdjoint" ? FACTORS : ALL;
-    return { entry, number: times(number, split.number, (y) => made(split.number, y, own)), zeroRule: stricter(zeroRule, own) };
+    // With an adjoint of the entry's own, no number makes it 0.
+    if (form.zeros === "first" && a === scaled.entry) return alone(x);
+    const { entry, number, zeros } = within(scaled.entry);
+    const own = form.zeros === "first" && nonZero.has(a) ? "none" : form.zeros;
+    return { entry, number: times(number, scaled.number, (y) => product(scaled.number, y, own)), zeros: strictest(zeros, own) };
   });
 
   /** The product of an exponential's term x, whose 0 makes it 0, and another that is a function of exponents. */
@@ -188,7 +173,7 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
     if (!factor || !isExponential(entry) || entry === value) return null;
     const of = affineOf(other);
     const scaled = of && (factor.of === ONE ? of : times(of, factor.of, (y) => mulNoNan(factor.of, y)));
-    return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, zeroRule: ALL };
+    return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, zeros: "either" };
   };
 
   const isGathered = ({ entry, number }: EntryProduct) => isExponential(entry) && number !== one;
@@ -209,24 +194,24 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
     if (isSum(x) || scaledSum(x) || isExponential(productOf(x).entry)) return sum(x);
     if (x.op === "neg") return withOperands(x, [visit(x.operands[0])]);
     if (x.op === "mulAdjoint" && isPerEntry(x.operands[0].space)) return withOperands(x, [visit(x.operands[0]), x.operands[1]]);
-    const { entry, number, zeroRule } = productOf(x);
+    const { entry, number, zeros } = productOf(x);
     const factor = number.constant && signed(number.constant);
-    return number === one || zeroRule === ALL || !factor || x.operands.some((y) => y === factor)
+    return number === one || zeros === "either" || !factor || x.operands.some((y) => y === factor)
       ? x
-      : made(factor, entry, zeroRule);
+      : product(factor, entry, zeros);
   };
 
   const sum = (x: Expression): Expression => {
     const terms: Signed[] = [];
     /** Where the term of an exponential is, and what it is multiplied with so far. */
-    const taken = new Map<Exponential, { readonly at: number; readonly terms: Affine[]; zeroRule: ZeroRule }>();
+    const taken = new Map<Exponential, { readonly at: number; readonly terms: Affine[]; zeros: Zeros }>();
     /** `scale`: what the sum around is chained with. */
     const split = (y: Expression, minus: boolean, scale: Expression): void => {
       const open = y === x || inside(y);
-      const sides = open && termsOf(y);
-      if (sides) {
-        split(sides[0], minus, scale);
-        split(sides[1], y.op === "sub" ? !minus : minus, scale);
+      const form = formOf(y);
+      if (open && form.kind === "sum") {
+        split(form.terms[0], minus, scale);
+        split(form.terms[1], form.minus ? !minus : minus, scale);
         return;
       }
       const scaled = open && scaledSum(y);
@@ -234,25 +219,24 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
         split(scaled[0], minus, scaled[1]);
         return;
       }
-      const product = y === x ? productOf(y) : within(y);
-      const { entry, number, zeroRule } = product;
+      const { entry, number, zeros } = y === x ? productOf(y) : within(y);
       if (!isExponential(entry) || number === one) {
         terms.push({ of: y === x ? y : visit(y), minus });
         return;
       }
       const term = scale === ONE ? number : times(number, scale, (y) => mulAdjoint(y, scale));
-      const before = taken.get(entry) ?? { at: terms.length, terms: [], zeroRule: NONE as ZeroRule };
+      const before = taken.get(entry) ?? { at: terms.length, terms: [], zeros: "none" as Zeros };
       if (before.terms.length === 0) terms.push(positive(y));
       before.terms.push(minus ? negated(term) : term);
-      before.zeroRule = stricter(before.zeroRule, scale === ONE ? zeroRule : FACTORS);
+      before.zeros = strictest(before.zeros, scale === ONE ? zeros : "first");
       taken.set(entry, before);
     };
     split(x, false, ONE);
     // Rows whose adjoints are all 0 are skipped by the store, so here at least one is not. An exponential is 1 somewhere in its row: a number that is
     // NaN makes that entry NaN, whatever the others are.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
-    for (const [entry, { at, terms: list, zeroRule }] of taken)
-      terms[at] = positive((whole || zeroRule === NONE ? asOne : eachAlone)(entry, list.reduce(plus)));
+    for (const [entry, { at, terms: list, zeros }] of taken)
+      terms[at] = positive((whole || zeros === "none" ? asOne : eachAlone)(entry, list.reduce(plus)));
     return signed(total(null, terms));
   };
 

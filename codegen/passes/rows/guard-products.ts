@@ -2,11 +2,11 @@
  * Says of each product that is summed or stored where it is 0 whatever its factors are. A kernel then computes it without a branch, and adds it where the
  * guards are not 0. Only there: values that are compared have the same bits wherever they are computed.
  */
-import { constantValue, type Expression } from "../../../dsl/expression.js";
+import type { Expression } from "../../../dsl/expression.js";
 import { bottomUp, topological, withOperands } from "../../../dsl/graph.js";
 import { mul, mulAdjoint, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
-import { guardsOf, isProduct } from "../products.js";
+import { formOf, guardsOf } from "../products.js";
 import {
   type FoldedEntries,
   type GuardedProduct,
@@ -56,8 +56,9 @@ function relaxing(known: Expression | null, nonZero: ReadonlySet<Expression>): R
     if (isGiven(x)) return x;
     const y = withOperands(x, operands);
     if (x.op === "mulAdjoint" && nonZero.has(x.operands[0])) return mul(...pair(y));
-    if (x.op !== "mulNoNan") return y;
-    const [guard, ...others] = guardsOf(x);
+    const form = formOf(x);
+    if (form.kind !== "product" || form.zeros !== "either") return y;
+    const [guard, ...others] = guardsOf(form);
     if (!guard || others.length > 0) return y;
     const [a, b] = pair(y);
     return guard === x.operands[0] ? mulAdjoint(a, b) : mulAdjoint(b, a);
@@ -113,9 +114,9 @@ class Loop {
   summand(root: Expression): Summand {
     const conditions: Expression[] = [];
     let x = root;
-    while (this.isOwn(x) && x.op === "where" && constantValue(x.operands[2]) === 0) {
-      conditions.push(x.operands[0]);
-      x = x.operands[1];
+    for (let form = formOf(x); this.isOwn(x) && form.kind === "masked"; form = formOf(x)) {
+      conditions.push(form.condition);
+      x = form.of;
     }
     return { kind: "summand", conditions, x, product: this.isOwn(x) && x.dtype !== "bool" ? this.productOf(x) : null };
   }
@@ -123,22 +124,26 @@ class Loop {
   total(x: Expression): Total {
     const plain = plainTotal(x);
     if (!this.isOwn(x)) return plain;
-    if (x.op !== "add" && x.op !== "sub") return { ...plain, inner: this.productOf(x) ? this.sumsIn(x) : [] };
-    const [a, b] = x.operands;
-    const added = [b, a].find((y) => (y === b || x.op === "add") && this.isOwn(y) && this.productOf(y));
+    const form = formOf(x);
+    if (form.kind !== "sum") return { ...plain, inner: this.productOf(x) ? this.sumsIn(x) : [] };
+    const { terms, minus } = form;
+    const [a, b] = terms;
+    const added = [b, a].find((y) => (y === b || !minus) && this.isOwn(y) && this.productOf(y));
     const product = added && this.productOf(added);
     if (!product) return plain;
     const rest = this.total(added === b ? a : b);
-    return { kind: "total", x, added: { rest, product, minus: x.op === "sub" }, inner: this.sumsIn(added) };
+    return { kind: "total", x, added: { rest, product, minus }, inner: this.sumsIn(added) };
   }
 
   /** Of a product that is stored, the sums are, too. */
   private sumsIn(x: Expression): Total[] {
-    return x.operands.flatMap((y) => ((y.op === "add" || y.op === "sub") && this.isOwn(y) ? [this.total(y)] : []));
+    return x.operands.flatMap((y) => (formOf(y).kind === "sum" && this.isOwn(y) ? [this.total(y)] : []));
   }
 
   private productOf(x: Expression): GuardedProduct | null {
-    if (!isProduct(x)) return null;
-    return { factors: x.operands, guards: guardsOf(x).filter((guard) => x.op !== "mulAdjoint" || !this.nonZero.has(guard)) };
+    const form = formOf(x);
+    if (form.kind !== "product") return null;
+    const { factors, zeros } = form;
+    return { factors, guards: guardsOf(form).filter((guard) => zeros !== "first" || !this.nonZero.has(guard)) };
   }
 }

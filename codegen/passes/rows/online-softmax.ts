@@ -6,7 +6,7 @@ import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
 import type { RowFold } from "../../../dsl/ops/index.js";
 import { isExponent, scaledRow } from "../patterns.js";
-import { factored } from "../products.js";
+import { flattened } from "../products.js";
 import type { FoldedEntries, Merge, Phase, RowKernel } from "./record.js";
 
 /** Joins two phases that follow one another where the sums of the second can be taken from the maxima of each part of the row. */
@@ -92,7 +92,7 @@ function termOf(operand: Expression, maxima: readonly RowFold[], free: (x: Expre
     const [left, right] = [partsOf(a, minus), partsOf(b, x.op === "sub" ? !minus : minus)];
     return left && right && [...left, ...right];
   };
-  const product = factored(operand, free, MANY);
+  const product = flattened(operand, free, MANY);
   if (!product) return null;
   const { masks, factors } = product;
   const maximumOf = (x: Expression) => {
