@@ -1,6 +1,6 @@
 /** Times of other geometries than those of `codegen/geometry.ts` on a GPU. The table there must hold the best ones that are found here. */
 import { alternativesTo, type RowShape, type Spread, sized, spreadOf } from "../codegen/emit/geometry.js";
-import type { Plan } from "../codegen/schedule/plan.js";
+import type { Plan } from "../codegen/loss-plan.js";
 import { rowBytesOf } from "../codegen/schedule/traffic.js";
 import type { Device } from "../runtime/devices/device.js";
 import { AddonDevice } from "../runtime/devices/native-device.js";
@@ -107,7 +107,7 @@ async function measureOne(
 /** Of the plan's first sweep, which has the most to exchange. */
 function rowShapeOf(plan: Plan, vocab: number): RowShape {
   const sweep = plan.kernels.find(({ kind }) => kind === "sweep");
-  if (!sweep) throw new RangeError(`${plan.loss} has no sweep`);
+  if (!sweep) throw new RangeError(`${plan.name} has no sweep`);
   return { vocab, entryBytes: rowBytesOf(sweep.arguments, plan.buffers), values: sweep.exchanged };
 }
 

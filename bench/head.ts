@@ -2,7 +2,7 @@
  * The output head: time of losses from hidden states to the gradients of hidden states and head, compared with the three matrix products alone, and
  * their memory beyond inputs and gradients. A result is checked before it is timed.
  */
-import type { LogitsDtype } from "../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../codegen/loss-program.js";
 import { ppo } from "../losses/index.js";
 import type { Device, DeviceBuffer, LossResult } from "../runtime/devices/device.js";
 import { near, ROUNDING, samplesOf } from "./correct.js";

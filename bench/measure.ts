@@ -1,5 +1,5 @@
 /** Times everything of one shape in turns: losses, their launches by themselves, and copies of their logits. */
-import type { LogitsDtype } from "../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../codegen/loss-program.js";
 import { LosscError } from "../dsl/errors.js";
 import type { LossDefinition } from "../dsl/index.js";
 import type { Device } from "../runtime/devices/device.js";

@@ -1,5 +1,5 @@
 /** The table of measurements: shapes, the losses at each, and their targets. */
-import type { LogitsDtype } from "../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../codegen/loss-program.js";
 import type { LossDefinition } from "../dsl/index.js";
 import * as losses from "../losses/index.js";
 import { forwardKlOf, logprobVariance, usersPpo } from "./losses.loss.js";

@@ -1,6 +1,6 @@
 /** The bench's own kernels: the data, made where it is needed, and the yardstick beside the device's own copy. */
 import { TYPES } from "../codegen/emit/dtypes.js";
-import type { LogitsDtype } from "../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../codegen/loss-program.js";
 import { LosscError } from "../dsl/errors.js";
 import type { Command, Memory, NativeBuffer, NativeDevice } from "../runtime/addon/native.js";
 import type { Device, DeviceBuffer, LaunchArgument, LoadedModule } from "../runtime/devices/device.js";

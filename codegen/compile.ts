@@ -3,12 +3,13 @@ import type { LossDefinition } from "../dsl/define-loss.js";
 import { LosscError } from "../dsl/errors.js";
 import { trace } from "../dsl/trace.js";
 import { withFrame } from "./frame.js";
+import type { Plan } from "./loss-plan.js";
 import { planOf } from "./loss-plan.js";
+import type { LogitsDtype } from "./loss-program.js";
 import { lossProgram } from "./loss-program.js";
 import { GRADIENT, runPasses } from "./passes/index.js";
 import type { Observer } from "./passes/pass.js";
 import type { Program } from "./program.js";
-import type { LogitsDtype, Plan } from "./schedule/plan.js";
 
 export interface CompileRequest {
   readonly loss: LossDefinition;

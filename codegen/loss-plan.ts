@@ -2,12 +2,41 @@
 import type { LossDefinition } from "../dsl/define-loss.js";
 import { logits as logitsLeaf, policyLogprobs } from "../dsl/policy.js";
 import type { Traced } from "../dsl/trace.js";
-import { LOGPROBS, LOSS, metricName, outputName, picksIn } from "./loss-program.js";
+import { LOGPROBS, LOSS, type LogitsDtype, metricName, outputName, picksIn } from "./loss-program.js";
 import { gradientName, neededOf, type Program } from "./program.js";
-import { planHeadOf } from "./schedule/head.js";
-import type { LogitsDtype, Plan, PlanResults } from "./schedule/plan.js";
+import { type PlanHead, planHeadOf } from "./schedule/head.js";
+import type { KernelPlan } from "./schedule/plan.js";
 import { type PlanningOptions, planned } from "./schedule/planner.js";
 import { trafficOf } from "./schedule/traffic.js";
+
+/** The result of compiling a loss. */
+export interface Plan extends KernelPlan {
+  readonly format: 2;
+  /** dtype of the logits; null where the caller brings `policy_logprobs`. */
+  readonly logits: LogitsDtype | null;
+  /** Sequences that every group must have, because the loss picks them; 0 where it picks none. */
+  readonly groupSize: number;
+  /** Runtime scalars of the loss with their defaults. */
+  readonly config: Readonly<Record<string, number>>;
+  readonly results: PlanResults;
+  /** From hidden states and a head in place of logits; null where the caller brings `policy_logprobs`. */
+  readonly head: PlanHead | null;
+}
+
+/** The buffers of a call's results. */
+export interface PlanResults {
+  /** float64 or float32, one element. */
+  readonly loss: number;
+  /** See `STATUS`. */
+  readonly status: number;
+  /** float32 per token; null from `policy_logprobs`. */
+  readonly logprobs: number | null;
+  /** Gradient of the logits (token × vocabulary, may share memory with the input `logits`) or of `policy_logprobs` (float32 per token). */
+  readonly gradient: number;
+  /** float64 or float32, one element each. */
+  readonly metrics: readonly { readonly key: string; readonly buffer: number }[];
+  readonly outputs: readonly { readonly key: string; readonly space: "token" | "sequence"; readonly buffer: number }[];
+}
 
 export function planOf(
   definition: LossDefinition,
@@ -32,8 +61,8 @@ export function planOf(
     })),
   };
   return {
-    format: 1,
-    loss: definition.name,
+    format: 2,
+    name: program.name,
     logits,
     sweeps,
     groupSize: neededOf(program).reduce((most, x) => Math.max(most, (picksIn(x).at(-1) ?? -1) + 1), 0),

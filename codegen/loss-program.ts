@@ -31,8 +31,11 @@ import type { Reduction } from "../dsl/ops/names.js";
 import { logits, policyLogprobs, TARGET, targetLogprob, weights } from "../dsl/policy.js";
 import { type ElementSpace, isPerEntry, type Level, levelOf, type Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
-import { gradientName, type InputType, type Placed, type Program, type Result, resultOf } from "./program.js";
-import type { LogitsDtype } from "./schedule/plan.js";
+import { gradientName, type InputType, type Placed, type Program, type Result, resultOf, type Seed } from "./program.js";
+import type { RowDtype } from "./schedule/plan.js";
+
+/** How logits lie in memory; their gradient has the same dtype. */
+export type LogitsDtype = RowDtype;
 
 /** Whether an element counts: a token of non-zero weight, or a sequence, group or batch that holds one. */
 function counts(space: Level): Expression {
@@ -190,18 +193,18 @@ export const outputName = (key: string): string => `output ${key}`;
 export function lossProgram(definition: LossDefinition, traced: Traced, dtype: LogitsDtype | null): Program {
   const spellOut = spellingOut();
   const checks: Placed[] = [];
-  const seeds: Expression[] = [];
+  const seeds: Seed[] = [];
   const values: Expression[] = [];
   for (const { space, counted, x } of joined(traced.terms.map(spellOut))) {
     if (space === "batch" || !counted) {
-      seeds.push(x);
+      seeds.push({ x, adjoint: ONE });
       values.push(counted ? where(counted, x, 0) : x);
       continue;
     }
     const summand = where(counted, space === "token" ? mul(weights, x) : x, 0);
     const total = fold("sum", summand, space, "batch");
     checks.push({ space, x: summand });
-    seeds.push(total);
+    seeds.push({ x: total, adjoint: ONE });
     values.push(total);
   }
   const results: Result[] = [{ name: LOSS, space: "batch", x: total(values), always: true }];

@@ -42,6 +42,12 @@ export interface ProgramRows {
   readonly isPresent: Expression;
 }
 
+/** A value and its adjoint: 1 of a loss, and an input where the adjoint comes from outside. */
+export interface Seed {
+  readonly x: Expression;
+  readonly adjoint: Expression;
+}
+
 export interface Program {
   readonly name: string;
   /** Every input by its name, those that its expressions do not read among them. */
@@ -50,8 +56,8 @@ export interface Program {
   readonly rows: ProgramRows | null;
   /** The leaves whose adjoints it gives back. */
   readonly differentiable: readonly Input[];
-  /** Scalars from whose sum the gradient starts, with an adjoint of 1. */
-  readonly seeds: readonly Expression[];
+  /** The values that the gradient starts from. */
+  readonly seeds: readonly Seed[];
   readonly results: readonly Result[];
   /** Values that must be finite: where one is not, its element is named. */
   readonly checks: readonly Placed[];
@@ -64,8 +70,8 @@ export interface Program {
 /** The gradient of a row, split at the entry that is named. */
 export interface SplitGradient {
   /** At every entry but the named one. */
-  readonly offTarget: Expression;
-  readonly target: Expression;
+  readonly others: Expression;
+  readonly named: Expression;
   /** Values per token whose being 0 makes both 0; none where the gradient is no sum of products. */
   readonly factors: readonly Expression[];
 }
@@ -88,7 +94,7 @@ export const elementResults = (program: Program): readonly Result[] => [
 
 /** The expressions that a kernel computes which writes the gradient of a row; none of a program without one. */
 export const gradientRootsOf = ({ splitGradient: split }: Program): readonly Expression[] =>
-  split ? [split.offTarget, split.target, ...split.factors] : [];
+  split ? [split.others, split.named, ...split.factors] : [];
 
 /** Every expression that must be computed, in an order that the kernels follow. */
 export function neededOf(program: Program): Expression[] {
@@ -109,13 +115,13 @@ export function mapProgram(program: Program, change: (x: Expression) => Expressi
   const { splitGradient: split } = program;
   return {
     ...program,
-    seeds: program.seeds.map(change),
+    seeds: program.seeds.map(({ x, adjoint }) => ({ x: change(x), adjoint: change(adjoint) })),
     results: program.results.map(placed),
     checks: program.checks.map(placed),
     rowGradient: program.rowGradient && change(program.rowGradient),
     splitGradient: split && {
-      offTarget: change(split.offTarget),
-      target: change(split.target),
+      others: change(split.others),
+      named: change(split.named),
       factors: split.factors.map(change),
     },
   };

@@ -30,7 +30,7 @@ export type Room = 512 | 256;
 /** A sweep, as far as its geometry depends on it. */
 export interface RowShape {
   readonly vocab: number;
-  /** Bytes of one entry of each row that is read, the logits first. */
+  /** Bytes of one entry of each row that is read, the leaf first. */
   readonly entryBytes: readonly number[];
   /** Values that the parts of a row exchange at once, at most. */
   readonly values: number;
@@ -146,7 +146,7 @@ function roomOf(shape: RowShape): Room {
   return widthOf(shape) * (entryBytes.length + values) < 96 && values <= 12 ? 512 : 256;
 }
 
-/** Entries of a packet: 16 bytes of logits. */
+/** Entries of a packet: 16 bytes of the leaf. */
 function widthOf({ entryBytes }: RowShape): number {
   return PACKET_BYTES / (entryBytes[0] as number);
 }

@@ -24,8 +24,6 @@ export interface UnitKernel {
 export interface Unit {
   readonly target: TargetName;
   readonly header: readonly string[];
-  /** C++ type of the logits. */
-  readonly logit: string;
   readonly kernels: readonly UnitKernel[];
   /** See {@link KernelText}. */
   readonly long?: boolean;
@@ -37,13 +35,12 @@ export const KERNELS_MARK = "// ---- kernels ----";
 /** Behind it is what a target's geometry makes of the kernels; before it they are the same on every target. */
 export const ENTRIES_MARK = "// ---- entry points ----";
 
-export function unitText({ target, header, logit, kernels, long }: Unit): KernelText {
+export function unitText({ target, header, kernels, long }: Unit): KernelText {
   const text = [
     ...header.map((line) => `// ${line}`),
     PRELUDE_MARK,
     preludeText(target),
     KERNELS_MARK,
-    `using logit = ${logit};`,
     ...kernels.flatMap(({ body }) => ["", body]),
     "",
     ENTRIES_MARK,
@@ -75,7 +72,6 @@ export function stepUnit(options: {
   return unitText({
     target,
     header: [commentText(comment)],
-    logit: "float",
     kernels: kernels.map(({ id, body }) => ({ id, body, kind: "map", entry: step })),
   });
 }

@@ -1,5 +1,6 @@
 /** The matrix products that a loss from hidden states takes, and why. */
-import type { Plan, PlanHead } from "../schedule/plan.js";
+import type { Plan } from "../loss-plan.js";
+import type { PlanHead } from "../schedule/head.js";
 
 export interface HeadExplanation extends PlanHead {
   readonly why: string;

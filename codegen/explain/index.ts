@@ -2,7 +2,7 @@
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import { trace } from "../../dsl/trace.js";
 import { compilePlan } from "../compile.js";
-import type { LogitsDtype } from "../schedule/plan.js";
+import type { LogitsDtype } from "../loss-program.js";
 import type { Traffic } from "../schedule/traffic.js";
 import { type Formula, formulaOf, takenNames, tidied } from "./formula.js";
 import { type HeadExplanation, headExplanation } from "./head.js";

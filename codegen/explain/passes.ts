@@ -4,9 +4,9 @@ import type { LossDefinition } from "../../dsl/define-loss.js";
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { compilePlan } from "../compile.js";
+import type { LogitsDtype } from "../loss-program.js";
 import type { GuardedProduct, RowKernel, Summand, Total } from "../passes/rows/record.js";
 import type { Program } from "../program.js";
-import type { LogitsDtype } from "../schedule/plan.js";
 
 /** Longer expressions get a line of their own. */
 const LONG = 60;
@@ -77,8 +77,8 @@ function programLines(program: Program): string[] {
     ...checks.map(({ space, x }) => [`finite : ${space}`, x] as const),
     ...(splitGradient
       ? ([
-          ["gradient off the target", splitGradient.offTarget],
-          ["gradient at the target", splitGradient.target],
+          ["gradient of the other entries", splitGradient.others],
+          ["gradient of the named entry", splitGradient.named],
         ] as const)
       : rowGradient
         ? ([["gradient of the row", rowGradient]] as const)
@@ -90,12 +90,12 @@ function programLines(program: Program): string[] {
 
 function rowLines({ phases, gradient, cachedExp }: RowKernel): string[] {
   const folds = phases.flatMap(({ folds, merge }) => [...(merge?.maxima ?? []), ...folds]);
-  const totals = gradient ? totalsOf(gradient.offTarget) : [];
+  const totals = gradient ? totalsOf(gradient.others) : [];
   const roots = [
     ...(cachedExp ? [cachedExp] : []),
     ...folds.flatMap(({ fold, value }) => [fold, ...value.conditions, value.x, ...(value.product?.factors ?? [])]),
     ...totals.flatMap(({ x, added }) => [x, ...(added?.product.factors ?? [])]),
-    ...(gradient ? [gradient.target, ...gradient.zeroWhere] : []),
+    ...(gradient ? [gradient.named, ...gradient.zeroWhere] : []),
   ];
   const listing = new Listing(roots);
   const lines = phases.flatMap(({ folds, merge }, i) => [
@@ -110,8 +110,8 @@ function rowLines({ phases, gradient, cachedExp }: RowKernel): string[] {
     ...lines,
     ...(gradient
       ? [
-          `  gradient off the target = ${listing.total(gradient.offTarget)}`,
-          `  gradient at the target = ${listing.text(gradient.target)}`,
+          `  gradient of the other entries = ${listing.total(gradient.others)}`,
+          `  gradient of the named entry = ${listing.text(gradient.named)}`,
           ...(gradient.zeroWhere.length > 0
             ? [`  all of it 0 where these are: ${gradient.zeroWhere.map((x) => listing.text(x)).join(", ")}`]
             : []),

@@ -143,8 +143,8 @@ function overRow(x: Fold, { settle, deep }: Rewriting): Expression | null {
   const index = indexIn(a);
   if (index === null) return null;
   // The named entry's share beside the others is added by itself: within the row no entry knows whether it is the one.
-  const offTarget = rewriter((y) => (y.op === "isAt" ? ZERO : y))(a);
-  return deep(add(settle(sum(offTarget)), sub(entryAt(a, index), entryAt(offTarget, index))));
+  const others = rewriter((y) => (y.op === "isAt" ? ZERO : y))(a);
+  return deep(add(settle(sum(others)), sub(entryAt(a, index), entryAt(others, index))));
 }
 
 /** Factors that the fold does not run over leave a sum; so does a sign. */

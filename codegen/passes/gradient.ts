@@ -1,14 +1,14 @@
 /** Reverse-mode differentiation of the graph. Derivatives of ops are rows of the table; here is only the order in which adjoints meet. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { add, fold, foldGradient, type Input, isRowOp, ONE, opRow, rowGradient, ZERO } from "../../dsl/ops/index.js";
+import { add, fold, foldGradient, type Input, isRowOp, opRow, rowGradient, ZERO } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry, levelOf, pathTo, type Space } from "../../dsl/spaces.js";
 import { gradientName, type Program, type Result } from "../program.js";
 
-/** Adds the gradient of the seeds' sum with respect to the differentiable leaves. */
+/** Adds the adjoints of the differentiable leaves that follow from those of the seeds. */
 export function differentiate(program: Program): Program {
   const { differentiable, seeds } = program;
-  const order = topological(seeds);
+  const order = topological(seeds.map(({ x }) => x));
   const leaves = new Set<Expression>(differentiable);
   const live = new Set(leaves);
   for (const x of order) if (passes(x) && x.operands.some((operand) => live.has(operand))) live.add(x);
@@ -23,7 +23,7 @@ export function differentiate(program: Program): Program {
     const before = known.get(space);
     adjoints.set(x, known.set(space, before ? add(before, g) : g));
   };
-  for (const seed of seeds) give(seed, seed.space, ONE);
+  for (const { x, adjoint } of seeds) give(x, x.space, adjoint);
   for (const x of order.reverse()) {
     if (leaves.has(x) || !live.has(x)) continue;
     for (const [given, g] of adjoints.get(x) ?? []) {

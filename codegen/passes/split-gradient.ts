@@ -12,7 +12,7 @@ export function splitGradient(program: Program): Program {
   if (!rows || !rowGradient) return program;
   const present = ofPresent(rowGradient, rows.isPresent);
   const at = (value: Expression) => simplifier()(rewriter((x) => (x.op === "isAt" ? value : x))(present));
-  return { ...program, splitGradient: { offTarget: at(ZERO), target: at(ONE), factors: factorsOf(present) ?? [] } };
+  return { ...program, splitGradient: { others: at(ZERO), named: at(ONE), factors: factorsOf(present) ?? [] } };
 }
 
 /** An expression of an entry that is there: where one is not, a store writes 0 whatever the gradient is. Folds see both. */

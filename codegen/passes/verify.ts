@@ -13,15 +13,16 @@ export function verify(program: Program, { name, gone }: Pass): Program {
   const { rowGradient: gradient, splitGradient: split } = program;
   const placed = [...program.results, ...program.checks];
   for (const x of topological([
-    ...program.seeds,
+    ...program.seeds.flatMap(({ x, adjoint }) => [x, adjoint]),
     ...placed.map(({ x }) => x),
     ...(gradient ? [gradient] : []),
-    ...(split ? [split.offTarget, split.target, ...split.factors] : []),
+    ...(split ? [split.others, split.named, ...split.factors] : []),
   ])) {
     const problem = gone.has(x.op) ? "should be gone" : problemOf(x);
     if (problem) throw fault(x, problem);
   }
-  for (const x of program.seeds) if (x.space !== "batch") throw fault(x, "should be a scalar");
+  for (const { x, adjoint } of program.seeds)
+    if (isFiner(adjoint.space, x.space)) throw fault(adjoint, `is an adjoint of a value per ${x.space}`);
   for (const { space, x } of placed)
     if (isFiner(x.space, space)) throw fault(x, space === "batch" ? "should be a scalar" : `is wanted per ${space}`);
   if (gradient && !program.rows) throw fault(gradient, "is a gradient per entry where there are no rows");

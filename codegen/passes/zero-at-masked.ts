@@ -1,4 +1,4 @@
-/** Values that are 0 at a token of weight 0, by their form: where such a token's row is not read, nobody has to know what the row holds. */
+/** Values that are 0 where a mask is 0, by their form: where such a token's row is not read, nobody has to know what the row holds. */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { oncePerNode, operandsFirst } from "../../dsl/graph.js";
 

@@ -1,9 +1,19 @@
 /**
- * The plan of a loss from hidden states: its logits are the product of hidden states with a head, and are never all in memory. The same kernels run
- * in the same order. Chunk by chunk the head computes the rows that they visit, and propagates their gradient to the hidden states and the head.
+ * A plan from hidden states: its rows are the product of hidden states with a head, and are never all in memory. The same kernels run in the same order.
+ * Chunk by chunk the head computes the rows that they visit, and propagates their gradient to the hidden states and the head.
  */
 import { isFiner } from "../../dsl/spaces.js";
-import type { ElementSpace, Plan, PlanArgument, PlanHead, PlanKernel } from "./plan.js";
+import type { ElementSpace, KernelPlan, PlanArgument, PlanKernel } from "./plan.js";
+
+/** The cost of a plan whose rows are computed chunk by chunk. */
+export interface PlanHead {
+  /** The elements whose tokens a sweep must all have seen before the next one; `token` where a sweep waits for no other token. */
+  readonly waitsFor: ElementSpace;
+  /** Matrix products of tokens × hidden size × vocabulary, where every such element lies in one chunk of tokens. */
+  readonly products: number;
+  /** And where one does not: then the rows of a chunk are computed once for every sweep. */
+  readonly productsCut: number;
+}
 
 export interface HeadPlan {
   readonly sweeps: number;
@@ -20,8 +30,8 @@ export interface HeadPlan {
   readonly waitsFor: ElementSpace;
 }
 
-/** Cuts a plan from logits into the part that needs rows, and the steps before and after it. */
-export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): HeadPlan {
+/** Cuts a plan of rows into the part that needs rows, and the steps before and after it. */
+export function headPlanOf(plan: Pick<KernelPlan, "kernels" | "buffers" | "sweeps">): HeadPlan {
   const { kernels, buffers } = plan;
   const isSweep = ({ kind }: PlanKernel) => kind === "sweep";
   const begin = kernels.findIndex(isSweep);
@@ -59,7 +69,7 @@ export function headPlanOf(plan: Pick<Plan, "kernels" | "buffers" | "sweeps">): 
 }
 
 /**
- * Matrix products of a call, each of tokens × hidden × vocabulary multiplications: logits once, or once for every sweep, and the gradients of hidden
+ * Matrix products of a call, each of tokens × hidden × vocabulary multiplications: rows once, or once for every sweep, and the gradients of hidden
  * states and head.
  */
 export function productsOf({ sweeps }: HeadPlan, closed: boolean): number {

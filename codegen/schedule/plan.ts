@@ -1,15 +1,15 @@
 /**
- * A plan, the result of compiling a loss: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
- * allocates its buffers and the addon executes it. Nothing here depends on a device.
+ * A plan, the result of compiling a program: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
+ * allocates its buffers and the addon executes it. Nothing here depends on a device. What a loss adds stands in `loss-plan.ts`.
  */
 import type { ElementSpace } from "../../dsl/spaces.js";
 
 /** Elements in one leaf of a fold over tokens, sequences or groups. Every such fold is a fixed tree over chunks of this size. */
 export const CHUNK = 1024;
 
-/** How logits lie in memory; their gradient has the same dtype. */
-export type LogitsDtype = "f32" | "bf16" | "f16";
-export type BufferDtype = LogitsDtype | "f64" | "i32" | "u32";
+/** How rows lie in memory. A row's gradient has its dtype. */
+export type RowDtype = "f32" | "bf16" | "f16";
+export type BufferDtype = RowDtype | "f64" | "i32" | "u32";
 
 /** The spaces that a plan's kernels and buffers are indexed by. */
 export type { ElementSpace };
@@ -30,7 +30,7 @@ export type Extent =
 export interface PlanBuffer {
   readonly id: number;
   /**
-   * - `input`: given by the caller under `name` (`logits`, `target_tokens`, `weights`, `policy_logprobs` or an input of the loss);
+   * - `input`: given by the caller under `name`;
    * - `structure`: made by the runtime from `lengths` and `groups`, see {@link Structure};
    * - `scratch`: written and read by kernels; `counter`: scratch that is zero before the first call and that kernels leave zero;
    * - `result`: read back by the caller.
@@ -47,7 +47,7 @@ export interface PlanBuffer {
 }
 
 /**
- * Index arrays of a {@link Between} whose target is not `batch`, all int32.
+ * Index arrays of a {@link Between} to another space than `batch`, all int32.
  * - `segmentIds`: for each element the segment that holds it;
  * - `offsets`: for each segment its first element, and after the last the number of elements;
  * - `chunkOffsets`: for each segment the number of its first chunk, and after the last the number of chunks. A segment of n elements has ceil(n /
@@ -72,11 +72,11 @@ export type PlanArgument =
   /** The elements that a launch visits: from `first` up to, and without, `last`. int64. */
   | { readonly kind: "range"; readonly end: "first" | "last" }
   /**
-   * A pointer to int32 per token: which of the rows in memory is the token's, negative where it has none (then its weight is 0 and rows of weight 0
-   * are not read). Null where row i is that of token `first` + i.
+   * A pointer to int32 per token: which of the rows in memory is the token's, negative where it has none (then its mask is 0 and such rows are
+   * not read). Null where row i is that of token `first` + i.
    */
   | { readonly kind: "rows" }
-  /** int64, 1 where the caller asks that rows of weight 0 are not read. */
+  /** int64, 1 where the caller asks that rows are not read whose mask is 0. */
   | { readonly kind: "skipMasked" };
 
 export interface PlanKernel {
@@ -91,49 +91,16 @@ export interface PlanKernel {
   readonly body: string;
 }
 
-export interface Plan {
-  readonly format: 1;
-  readonly loss: string;
-  /** dtype of the logits; null where the caller brings `policy_logprobs`. */
-  readonly logits: LogitsDtype | null;
+/** The kernels of a program and their memory. */
+export interface KernelPlan {
+  /** Of the program. */
+  readonly name: string;
   readonly sweeps: number;
-  /** Sequences that every group must have, because the loss picks them; 0 where it picks none. */
-  readonly groupSize: number;
   readonly steps: number;
   readonly buffers: readonly PlanBuffer[];
   readonly kernels: readonly PlanKernel[];
-  /** Runtime scalars of the loss with their defaults. */
-  readonly config: Readonly<Record<string, number>>;
-  readonly results: PlanResults;
-  /** Bytes that one token costs in memory: its logits and their gradient (per vocabulary entry), and the numbers beside (per token). */
+  /** Bytes that one token costs in memory: its rows (per entry), and the numbers beside (per token). */
   readonly bytes: { readonly perEntry: number; readonly perToken: number };
-  /** From hidden states and a head in place of logits; null where the caller brings `policy_logprobs`. */
-  readonly head: PlanHead | null;
-}
-
-/** The cost of a plan whose logits are computed chunk by chunk. */
-export interface PlanHead {
-  /** The elements whose tokens a sweep must all have seen before the next one; `token` where a sweep waits for no other token. */
-  readonly waitsFor: ElementSpace;
-  /** Matrix products of tokens × hidden size × vocabulary, where every such element lies in one chunk of tokens. */
-  readonly products: number;
-  /** And where one does not: then the logits of a chunk are computed once for every sweep. */
-  readonly productsCut: number;
-}
-
-/** The buffers of a call's results. */
-export interface PlanResults {
-  /** float64 or float32, one element. */
-  readonly loss: number;
-  /** See {@link STATUS}. */
-  readonly status: number;
-  /** float32 per token; null from `policy_logprobs`. */
-  readonly logprobs: number | null;
-  /** Gradient of the logits (token × vocabulary, may share memory with the input `logits`) or of `policy_logprobs` (float32 per token). */
-  readonly gradient: number;
-  /** float64 or float32, one element each. */
-  readonly metrics: readonly { readonly key: string; readonly buffer: number }[];
-  readonly outputs: readonly { readonly key: string; readonly space: "token" | "sequence"; readonly buffer: number }[];
 }
 
 /** A word of a status buffer in which no kernel has flagged an element: more than any index. */
@@ -141,13 +108,13 @@ export const NO_FAULT = 0xffffffff;
 
 /** Words of the status buffer: the smallest element for which a kernel saw the fault, {@link NO_FAULT} where none. */
 export const STATUS = {
-  /** Token whose target lies outside the vocabulary. */
-  target: 0,
-  /** Token with a non-finite loss or gradient. */
+  /** Token whose index lies outside its row. */
+  index: 0,
+  /** Token with a value that must be finite and is not. */
   token: 1,
-  /** Sequence with a non-finite loss. */
+  /** Sequence with such a value. */
   sequence: 2,
-  /** Group with a non-finite loss. */
+  /** Group with such a value. */
   group: 3,
   /** Vocabulary entry of a head whose gradient is not finite. */
   head: 4,

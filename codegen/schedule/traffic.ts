@@ -1,4 +1,4 @@
-/** Bytes that kernels move: memory traffic is the cost of a loss. */
+/** Bytes that kernels move: memory traffic is the cost of a program. */
 import { BYTES } from "../emit/dtypes.js";
 import type { PlanArgument, PlanBuffer } from "./plan.js";
 
@@ -21,11 +21,12 @@ export function trafficOf(list: readonly PlanArgument[], buffers: readonly PlanB
   return { perEntry, perToken };
 }
 
-/** Bytes of one entry of every row that a kernel with these arguments reads, the logits first; the row that all tokens share is one of them. */
+/** Bytes of one entry of every row that a kernel with these arguments reads, the leaf first; the row that all tokens share is one of them. */
 export function rowBytesOf(list: readonly PlanArgument[], buffers: readonly PlanBuffer[]): number[] {
-  const rows = list.flatMap((argument) => {
+  return list.flatMap((argument) => {
     const buffer = argument.kind === "buffer" ? (buffers[argument.buffer] as PlanBuffer) : null;
-    return buffer?.role === "input" && "per" in buffer.extent && ["row", "entry"].includes(buffer.extent.per) ? [buffer] : [];
+    return buffer?.role === "input" && "per" in buffer.extent && ["row", "entry"].includes(buffer.extent.per)
+      ? [BYTES[buffer.dtype]]
+      : [];
   });
-  return rows.sort((a, b) => Number(b.name === "logits") - Number(a.name === "logits")).map(({ dtype }) => BYTES[dtype]);
 }

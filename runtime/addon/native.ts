@@ -1,6 +1,6 @@
 /** The interface of the addon. Only runtime/ uses it, and bench/ and tests. Its errors have a `code` of `LosscError`. */
 import type { TargetName } from "../../codegen/emit/targets/index.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 
 /** Memory of a device. `byteLength` is reported to V8; the finalizer frees what was not disposed of. */
 export interface NativeBuffer {

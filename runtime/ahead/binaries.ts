@@ -1,7 +1,7 @@
 /** Compiling the kernels of losses for machines that have no compiler. */
 import { availableParallelism } from "node:os";
 import { emitText, isCxxTarget, type KernelText, type ShippedTarget, stepUnit, TARGETS } from "../../codegen/emit/index.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { LossDefinition } from "../../dsl/define-loss.js";
 import { loadAddon, requireAddon } from "../addon/addon.js";
 import { type CacheEntry, defaultCache, entryFile } from "../cache/index.js";

@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { SingleBar } from "cli-progress";
 import type { ShippedTarget } from "../../codegen/emit/index.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { LosscError } from "../../dsl/errors.js";
 import { binaryJobs, type Job, writeBinaries } from "../ahead/binaries.js";
 import { writeDeclarations } from "../ahead/declarations.js";

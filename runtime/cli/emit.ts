@@ -2,7 +2,7 @@
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, type TargetName } from "../../codegen/emit/index.js";
 import { passesText } from "../../codegen/explain/passes.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { ConfigValues } from "../devices/device.js";
 import { withConfig } from "../inputs/config.js";
 import { findLoss } from "../modules/find.js";

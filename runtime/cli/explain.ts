@@ -1,7 +1,7 @@
 /** `lossc explain`. Opens no device and needs no addon. */
 import { explainLoss } from "../../codegen/explain/index.js";
 import { explanationText } from "../../codegen/explain/text.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { ConfigValues } from "../devices/device.js";
 import { withConfig } from "../inputs/config.js";
 import { findLoss } from "../modules/find.js";

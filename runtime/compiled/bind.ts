@@ -1,5 +1,7 @@
 /** Gives every buffer of a plan its memory for one call, and writes the program that the addon runs. */
-import type { BufferDtype, Plan, PlanBuffer } from "../../codegen/schedule/plan.js";
+
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { BufferDtype, PlanBuffer } from "../../codegen/schedule/plan.js";
 import type { Command, NativeBuffer } from "../addon/native.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import { bytesOf, convert, makeArray, type TypedArray, viewOf } from "../devices/dtypes.js";

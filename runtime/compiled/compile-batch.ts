@@ -1,7 +1,8 @@
 /** Many losses in one translation unit: one run of the compiler and one module for all of them. */
 import { compilePlan } from "../../codegen/compile.js";
 import { emitTogether } from "../../codegen/emit/index.js";
-import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { CompiledLoss, Device } from "../devices/device.js";

@@ -1,6 +1,7 @@
 /** The base of compiled losses on all devices: checks before a call, and the order of calls. */
 import type { CompiledPlan } from "../../codegen/compile.js";
-import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";

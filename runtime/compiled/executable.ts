@@ -1,5 +1,7 @@
 /** A plan with its kernels on one device: the part of a compiled loss that all calls share. */
-import type { ElementSpace, Plan, PlanArgument, PlanKernel } from "../../codegen/schedule/plan.js";
+
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { ElementSpace, PlanArgument, PlanKernel } from "../../codegen/schedule/plan.js";
 import type { Command } from "../addon/native.js";
 import type { LaunchArgument, LoadedModule } from "../devices/device.js";
 import { type BatchShape, countOf } from "../inputs/structure.js";

@@ -1,7 +1,9 @@
 /** Compiled losses on the devices of the addon: plan → kernel text → binary → one native call. */
 import type { CompiledPlan } from "../../codegen/compile.js";
 import { emitText, type TargetName } from "../../codegen/emit/index.js";
-import { type LogitsDtype, NO_FAULT, type Plan, STATUS } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
+import { NO_FAULT, STATUS } from "../../codegen/schedule/plan.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { runCommands } from "../addon/addon.js";
@@ -192,10 +194,10 @@ function gone({ inputs, gradHead }: Call): LosscError | null {
 /** The error of a run's status words: the first bad target, else the first non-finite value. */
 function judge(plan: Plan, { shape, options }: Call, status: Uint32Array, loss: number): LosscError | null {
   const word = (at: number) => status[at] as number;
-  if (word(STATUS.target) !== NO_FAULT) return targetOutOfRange(shape, word(STATUS.target), shape.vocab);
+  if (word(STATUS.index) !== NO_FAULT) return targetOutOfRange(shape, word(STATUS.index), shape.vocab);
   if (options.propagate) return null;
   for (const space of ["token", "sequence", "group", "head"] as const) {
-    if (word(STATUS[space]) !== NO_FAULT) return nonFiniteError(plan.loss, shape, space, word(STATUS[space]));
+    if (word(STATUS[space]) !== NO_FAULT) return nonFiniteError(plan.name, shape, space, word(STATUS[space]));
   }
-  return Number.isFinite(loss) ? null : nonFiniteError(plan.loss, shape, "batch", 0);
+  return Number.isFinite(loss) ? null : nonFiniteError(plan.name, shape, "batch", 0);
 }

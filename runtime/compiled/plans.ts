@@ -1,6 +1,7 @@
 /** Plans of losses, made once per dtype and constants for all devices of the process. */
 import { type CompiledPlan, compilePlan } from "../../codegen/compile.js";
-import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { CheckedConfig } from "../inputs/config.js";
 

@@ -1,5 +1,5 @@
 /** Compiled losses on `reference`: the same checks, the same shape of result, float64 by evaluating the graph. */
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { LosscError } from "../../dsl/errors.js";
 import type { OwnedBuffer } from "../devices/buffer.js";
 import type { LossResult } from "../devices/device.js";
@@ -47,7 +47,7 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
       }),
     );
     if (result.nonFinite && !options.propagate) {
-      throw fail(nonFiniteError(compiled.plan.loss, shape, result.nonFinite.space, result.nonFinite.element));
+      throw fail(nonFiniteError(compiled.plan.name, shape, result.nonFinite.space, result.nonFinite.element));
     }
     const made = states && gradientsOf(result.gradient, states.hidden, states.head, states.width);
     for (const [space, values] of [
@@ -55,7 +55,7 @@ export class ReferenceCompiledLoss extends BaseCompiledLoss {
       ["head", made?.gradHead],
     ] as const) {
       const bad = (options.propagate ? null : values)?.findIndex((x) => !Number.isFinite(x)) ?? -1;
-      if (bad >= 0) throw fail(nonFiniteError(compiled.plan.loss, shape, space, Math.floor(bad / (states?.width ?? 1))));
+      if (bad >= 0) throw fail(nonFiniteError(compiled.plan.name, shape, space, Math.floor(bad / (states?.width ?? 1))));
     }
     return {
       loss: result.loss,

@@ -1,5 +1,8 @@
 /** Devices, their memory and compiled losses, as callers see them. */
-import type { BufferDtype, LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
+
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
+import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import type { Config, DtypeOf, InputDtype, Inputs, LossDefinition, LossReturn, Need, SpaceOf } from "../../dsl/index.js";
 import type { Builtins, LossName } from "../../losses/index.js";
 import type { Memory, NativeDevice } from "../addon/native.js";

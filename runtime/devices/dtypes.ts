@@ -1,6 +1,7 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
 import { BYTES, LOGITS_DTYPES } from "../../codegen/emit/dtypes.js";
-import type { BufferDtype, LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
+import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
 
 /** An array of a buffer's elements; float16 and bfloat16 are bits in a `Uint16Array`. */

@@ -1,5 +1,5 @@
 /** Everything that is checked of hidden states and a head before anything is launched. */
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { LosscError } from "../../dsl/errors.js";
 import { isLogitsDtype } from "../devices/dtypes.js";
 import { describe, floatSource, type Source } from "../inputs/numbers.js";

@@ -1,6 +1,7 @@
 /** The kernels of a head beside matrix products and copies of rows, written once in the primitives of the preludes for every target. */
 import { TYPES } from "../../codegen/emit/dtypes.js";
-import { type LogitsDtype, STATUS } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
+import { STATUS } from "../../codegen/schedule/plan.js";
 import type { ModuleSource } from "../devices/device.js";
 
 /** The kernels of {@link headModule}. */

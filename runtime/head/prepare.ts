@@ -1,5 +1,7 @@
 /** Preparation of a call from hidden states, before it requests memory. */
-import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
+
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { runCommands } from "../addon/addon.js";
 import type { NativeBuffer, NativeDevice } from "../addon/native.js";
 import type { Call } from "../compiled/call.js";

@@ -1,6 +1,9 @@
 /** The head of one call: cuts the batch into chunks, asks for memory, and writes the commands that make logits and take their gradient on. */
+
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { type HeadPlan, headPlanOf } from "../../codegen/schedule/head.js";
-import type { LogitsDtype, Plan, PlanKernel } from "../../codegen/schedule/plan.js";
+import type { PlanKernel } from "../../codegen/schedule/plan.js";
 import type { Command, Matrix } from "../addon/native.js";
 import type { Call } from "../compiled/call.js";
 import type { Place } from "../compiled/region.js";

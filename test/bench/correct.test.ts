@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Batch } from "../../bench/batch.js";
 import { requireCorrect } from "../../bench/correct.js";
 import { shapesOf, type Work } from "../../bench/shapes.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { NativeBuffer } from "../../runtime/addon/native.js";
 import type { CompiledLoss, Device } from "../../runtime/devices/device.js";
 import { toBf16 } from "../../runtime/devices/dtypes.js";

@@ -1,6 +1,6 @@
 /** `lossc emit`, `lossc devices` and `lossc check`. */
 import { describe, expect, test } from "vitest";
-import type { Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
 import type { DevicesReport } from "../../runtime/cli/devices.js";
 import { failure, folder, lossc, result } from "./lossc.js";
 
@@ -22,7 +22,7 @@ describe("lossc emit", () => {
       expect(stdout).not.toContain("__global__");
     }
     const plan = await result<Plan>(["emit", "dro", "--plan", "--dtype", "f16"]);
-    expect(plan).toMatchObject({ format: 1, loss: "dro", logits: "f16", sweeps: 1, config: { beta: 0.05 } });
+    expect(plan).toMatchObject({ format: 2, name: "dro", logits: "f16", sweeps: 1, config: { beta: 0.05 } });
   });
 
   test("prints a name of the user's in comments alone", async () => {

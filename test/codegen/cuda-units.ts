@@ -1,7 +1,8 @@
 /** The translation units that the tests of CUDA text compile: every loss of the golden files and the training client's kernels. */
 import { compilePlan } from "../../codegen/compile.js";
 import { emitText, emitTogether, type KernelText, stepUnit } from "../../codegen/emit/index.js";
-import type { LogitsDtype, Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { LosscError } from "../../dsl/errors.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { TRAINING_MODULE } from "../../runtime/training/kernels.js";

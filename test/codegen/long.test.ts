@@ -6,7 +6,7 @@ import { compilePlan } from "../../codegen/compile.js";
 import { emitText, KERNELS_MARK } from "../../codegen/emit/index.js";
 import { explainLoss } from "../../codegen/explain/index.js";
 import { explanationText } from "../../codegen/explain/text.js";
-import type { Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
 import {
   add,
   amax,

@@ -34,7 +34,7 @@ describe("the program of a loss", () => {
 
   it("sums each term of a list in its own space", () => {
     const { seeds, checks } = expanded(lossOf(({ policy, s }) => [policy.logprobs, s, mean(policy.logprobs)]));
-    expect(seeds.map(({ space }) => space)).toEqual(["batch", "batch", "batch"]);
+    expect(seeds.map(({ x }) => x.space)).toEqual(["batch", "batch", "batch"]);
     expect(checks.map(({ space }) => space)).toEqual(["token", "sequence"]);
     // A term of the batch that is broadcast into a token loss would count once per token.
     const once = expanded(lossOf(({ policy }) => [policy.logprobs, mean(policy.logprobs)]));
@@ -50,7 +50,7 @@ describe("the program of a loss", () => {
         outputs: { o: sum(policy.logprobs, "tokens"), w: where(eq(s, 1), 1, 1) },
       })),
     );
-    for (const x of topological([...graph.seeds, ...neededOf(graph)])) expect(x.op).not.toBe("reduce");
+    for (const x of topological([...graph.seeds.map(({ x }) => x), ...neededOf(graph)])) expect(x.op).not.toBe("reduce");
     expect([...authoredResults(graph, outputName)].map(([key, { space }]) => [key, space])).toEqual([
       ["o", "sequence"],
       ["w", "sequence"],

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { elementText } from "../../codegen/emit/kernel/sections.js";
-import type { Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
 import {
   add,
   defineLoss,

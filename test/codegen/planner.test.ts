@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { emitTogether } from "../../codegen/emit/index.js";
-import type { Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
 import { trafficOf } from "../../codegen/schedule/traffic.js";
 import {
   add,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, onTestFinished } from "vitest";
 import { type KernelText, preludeText } from "../../codegen/emit/index.js";
-import type { Plan } from "../../codegen/schedule/plan.js";
+import type { Plan } from "../../codegen/loss-plan.js";
 import type { Device } from "../../runtime/devices/device.js";
 import { openDevice } from "../../runtime/index.js";
 import { FakeMachine, type Launched } from "../native/fake/machine.js";

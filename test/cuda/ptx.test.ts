@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, test } from "vitest";
 import { forwardKlOf } from "../../bench/losses.loss.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { ppo, reverse_kl } from "../../losses/index.js";
 import { findNvcc } from "../../runtime/compilers/index.js";

@@ -1,6 +1,6 @@
 /** Batches for the tests of kernels: numbers that follow from a seed, and the comparison with `reference`. */
 import { expect } from "vitest";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import type { Device, ForwardBackwardOptions, HalfSource, LossInputs, LossResult } from "../../runtime/devices/device.js";
 import { convert, type TypedArray, widen } from "../../runtime/devices/dtypes.js";

@@ -28,7 +28,7 @@ eachDevice((open) => {
     compiled.dispose();
     await expectError("DISPOSED", () => compiled.forwardBackward(ppoInputs()), "ppo", "device.compile()");
     expect(modulesOf(device)).toBe(0);
-    expect(compiled.plan().loss).toBe("ppo");
+    expect(compiled.plan().name).toBe("ppo");
     await using again = await device.compile(losses.ppo, { vocab: VOCAB });
     expect((await again.forwardBackward(ppoInputs())).loss).toBe(loss);
   });

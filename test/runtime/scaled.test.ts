@@ -1,6 +1,6 @@
 /** Rows by a factor of their own: a temperature above 0, which a maximum follows, and below, with which it is another entry's. */
 import { expect, test } from "vitest";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import { defineLoss, div, type LossDefinition, logSoftmax, mul, softmax, sub, sum } from "../../dsl/index.js";
 import { convert, widen } from "../../runtime/devices/dtypes.js";
 import { withoutOptimisation } from "../optimisation.js";

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { rowsAtOnce } from "../../codegen/emit/targets/cpu.js";
-import type { LogitsDtype } from "../../codegen/schedule/plan.js";
+import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { LossDefinition } from "../../dsl/index.js";
 import { add, defineLoss, erf, exp, log, mul, sub, sum } from "../../dsl/index.js";
 import { forward_kl, jsd, ppo } from "../../losses/index.js";

@@ -1,5 +1,6 @@
 /** The argument struct of a kernel while its body is written: a field is declared when it is first used. */
 
+import type { Input } from "../../../dsl/ops/index.js";
 import type { ElementSpace, PlanArgument, PlanBuffer } from "../../schedule/plan.js";
 import { TYPES } from "../dtypes.js";
 import { commentText } from "../text.js";
@@ -35,8 +36,10 @@ export class Arguments {
     });
   }
 
-  skipMasked(): string {
-    return this.field("skip", "index skip", "not 0: rows of weight 0 are not read", { kind: "skipMasked" });
+  /** `mask`: the leaf whose 0 means that a row is not wanted. */
+  skipMasked(mask: Input): string {
+    const comment = `not 0: no row is read where ${commentText(mask.attribute.name)} is 0`;
+    return this.field("skip", "index skip", comment, { kind: "skipMasked" });
   }
 
   config(name: string): string {

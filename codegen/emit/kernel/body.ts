@@ -145,8 +145,8 @@ export abstract class Body {
   protected reads(): string {
     const { rows } = this.options.program;
     if (!this.hasReads && rows) {
-      const weight = this.leafText(rows.mask);
-      this.lines.push(`    const auto reads = either(${this.args.skipMasked()} == 0, ${weight} != 0.0f);`);
+      const mask = this.leafText(rows.mask);
+      this.lines.push(`    const auto reads = either(${this.args.skipMasked(rows.mask)} == 0, ${mask} != 0.0f);`);
       this.hasReads = true;
     }
     return "reads";

@@ -47,8 +47,8 @@ export class SweepBody extends Body {
       .filter((x) => x.op === "input" || x.op === "index")
       .filter((x) => x.space === "vocab" || (isPerEntry(x.space) && inWhole.includes(x)));
     for (const x of new Set([kernel.leaf, ...inputs])) this.open(x);
-    const targets = args.buffer(buffers.input(this.read.index));
-    this.lines.push(`    const auto target = load_target(${targets}, t, ${args.size("vocab")}, ${this.status()});`);
+    const index = args.buffer(buffers.input(this.read.index));
+    this.lines.push(`    const auto named = load_index(${index}, t, ${args.size("vocab")}, ${this.status()});`);
     this.printer.expect([...slot.stores, ...slot.checks, ...(kernel.gradient?.zeroWhere ?? []), ...kernel.perToken]);
     this.phases();
     this.stores("put(team, ");
@@ -60,22 +60,26 @@ export class SweepBody extends Body {
     ];
   }
 
+  private get leafName(): string {
+    return commentText(this.read.leaf.attribute.name);
+  }
+
   protected what(): string {
     const { program, schedule } = this.options;
-    return `sweep ${this.options.slot.time.sweep} of ${schedule.sweeps} of "${commentText(program.name)}", one row of logits per token.`;
+    return `sweep ${this.options.slot.time.sweep} of ${schedule.sweeps} of "${commentText(program.name)}", one row of ${this.leafName} per token.`;
   }
 
   protected override does(): string[] {
     const { depth, gradient } = this.kernel;
     return [
       ...(depth > 0 ? [`folds the row in ${depth} phases`] : []),
-      ...(gradient ? ["writes the gradient of the logits"] : []),
+      ...(gradient ? [`writes the gradient of ${this.leafName}`] : []),
       ...super.does(),
     ];
   }
 
   protected traffic({ perEntry, perToken }: ReturnType<typeof trafficOf>): string {
-    return `${perEntry} bytes per vocabulary entry and ${perToken} more`;
+    return `${perEntry} bytes per entry of its row and ${perToken} more`;
   }
 
   private open(x: Input | Index): void {
@@ -94,11 +98,11 @@ export class SweepBody extends Body {
   private phases(): void {
     for (const x of this.kernel.entries) {
       const [row] = x.operands;
-      const what = row === this.read.leaf ? "the target's logit" : `the target's entry of ${commentText(nameOf(row))}`;
-      this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, target); })`, what);
+      const what = `${commentText(nameOf(row))} at ${commentText(this.read.index)}`;
+      this.define(x, `when(reads, 0.0f, [&] { return at(${this.rows.name(row)}, named); })`, what);
     }
     this.kernel.phases.forEach((phase, i, phases) => {
-      // A team may leave the cached value where the logits lie, so nothing may ask for these any more.
+      // A team may leave the cached value where the leaf lies, so nothing may ask for these any more.
       const of = i === phases.length - 1 ? this.kernel.cachedExp : null;
       if (phase.merge) this.merged(phase, phase.merge, of);
       else this.phase(phase, of);
@@ -195,7 +199,7 @@ export class SweepBody extends Body {
   }
 
   private storeGradient(gradient: RowGradient): void {
-    const { offTarget, target, zeroWhere } = gradient;
+    const { others, named, zeroWhere } = gradient;
     const out = this.gradientBuffer();
     if (isZeroGradient(gradient)) {
       this.lines.push(`    fill_row(team, ${out}, place, ${this.args.size("vocab")}, 0.0f);`);
@@ -203,13 +207,13 @@ export class SweepBody extends Body {
     }
     const zeros = zeroWhere.map((x) => `${this.printer.operand(x)} == 0.0f`);
     const zero = zeros.length > 1 ? zeros.map((text) => `(${text})`).join(" & ") : zeros[0];
-    const options = { among: this.rows.withLeaf([offTarget.x, target]), of: this.kernel.cachedExp };
-    const map = this.rows.lambda([offTarget], options);
-    const mend = this.rows.lambda([target], options);
+    const options = { among: this.rows.withLeaf([others.x, named]), of: this.kernel.cachedExp };
+    const map = this.rows.lambda([others], options);
+    const mend = this.rows.lambda([named], options);
     const indent = " ".repeat(19);
     const rows = this.taken("cached_exp", map, options, indent);
     this.lines.push(
-      `    store_gradient(team, ${out}, place, t, ${this.args.size("vocab")}, target, ${this.status()}, ${zero ? `either(!reads, ${zero})` : "!reads"},`,
+      `    store_gradient(team, ${out}, place, t, ${this.args.size("vocab")}, named, ${this.status()}, ${zero ? `either(!reads, ${zero})` : "!reads"},`,
       `${indent}${map.text(map.texts[0] as string, indent)},`,
       `${indent}${mend.text(mend.texts[0] as string, indent)},`,
       `${indent}${rows});`,
@@ -217,5 +221,5 @@ export class SweepBody extends Body {
   }
 }
 
-/** The input that a row is. */
-const nameOf = (x: Expression): string => (x.op === "input" ? x.attribute.name : "");
+/** A row for people: an input, or the entries' numbers. */
+const nameOf = (x: Expression): string => (x.op === "input" ? x.attribute.name : x.op);

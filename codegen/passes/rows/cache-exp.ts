@@ -12,11 +12,11 @@ export function cacheExp(kernel: RowKernel): RowKernel {
   const { gradient, phases, leaf } = kernel;
   // Without a phase that computes it on the way, the gradient is the one use that there is.
   if (!gradient || isZeroGradient(gradient) || phases.length === 0) return kernel;
-  const { offTarget, target } = gradient;
-  const found = topological([offTarget.x], (x) => !isPerEntry(x.space)).find(isExponential);
+  const { others, named } = gradient;
+  const found = topological([others.x], (x) => !isPerEntry(x.space)).find(isExponential);
   if (!found || rowsRead([found]).some((row) => row !== leaf)) return kernel;
   const last = phases.at(-1)?.folds.map(({ value }) => value.x) ?? [];
-  return rowsRead([...last, offTarget.x, target], found).length === 0 ? { ...kernel, cachedExp: found } : kernel;
+  return rowsRead([...last, others.x, named], found).length === 0 ? { ...kernel, cachedExp: found } : kernel;
 }
 
 /** The rows that values of an entry are computed from; folds are known by then, and so may be another value of the entry. */

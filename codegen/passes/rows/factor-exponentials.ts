@@ -121,7 +121,7 @@ export function factorExponentials(kernel: RowKernel): RowKernel {
   const { gradient, cachedExp } = kernel;
   if (!gradient || isZeroGradient(gradient)) return kernel;
   const known = { value: cachedExp, nonZero: knownNonZero(gradient), zero: gradient.zeroWhere.length > 0 };
-  return { ...kernel, gradient: { ...gradient, offTarget: plainTotal(factorOut(gradient.offTarget.x, known)) } };
+  return { ...kernel, gradient: { ...gradient, others: plainTotal(factorOut(gradient.others.x, known)) } };
 }
 
 interface Known {

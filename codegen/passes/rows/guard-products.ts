@@ -39,11 +39,11 @@ function guardedFolds<F extends FoldedEntries>(folds: readonly F[], cachedExp: E
 }
 
 function guardedGradient(gradient: RowGradient, cachedExp: Expression | null): RowGradient {
-  const { offTarget, target } = gradient;
+  const { others, named } = gradient;
   const nonZero = knownNonZero(gradient);
   const relax = relaxing(cachedExp, nonZero);
-  const total = new Loop([offTarget.x], cachedExp, nonZero).total(offTarget.x);
-  return { ...gradient, offTarget: relaxedTotal(total, relax), target: relaxing(cachedExp, nonZero)(target) };
+  const total = new Loop([others.x], cachedExp, nonZero).total(others.x);
+  return { ...gradient, others: relaxedTotal(total, relax), named: relax(named) };
 }
 
 type Relax = (x: Expression) => Expression;

@@ -24,11 +24,11 @@ export function rowKernelOf({ name, rows, roots, values, phaseOf, gradient }: Ro
   const folded = (fold: (typeof folds)[number]): FoldedEntries => ({
     fold,
     value: plainSummand(fold.operands[0]),
-    // A row that is not read has the adjoints of a token of weight 0; 1 stands for a sum of exponentials, whose logarithm is then 0.
+    // A row that is not read has the adjoints of a masked token, which are 0; 1 stands for a sum of exponentials, whose logarithm is then 0.
     unread: fold.attribute.kind === "sum" && !isZero(fold) ? 1 : 0,
   });
   const numbers = [...new Set(folds.map(phaseOf))].sort((a, b) => a - b);
-  const ofEntries = [...values.map(({ operands: [x] }) => x), ...(gradient ? [gradient.offTarget, gradient.target] : [])];
+  const ofEntries = [...values.map(({ operands: [x] }) => x), ...(gradient ? [gradient.others, gradient.named] : [])];
   return {
     name,
     leaf: rows.leaf,
@@ -38,8 +38,8 @@ export function rowKernelOf({ name, rows, roots, values, phaseOf, gradient }: Ro
     depth: values.length > 0 ? Math.max(...values.map(phaseOf), 1) : 0,
     phases: numbers.map((number) => ({ folds: folds.filter((x) => phaseOf(x) === number).map(folded), merge: null })),
     gradient: gradient && {
-      offTarget: plainTotal(gradient.offTarget),
-      target: gradient.target,
+      others: plainTotal(gradient.others),
+      named: gradient.named,
       zeroWhere: gradient.factors,
     },
     cachedExp: null,

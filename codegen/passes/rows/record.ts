@@ -68,8 +68,8 @@ export interface Summand {
 
 export interface RowGradient {
   /** At every entry but the named one. */
-  readonly offTarget: Total;
-  readonly target: Expression;
+  readonly others: Total;
+  readonly named: Expression;
   /** Values per token whose being 0 makes the whole row's gradient 0. */
   readonly zeroWhere: readonly Expression[];
 }
@@ -87,8 +87,8 @@ export const plainSummand = (x: Expression): Summand => ({ kind: "summand", cond
 export const plainTotal = (x: Expression): Total => ({ kind: "total", x, added: null, inner: [] });
 
 /** Whether the gradient is 0 at every entry. */
-export const isZeroGradient = ({ offTarget, target }: RowGradient): boolean =>
-  constantValue(offTarget.x) === 0 && constantValue(target) === 0;
+export const isZeroGradient = ({ others, named }: RowGradient): boolean =>
+  constantValue(others.x) === 0 && constantValue(named) === 0;
 
 /** Values per token that are not 0 where the gradient is computed at all. */
 export function knownNonZero({ zeroWhere }: RowGradient): ReadonlySet<Expression> {

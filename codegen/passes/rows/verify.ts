@@ -33,8 +33,8 @@ export function verifyRows(kernel: RowKernel, pass: string): RowKernel {
     }
   }
   if (gradient) {
-    visitTotal(gradient.offTarget);
-    values.push(gradient.target, ...gradient.zeroWhere);
+    visitTotal(gradient.others);
+    values.push(gradient.named, ...gradient.zeroWhere);
     for (const x of gradient.zeroWhere) if (isPerEntry(x.space)) throw fault(x, "is a factor of the whole row, and an entry's");
   }
   for (const { factors, guards } of products) {

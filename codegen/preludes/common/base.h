@@ -96,11 +96,11 @@ LOSSC_FN void flag_non_finite(unsigned* status, int word, index element, float v
 }
 // The index in memory of the token's row: rows lie in the order of the tokens that are visited, unless `rows` has their places. Negative: no row.
 LOSSC_FN index place_of(const int* rows, index t, index first) { return rows ? load(rows, t) : t - first; }
-// A target outside the vocabulary is flagged and replaced by the first entry, so that nothing out of range is read.
-LOSSC_FN index load_target(const int* targets, index t, index vocab, unsigned* status) {
-  const index target = load(targets, t);
-  if (target >= 0 && target < vocab) return target;
-  flag(status, kTargetFault, t);
+// An index outside the row is flagged and replaced by the first entry, so that nothing out of range is read.
+LOSSC_FN index load_index(const int* indices, index t, index vocab, unsigned* status) {
+  const index named = load(indices, t);
+  if (named >= 0 && named < vocab) return named;
+  flag(status, kIndexFault, t);
   return 0;
 }
 
@@ -116,10 +116,10 @@ template <class Entry, class X> LOSSC_FN auto as_entry(Entry, X x) { return spla
 
 // Writes the row's gradient, or zeros where the gradient is known to be 0.
 template <class Team, class T, class Map, class Mend, class... Rows>
-LOSSC_FN void store_gradient(const Team& team, T* out, index place, index t, index vocab, index target, unsigned* status, bool zero,
+LOSSC_FN void store_gradient(const Team& team, T* out, index place, index t, index vocab, index named, unsigned* status, bool zero,
                              const Map& map, const Mend& mend, const Rows&... rows) {
   if (zero) fill_row(team, out, place, vocab, 0.0f);
-  else if (!store_row(team, out, place, vocab, target, map, mend, rows...)) flag(status, kTokenFault, t);
+  else if (!store_row(team, out, place, vocab, named, map, mend, rows...)) flag(status, kTokenFault, t);
 }
 
 // ---- elementwise functions that are arithmetic ----

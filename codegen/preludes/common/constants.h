@@ -9,7 +9,7 @@ namespace lossc {
 [[maybe_unused]] constexpr int kLinePackets = 8;    // packets of a line of the cache
 [[maybe_unused]] constexpr int kExchanges = 2;      // places in which the parts of a row exchange values, by turns
 [[maybe_unused]] constexpr int kMostLanes = 16;     // lanes of the widest packet that a processor has
-[[maybe_unused]] constexpr int kTargetFault = 0;    // word of the status buffer, see STATUS of the plan
+[[maybe_unused]] constexpr int kIndexFault = 0;     // word of the status buffer, see STATUS of the plan
 [[maybe_unused]] constexpr int kTokenFault = 1;     // word of the status buffer, see STATUS of the plan
 [[maybe_unused]] constexpr int kSequenceFault = 2;  // word of the status buffer, see STATUS of the plan
 [[maybe_unused]] constexpr int kGroupFault = 3;     // word of the status buffer, see STATUS of the plan

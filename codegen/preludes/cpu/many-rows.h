@@ -133,28 +133,28 @@ template <class T> LOSSC_FN void fill_row(const Team<kLanes>&, T* out, const Pla
   for (int r = 0; r < place.count; ++r) fill_row(Team<1>{}, out, place.at[r], vocab, v);
 }
 
-template <class T, class Map, class Mend, class Logits, class... Others>
-LOSSC_FN void store_gradient(const Team<kLanes>&, T* out, const Places& place, const Tokens& t, index vocab, const PerRow<Mask>& target,
-                             unsigned* status, const PerRow<Mask>& zero, const Map& map, const Mend& mend, const Logits& logits,
+template <class T, class Map, class Mend, class Leaf, class... Others>
+LOSSC_FN void store_gradient(const Team<kLanes>&, T* out, const Places& place, const Tokens& t, index vocab, const PerRow<Mask>& named,
+                             unsigned* status, const PerRow<Mask>& zero, const Map& map, const Mend& mend, const Leaf& leaf,
                              const Others&... others) {
-  const auto z = at(logits, target);
-  const auto mended = select(absent(logits, z), 0.0f, mend(z, at(others, target)...));
+  const auto z = at(leaf, named);
+  const auto mended = select(absent(leaf, z), 0.0f, mend(z, at(others, named)...));
   for (int r = 0; r < t.count; ++r) {
     const index at = place.at[r];
     if (in_row(r, zero)) {
       fill_row(Team<1>{}, out, at, vocab, 0.0f);
       continue;
     }
-    const bool finite = store_packets(out + at * vocab, index(in_row(r, target)), in_row(r, mended),
-                                            [&](auto... z) LOSSC_INLINE { return map(entries_of(r, z)...).v; }, logits.row(r), others.row(r)...);
+    const bool finite = store_packets(out + at * vocab, index(in_row(r, named)), in_row(r, mended),
+                                            [&](auto... z) LOSSC_INLINE { return map(entries_of(r, z)...).v; }, leaf.row(r), others.row(r)...);
     if (!finite) flag(status, kTokenFault, t.first + r);
   }
 }
 
 template <class T, class Map, class Mend, class F>
-LOSSC_FN void store_gradient(const Team<kLanes>& team, T* out, const Places& place, const Tokens& t, index vocab, const PerRow<Mask>& target,
+LOSSC_FN void store_gradient(const Team<kLanes>& team, T* out, const Places& place, const Tokens& t, index vocab, const PerRow<Mask>& named,
                              unsigned* status, const PerRow<Mask>& zero, const Map& map, const Mend& mend, const DerivedRows<T, F>& from) {
-  store_gradient(team, out, place, t, vocab, target, status, zero, [&](auto z) LOSSC_INLINE { return map(from.f(z)); },
+  store_gradient(team, out, place, t, vocab, named, status, zero, [&](auto z) LOSSC_INLINE { return map(from.f(z)); },
                  [&](auto z) LOSSC_INLINE { return mend(from.f(z)); }, from.rows);
 }
 

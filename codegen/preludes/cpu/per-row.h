@@ -146,10 +146,10 @@ template <class X> LOSSC_FN void flag_non_finite(unsigned* status, int word, con
   const Packet v = broadcast(lanes(x));
   flag_lanes(status, word, t, v - v != 0.0f);
 }
-LOSSC_FN PerRow<Mask> load_target(const int* targets, const Tokens& t, index vocab, unsigned* status) {
-  const Mask target = read(targets, t).v, wrong = (target < 0) | (target >= int(vocab));
-  flag_lanes(status, kTargetFault, t, wrong);
-  return {wrong ? Mask{} : target};
+LOSSC_FN PerRow<Mask> load_index(const int* indices, const Tokens& t, index vocab, unsigned* status) {
+  const Mask named = read(indices, t).v, wrong = (named < 0) | (named >= int(vocab));
+  flag_lanes(status, kIndexFault, t, wrong);
+  return {wrong ? Mask{} : named};
 }
 
 }  // namespace lossc

@@ -33,7 +33,7 @@ struct Row {
   // Prefetches the next row while the processor computes exponentials.
   LOSSC_FN int expect(index i) const { return __builtin_prefetch(data + i + ahead), 0; }
 };
-// Opens a row. The logits come first; another row is given those that are open.
+// Opens a row. The leaf comes first; another row is given those that are open.
 template <class T, class... Open>
 LOSSC_FN Row<T> open(const Team<1>&, bool, const T* p, index place, index vocab, const Open&...) { return {p + place * vocab, vocab, vocab}; }
 // Opens the row that all tokens share.
@@ -51,7 +51,7 @@ LOSSC_FN Packet edge_at(const EntryNumbers& row, index i, index) { return packet
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, i); }
 template <class T> LOSSC_FN Packet packet_at(const Row<T>& row, index i) { return widen_packet(row.data + i); }
 template <class T> LOSSC_FN Packet edge_at(const Row<T>& row, index i, index left) { return edge_packet(row.data + i, left); }
-// Whether the entry is masked out: its logit is -inf.
+// Whether the entry is masked out: its entry of the leaf is -inf.
 template <class T, class V> LOSSC_FN auto absent(const Row<T>&, const V& z) { return z == -LOSSC_INFINITY; }
 
 // A row of f(entry). The fold computes f, and the store computes it again.
@@ -181,37 +181,37 @@ template <class T> LOSSC_FN bool all_finite(const T* p, index count) {
   return finite;
 }
 
-// Stores map(entry, …) for every entry of the rows, 0 where the first row's, the logits', is absent, and then `mended` over the target's, so that no
+// Stores map(entry, …) for every entry of the rows, 0 where the first row's, the leaf's, is absent, and then `mended` over the named one, so that no
 // branch depends on the target. The row may be written over one that is read. False where a stored value is not finite.
-template <class T, class Map, class Logits, class... Others>
-LOSSC_FN bool store_packets(T* to, index target, float mended, const Map& map, const Logits& logits, const Others&... others) {
+template <class T, class Map, class Leaf, class... Others>
+LOSSC_FN bool store_packets(T* to, index named, float mended, const Map& map, const Leaf& leaf, const Others&... others) {
   Packet poison{};  // 0 · finite is 0
   index i = 0;
-  for (; i + kLanes <= logits.count; i += kLanes) {
-    (logits.expect(i), ..., others.expect(i));
-    const Packet z = packet_at(logits, i), g = map(z, packet_at(others, i)...);
-    poison = fma_(narrow_packet(select(absent(logits, z), 0.0f, g), to + i), Packet{}, poison);
+  for (; i + kLanes <= leaf.count; i += kLanes) {
+    (leaf.expect(i), ..., others.expect(i));
+    const Packet z = packet_at(leaf, i), g = map(z, packet_at(others, i)...);
+    poison = fma_(narrow_packet(select(absent(leaf, z), 0.0f, g), to + i), Packet{}, poison);
   }
-  if (const index left = logits.count - i; left > 0) {
-    const Packet z = edge_at(logits, i, left), g = map(z, edge_at(others, i, left)...);
-    const Packet stored = narrow_edge(select(absent(logits, z), 0.0f, g), to + i, left);
+  if (const index left = leaf.count - i; left > 0) {
+    const Packet z = edge_at(leaf, i, left), g = map(z, edge_at(others, i, left)...);
+    const Packet stored = narrow_edge(select(absent(leaf, z), 0.0f, g), to + i, left);
     poison = fma_(select(kPlaces < int(left), stored, 0.0f), Packet{}, poison);
   }
-  narrow(mended, to[target]);
+  narrow(mended, to[named]);
   // The value that `mended` has replaced may have been the only one that was not finite, which is rare.
-  return any(poison != poison) ? all_finite(to, logits.count) : is_finite_(widen(to[target]));
+  return any(poison != poison) ? all_finite(to, leaf.count) : is_finite_(widen(to[named]));
 }
 
-template <class T, class Map, class Mend, class Logits, class... Others>
-LOSSC_FN bool store_row(const Team<1>&, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Logits& logits,
+template <class T, class Map, class Mend, class Leaf, class... Others>
+LOSSC_FN bool store_row(const Team<1>&, T* out, index place, index vocab, index named, const Map& map, const Mend& mend, const Leaf& leaf,
                         const Others&... others) {
-  const float z = at(logits, target), mended = absent(logits, z) ? 0.0f : mend(z, at(others, target)...);
-  return store_packets(out + place * vocab, target, mended, map, logits, others...);
+  const float z = at(leaf, named), mended = absent(leaf, z) ? 0.0f : mend(z, at(others, named)...);
+  return store_packets(out + place * vocab, named, mended, map, leaf, others...);
 }
 
 template <class T, class Map, class Mend, class F>
-LOSSC_FN bool store_row(const Team<1>& team, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Derived<T, F>& from) {
-  return store_row(team, out, place, vocab, target, [&](auto z) LOSSC_INLINE { return map(from.f(z)); }, [&](auto z) LOSSC_INLINE { return mend(from.f(z)); },
+LOSSC_FN bool store_row(const Team<1>& team, T* out, index place, index vocab, index named, const Map& map, const Mend& mend, const Derived<T, F>& from) {
+  return store_row(team, out, place, vocab, named, [&](auto z) LOSSC_INLINE { return map(from.f(z)); }, [&](auto z) LOSSC_INLINE { return mend(from.f(z)); },
                    from.row);
 }
 

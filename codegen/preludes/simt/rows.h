@@ -25,7 +25,7 @@ struct Row {
   int rounds;      // packets of a lane, at most
   int packets;     // this lane's
   Piece* kept;  // the lane's first; a piece lies beside those that the other lanes read at the same time
-  bool torn = false;  // a row beside the logits whose packets, cut where those of the logits are, lie across boundaries in memory
+  bool torn = false;  // a row beside the leaf whose packets, cut where those of the leaf are, lie across boundaries in memory
 
   // The place of a piece of the lane's packet k.
   template <class Team> LOSSC_FN Piece* piece(const Team&, int k, int which) const { return kept + (k * kPieces + which) * Team::kThreads; }
@@ -33,7 +33,7 @@ struct Row {
   LOSSC_FN int base() const { return begin - skew; }
   LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
-  // Beyond the run it is -inf, which changes neither a maximum nor a fold of the logits.
+  // Beyond the run it is -inf, which changes neither a maximum nor a fold of the leaf.
   LOSSC_FN T entry(int e) const {
     T x;
     narrow(-LOSSC_INFINITY, x);
@@ -104,7 +104,7 @@ template <class Team, class Row, class Visit> LOSSC_FN void each_cut(const Team&
 
 template <class First, class... Others> LOSSC_FN const First& first_of(const First& first, const Others&...) { return first; }
 
-// Opens a row, and starts the copies of its entries. The logits come first; another row is given those that are open.
+// Opens a row, and starts the copies of its entries. The leaf comes first; another row is given those that are open.
 template <class Team, class T, class... Open>
 LOSSC_FN auto open(const Team& team, bool reads, const T* p, index place, index vocab, const Open&... before) {
   constexpr int W = [] {
@@ -146,20 +146,20 @@ LOSSC_FN auto open_shared(const Team& team, bool reads, const T* p, index vocab,
   return open(team, reads, p, 0, vocab, before...);
 }
 
-// The row of the entries' numbers, which lies nowhere: cut into packets as the logits' row is.
-template <class Logits> struct EntryNumbers : Logits {
+// The row of the entries' numbers, which lies nowhere: cut into packets as the leaf is.
+template <class Leaf> struct EntryNumbers : Leaf {
   static constexpr bool kLogits = false;
   static constexpr int kBytes = 0;
 };
-template <class Team, class Logits, class... Open>
-LOSSC_FN EntryNumbers<Logits> open_indices(const Team&, bool, index, const Logits& logits, const Open&...) { return {logits}; }
-template <class Logits> LOSSC_FN float at(const EntryNumbers<Logits>&, index i) { return float(i); }
-template <class Team, class Logits> LOSSC_FN Packet<float, Logits::kWidth> packet(const Team&, const EntryNumbers<Logits>&, int e, int) {
-  Packet<float, Logits::kWidth> p;
-  for (int i = 0; i < Logits::kWidth; ++i) p.v[i] = float(e + i);
+template <class Team, class Leaf, class... Open>
+LOSSC_FN EntryNumbers<Leaf> open_indices(const Team&, bool, index, const Leaf& leaf, const Open&...) { return {leaf}; }
+template <class Leaf> LOSSC_FN float at(const EntryNumbers<Leaf>&, index i) { return float(i); }
+template <class Team, class Leaf> LOSSC_FN Packet<float, Leaf::kWidth> packet(const Team&, const EntryNumbers<Leaf>&, int e, int) {
+  Packet<float, Leaf::kWidth> p;
+  for (int i = 0; i < Leaf::kWidth; ++i) p.v[i] = float(e + i);
   return p;
 }
-template <class Team, class Logits> LOSSC_FN float entry(const Team&, const EntryNumbers<Logits>&, int e, int, int i) { return float(e + i); }
+template <class Team, class Leaf> LOSSC_FN float entry(const Team&, const EntryNumbers<Leaf>&, int e, int, int i) { return float(e + i); }
 
 template <class Team, class T, int W, bool LOGITS>
 LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int e, int k) {

@@ -15,9 +15,9 @@ template <class T, int W> LOSSC_FN auto narrowed(const float (&x)[W]) {
   return words;
 }
 
-// A mask for the words of a packet of the logits: all bits of an entry that is there, no bits of one that is -inf.
-template <class T, int W> LOSSC_FN auto there(const Packet<T, W>& logits) {
-  auto words = __builtin_bit_cast(Values<W * sizeof(T) / 4, unsigned>, logits);
+// A mask for the words of a packet of the leaf: all bits of an entry that is there, no bits of one that is -inf.
+template <class T, int W> LOSSC_FN auto there(const Packet<T, W>& leaf) {
+  auto words = __builtin_bit_cast(Values<W * sizeof(T) / 4, unsigned>, leaf);
   for (unsigned& word : words.v) {
     if constexpr (sizeof(T) == 4) word = as_float(word) != -LOSSC_INFINITY ? ~0u : 0u;
     else word = there_two(word, T());
@@ -38,11 +38,11 @@ template <class Team, class T, class Row> LOSSC_FN unsigned look_again(const Tea
   return poison;
 }
 
-// Stores map(entry, …) for every entry of the rows and mend(entry, …) for the target's; 0 where the first row, the logits, is -inf. A lane reads no
+// Stores map(entry, …) for every entry of the rows and mend(entry, …) for the named one; 0 where the first row, the leaf, is -inf. A lane reads no
 // entry but those that it writes, and each before its write, so that the row may be written over. False where this lane stored a value that is not
 // finite.
 template <class Team, class T, class Map, class Mend, class First, class... Others>
-LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const First& row,
+LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, index named, const Map& map, const Mend& mend, const First& row,
                         const Others&... others) {
   constexpr int W = First::kWidth;
   T* const to = out + place * vocab;
@@ -55,8 +55,8 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
     poison = look<T>(word_of(x), poison);
   };
   if (Team::kResident) team.self.copies_done();
-  // The lane that stores the target's entry computes it now, since the row may be written over, and stores it last.
-  const int hot = int(target);
+  // The lane that stores the named entry computes it now, since the row may be written over, and stores it last.
+  const int hot = int(named);
   const bool mends = row.holds(hot) && int(unsigned(hot - row.base()) / W % Team::kPart) == team.lane();
   float mended = 0.0f;
   if (mends) mended = one(mend, load(row.first, hot), at(others, hot)...);
@@ -66,10 +66,10 @@ LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, inde
       for (int i = 0; i < W; ++i) g[i] = map(entries.v[i]...);
     };
     const int e = int(here - to);
-    const auto logits = packet(team, row, e, k);
-    take(widened(logits), widened(packet(team, others, e, k))...);
+    const auto leaf = packet(team, row, e, k);
+    take(widened(leaf), widened(packet(team, others, e, k))...);
     auto words = narrowed<T>(g);
-    const auto masks = there(logits);
+    const auto masks = there(leaf);
     for (int i = 0; i < int(sizeof(words) / 4); ++i) words.v[i] &= masks.v[i];
     write_as_packet(here, 0, words);
     for (const unsigned word : words.v) poison = look<T>(word, poison);
@@ -96,8 +96,8 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const Derived<Row, F>&
   return fold_part<Folded...>(team, [&](auto z) { return map(from.f(z)); }, from.row);
 }
 template <class Team, class T, class Map, class Mend, class Row, class F>
-LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, index target, const Map& map, const Mend& mend, const Derived<Row, F>& from) {
-  return store_row(team, out, place, vocab, target, [&](auto z) { return map(from.f(z)); }, [&](auto z) { return mend(from.f(z)); }, from.row);
+LOSSC_FN bool store_row(const Team& team, T* out, index place, index vocab, index named, const Map& map, const Mend& mend, const Derived<Row, F>& from) {
+  return store_row(team, out, place, vocab, named, [&](auto z) { return map(from.f(z)); }, [&](auto z) { return mend(from.f(z)); }, from.row);
 }
 
 template <class Team, class T> LOSSC_FN void fill_row(const Team& team, T* out, index place, index vocab, float v) {

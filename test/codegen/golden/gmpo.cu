@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "gmpo" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
-// A token moves 6 bytes per vocabulary entry and 76 more.
+// lossc, cuda: the kernels of "gmpo", 2 sweeps and 1 step.
+// They read weights (f32), logits (bf16), target_tokens (i32), advantages (f32), logprobs (f32).
+// They give logprobs (f32), status (u32), loss (f64), gradient of logits (bf16).
+// A token moves 6 bytes per entry of its row and 76 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 2 of "gmpo", one row of logits per token.
 // It folds the row in 2 phases, folds 3 values per token.
-// Traffic per token: 2 bytes per vocabulary entry and 44 more.
+// Traffic per token: 2 bytes per entry of its row and 44 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p2;   // logits
     index vocab;      // entries of a row
@@ -49,12 +49,12 @@ struct K0 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p2, place, a.vocab);
-    const auto target = load_target(a.p3, t, a.vocab, a.p4);
+    const auto named = load_index(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p5, t);
     const auto x2 = load(a.p6, t);
     const auto x3 = float(a.c0);
     const auto x4 = float(a.c1);
-    const auto r5 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto r5 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto f8 = when(reads, values(0.0f, 1.0f), [&] {
       const auto m7 = fold_part<Max>(team, row);
       const auto maxima = values(m7.v[0]);
@@ -112,14 +112,14 @@ struct K1 {
 };
 
 // k2: sweep 2 of 2 of "gmpo", one row of logits per token.
-// It writes the gradient of the logits.
-// Traffic per token: 4 bytes per vocabulary entry and 32 more.
+// It writes the gradient of logits.
+// Traffic per token: 4 bytes per entry of its row and 32 more.
 struct K2 {
   struct Args {
     index first;        // tokens from here on
     index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
-    index skip;         // not 0: rows of weight 0 are not read
+    index skip;         // not 0: no row is read where weights is 0
     const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p2;     // logits
     index vocab;        // entries of a row
@@ -143,7 +143,7 @@ struct K2 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p2, place, a.vocab);
-    const auto target = load_target(a.p3, t, a.vocab, a.p4);
+    const auto named = load_index(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p0, t);
     const auto x2 = load(a.p6, t);
     const auto x3 = float(a.c0);
@@ -166,7 +166,7 @@ struct K2 {
     const auto v20 = 1.0f / x19;
     const auto v21 = -v18 * v20;
     const auto x22 = load(a.p10, t);
-    store_gradient(team, a.p28, place, t, a.vocab, target, a.p4, either(!reads, v18 == 0.0f),
+    store_gradient(team, a.p28, place, t, a.vocab, named, a.p4, either(!reads, v18 == 0.0f),
                    [&](auto z) { return v21 * exp2_(exponent_(z, x22)); },
                    [&](auto z) { return v18 * (1.0f - (exp2_(exponent_(z, x22)) * v20)); },
                    row);

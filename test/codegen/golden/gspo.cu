@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "gspo" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 0 steps.
-// A token moves 6 bytes per vocabulary entry and 68 more.
+// lossc, cuda: the kernels of "gspo", 2 sweeps and 0 steps.
+// They read weights (f32), logits (bf16), target_tokens (i32), logprobs (f32), advantages (f32).
+// They give logprobs (f32), status (u32), gradient of logits (bf16), loss (f64).
+// A token moves 6 bytes per entry of its row and 68 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 2 of "gspo", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry and 36 more.
+// Traffic per token: 2 bytes per entry of its row and 36 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p2;   // logits
     index vocab;      // entries of a row
@@ -42,9 +42,9 @@ struct K0 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p2, place, a.vocab);
-    const auto target = load_target(a.p3, t, a.vocab, a.p4);
+    const auto named = load_index(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p5, t);
-    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
@@ -69,14 +69,14 @@ struct K0 {
 };
 
 // k1: sweep 2 of 2 of "gspo", one row of logits per token.
-// It writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 4 bytes per vocabulary entry and 32 more.
+// It writes the gradient of logits, folds 1 value per token.
+// Traffic per token: 4 bytes per entry of its row and 32 more.
 struct K1 {
   struct Args {
     index first;        // tokens from here on
     index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
-    index skip;         // not 0: rows of weight 0 are not read
+    index skip;         // not 0: no row is read where weights is 0
     const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p2;     // logits
     index vocab;        // entries of a row
@@ -103,7 +103,7 @@ struct K1 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p2, place, a.vocab);
-    const auto target = load_target(a.p3, t, a.vocab, a.p4);
+    const auto named = load_index(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p0, t);
     const auto x2 = load(a.p19, t);
     const auto x3 = float(a.c0);
@@ -124,7 +124,7 @@ struct K1 {
     const auto v16 = 1.0f / x15;
     const auto v17 = -v14 * v16;
     const auto x18 = load(a.p8, t);
-    store_gradient(team, a.p21, place, t, a.vocab, target, a.p4, either(!reads, v14 == 0.0f),
+    store_gradient(team, a.p21, place, t, a.vocab, named, a.p4, either(!reads, v14 == 0.0f),
                    [&](auto z) { return v17 * exp2_(exponent_(z, x18)); },
                    [&](auto z) { return v14 * (1.0f - (exp2_(exponent_(z, x18)) * v16)); },
                    row);

@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "jsd" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
-// A token moves 8 bytes per vocabulary entry and 16 more.
+// lossc, cuda: the kernels of "jsd", 1 sweep and 0 steps.
+// They read weights (f32), logits (bf16), teacher_logits (f32), target_tokens (i32).
+// They give status (u32), logprobs (f32), gradient of logits (bf16), loss (f64).
+// A token moves 8 bytes per entry of its row and 16 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 1 of "jsd", one row of logits per token.
-// It folds the row in 3 phases, writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 8 bytes per vocabulary entry and 16 more.
+// It folds the row in 3 phases, writes the gradient of logits, folds 1 value per token.
+// Traffic per token: 8 bytes per entry of its row and 16 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p1;   // logits
     index vocab;      // entries of a row
@@ -37,10 +37,10 @@ struct K0 {
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
     const auto row1 = open(team, reads, a.p2, t, a.vocab, row);
-    const auto target = load_target(a.p3, t, a.vocab, a.p4);
+    const auto named = load_index(a.p3, t, a.vocab, a.p4);
     const auto x1 = float(a.c0);
     const auto x2 = float(a.c1);
-    const auto r3 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto r3 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto v8 = 1.0f / x2;
     const auto f15 = when(reads, values(0.0f, 0.0f, 0.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f), [&] {
       const auto m7 = fold_part<Max>(team, row1);
@@ -104,7 +104,7 @@ struct K0 {
     const auto v51 = mul_no_nan_(mul_no_nan_(v29, mul_no_nan_(v27, mul_no_nan_(v48, v26))), r39);
     const auto v52 = v50 - v51;
     const auto v53 = v46 - mul_no_nan_(v47, v29);
-    store_gradient(team, a.p7, place, t, a.vocab, target, a.p4, either(!reads, (v45 == 0.0f) & (v47 == 0.0f) & (mul_no_nan_(v27, v45) == 0.0f) & (mul_no_nan_(v27, v48) == 0.0f) & (v52 == 0.0f)),
+    store_gradient(team, a.p7, place, t, a.vocab, named, a.p4, either(!reads, (v45 == 0.0f) & (v47 == 0.0f) & (mul_no_nan_(v27, v45) == 0.0f) & (mul_no_nan_(v27, v48) == 0.0f) & (v52 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v54 = exponent_(z, r17, v8);
                      const auto v55 = exp2_(v54);

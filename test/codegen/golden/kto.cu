@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "kto" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
-// A token moves 6 bytes per vocabulary entry and 56 more.
+// lossc, cuda: the kernels of "kto", 2 sweeps and 2 steps.
+// They read weights (f32), logits (bf16), target_tokens (i32), reference_logprobs (f32), desirable (f32).
+// They give status (u32), logprobs (f32), loss (f64), gradient of logits (bf16).
+// A token moves 6 bytes per entry of its row and 56 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 2 of "kto", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry and 36 more.
+// Traffic per token: 2 bytes per entry of its row and 36 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p1;   // logits
     index vocab;      // entries of a row
@@ -42,9 +42,9 @@ struct K0 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
+    const auto named = load_index(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
-    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
@@ -141,14 +141,14 @@ struct K2 {
 };
 
 // k3: sweep 2 of 2 of "kto", one row of logits per token.
-// It writes the gradient of the logits.
-// Traffic per token: 4 bytes per vocabulary entry and 20 more.
+// It writes the gradient of logits.
+// Traffic per token: 4 bytes per entry of its row and 20 more.
 struct K3 {
   struct Args {
     index first;        // tokens from here on
     index last;         // up to, and without, this one
     const float* p0;    // weights, 1 where not given
-    index skip;         // not 0: rows of weight 0 are not read
+    index skip;         // not 0: no row is read where weights is 0
     const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p1;     // logits
     index vocab;        // entries of a row
@@ -172,7 +172,7 @@ struct K3 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
+    const auto named = load_index(a.p2, t, a.vocab, a.p3);
     const auto i1 = read(a.p13, t);
     const auto x2 = load(a.p27, i1);
     const auto x3 = float(a.c0);
@@ -197,7 +197,7 @@ struct K3 {
     const auto v22 = 1.0f / x21;
     const auto v23 = mul_adjoint_(v18 - v15, v22);
     const auto x24 = load(a.p8, t);
-    store_gradient(team, a.p32, place, t, a.vocab, target, a.p3, either(!reads, v19 == 0.0f),
+    store_gradient(team, a.p32, place, t, a.vocab, named, a.p3, either(!reads, v19 == 0.0f),
                    [&](auto z) { return select(b20, mul_adjoint_(v23, exp2_(exponent_(z, x24))), 0.0f); },
                    [&](auto z) { return select(b20, v19 * (1.0f - (exp2_(exponent_(z, x24)) * v22)), 0.0f); },
                    row);

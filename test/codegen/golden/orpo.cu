@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "orpo" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 2 steps.
-// A token moves 6 bytes per vocabulary entry and 52 more.
+// lossc, cuda: the kernels of "orpo", 2 sweeps and 2 steps.
+// They read weights (f32), logits (bf16), target_tokens (i32).
+// They give status (u32), logprobs (f32), loss (f64), gradient of logits (bf16).
+// A token moves 6 bytes per entry of its row and 52 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 2 of "orpo", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry and 32 more.
+// Traffic per token: 2 bytes per entry of its row and 32 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p1;   // logits
     index vocab;      // entries of a row
@@ -41,8 +41,8 @@ struct K0 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
-    const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto named = load_index(a.p2, t, a.vocab, a.p3);
+    const auto r1 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
@@ -160,14 +160,14 @@ struct K2 {
 };
 
 // k3: sweep 2 of 2 of "orpo", one row of logits per token.
-// It writes the gradient of the logits.
-// Traffic per token: 4 bytes per vocabulary entry and 20 more.
+// It writes the gradient of logits.
+// Traffic per token: 4 bytes per entry of its row and 20 more.
 struct K3 {
   struct Args {
     index first;        // tokens from here on
     index last;         // up to, and without, this one
     const float* p0;    // weights, 1 where not given
-    index skip;         // not 0: rows of weight 0 are not read
+    index skip;         // not 0: no row is read where weights is 0
     const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p1;     // logits
     index vocab;        // entries of a row
@@ -192,7 +192,7 @@ struct K3 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
+    const auto named = load_index(a.p2, t, a.vocab, a.p3);
     const auto i1 = read(a.p12, t);
     const auto i2 = read(a.p19, i1);
     const auto x3 = number(i1 - read(a.p18, i2));
@@ -214,7 +214,7 @@ struct K3 {
     const auto v19 = 1.0f / x18;
     const auto v20 = -v16 * v19;
     const auto x21 = load(a.p7, t);
-    store_gradient(team, a.p45, place, t, a.vocab, target, a.p3, either(!reads, v16 == 0.0f),
+    store_gradient(team, a.p45, place, t, a.vocab, named, a.p3, either(!reads, v16 == 0.0f),
                    [&](auto z) { return select(b17, v20 * exp2_(exponent_(z, x21)), 0.0f); },
                    [&](auto z) { return select(b17, v16 * (1.0f - (exp2_(exponent_(z, x21)) * v19)), 0.0f); },
                    row);

@@ -1,10 +1,10 @@
-// lossc, cuda: the loss "ppo" and its gradient.
-// policy_logprobs in; loss and their gradient out, in 0 sweeps and 1 step.
+// lossc, cuda: the kernels of "ppo", 0 sweeps and 1 step.
+// They read weights (f32), policy_logprobs (f32), logprobs (f32), advantages (f32).
+// They give gradient of policy_logprobs (f32), status (u32), loss (f64).
 // A token moves 24 bytes.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = float;
 
 // k0: a step of "ppo", one token at a time.
 // It folds 1 value per token.

@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "ppo_dual_clip" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 1 sweep and 0 steps.
-// A token moves 4 bytes per vocabulary entry and 24 more.
+// lossc, cuda: the kernels of "ppo_dual_clip", 1 sweep and 0 steps.
+// They read weights (f32), logits (bf16), target_tokens (i32), advantages (f32), logprobs (f32).
+// They give status (u32), gradient of logits (bf16), logprobs (f32), loss (f64).
+// A token moves 4 bytes per entry of its row and 24 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 1 of "ppo_dual_clip", one row of logits per token.
-// It folds the row in 2 phases, writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 4 bytes per vocabulary entry and 24 more.
+// It folds the row in 2 phases, writes the gradient of logits, folds 1 value per token.
+// Traffic per token: 4 bytes per entry of its row and 24 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p1;   // logits
     index vocab;      // entries of a row
@@ -38,13 +38,13 @@ struct K0 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
+    const auto named = load_index(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
     const auto x2 = load(a.p5, t);
     const auto x3 = float(a.c0);
     const auto x4 = float(a.c1);
     const auto x5 = float(a.c2);
-    const auto r6 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto r6 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto f9 = when(reads, values(0.0f, 1.0f), [&] {
       const auto m8 = fold_part<Max>(team, row);
       const auto maxima = values(m8.v[0]);
@@ -72,7 +72,7 @@ struct K0 {
     const auto v24 = mul_adjoint_(v23, v14);
     const auto v25 = 1.0f / r11;
     const auto v26 = -v24 * v25;
-    store_gradient(team, a.p6, place, t, a.vocab, target, a.p3, either(!reads, v24 == 0.0f),
+    store_gradient(team, a.p6, place, t, a.vocab, named, a.p3, either(!reads, v24 == 0.0f),
                    [&](auto e) { return v26 * e; },
                    [&](auto e) { return v24 * (1.0f - (e * v25)); },
                    cached_exp(a.p6, place, row, [&](auto z) { return exp2_(exponent_(z, r10)); }));

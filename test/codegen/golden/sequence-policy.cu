@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "a clipped ratio per sequence" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
-// A token moves 6 bytes per vocabulary entry and 56 more.
+// lossc, cuda: the kernels of "a clipped ratio per sequence", 2 sweeps and 1 step.
+// They read weights (f32), logits (bf16), target_tokens (i32), logprobs (f32), advantages (f32).
+// They give status (u32), logprobs (f32), loss (f64), gradient of logits (bf16).
+// A token moves 6 bytes per entry of its row and 56 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 2 of "a clipped ratio per sequence", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry and 36 more.
+// Traffic per token: 2 bytes per entry of its row and 36 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p0;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p1;   // logits
     index vocab;      // entries of a row
@@ -42,9 +42,9 @@ struct K0 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
+    const auto named = load_index(a.p2, t, a.vocab, a.p3);
     const auto x1 = load(a.p4, t);
-    const auto r2 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto r2 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto f5 = when(reads, values(0.0f, 1.0f), [&] {
       const auto m4 = fold_part<Max>(team, row);
       const auto maxima = values(m4.v[0]);
@@ -103,14 +103,14 @@ struct K1 {
 };
 
 // k2: sweep 2 of 2 of "a clipped ratio per sequence", one row of logits per token.
-// It writes the gradient of the logits.
-// Traffic per token: 4 bytes per vocabulary entry and 20 more.
+// It writes the gradient of logits.
+// Traffic per token: 4 bytes per entry of its row and 20 more.
 struct K2 {
   struct Args {
     index first;        // tokens from here on
     index last;         // up to, and without, this one
     const float* p0;    // weights, 1 where not given
-    index skip;         // not 0: rows of weight 0 are not read
+    index skip;         // not 0: no row is read where weights is 0
     const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p1;     // logits
     index vocab;        // entries of a row
@@ -131,7 +131,7 @@ struct K2 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p1, place, a.vocab);
-    const auto target = load_target(a.p2, t, a.vocab, a.p3);
+    const auto named = load_index(a.p2, t, a.vocab, a.p3);
     const auto x1 = float(a.c0);
     const auto x2 = float(a.c1);
     const auto i3 = read(a.p13, t);
@@ -150,7 +150,7 @@ struct K2 {
     const auto v16 = 1.0f / x15;
     const auto v17 = -v13 * v16;
     const auto x18 = load(a.p8, t);
-    store_gradient(team, a.p24, place, t, a.vocab, target, a.p3, either(!reads, v13 == 0.0f),
+    store_gradient(team, a.p24, place, t, a.vocab, named, a.p3, either(!reads, v13 == 0.0f),
                    [&](auto z) { return select(b14, v17 * exp2_(exponent_(z, x18)), 0.0f); },
                    [&](auto z) { return select(b14, v13 * (1.0f - (exp2_(exponent_(z, x18)) * v16)), 0.0f); },
                    row);

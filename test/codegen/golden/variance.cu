@@ -1,20 +1,20 @@
-// lossc, cuda: the loss "variance of logprobs" and its gradient.
-// bf16 logits in; loss, logprobs and the gradient of the logits out, in 2 sweeps and 1 step.
-// A token moves 6 bytes per vocabulary entry and 52 more.
+// lossc, cuda: the kernels of "variance of logprobs", 2 sweeps and 1 step.
+// They read weights (f32), logits (bf16), target_tokens (i32).
+// They give logprobs (f32), status (u32), gradient of logits (bf16), loss (f32).
+// A token moves 6 bytes per entry of its row and 52 more.
 // ---- prelude ----
 
 // ---- kernels ----
-using logit = bf16;
 
 // k0: sweep 1 of 2 of "variance of logprobs", one row of logits per token.
 // It folds the row in 2 phases, folds 2 values per token.
-// Traffic per token: 2 bytes per vocabulary entry and 28 more.
+// Traffic per token: 2 bytes per entry of its row and 28 more.
 struct K0 {
   struct Args {
     index first;      // tokens from here on
     index last;       // up to, and without, this one
     const float* p1;  // weights, 1 where not given
-    index skip;       // not 0: rows of weight 0 are not read
+    index skip;       // not 0: no row is read where weights is 0
     const int* rows;  // the row of each token; null: in the order of the tokens visited
     const bf16* p2;   // logits
     index vocab;      // entries of a row
@@ -38,8 +38,8 @@ struct K0 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p2, place, a.vocab);
-    const auto target = load_target(a.p3, t, a.vocab, a.p4);
-    const auto r1 = when(reads, 0.0f, [&] { return at(row, target); });  // the target's logit
+    const auto named = load_index(a.p3, t, a.vocab, a.p4);
+    const auto r1 = when(reads, 0.0f, [&] { return at(row, named); });  // logits at target_tokens
     const auto f4 = when(reads, values(0.0f, 1.0f), [&] {
       const auto m3 = fold_part<Max>(team, row);
       const auto maxima = values(m3.v[0]);
@@ -64,14 +64,14 @@ struct K0 {
 };
 
 // k1: sweep 2 of 2 of "variance of logprobs", one row of logits per token.
-// It writes the gradient of the logits, folds 1 value per token.
-// Traffic per token: 4 bytes per vocabulary entry and 24 more.
+// It writes the gradient of logits, folds 1 value per token.
+// Traffic per token: 4 bytes per entry of its row and 24 more.
 struct K1 {
   struct Args {
     index first;        // tokens from here on
     index last;         // up to, and without, this one
     const float* p1;    // weights, 1 where not given
-    index skip;         // not 0: rows of weight 0 are not read
+    index skip;         // not 0: no row is read where weights is 0
     const int* rows;    // the row of each token; null: in the order of the tokens visited
     const bf16* p2;     // logits
     index vocab;        // entries of a row
@@ -94,7 +94,7 @@ struct K1 {
     const auto reads = either(a.skip == 0, x0 != 0.0f);
     const auto place = place_of(a.rows, t, a.first);
     const auto row = open(team, reads, a.p2, place, a.vocab);
-    const auto target = load_target(a.p3, t, a.vocab, a.p4);
+    const auto named = load_index(a.p3, t, a.vocab, a.p4);
     const auto x1 = load(a.p0, t);
     const auto b2 = x0 != 0.0f;
     const auto x3 = load(a.p14, 0);
@@ -106,7 +106,7 @@ struct K1 {
     const auto v8 = 1.0f / x7;
     const auto v9 = -v6 * v8;
     const auto x10 = load(a.p7, t);
-    store_gradient(team, a.p16, place, t, a.vocab, target, a.p4, either(!reads, v6 == 0.0f),
+    store_gradient(team, a.p16, place, t, a.vocab, named, a.p4, either(!reads, v6 == 0.0f),
                    [&](auto z) { return select(b2, v9 * exp2_(exponent_(z, x10)), 0.0f); },
                    [&](auto z) { return select(b2, v6 * (1.0f - (exp2_(exponent_(z, x10)) * v8)), 0.0f); },
                    row);
