@@ -1,4 +1,4 @@
-/** What `import … from "lossc"` gives. */
+/** The exports of `lossc`. */
 export * from "./dsl/index.js";
 export * as losses from "./losses/index.js";
 export * from "./runtime/index.js";

@@ -5,8 +5,8 @@ import { SEED } from "./test/sample.js";
 import LongFirst from "./test/sequencer.js";
 
 /**
- * Files that share a process, one after another: they leave nothing behind, neither in the environment nor in what the addon holds, and modules are loaded
- * once for all of them. Every other file has a process of its own.
+ * Files that share a process, one after another: they leave nothing behind, neither in the environment nor in what the addon holds, and modules are
+ * loaded once for all of them. Every other file has a process of its own.
  */
 const TOGETHER = ["test/{docs,dsl,errors,operators}/**/*.test.ts", "test/codegen/!(cuda-*|deep|long|machine-code).test.ts"];
 

@@ -57,8 +57,8 @@ export function compilePlan({
     });
     return { plan: planOf(loss, traced, last, { logits, firstKernel, observer }), program };
   } catch (error) {
-    // V8 throws this where the stack is full: the terms of a row's gradient are visited as deep as they are nested.
-    if (!(error instanceof RangeError)) throw error;
+    // The terms of a row's gradient are visited as deep as they are nested, and V8 throws this where the stack is full.
+    if (!(error instanceof RangeError && error.message.includes("call stack"))) throw error;
     const message = `the loss "${loss.name}" nests expressions of rows deeper than can be followed: join terms pair by pair in place of one after the other`;
     throw new LosscError("UNSUPPORTED_SYNTAX", message, { cause: error });
   }

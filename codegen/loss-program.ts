@@ -1,6 +1,7 @@
 /**
- * Losses as programs: here stands what a loss has, logits or the policy's logprobs, a target and weights. Weights and reductions are spelt out: there are
- * no `reduce` nodes afterwards, every fold carries its mask, and the loss is a scalar. "A token of weight 0 contributes exactly 0" comes from here.
+ * Losses as programs: here stands what a loss has, logits or the policy's logprobs, a target and weights. Weights and reductions are spelt out: there
+ * are no `reduce` nodes afterwards, every fold carries its mask, and the loss is a scalar. "A token of weight 0 contributes exactly 0" comes from
+ * here.
  */
 import type { LossDefinition } from "../dsl/define-loss.js";
 import { constantValue, type Expression } from "../dsl/expression.js";
@@ -63,8 +64,8 @@ export const picksIn = operandsFirst((x): readonly number[] => {
 export const isPresent = ne(logits, Number.NEGATIVE_INFINITY);
 
 /**
- * x where its element counts, else what a fold ignores. An entry of a row counts where its logit is there; of the entries that all rows share every one
- * counts.
+ * x where its element counts, else what a fold ignores. An entry of a row counts where its logit is there; of the entries that all rows share every
+ * one counts.
  */
 function masked(x: Expression, space: Space, otherwise: number, of = x): Expression {
   if (space === "entry") return x;
@@ -72,8 +73,9 @@ function masked(x: Expression, space: Space, otherwise: number, of = x): Express
 }
 
 /**
- * The row whose probabilities are asked for, without the entries that are not there: some functions of a logit of -inf are finite, and 0 times it is 0. What is
- * left as it is: what does not come from the policy, and logits that a positive number scales, or a temperature divides, which is never infinite.
+ * The row whose probabilities are asked for, without the entries that are not there: some functions of a logit of -inf are finite, and 0 times it is
+ * 0. What is left as it is: what does not come from the policy, and logits that a positive number scales, or a temperature divides, which is never
+ * infinite.
  */
 function rowOf(z: Expression): Expression {
   if (z === logits || isScaled(z) || !topological([z]).includes(logits)) return z;

@@ -1,6 +1,6 @@
 /**
- * A program: expressions over rows with leaves, results and seeds. The passes, the scheduler and the kernels know programs; that a loss has logits, a target
- * and weights is said where losses are made into programs (`loss-program.ts`), and nowhere else.
+ * A program: expressions over rows with leaves, results and seeds. The passes, the scheduler and the kernels know programs; that a loss has logits, a
+ * target and weights is said where losses are made into programs (`loss-program.ts`), and nowhere else.
  */
 import type { InputDtype } from "../dsl/define-loss.js";
 import type { Expression } from "../dsl/expression.js";
@@ -61,7 +61,9 @@ export interface Program {
   readonly results: readonly Result[];
   /** Values that must be finite: where one is not, its element is named. */
   readonly checks: readonly Placed[];
-  /** The adjoint of the row's entries; null where no row is differentiable, and before the gradient pass. The adjoints of other leaves are results. */
+  /**
+   * The adjoint of the row's entries; null where no row is differentiable, and before the gradient pass. The adjoints of other leaves are results.
+   */
   readonly rowGradient: Expression | null;
   /** The same as the kernel writes it; null before it is split. */
   readonly splitGradient: SplitGradient | null;

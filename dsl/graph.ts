@@ -62,8 +62,8 @@ export function withOperands(x: Expression, operands: readonly Expression[]): Ex
 }
 
 /**
- * A function of nodes and of its own values of their operands, which are computed before. Each node is visited once, however many expressions the function
- * is given. A node that `ends` is visited without its operands.
+ * A function of nodes and of its own values of their operands, which are computed before. Each node is visited once, however many expressions the
+ * function is given. A node that `ends` is visited without its operands.
  */
 export function bottomUp<T>(
   of: (x: Expression, operands: readonly T[]) => T,

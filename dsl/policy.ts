@@ -1,4 +1,6 @@
-/** The leaves of a loss that its author does not declare: logits or logprobs, the target and the weights. To programs they are inputs like any other. */
+/**
+ * The leaves of a loss that its author does not declare: logits or logprobs, the target and the weights. To programs they are inputs like any other.
+ */
 import type { Expression } from "./expression.js";
 import { at, type Input, input, isAt, logprobAt } from "./ops/index.js";
 

@@ -29,8 +29,8 @@ const KINDS = {
 } as const satisfies Record<string, Kind>;
 
 /**
- * The name of a space: `"vocab"` is token × vocabulary, `"entry"` is batch × vocabulary. What lies between them comes about where an entry's value meets
- * one of a sequence or a group; it is never stored.
+ * The name of a space: `"vocab"` is token × vocabulary, `"entry"` is batch × vocabulary. What lies between them comes about where an entry's value
+ * meets one of a sequence or a group; it is never stored.
  */
 export type Space = keyof typeof KINDS;
 /** A space that inputs may have. */
@@ -87,8 +87,8 @@ export function reduced(axis: Axis, space: Space): Level | null {
 }
 
 /**
- * The folds that lead from a space to a coarser one without entries, as the spaces that are reached one after the other: the axis of a row goes first,
- * for that is what a sweep folds. It is the adjoint of broadcasting.
+ * The folds that lead from a space to a coarser one without entries, as the spaces that are reached one after the other: the axis of a row goes
+ * first, for that is what a sweep folds. It is the adjoint of broadcasting.
  */
 export function pathTo(from: Space, to: Space): readonly Level[] {
   const level = levelOf(from);

@@ -163,7 +163,9 @@ export class Evaluation {
   }
 }
 
-/** Applies an op to each element. One loop per number of operands: to gather them in a list for each of millions of entries costs more than the op. */
+/**
+ * Applies an op to each element. One loop per number of operands: to gather them in a list for each of millions of entries costs more than the op.
+ */
 function elementwise(evaluate: AnyRow["evaluate"], operands: readonly Float64Array[], count: number): Float64Array {
   const result = new Float64Array(count);
   const [a, b, c] = operands as [Float64Array, Float64Array?, Float64Array?];

@@ -1,7 +1,7 @@
 /** A word on how a `*.loss.ts` is loaded, for programs that end because Node could not: Node's own message knows nothing of lossc. */
 import { isLossFile } from "../dsl/rewritten.js";
 
-/** What Node says of a file that it cannot take: TypeScript before Node took it, and a `.js` that stands for a `.ts`. */
+/** Node's messages about a file that it cannot take: TypeScript before Node took it, and a `.js` that stands for a `.ts`. */
 const CODES = ["ERR_UNKNOWN_FILE_EXTENSION", "ERR_MODULE_NOT_FOUND", "ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING"];
 
 /** Words for an error that Node threw where it loaded a `*.loss.ts`; undefined for every other error. */

@@ -1,6 +1,6 @@
 /**
- * The `reference` device: float64 evaluation of a loss's program as the gradient pass left it, before lowering and simplification. It needs neither addon
- * nor compiler, and is the oracle of every test.
+ * The `reference` device: float64 evaluation of a loss's program as the gradient pass left it, before lowering and simplification. It needs neither
+ * addon nor compiler, and is the oracle of every test.
  */
 import { authoredResults, gradientOf, LOGPROBS, LOSS, metricName, outputName } from "../codegen/loss-program.js";
 import { neededOf, type Program, type Result, resultOf } from "../codegen/program.js";

@@ -1,5 +1,5 @@
-// `npm test`: everything that must hold, of what is many a sample; in the order of how fast it fails. `npm run test:all` (`--all`): all of it, and the
-// sanitizers. Arguments go to vitest; with any, only vitest runs.
+// `npm test`: everything that must hold, of what is many a sample; in the order of how fast it fails. `npm run test:all` (`--all`): all of it, and
+// the sanitizers. Arguments go to vitest; with any, only vitest runs.
 import { spawnSync } from "node:child_process";
 
 const all = process.argv[2] === "--all";

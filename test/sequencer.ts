@@ -1,6 +1,6 @@
 /**
- * The order of the files: those that take minutes begin first, for what begins last keeps one processor waiting for the other. Those that share a process
- * come last and in one go, for that process ends with the first file that wants its own.
+ * The order of the files: those that take minutes begin first, for what begins last keeps one processor waiting for the other. Those that share a
+ * process come last and in one go, for that process ends with the first file that wants its own.
  */
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 

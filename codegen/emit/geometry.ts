@@ -1,6 +1,6 @@
 /**
- * How the rows of a sweep are spread over the lanes of a GPU, as data. Geometry follows from architecture, vocabulary, the bytes of an entry and how many values a row
- * is folded to, never from the number of tokens: a token's numbers have the same bits in every batch.
+ * How the rows of a sweep are spread over the lanes of a GPU, as data. Geometry follows from architecture, vocabulary, the bytes of an entry and how
+ * many values a row is folded to, never from the number of tokens: a token's numbers have the same bits in every batch.
  */
 import { EXCHANGES, LINE_PACKETS, PACKET_BYTES, WARP } from "./constants.js";
 
@@ -42,7 +42,10 @@ interface Chip {
   readonly largestCluster: number;
 }
 
-/** By the least architecture that it holds for. Consumer chips have the cores of their generation without its shared memory, and no clusters worth the name. */
+/**
+ * By the least architecture that it holds for. Consumer chips have the cores of their generation without its shared memory, and no clusters worth the
+ * name.
+ */
 const CHIPS: readonly { readonly from: number; readonly chip: Chip }[] = [
   { from: 120, chip: { sharedBytes: 99 * 1024, largestCluster: 1 } },
   { from: 90, chip: { sharedBytes: 227 * 1024, largestCluster: 8 } },
@@ -51,8 +54,8 @@ const CHIPS: readonly { readonly from: number; readonly chip: Chip }[] = [
 ];
 
 /**
- * Short rows: so many lanes of a warp share one of up to so many packets. A lane has up to 12 packets, as many as leave room for 1024 threads with one row on an H100, since what is
- * done once per row is done by every lane; but two lanes share even the shortest, for memory is read by 32 bytes.
+ * Short rows: so many lanes of a warp share one of up to so many packets. A lane has up to 12 packets, as many as leave room for 1024 threads with
+ * one row on an H100, since what is done once per row is done by every lane; but two lanes share even the shortest, for memory is read by 32 bytes.
  */
 const SHORT: readonly { readonly packets: number; readonly lanes: number }[] = [
   { packets: 24, lanes: 2 },
@@ -66,11 +69,14 @@ const SHORT: readonly { readonly packets: number; readonly lanes: number }[] = [
 const SHORT_THREADS = 128;
 
 /**
- * Long rows: a row is spread over more blocks while one would keep more bytes than this. A multiprocessor has room for about 200 KiB and should hold several blocks, so
- * that one reads or writes while another folds.
+ * Long rows: a row is spread over more blocks while one would keep more bytes than this. A multiprocessor has room for about 200 KiB and should hold
+ * several blocks, so that one reads or writes while another folds.
  */
 const LONG_BYTES = 36 * 1024;
-/** Threads of a block of long rows: the fewest with which those of a multiprocessor are busy enough, for every warp does once what is done once per row. */
+/**
+ * Threads of a block of long rows: the fewest with which those of a multiprocessor are busy enough, for every warp does once what is done once per
+ * row.
+ */
 const LONG_THREADS = [64, 128, 256, 512];
 /** Bytes of every block's shared memory that the system keeps. */
 const RESERVED = 1024;
@@ -94,7 +100,8 @@ export function spreadOf(architecture: string, shape: RowShape): Spread {
     const spread = sized(sharing, shape);
     if (spread.shared <= most && busy(spread, chip)) return spread;
   }
-  // A row that fits nowhere is read again through the cache: by blocks as large as can be, so that what the few of them read between two phases stays there.
+  // A row that fits nowhere is read again through the cache: by blocks as large as can be, so that what the few of them read between two phases stays
+  // there.
   const threads = roomOf(shape);
   return sized({ threads, lanes: threads, cluster: chip.largestCluster, resident: false }, shape);
 }
@@ -132,14 +139,17 @@ export function alternativesTo(architecture: string, shape: RowShape): Spread[] 
     });
 }
 
-/** Whether the blocks that a multiprocessor has shared memory for are all that it has registers for: copies are asynchronous, and it needs no more threads to be busy. */
+/**
+ * Whether the blocks that a multiprocessor has shared memory for are all that it has registers for: copies are asynchronous, and it needs no more
+ * threads to be busy.
+ */
 function busy({ threads, shared, room }: Spread, { sharedBytes }: Chip): boolean {
   return Math.floor((sharedBytes + RESERVED) / (shared + RESERVED)) * threads >= room;
 }
 
 /**
- * A phase keeps a packet of each row and, for each value, a packet of what is folded; where parts meet, a value takes some registers more. Up to so many leave
- * enough of 128 for all else: what was tried with 96 spills on some chips, and with 17 values.
+ * A phase keeps a packet of each row and, for each value, a packet of what is folded; where parts meet, a value takes some registers more. Up to so
+ * many leave enough of 128 for all else: what was tried with 96 spills on some chips, and with 17 values.
  */
 function roomOf(shape: RowShape): Room {
   const { entryBytes, values } = shape;

@@ -1,6 +1,6 @@
 /**
- * Sums, taken apart: Σ (aX + b) is aΣX + bΣ1. Factors that a fold does not run over leave it, so that a fold depends on as few other folds as can be, and
- * its phase is as early as can be. A sum over a row with `isAt` as a factor is one entry.
+ * Sums, taken apart: Σ (aX + b) is aΣX + bΣ1. Factors that a fold does not run over leave it, so that a fold depends on as few other folds as can be,
+ * and its phase is as early as can be. A sum over a row with `isAt` as a factor is one entry.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter } from "../../dsl/graph.js";
@@ -61,7 +61,10 @@ function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
 /** How many folds deep it is: a fold of it can be known no earlier. */
 const depth = operandsFirst((x): number => Math.max(0, ...x.operands.map(depth)) + Number(x.op === "fold"));
 
-/** Terms whose factors are the same but for the sign as one: every sum over the row costs. A row that is no sum, or is one anyway as Σ1 is, stays by itself. */
+/**
+ * Terms whose factors are the same but for the sign as one: every sum over the row costs. A row that is no sum, or is one anyway as Σ1 is, stays by
+ * itself.
+ */
 function joined(terms: readonly Term[]): Term[] {
   const result: Term[] = [];
   for (const term of terms) {

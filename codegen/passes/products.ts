@@ -1,6 +1,6 @@
 /**
- * How an expression of entries is made of simpler ones. This is the one way to take sums and products apart, for every pass that wants terms or factors.
- * The ops `mul`, `mulAdjoint` and `mulNoNan` multiply alike, and differ in the zeros that make the product 0 whatever the other factor is.
+ * How an expression of entries is made of simpler ones. This is the one way to take sums and products apart, for every pass that wants terms or
+ * factors. The ops `mul`, `mulAdjoint` and `mulNoNan` multiply alike, and differ in the zeros that make the product 0 whatever the other factor is.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { oncePerNode } from "../../dsl/graph.js";
@@ -81,8 +81,8 @@ function factorsOf({ op, operands }: Product): Factors {
 }
 
 /**
- * The factors that must be looked at for a product to be 0 where its zeros make it. Of `either` that is one factor alone where the other is 0, infinite or
- * NaN only together with it.
+ * The factors that must be looked at for a product to be 0 where its zeros make it. Of `either` that is one factor alone where the other is 0,
+ * infinite or NaN only together with it.
  */
 export function guardsOf({ factors: [a, b], zeros }: Factors): readonly Expression[] {
   if (zeros === "none") return [];

@@ -1,4 +1,7 @@
-/** Splits the gradient of a row: within the row no entry knows whether it is the named one, so the kernel writes all alike and then that one by itself. */
+/**
+ * Splits the gradient of a row: within the row no entry knows whether it is the named one, so the kernel writes all alike and then that one by
+ * itself.
+ */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { bottomUp, operandsFirst, rewriter, withOperands } from "../../dsl/graph.js";
 import { ONE, ZERO } from "../../dsl/ops/index.js";
@@ -24,7 +27,9 @@ function ofPresent(root: Expression, isPresent: Expression): Expression {
   }, isNoEntry)(root);
 }
 
-/** Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such. */
+/**
+ * Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such.
+ */
 export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
   if (constantValue(x) !== undefined) return constantValue(x) === 0 ? [] : null;
   const form = formOf(x);

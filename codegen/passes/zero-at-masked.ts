@@ -7,8 +7,8 @@ const compares = (x: Expression, op: "eq" | "ne", mask: Expression): boolean =>
   x.op === op && x.operands.some((y) => y === mask) && x.operands.some(isZero);
 
 /**
- * Whether a value is 0, and a condition fails, where the mask is 0. Every adjoint of the token's own is such a value. The other factor of a product does
- * not matter, even if it is NaN, since nobody reads it.
+ * Whether a value is 0, and a condition fails, where the mask is 0. Every adjoint of the token's own is such a value. The other factor of a product
+ * does not matter, even if it is NaN, since nobody reads it.
  */
 export const zeroWhere = oncePerNode((mask) => {
   const isZeroWhereMasked: (x: Expression) => boolean = operandsFirst((x): boolean => {

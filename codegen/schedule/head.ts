@@ -1,6 +1,6 @@
 /**
- * A plan from hidden states: its rows are the product of hidden states with a head, and are never all in memory. The same kernels run in the same order.
- * Chunk by chunk the head computes the rows that they visit, and propagates their gradient to the hidden states and the head.
+ * A plan from hidden states: its rows are the product of hidden states with a head, and are never all in memory. The same kernels run in the same
+ * order. Chunk by chunk the head computes the rows that they visit, and propagates their gradient to the hidden states and the head.
  */
 import { isFiner } from "../../dsl/spaces.js";
 import type { ElementSpace, KernelPlan, PlanArgument, PlanKernel } from "./plan.js";

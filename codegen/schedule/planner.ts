@@ -33,28 +33,28 @@ export function planned(program: Program, { firstKernel, observer }: PlanningOpt
   const buffers = new Buffers(program, plan);
   const spilled = spilledRowValues(program, plan, buffers);
   /** The work on rows of a sweep, after every pass. */
-  const rowKernel = (slot: PlannedKernel, id: string): RowKernel => {
+  const rowKernel = (kernel: PlannedKernel, id: string): RowKernel => {
     const { rows, splitGradient } = program;
     if (!rows) throw new Error(`"${program.name}" reads no rows`);
     const { ranks } = plan;
-    const roots = [...rootsOf(program, slot), ...(spilled.get(slot) ?? [])];
+    const roots = [...rootsOf(program, kernel), ...(spilled.get(kernel) ?? [])];
     const values = topological(roots)
       .filter(isRowValue)
-      .filter((x) => ranks.rank(x) === slot.time.sweep && !buffers.isStoredBefore(x, slot));
-    const gradient = slot.gradient ? splitGradient : null;
-    return runRowPasses({ name: program.name, rows, roots, values, phaseOf: ranks.phase, gradient }, ({ name }, kernel) =>
-      observer.rows?.(id, name, kernel),
+      .filter((x) => ranks.rank(x) === kernel.time.sweep && !buffers.isStoredBefore(x, kernel));
+    const gradient = kernel.gradient ? splitGradient : null;
+    return runRowPasses({ name: program.name, rows, roots, values, phaseOf: ranks.phase, gradient }, ({ name }, after) =>
+      observer.rows?.(id, name, after),
     );
   };
-  const kernels = plan.kernels.map((slot, i) =>
+  const kernels = plan.kernels.map((kernel, i) =>
     writeKernel({
       id: `k${firstKernel + i}`,
       program,
       schedule: plan,
-      slot,
+      planned: kernel,
       buffers,
-      kept: [...(spilled.get(slot) ?? [])],
-      rows: isSweep(slot) ? rowKernel(slot, `k${firstKernel + i}`) : null,
+      spilled: [...(spilled.get(kernel) ?? [])],
+      rows: isSweep(kernel) ? rowKernel(kernel, `k${firstKernel + i}`) : null,
     }),
   );
   const row = program.rows?.leaf;

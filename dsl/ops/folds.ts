@@ -29,7 +29,10 @@ export const FOLDS: { readonly [K in FoldKind]: FoldRow } = {
 /** See `OpRow.order`. */
 export const FOLD_ORDER = 16;
 
-/** Folds x over every element of space `from` that belongs to one element of `to`. x may live in a coarser space than `from`: it counts once per element. */
+/**
+ * Folds x over every element of space `from` that belongs to one element of `to`. x may live in a coarser space than `from`: it counts once per
+ * element.
+ */
 export const fold = (kind: FoldKind, x: Expression, from: Space, to: Space): Fold =>
   intern("fold", [x.dtype === "bool" ? where(x, 1, 0) : x], to, "f32", { kind, from });
 

@@ -1,6 +1,6 @@
 /**
- * The ops by name, and the types of what each knows. The tables beside this file have a row for every name: an op without one, or a row without one of its
- * parts, does not compile.
+ * The ops by name, and the types of what each knows. The tables beside this file have a row for every name: an op without one, or a row without one
+ * of its parts, does not compile.
  */
 import type { ElementSpace, Space } from "../spaces.js";
 

@@ -1,6 +1,6 @@
 /**
- * The table of elementwise ops. A row owns everything that is known of an op: arity, dtypes, evaluation in JavaScript, derivative (written in the language
- * itself), lowering, kernel text and the sign of formulas. A part that an op does not have is `null`; one that is missing does not compile.
+ * The table of elementwise ops. A row owns everything that is known of an op: arity, dtypes, evaluation in JavaScript, derivative (written in the
+ * language itself), lowering, kernel text and the sign of formulas. A part that an op does not have is `null`; one that is missing does not compile.
  */
 import { LosscError } from "../errors.js";
 import {
@@ -45,8 +45,8 @@ export interface OpRow<O extends ElementwiseOp = ElementwiseOp> {
   /** The value in float64; truth values are 0 and 1. */
   readonly evaluate: (...values: Each<number, OperandsOf<O>>) => number;
   /**
-   * The adjoint of each operand, given the adjoint `g` of the result; null where nothing ever reaches it. Products with an adjoint are written with `mulAdjoint`,
-   * so that an adjoint of exactly 0 stays 0.
+   * The adjoint of each operand, given the adjoint `g` of the result; null where nothing ever reaches it. Products with an adjoint are written with
+   * `mulAdjoint`, so that an adjoint of exactly 0 stays 0.
    */
   readonly gradient:
     | ((g: Expression, self: Expression, ...operands: OperandsOf<O>) => Each<Expression | null, OperandsOf<O>>)
@@ -57,8 +57,9 @@ export interface OpRow<O extends ElementwiseOp = ElementwiseOp> {
   /** The text among entries of a row, where it differs. */
   readonly rowText: Text | null;
   /**
-   * How the CPU gets it for packets of entries and for values per row. `lanes`: the function that its text calls is known for one number, and is called
-   * lane by lane. `packets`: the prelude has the function for packets, which is lifted to values per row. `any`: the text takes every kind of value.
+   * How the CPU gets it for packets of entries and for values per row. `lanes`: the function that its text calls is known for one number, and is
+   * called lane by lane. `packets`: the prelude has the function for packets, which is lifted to values per row. `any`: the text takes every kind of
+   * value.
    */
   readonly packet: "lanes" | "packets" | "any";
   /** The name or sign that stands for it in formulas; null where formulas write it in a way of their own. */

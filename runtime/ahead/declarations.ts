@@ -1,6 +1,6 @@
 /**
- * Typed declarations of built modules. TypeScript writes them from the sources, with their comments. The inputs and config of each loss are then spelt out,
- * each with a comment, and what its plan says is added: whether it needs groups, or the rows of logits.
+ * Typed declarations of built modules. TypeScript writes them from the sources, with their comments. The inputs and config of each loss are then
+ * spelt out, each with a comment, and what its plan says is added: whether it needs groups, or the rows of logits.
  */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -72,7 +72,7 @@ function typedLosses(text: string, losses: Readonly<Record<string, LossDefinitio
   return edited(text, edits);
 }
 
-/** What TypeScript says that a loss returns: the third argument of `LossDefinition`. */
+/** The type that TypeScript infers for the result of a loss: the third argument of `LossDefinition`. */
 function returned(type: ts.TypeNode): string {
   const { isImportTypeNode, isTypeReferenceNode } = typescript();
   const given = isImportTypeNode(type) || isTypeReferenceNode(type) ? type.typeArguments?.[2] : undefined;

@@ -1,4 +1,4 @@
-/** What the types of a loss say of its calls: the values of its config, and the names of its metrics and outputs. */
+/** The types of a loss's calls: the values of its config, and the names of its metrics and outputs. */
 import type { Config, LossReturn, ValueOf } from "../../dsl/index.js";
 
 /** Constants or scalars of a loss, by the names that it declares. */

@@ -82,7 +82,10 @@ function targetOfNvrtc(
   return target ? { target } : { misfit: `${path} is NVRTC ${version}, which does not know ${wanted}` };
 }
 
-/** A compiler for `architecture` (`sm_90`): NVRTC where it knows the architecture or an older one of its generation, else nvcc. `COMPILER_NOT_FOUND` where neither is there and fits. */
+/**
+ * A compiler for `architecture` (`sm_90`): NVRTC where it knows the architecture or an older one of its generation, else nvcc. `COMPILER_NOT_FOUND`
+ * where neither is there and fits.
+ */
 export async function openCuda(cache: KernelCache, addon: NativeAddon | null, architecture: string): Promise<Toolchain> {
   const libraries = addon?.libraries();
   const nvrtc = libraries?.nvrtc;

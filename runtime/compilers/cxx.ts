@@ -12,7 +12,10 @@ const NAMES = ["c++", "g++", "clang++"] as const;
 /** How to get a C++ compiler, for messages. */
 export const CXX_ADVICE = "install one (Debian, Ubuntu: `apt-get install g++`) or name one in $CXX";
 
-/** Path of the C++ compiler: the first of `$CXX`, `c++`, `g++`, `clang++` that is there. `$CXX` is one program, no flags (those go into `$LOSSC_CXXFLAGS`). */
+/**
+ * Path of the C++ compiler: the first of `$CXX`, `c++`, `g++`, `clang++` that is there. `$CXX` is one program, no flags (those go into
+ * `$LOSSC_CXXFLAGS`).
+ */
 export async function findCxx(): Promise<string | null> {
   for (const name of [process.env.CXX, ...NAMES]) {
     const path = name ? await findProgram(name) : null;
@@ -21,7 +24,10 @@ export async function findCxx(): Promise<string | null> {
   return null;
 }
 
-/** The C++ compiler for a target. `features` names the processor's features that `-march=native` resolves to. `COMPILER_NOT_FOUND` where there is none. */
+/**
+ * The C++ compiler for a target. `features` names the processor's features that `-march=native` resolves to. `COMPILER_NOT_FOUND` where there is
+ * none.
+ */
 export async function openCxx(cache: KernelCache, target: CxxTarget, features: string): Promise<Toolchain> {
   const program = await findCxx();
   if (!program) {

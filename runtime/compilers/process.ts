@@ -28,12 +28,12 @@ export interface RunOptions {
 }
 
 /**
- * Runs a program to its end. A bare name is looked for as {@link findProgram} does. Rejects with `ABORTED` when the signal fires, after the program and its
- * children are dead, and with the system's error where the program cannot be started.
+ * Runs a program to its end. A bare name is looked for as {@link findProgram} does. Rejects with `ABORTED` when the signal fires, after the program
+ * and its children are dead, and with the system's error where the program cannot be started.
  *
- * A guard starts the program (native/guard): when this process ends, be it by SIGKILL, or the worker thread that called, the system closes the socket to the
- * guard, and the guard kills the program and its children. Where no addon was built there is no guard either. The program is then started directly, and
- * may outlive a process that was killed.
+ * A guard starts the program (native/guard): when this process ends, be it by SIGKILL, or the worker thread that called, the system closes the socket
+ * to the guard, and the guard kills the program and its children. Where no addon was built there is no guard either. The program is then started
+ * directly, and may outlive a process that was killed.
  */
 export async function runProgram(name: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { cwd, env, signal, input, limit = 1 << 20 } = options;

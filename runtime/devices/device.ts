@@ -15,8 +15,8 @@ export type { LaunchArgument, LoadedModule, ModuleSource, StepKernel } from "./s
 
 /**
  * Numbers of a caller's. A `Float32Array` is used where it lies, without a copy, on devices that compute in host memory; a `Float64Array` or a
- * plain array is converted to the declared dtype; a `Float16Array` is float16, where Node has it; `{ data, dtype }` holds float16 or bfloat16 bits. An array in
- * a resizable `ArrayBuffer` is copied when the call is made. Until the call has settled, memory must stay where it is.
+ * plain array is converted to the declared dtype; a `Float16Array` is float16, where Node has it; `{ data, dtype }` holds float16 or bfloat16 bits.
+ * An array in a resizable `ArrayBuffer` is copied when the call is made. Until the call has settled, memory must stay where it is.
  *
  * `D` is the dtype that the loss declares: halves of the other kind are refused.
  */
@@ -69,8 +69,8 @@ export interface LossInputs {
 /** How a call of {@link CompiledLoss.forwardBackward} is run; everything may be left out. */
 export interface ForwardBackwardOptions<M extends string = string> {
   /**
-   * The gradient overwrites `logits` (or `policy_logprobs`, or `hidden`): the caller's typed array or device buffer. No other input that is read where it lies, and
-   * no `gradHead`, may overlap `logits` or `hidden` then: `INPUT_OVERLAP`.
+   * The gradient overwrites `logits` (or `policy_logprobs`, or `hidden`): the caller's typed array or device buffer. No other input that is read
+   * where it lies, and no `gradHead`, may overlap `logits` or `hidden` then: `INPUT_OVERLAP`.
    */
   readonly inPlace?: boolean;
   /** Ends the call with `ABORTED`; what was to be written in place is then unspecified. One signal may end any number of calls. */
@@ -82,11 +82,14 @@ export interface ForwardBackwardOptions<M extends string = string> {
   /** Names of the metrics to compute beside `"loss:sum"`; left out: those that the loss gives unasked. One that it does not have is `USAGE`. */
   readonly metrics?: readonly M[] | undefined;
   /**
-   * With `hidden` and `head`: memory that the gradient of the head is added to, V·H numbers of float32 or of the head's dtype. Nothing is added where the call
-   * fails; a call that could still fail after the first chunk (the default for `nonFinite`) gathers it in memory of the same size first.
+   * With `hidden` and `head`: memory that the gradient of the head is added to, V·H numbers of float32 or of the head's dtype. Nothing is added where
+   * the call fails; a call that could still fail after the first chunk (the default for `nonFinite`) gathers it in memory of the same size first.
    */
   readonly gradHead?: FloatSource | undefined;
-  /** With `hidden` and `head`: bytes that logits, and what else is needed of a chunk of tokens, may take. By default a tenth of what all logits would (or 4 MiB, where that is more); one token is the least. */
+  /**
+   * With `hidden` and `head`: bytes that logits, and what else is needed of a chunk of tokens, may take. By default a tenth of what all logits would
+   * (or 4 MiB, where that is more); one token is the least.
+   */
   readonly maxBytes?: number | undefined;
 }
 
@@ -96,7 +99,10 @@ export interface LossResult<M extends string = string, O extends string = string
   readonly loss: number;
   /** Log-probability of each target (natural log), T numbers; null from `policy_logprobs`. */
   readonly logprobs: Float32Array | Float64Array | null;
-  /** d loss / d logits, T·V numbers: a device buffer where `logits` was one, else an array. Float16 and bfloat16 come as bits, but of a `Float16Array` as one. */
+  /**
+   * d loss / d logits, T·V numbers: a device buffer where `logits` was one, else an array. Float16 and bfloat16 come as bits, but of a `Float16Array`
+   * as one.
+   */
   readonly gradLogits?: TypedArray | Float16Numbers | DeviceBuffer;
   /** d loss / d policy_logprobs, T numbers; a device buffer where `policy_logprobs` was one. */
   readonly gradLogprobs?: Float32Array | Float64Array | DeviceBuffer;
@@ -202,8 +208,8 @@ export interface CompileOptions<C extends Config = Config> {
 }
 
 /**
- * A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. Dispose of it when done; the
- * garbage collector is only the safety net.
+ * A loss on a device. Plans and binaries are made once per dtype, constants and vocabulary, and shared through the cache. Dispose of it when done;
+ * the garbage collector is only the safety net.
  *
  * Its parameters are those of its {@link LossDefinition}; {@link CompiledFrom} takes them from one. Without parameters any compiled loss is one, and
  * what a call gives is checked when the call is made.
@@ -216,7 +222,7 @@ export interface CompiledLoss<
 > extends Disposable {
   readonly loss: LossDefinition<I, C, R, N>;
   readonly device: Device;
-  /** What the loss compiles to. `null`: from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
+  /** The plan that the loss compiles to. `null`: from `policy_logprobs`. Without an argument, the dtype given to `compile`. */
   plan(dtype?: LogitsDtype | null): Plan;
   /**
    * Loss, gradient, metrics and outputs of one batch. Calls on one device run in the order in which they were made.
@@ -228,8 +234,8 @@ export interface CompiledLoss<
     options?: ForwardBackwardOptions<M>,
   ): Promise<LossResult<AnsweredMetric<R, M>, OutputName<R>>>;
   /**
-   * Frees what the loss holds of its device: kernels that no other loss shares, and memory that no call uses. Returns at once; calls made before still
-   * run to their end, later ones reject with `DISPOSED`. A second time it does nothing.
+   * Frees what the loss holds of its device: kernels that no other loss shares, and memory that no call uses. Returns at once; calls made before
+   * still run to their end, later ones reject with `DISPOSED`. A second time it does nothing.
    */
   dispose(): void;
 }

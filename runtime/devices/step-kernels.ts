@@ -26,7 +26,8 @@ export interface LoadedModule {
 }
 
 /**
- * A step kernel written by hand in the prelude's primitives: a struct with the name of its id, in upper camel case, whose function is called for each element.
+ * A step kernel written by hand in the prelude's primitives: a struct with the name of its id, in upper camel case, whose function is called for each
+ * element.
  *
  * ```ts
  * const scale: StepKernel = {
@@ -39,7 +40,8 @@ export interface LoadedModule {
  * };
  * ```
  *
- * The fields of `Args` are what {@link LoadedModule.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the number of elements.
+ * The fields of `Args` are what {@link LoadedModule.launch} is given, in order: here `[{ index: n }, x.memory, { scalar: 0.5 }]`. The first is the
+ * number of elements.
  */
 export interface StepKernel {
   /** Name of the entry point, unique in its module: a C identifier that the C library does not use. */

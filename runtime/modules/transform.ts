@@ -1,6 +1,6 @@
 /**
- * From a user's file to the JavaScript that Node runs: operators of `*.loss.ts` are rewritten, TypeScript is translated. This is the one place that sees
- * the text of a user's file before it runs.
+ * From a user's file to the JavaScript that Node runs: operators of `*.loss.ts` are rewritten, TypeScript is translated. This is the one place that
+ * sees the text of a user's file before it runs.
  */
 import { isLossFile, rewriteLoss } from "../../codegen/operators/index.js";
 import { translate, withInlineMap } from "../../codegen/operators/translate.js";

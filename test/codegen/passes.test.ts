@@ -1,4 +1,7 @@
-/** The passes as `lossc emit --passes` shows them. `golden/ppo.passes.txt` is an example to read; `npx vitest run test/codegen/passes.test.ts -u` renews it. */
+/**
+ * The passes as `lossc emit --passes` shows them. `golden/ppo.passes.txt` is an example to read; `npx vitest run test/codegen/passes.test.ts -u`
+ * renews it.
+ */
 import { expect, test } from "vitest";
 import { compilePlan } from "../../codegen/compile.js";
 import { passesText } from "../../codegen/explain/passes.js";

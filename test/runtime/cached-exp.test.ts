@@ -1,6 +1,6 @@
 /**
- * Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient: `cache_exp`
- * of the preludes.
+ * Where sums and gradient of a row need an exponential of each entry and nothing else of it, the CPU leaves it in the row of the gradient:
+ * `cache_exp` of the preludes.
  */
 import { describe, expect, test } from "vitest";
 import { emitText } from "../../codegen/emit/index.js";

@@ -1,4 +1,7 @@
-/** The parts that all kernels have: values of an element of the kernel's space, where they are loaded from and where they are stored. Rows are for `sweep.ts`. */
+/**
+ * The parts that all kernels have: values of an element of the kernel's space, where they are loaded from and where they are stored. Rows are for
+ * `sweep.ts`.
+ */
 import type { Expression } from "../../../dsl/expression.js";
 import { type CoarseFold, FOLDS } from "../../../dsl/ops/index.js";
 import type { RowKernel } from "../../passes/rows/record.js";
@@ -20,10 +23,10 @@ export interface BodyOptions {
   readonly id: string;
   readonly program: Program;
   readonly schedule: Schedule;
-  readonly slot: PlannedKernel;
+  readonly planned: PlannedKernel;
   readonly buffers: Buffers;
   /** Row values of this sweep that later kernels load. */
-  readonly kept: readonly Expression[];
+  readonly spilled: readonly Expression[];
   /** The work of a sweep on rows; null of a step. */
   readonly rows: RowKernel | null;
 }
@@ -46,7 +49,7 @@ export abstract class Body {
     protected readonly options: BodyOptions,
     protected readonly element: string,
   ) {
-    const { space } = options.slot;
+    const { space } = options.planned;
     this.args = new Arguments(space);
     this.indices.set(space, element);
     this.printer = new Printer(this.lines, "    ", (x) => this.leaf(x), this.fresh);
@@ -59,7 +62,7 @@ export abstract class Body {
   protected abstract what(): string;
 
   protected does(): string[] {
-    const { folds, space } = this.options.slot;
+    const { folds, space } = this.options.planned;
     return folds.length > 0 ? [`folds ${folds.length} ${folds.length === 1 ? "value" : "values"} per ${space}`] : [];
   }
 
@@ -78,8 +81,8 @@ export abstract class Body {
 
   /** The function that folds what elements have stored. */
   tails(): string[] {
-    const { slot, schedule } = this.options;
-    const { folds } = slot;
+    const { planned, schedule } = this.options;
+    const { folds } = planned;
     const head = "  template <class Team> LOSSC_FN static void tails(const Args&";
     if (folds.length === 0) return [`${head}, const Team&, index, index) {}`];
     const tails = folds.map((f) => this.tail(f));
@@ -96,12 +99,12 @@ export abstract class Body {
 
   /** The call that folds f, which is the same for folds of one kind to one space, and where its numbers lie. */
   private tail(f: CoarseFold): { readonly call: string; readonly places: string } {
-    const { slot, buffers } = this.options;
-    const between = [slot.space, f.space] as const;
-    const { values, partials, counters, result } = buffers.fold(f, slot.space);
+    const { planned, buffers } = this.options;
+    const between = [planned.space, f.space] as const;
+    const { values, partials, counters, result } = buffers.fold(f, planned.space);
     const runs =
       between[1] === "batch"
-        ? `Whole{${this.args.size(slot.space)}}`
+        ? `Whole{${this.args.size(planned.space)}}`
         : `Runs{${this.args.size(between[1])}, ${(["segmentIds", "offsets", "chunkOffsets"] as const).map((kind) => this.args.buffer(buffers.structure(kind, between))).join(", ")}}`;
     const places = [
       this.args.buffer(values),
@@ -116,9 +119,9 @@ export abstract class Body {
 
   /** Stores what leaves the kernel, by a primitive that begins with `call`. */
   protected stores(call: string): void {
-    const { slot, buffers, kept } = this.options;
-    const stored = [...slot.stores].map((x) => ({ x, buffer: buffers.store(x, slot.space) }));
-    const rowValues = kept.filter((x) => !slot.stores.has(x)).map((x) => ({ x, buffer: buffers.store(x, "token") }));
+    const { planned, buffers, spilled } = this.options;
+    const stored = [...planned.stores].map((x) => ({ x, buffer: buffers.store(x, planned.space) }));
+    const rowValues = spilled.filter((x) => !planned.stores.has(x)).map((x) => ({ x, buffer: buffers.store(x, "token") }));
     for (const { x, buffer } of [...stored, ...rowValues]) {
       const [pointer, text] = [this.args.buffer(buffer, true), this.printer.print(x)];
       const value = this.isOfRow(x) ? `select(${this.reads()}, ${text}, 0.0f)` : text;
@@ -126,19 +129,19 @@ export abstract class Body {
     }
     // The gradient of a row is checked where it is stored, row by row.
     const checked = this.options.program.results.filter(
-      ({ checked, space, x }) => checked && space === slot.space && slot.stores.has(x),
+      ({ checked, space, x }) => checked && space === planned.space && planned.stores.has(x),
     );
-    for (const x of [...slot.checks, ...checked.map(({ x }) => x)]) {
-      const word = STATUS[slot.space as "token" | "sequence" | "group"];
+    for (const x of [...planned.checks, ...checked.map(({ x }) => x)]) {
+      const word = STATUS[planned.space as "token" | "sequence" | "group"];
       this.lines.push(`    flag_non_finite(${this.status()}, ${word}, ${this.element}, ${this.printer.print(x)});`);
     }
   }
 
   /** Whether x is 0 at a token whose row is not read, by whatever it is made of: what an author asked for is; what comes always is by itself. */
   private isOfRow(x: Expression): boolean {
-    const { program, slot } = this.options;
-    const results = program.results.filter((result) => result.x === x && result.space === slot.space);
-    return program.rows !== null && slot.space === "token" && results.length > 0 && results.every(({ always }) => !always);
+    const { program, planned } = this.options;
+    const results = program.results.filter((result) => result.x === x && result.space === planned.space);
+    return program.rows !== null && planned.space === "token" && results.length > 0 && results.every(({ always }) => !always);
   }
 
   /** The name of whether the token's row is read; the line that defines it is written when it is first asked for. */
@@ -156,7 +159,7 @@ export abstract class Body {
   private leaf(x: Expression): string | null {
     const done = this.done.get(x);
     if (done !== undefined) return done;
-    const stored = this.options.buffers.isStoredBefore(x, this.options.slot);
+    const stored = this.options.buffers.isStoredBefore(x, this.options.planned);
     if (stored) return this.named(x, `load(${this.args.buffer(stored)}, ${this.index(x.space as ElementSpace)})`);
     return this.leafText(x);
   }
@@ -167,7 +170,7 @@ export abstract class Body {
       case "config":
         return this.named(x, `float(${this.args.config(x.attribute.name)})`);
       case "index":
-        return this.options.slot.space === "entry" ? this.named(x, `number(${this.element})`) : null;
+        return this.options.planned.space === "entry" ? this.named(x, `number(${this.element})`) : null;
       case "placeInGroup": {
         const first = this.args.buffer(buffers.structure("offsets", ["sequence", "group"]));
         return this.named(x, `number(${this.index("sequence")} - read(${first}, ${this.index("group")}))`);
@@ -224,14 +227,14 @@ export class StepBody extends Body {
   }
 
   main(): string[] {
-    this.printer.expect([...this.options.slot.stores, ...this.options.slot.checks]);
+    this.printer.expect([...this.options.planned.stores, ...this.options.planned.checks]);
     this.stores("store(");
     return elementText(this.lines, this.element);
   }
 
   protected what(): string {
-    const { program, slot } = this.options;
-    return `a step of "${commentText(program.name)}", one ${slot.space} at a time.`;
+    const { program, planned } = this.options;
+    return `a step of "${commentText(program.name)}", one ${planned.space} at a time.`;
   }
 
   protected traffic({ perToken }: ReturnType<typeof trafficOf>): string | null {

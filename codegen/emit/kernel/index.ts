@@ -6,8 +6,8 @@ import { type BodyOptions, StepBody } from "./body.js";
 import { SweepBody } from "./sweep.js";
 
 export function writeKernel(options: BodyOptions): PlanKernel {
-  const { id, slot } = options;
-  const writer = isSweep(slot) ? new SweepBody(options) : new StepBody(options);
+  const { id, planned } = options;
+  const writer = isSweep(planned) ? new SweepBody(options) : new StepBody(options);
   // The arguments and the comment follow from what is written.
   const functions = [...writer.main(), ...writer.tails()];
   const body = [
@@ -20,5 +20,5 @@ export function writeKernel(options: BodyOptions): PlanKernel {
     "};",
   ].join("\n");
   const [kind, exchanged] = writer instanceof SweepBody ? (["sweep", writer.exchanged] as const) : (["step", 0] as const);
-  return { id, kind, space: slot.space, arguments: writer.args.list, exchanged, body };
+  return { id, kind, space: planned.space, arguments: writer.args.list, exchanged, body };
 }

@@ -38,7 +38,7 @@ export class SweepBody extends Body {
 
   main(): string[] {
     const { kernel, options, args } = this;
-    const { slot, buffers } = options;
+    const { planned, buffers } = options;
     this.reads();
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
@@ -49,7 +49,7 @@ export class SweepBody extends Body {
     for (const x of new Set([kernel.leaf, ...inputs])) this.open(x);
     const index = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto named = load_index(${index}, t, ${args.size("vocab")}, ${this.status()});`);
-    this.printer.expect([...slot.stores, ...slot.checks, ...(kernel.gradient?.zeroWhere ?? []), ...kernel.perToken]);
+    this.printer.expect([...planned.stores, ...planned.checks, ...(kernel.gradient?.zeroWhere ?? []), ...kernel.perToken]);
     this.phases();
     this.stores("put(team, ");
     if (kernel.gradient) this.storeGradient(kernel.gradient);
@@ -66,7 +66,7 @@ export class SweepBody extends Body {
 
   protected what(): string {
     const { program, schedule } = this.options;
-    return `sweep ${this.options.slot.time.sweep} of ${schedule.sweeps} of "${commentText(program.name)}", one row of ${this.leafName} per token.`;
+    return `sweep ${this.options.planned.time.sweep} of ${schedule.sweeps} of "${commentText(program.name)}", one row of ${this.leafName} per token.`;
   }
 
   protected override does(): string[] {

@@ -8,8 +8,9 @@ import type { Entry, Target } from "./target.js";
 export type RowsAtOnce = 1 | typeof MOST_LANES;
 
 /**
- * Bytes of a row up to which several are worked on at once. What is done once per row then costs a part of it each, which matters less the longer a row is, while all
- * of them should stay in the core's first caches from one phase to the next: measured, 1024 floats gain a tenth, and 1536 nothing where rows come from memory.
+ * Bytes of a row up to which several are worked on at once. What is done once per row then costs a part of it each, which matters less the longer a
+ * row is, while all of them should stay in the core's first caches from one phase to the next: measured, 1024 floats gain a tenth, and 1536 nothing
+ * where rows come from memory.
  */
 const AT_ONCE_BYTES = 4096;
 

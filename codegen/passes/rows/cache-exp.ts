@@ -1,6 +1,6 @@
 /**
- * Computes the last sums and the gradient from the exponential of an entry in place of the entry, where they need nothing else of the rows. It is raised
- * once, and a kernel may keep it where the entry lies.
+ * Computes the last sums and the gradient from the exponential of an entry in place of the entry, where they need nothing else of the rows. It is
+ * raised once, and a kernel may keep it where the entry lies.
  */
 import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";

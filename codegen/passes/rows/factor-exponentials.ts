@@ -1,8 +1,10 @@
 /**
- * Factors the exponentials out of an entry's gradient, so that little is computed per entry: factors of the whole row are multiplied once per row, and terms of
- * one exponential share one product with it. Values that are neither sums nor products stay as they are, for elsewhere they must have the same bits.
+ * Factors the exponentials out of an entry's gradient, so that little is computed per entry: factors of the whole row are multiplied once per row,
+ * and terms of one exponential share one product with it. Values that are neither sums nor products stay as they are, for elsewhere they must have
+ * the same bits.
  *
- * Of an exponential e of an exponent x and numbers a, b and d of the row's, a · (b · e) + d · (x · e) becomes e · (k + d · x), with k = a · b computed once per row.
+ * Of an exponential e of an exponent x and numbers a, b and d of the row's, a · (b · e) + d · (x · e) becomes e · (k + d · x), with k = a · b
+ * computed once per row.
  */
 import type { Expression } from "../../../dsl/expression.js";
 import { operandsFirst, topological, withOperands } from "../../../dsl/graph.js";
@@ -140,7 +142,10 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
   /** Whether it is wanted here alone. */
   const inside = (x: Expression) => !ends(x) && uses.get(x) === 1;
 
-  /** The product that an operand is. A value that is used elsewhere as well is taken apart only if it is a product of an exponential, which has a name anyway. */
+  /**
+   * The product that an operand is. A value that is used elsewhere as well is taken apart only if it is a product of an exponential, which has a name
+   * anyway.
+   */
   const within = (x: Expression): EntryProduct => {
     const product = ends(x) ? alone(x) : productOf(x);
     return inside(x) || isExponential(product.entry) ? product : alone(x);

@@ -1,6 +1,6 @@
 /**
- * Says of each product that is summed or stored where it is 0 whatever its factors are. A kernel then computes it without a branch, and adds it where the
- * guards are not 0. Only there: values that are compared have the same bits wherever they are computed.
+ * Says of each product that is summed or stored where it is 0 whatever its factors are. A kernel then computes it without a branch, and adds it where
+ * the guards are not 0. Only there: values that are compared have the same bits wherever they are computed.
  */
 import type { Expression } from "../../../dsl/expression.js";
 import { bottomUp, topological, withOperands } from "../../../dsl/graph.js";

@@ -1,6 +1,7 @@
 /**
- * Online softmax: sums that need the row's maximum do not wait for it. A part of the row sums exponentials that it takes from its own maximum, and the sums
- * of all parts are scaled to the common one when they are merged (`merge_partials` in the preludes). The pass finds the sums for which that can be done, and the rule of each.
+ * Online softmax: sums that need the row's maximum do not wait for it. A part of the row sums exponentials that it takes from its own maximum, and
+ * the sums of all parts are scaled to the common one when they are merged (`merge_partials` in the preludes). The pass finds the sums for which that
+ * can be done, and the rule of each.
  */
 import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";

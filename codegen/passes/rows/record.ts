@@ -1,6 +1,6 @@
 /**
- * The part of a sweep that works on rows, as data: rows are folded phase by phase and then turned into their gradient. The passes of this folder improve
- * it, and `emit` prints it as it stands.
+ * The part of a sweep that works on rows, as data: rows are folded phase by phase and then turned into their gradient. The passes of this folder
+ * improve it, and `emit` prints it as it stands.
  */
 import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { type Input, neg, type RowFold } from "../../../dsl/ops/index.js";
@@ -23,7 +23,10 @@ export interface RowKernel {
   readonly phases: readonly Phase[];
   /** Null where the sweep writes none. */
   readonly gradient: RowGradient | null;
-  /** The exponential of an entry that the last sums and the gradient are computed from in place of the entry. A kernel may store it where the entry lies. */
+  /**
+   * The exponential of an entry that the last sums and the gradient are computed from in place of the entry. A kernel may store it where the entry
+   * lies.
+   */
   readonly cachedExp: Exponential | null;
 }
 
