@@ -6,7 +6,8 @@ import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter } from "../../dsl/graph.js";
 import { add, entryAt, type Fold, fold, mul, mulAdjoint, mulNoNan, neg, ONE, sub, where, ZERO } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
-import { formOf } from "./products.js";
+import { isRowFold } from "../schedule/ranks.js";
+import { formOf, type Sum } from "./products.js";
 import { type Rewriting, ruleFor } from "./rules.js";
 
 /** A product of a factor that the fold does not run over and one that it does. */
@@ -26,6 +27,7 @@ const termsOf = operandsFirst((x): readonly Term[] => {
     case "number":
       return [{ factor: x, row: ONE }];
     case "sum": {
+      if (isShifted(form)) return whole;
       const [a, b] = form.terms.map(termsOf);
       return few(joined([...(a ?? []), ...(form.minus ? (b ?? []).map(negated) : (b ?? []))]), whole);
     }
@@ -53,6 +55,14 @@ const termsOf = operandsFirst((x): readonly Term[] => {
       return whole;
   }
 });
+
+/**
+ * Whether it is an entry and a number that is known before the row is folded. Σ p(x − c) is small where Σ px and c Σ p are large, and no phase is saved by
+ * taking it apart.
+ */
+const isShifted = ({ terms }: Sum): boolean => terms.some((x) => !isPerEntry(x.space) && !needsFold(x));
+
+const needsFold = operandsFirst((x): boolean => isRowFold(x) || x.operands.some(needsFold));
 
 function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
   return terms.length <= MANY ? terms : whole;
