@@ -1,8 +1,9 @@
 /** A loss's program as its plan: what the runtime knows of losses, on top of what the planner knows of programs. */
 import type { LossDefinition } from "../dsl/define-loss.js";
+import { topological } from "../dsl/graph.js";
 import { logits as logitsLeaf, policyLogprobs } from "../dsl/policy.js";
 import type { Traced } from "../dsl/trace.js";
-import { LOGPROBS, LOSS, type LogitsDtype, metricName, outputName, picksIn } from "./loss-program.js";
+import { LOGPROBS, LOSS, type LogitsDtype, metricName, outputName } from "./loss-program.js";
 import { gradientName, neededOf, type Program } from "./program.js";
 import { type PlanHead, planHeadOf } from "./schedule/head.js";
 import type { KernelPlan } from "./schedule/plan.js";
@@ -65,7 +66,10 @@ export function planOf(
     name: program.name,
     logits,
     sweeps,
-    groupSize: neededOf(program).reduce((most, x) => Math.max(most, (picksIn(x).at(-1) ?? -1) + 1), 0),
+    groupSize: topological(neededOf(program)).reduce(
+      (most, x) => (x.op === "fold" ? Math.max(most, (x.attribute.picks ?? -1) + 1) : most),
+      0,
+    ),
     steps: kernels.filter(({ kind }) => kind === "step").length,
     buffers,
     kernels,

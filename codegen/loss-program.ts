@@ -45,15 +45,16 @@ function counts(space: Level): Expression {
   return gt(fold("sum", counts(finer), finer, space), 0);
 }
 
-/** Whether an element counts for x: a group from which x picks does where every sequence that it picks holds a token that counts. */
+/** Whether an element counts for x: where x picks from its group, every sequence that it picks must hold a token that counts. */
 function countsFor(x: Expression, space: Level): Expression {
-  const picked = space === "group" ? picksIn(x) : [];
-  if (picked.length === 0) return counts(space);
-  return picked.map((i) => gt(pick(where(counts("sequence"), 1, 0), i), 0)).reduce((a, b) => and(a, b));
+  const picked = picksIn(x).map((i) => gt(pick(where(counts("sequence"), 1, 0), i), 0));
+  // A group counts where one of its sequences does, so also where those do that are picked.
+  return (space === "group" && picked.length > 0 ? picked : [counts(space), ...picked]).reduce((a, b) => and(a, b));
 }
 
-/** The places within a group that x picks. */
-export const picksIn = operandsFirst((x): readonly number[] => {
+/** The places within the group of an element that x picks. Scalars are of the whole batch, and groups count in them by themselves. */
+const picksIn = operandsFirst((x): readonly number[] => {
+  if (x.space === "batch") return [];
   const own = x.op === "fold" && x.attribute.picks !== undefined ? [x.attribute.picks] : [];
   const below = x.operands.map(picksIn).filter((places) => places.length > 0);
   if (own.length + below.length <= 1) return below[0] ?? own;

@@ -67,6 +67,9 @@ export function isFiner(fine: Space, coarse: Space): boolean {
   return fine !== coarse && LEVELS.indexOf(a.level) <= LEVELS.indexOf(b.level) && (b.axis === null || a.axis === b.axis);
 }
 
+/** Whether a value of the second space has a value at each element of the first. */
+export const reaches = (fine: Space, coarse: Space): boolean => fine === coarse || isFiner(fine, coarse);
+
 /** Where an elementwise expression of values of these spaces lives: at the finest of their levels, with the axis that any of them has. */
 export function join(spaces: Iterable<Space>): Space {
   let level: Level = "batch";

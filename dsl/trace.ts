@@ -6,6 +6,7 @@ import { definedAt } from "./definitions.js";
 import { LosscError } from "./errors.js";
 import { describe, type Expr, type Expression, isExpression, toAuthor, toExpression } from "./expression.js";
 import { neg } from "./functions.js";
+import { topological } from "./graph.js";
 import { nearest } from "./nearest.js";
 import * as ops from "./ops/index.js";
 import * as leaves from "./policy.js";
@@ -53,7 +54,10 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
     ]),
   ] as const;
   const returned = run(definition, () => definition.loss(...given));
-  return normalised(definition, returned, options.metrics);
+  const traced = normalised(definition, returned, options.metrics);
+  if (options.from === "policy_logprobs" && readsRows(traced))
+    untold(definition, 'entries of rows, index("vocab") say', definedAt(definition));
+  return traced;
 }
 
 function inputsOf(definition: LossDefinition, { from, absent = [] }: TraceOptions): Record<string, unknown> {
@@ -67,17 +71,22 @@ function inputsOf(definition: LossDefinition, { from, absent = [] }: TraceOption
   return inputs;
 }
 
-/** A number as every entry of a row. */
+/** A number as every entry of a row. It does not come from the policy's row: an entry that is not there in that one is there in this. */
 function everywhere(x: number, space: Space): Expression {
-  const leaf = space === "entry" ? ops.indexOfEntry : leaves.logits;
+  const leaf = space === "entry" ? ops.indexOfEntry : ops.add(ops.indexOfEntry, leaves.weights);
   return ops.where(ops.eq(leaf, leaf), x, x);
 }
 
-function untold(definition: LossDefinition, what: string): never {
+function readsRows({ terms, metrics, outputs }: Traced): boolean {
+  const reads = (x: Expression) => isPerEntry(x.space) || x.op === "at";
+  return topological([...terms, ...metrics.values(), ...outputs.values()]).some(reads);
+}
+
+function untold(definition: LossDefinition, what: string, position = callerPosition()): never {
   throw new LosscError(
     "INPUT_MISSING",
     `the loss "${definition.name}" reads ${what}, which policy_logprobs do not tell: give logits and target_tokens`,
-    { position: callerPosition() },
+    { position },
   );
 }
 

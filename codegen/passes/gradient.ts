@@ -38,6 +38,8 @@ export function differentiate(program: Program): Program {
   }
   const adjointOf = (leaf: Input) => adjoints.get(leaf)?.get(leaf.space) ?? ZERO;
   const row = differentiable.find(({ space }) => isPerEntry(space));
+  const other = differentiable.find((leaf) => isPerEntry(leaf.space) && leaf !== program.rows?.leaf);
+  if (other) throw new Error(`"${program.name}" has no gradient by the rows of "${other.attribute.name}"`);
   const results = differentiable
     .filter((leaf) => leaf !== row)
     .map((leaf): Result => {

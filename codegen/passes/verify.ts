@@ -2,7 +2,7 @@
 import type { Expression } from "../../dsl/expression.js";
 import { oncePerNode, topological } from "../../dsl/graph.js";
 import { isRowOp, LEAVES, opRow, ROW_OPS } from "../../dsl/ops/index.js";
-import { isFiner, isPerEntry, join, levelOf, type Space } from "../../dsl/spaces.js";
+import { isFiner, isPerEntry, join, levelOf, reaches, type Space } from "../../dsl/spaces.js";
 import type { Program } from "../program.js";
 import type { Pass } from "./pass.js";
 
@@ -12,21 +12,31 @@ export function verify(program: Program, { name, gone }: Pass): Program {
     new Error(`lossc is at fault: after ${name} of "${program.name}", node ${x.id} (${x.op}, ${x.space}) ${what}`);
   const { rowGradient: gradient, splitGradient: split } = program;
   const placed = [...program.results, ...program.checks];
+  if (gradient && !program.rows) throw fault(gradient, "is a gradient per entry where there are no rows");
   for (const x of topological([
     ...program.seeds.flatMap(({ x, adjoint }) => [x, adjoint]),
     ...placed.map(({ x }) => x),
     ...(gradient ? [gradient] : []),
     ...(split ? [split.others, split.named, ...split.factors] : []),
   ])) {
-    const problem = gone.has(x.op) ? "should be gone" : problemOf(x);
+    const problem = gone.has(x.op) ? "should be gone" : (problemOf(x) ?? problemIn(x, program));
     if (problem) throw fault(x, problem);
   }
   for (const { x, adjoint } of program.seeds)
-    if (isFiner(adjoint.space, x.space)) throw fault(adjoint, `is an adjoint of a value per ${x.space}`);
+    if (!reaches(x.space, adjoint.space)) throw fault(adjoint, `is an adjoint of a value per ${x.space}`);
   for (const { space, x } of placed)
-    if (isFiner(x.space, space)) throw fault(x, space === "batch" ? "should be a scalar" : `is wanted per ${space}`);
-  if (gradient && !program.rows) throw fault(gradient, "is a gradient per entry where there are no rows");
+    if (!reaches(space, x.space)) throw fault(x, space === "batch" ? "should be a scalar" : `is wanted per ${space}`);
   return program;
+}
+
+/** The problem of a leaf, or of a named entry, in its program; null where it has none. */
+function problemIn(x: Expression, { inputs, rows }: Program): string | null {
+  if (x.op === "input") {
+    const { name } = x.attribute;
+    return inputs[name]?.space === x.space ? null : `is the input "${name}", which the program does not have there`;
+  }
+  if (x.op !== "at" && x.op !== "isAt" && x.op !== "logprobAt") return null;
+  return x.attribute.index === rows?.index ? null : `asks for the entry that "${x.attribute.index}" names`;
 }
 
 /** The problem of a node by itself, null where it has none. Most nodes outlive several passes, and are looked at once. */
@@ -47,7 +57,7 @@ export const problemOf = oncePerNode((x): string | null => {
   if (x.op === "fold") {
     const { from } = x.attribute;
     if (!isFiner(from, x.space) || (isPerEntry(from) && x.space !== levelOf(from))) return `folds ${from} into ${x.space}`;
-    return isFiner(x.operands[0].space, from) ? `folds an operand finer than ${from}` : null;
+    return reaches(from, x.operands[0].space) ? null : `folds an operand of another space than ${from}`;
   }
   if (x.op === "reduce") return "was not expanded";
   const space = spaceOf(x);

@@ -5,6 +5,8 @@ import { verify } from "../../codegen/passes/verify.js";
 import type { Program } from "../../codegen/program.js";
 import { type Expression, Node } from "../../dsl/expression.js";
 import { neg, sum } from "../../dsl/index.js";
+import { at, indexOfEntry, input } from "../../dsl/ops/index.js";
+import { logits } from "../../dsl/policy.js";
 import type { Space } from "../../dsl/spaces.js";
 import { differentiated, expanded, logprobsIn, lossIn, lossOf, node, simplified } from "./graphs.js";
 
@@ -50,7 +52,7 @@ it.each([
   [
     "a fold of what is finer",
     { [LOSS]: made("fold", [token], "batch", "f32", { kind: "sum", from: "sequence" }) },
-    /folds an operand finer than sequence/,
+    /folds an operand of another space than sequence/,
   ],
   ["a value of the wrong dtype", { [LOSS]: made("gt", [scalar, scalar], "batch", "f32") }, /is of dtype f32/],
   [
@@ -78,6 +80,21 @@ it.each([
   }));
   expect(() => verify({ ...graph, results }, last)).toThrow(message);
   expect(() => verify({ ...graph, results }, last)).toThrow(/lossc is at fault: after simplify of "test"/);
+});
+
+it("finds an entry that another input names than the one that names those of the rows", () => {
+  const results = [...graph.results, { name: "other", space: "token", x: at(logits, "candidate"), always: false } as const];
+  expect(() => verify({ ...graph, results }, last)).toThrow(/asks for the entry that "candidate" names/);
+});
+
+it("finds an input that the program does not have", () => {
+  const results = [...graph.results, { name: "other", space: "token", x: input("stray", "token"), always: false } as const];
+  expect(() => verify({ ...graph, results }, last)).toThrow(/is the input "stray", which the program does not have/);
+});
+
+it("finds a value per vocabulary entry that is wanted per token", () => {
+  const results = [...graph.results, { name: "other", space: "token", x: indexOfEntry, always: false } as const];
+  expect(() => verify({ ...graph, results }, last)).toThrow(/is wanted per token/);
 });
 
 it("finds a gradient per vocabulary entry where there are no rows", () => {

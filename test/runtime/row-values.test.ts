@@ -1,26 +1,33 @@
 /** Expressions of rows whose values a rewrite of the compiler once changed, against `reference`. */
 import { expect, test } from "vitest";
 import {
+  add,
   atTarget,
   defineLoss,
   div,
   type Expr,
   exp,
+  index,
   type LossDefinition,
   log,
+  logSigmoid,
   logSoftmax,
   mean,
   mul,
+  neg,
   type Policy,
+  pick,
+  softmax,
   sub,
   sum,
 } from "../../dsl/index.js";
-import { oracle } from "./oracle.js";
-import { eachDevice } from "./support.js";
+import { numbers, oracle, reference } from "./oracle.js";
+import { eachDevice, expectError } from "./support.js";
 
 const lossOf = (name: string, loss: (policy: Policy, inputs: { readonly x: Expr }) => Expr): LossDefinition =>
   defineLoss({ name, inputs: { x: "token" }, loss }) as unknown as LossDefinition;
 
+const entropy = (z: Expr) => neg(sum(mul(softmax(z), logSoftmax(z)), "vocab"));
 const centred = (z: Expr) => sub(z, mean(z, "vocab"));
 
 const CASES = [
@@ -57,7 +64,69 @@ const CASES = [
     x: Number.NEGATIVE_INFINITY,
     tolerance: 0,
   },
+  {
+    what: "a sum of differences from a number that is known before is no difference of sums",
+    loss: lossOf("distance", ({ logits }, { x }) => sum(mul(softmax(logits), sub(index("vocab"), x)), "vocab")),
+    rows: Array.from({ length: 5000 }, (_, v) => (v === 4000 ? 30 : v === 4001 ? 23 : -40)),
+    target: 0,
+    x: 4000,
+    tolerance: 1e-5,
+  },
+  {
+    what: "a row that is one number everywhere is a row",
+    loss: lossOf("flat", ({ logits, logprobs }) => add(mul(entropy(mul(logits, 0)), -1), logprobs)),
+    rows: [1, 2, 4],
+    target: 2,
+    x: 0,
+    tolerance: 2e-6,
+  },
 ];
+
+const PREFERENCE = defineLoss({
+  name: "pairs, token by token",
+  inputs: { x: "sequence" },
+  loss: ({ logprobs }, { x }) => mul(neg(logSigmoid(sub(pick(x, "sequences", 0), pick(x, "sequences", 1)))), neg(logprobs)),
+});
+
+const TAUGHT = defineLoss({
+  name: "taught",
+  inputs: { teacher: { space: "vocab", default: 0 } },
+  loss: ({ logits }, { teacher }) => neg(sum(mul(softmax(teacher), logSoftmax(logits)), "vocab")),
+});
+
+eachDevice(
+  (device) => {
+    test("the default of a row's input gives the numbers that the same rows give, also beside an entry that is not there", async () => {
+      const compiled = await (await device()).compile(TAUGHT);
+      const logits = Float32Array.of(1, 2, 3, Number.NEGATIVE_INFINITY);
+      const batch = { logits, target_tokens: [0], lengths: [1] };
+      const left = await compiled.forwardBackward(batch);
+      const given = await compiled.forwardBackward({ ...batch, teacher: new Float32Array(4) });
+      expect(left.loss).toBeCloseTo(given.loss, 5);
+      expect(left.loss).toBeCloseTo(1.0557, 3);
+      for (const [v, g] of numbers(left.gradLogits).entries()) expect(g).toBeCloseTo(numbers(given.gradLogits)[v] as number, 5);
+    });
+
+    test.each([0, Number.NaN])("a pair with a masked sequence adds nothing per token either, its input is %s", async (masked) => {
+      const compiled = await (await device()).compile(PREFERENCE);
+      const inputs = { lengths: [1, 1], groups: [2], weights: [1, 0], x: [2, masked], policy_logprobs: Float32Array.of(-2, -1) };
+      const { loss, gradLogprobs } = await compiled.forwardBackward(inputs);
+      expect(loss).toBe(0);
+      expect(numbers(gradLogprobs).map(Math.abs)).toEqual([0, 0]);
+    });
+  },
+  ["reference", "cpu", "emulated"],
+);
+
+test.each([
+  ["a sum of entries' numbers", ({ logprobs }: Policy) => mul(logprobs, sum(index("vocab")))],
+  ["a mean of them", () => mean(index("vocab"))],
+  ["the target's", () => mean(atTarget(index("vocab")))],
+])("%s from policy_logprobs, which know no vocabulary, is INPUT_MISSING", async (_, loss) => {
+  const compiled = reference.compile(defineLoss({ name: "numbered", loss }));
+  const call = async () => (await compiled).forwardBackward({ lengths: [1], policy_logprobs: [-1] });
+  await expectError("INPUT_MISSING", call, "numbered", 'index("vocab")', "logits");
+});
 
 eachDevice(
   (device) => {

@@ -42,11 +42,8 @@ export class SweepBody extends Body {
     this.reads();
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
-    const inWhole = topological(kernel.roots, isCoarseFold);
-    const inputs = topological(kernel.roots)
-      .filter((x) => x.op === "input" || x.op === "index")
-      .filter((x) => x.space === "vocab" || (isPerEntry(x.space) && inWhole.includes(x)));
-    for (const x of new Set([kernel.leaf, ...inputs])) this.open(x);
+    const leaves = topological(kernel.roots, isCoarseFold).filter((x) => x.op === "input" || x.op === "index");
+    for (const x of new Set([kernel.leaf, ...leaves.filter(({ space }) => isPerEntry(space))])) this.open(x);
     const index = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto named = load_index(${index}, t, ${args.size("vocab")}, ${this.status()});`);
     this.printer.expect([...planned.stores, ...planned.checks, ...(kernel.gradient?.zeroWhere ?? []), ...kernel.perToken]);

@@ -3,7 +3,7 @@ import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import type { ProgramRows, SplitGradient } from "../../program.js";
-import { isRowFold, type RowValue } from "../../schedule/ranks.js";
+import { isCoarseFold, isRowFold, type RowValue } from "../../schedule/ranks.js";
 import { zeroWhere } from "../zero-at-masked.js";
 import { type FoldedEntries, plainSummand, plainTotal, type RowKernel } from "./record.js";
 
@@ -49,7 +49,7 @@ export function rowKernelOf({ name, rows, roots, values, phaseOf, gradient }: Ro
 /** The largest parts of an expression of entries that do not depend on the entry. */
 function tokenPartsOf(root: Expression): Expression[] {
   const found = new Set<Expression>();
-  for (const x of topological([root])) {
+  for (const x of topological([root], isCoarseFold)) {
     for (const y of isPerEntry(x.space) && x.op !== "fold" ? x.operands : []) if (!isPerEntry(y.space)) found.add(y);
   }
   return [...found].filter((x) => constantValue(x) === undefined);

@@ -58,6 +58,9 @@ LOSSC_FN float exponent_(float x, float m) { return (x - m) * kLog2e; }
 LOSSC_FN float exponent_(float x, float m, float c) { return __builtin_fmaf(x, c * kLog2e, -(m * kLog2e)); }
 template <class M> LOSSC_FN Packet exponent_(Packet x, M m) { return (x - m) * kLog2e; }
 template <class M, class C> LOSSC_FN Packet exponent_(Packet x, M m, C c) { return fma_(x, broadcast(c * kLog2e), broadcast(-(m * kLog2e))); }
+LOSSC_FN Packet exponent_(float x, Packet m) { return exponent_(broadcast(x), m); }
+LOSSC_FN Packet exponent_(float x, Packet m, float c) { return exponent_(broadcast(x), m, c); }
+template <class M> LOSSC_FN Packet exponent_(float x, M m, Packet c) { return exponent_(broadcast(x), m, c); }
 LOSSC_FN float fast_exp_(float x) { return exp_(x); }
 
 // Functions that libm has for single numbers only are called lane by lane.
