@@ -4,10 +4,10 @@ import { topological } from "../dsl/graph.js";
 import { logits as logitsLeaf, policyLogprobs } from "../dsl/policy.js";
 import type { Traced } from "../dsl/trace.js";
 import { LOGPROBS, LOSS, type LogitsDtype, metricName, outputName } from "./loss-program.js";
+import { type PlanningOptions, planned } from "./planner.js";
 import { gradientName, neededOf, type Program } from "./program.js";
 import { type PlanHead, planHeadOf } from "./schedule/head.js";
 import type { KernelPlan } from "./schedule/plan.js";
-import { type PlanningOptions, planned } from "./schedule/planner.js";
 import { trafficOf } from "./schedule/traffic.js";
 
 /** The result of compiling a loss. */

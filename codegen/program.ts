@@ -56,7 +56,7 @@ export interface Program {
   readonly rows: ProgramRows | null;
   /** The leaves whose adjoints it gives back. */
   readonly differentiable: readonly Input[];
-  /** The values that the gradient starts from. */
+  /** The values that the gradient starts from; none when it is known. */
   readonly seeds: readonly Seed[];
   readonly results: readonly Result[];
   /** Values that must be finite: where one is not, its element is named. */

@@ -1,7 +1,7 @@
 /** Descriptions of a plan's kernels, and why there are so many sweeps. */
 import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
-import { type CoarseFold, ONE } from "../../dsl/ops/index.js";
+import { type CoarseFold, isCoarseFold, isRowFold, ONE } from "../../dsl/ops/index.js";
 import type { Space } from "../../dsl/spaces.js";
 import type { Plan } from "../loss-plan.js";
 import { LOSS, metricName } from "../loss-program.js";
@@ -9,7 +9,7 @@ import { lower } from "../passes/lower.js";
 import { simplifier } from "../passes/simplify.js";
 import { mapProgram, neededOf, type Program, resultOf } from "../program.js";
 import type { PlanKernel } from "../schedule/plan.js";
-import { isCoarseFold, isRowFold, type Ranks } from "../schedule/ranks.js";
+import type { Ranks } from "../schedule/ranks.js";
 import { isSweep, type PlannedKernel, type Schedule, schedule } from "../schedule/schedule.js";
 import { withSpilled } from "../schedule/spill.js";
 import { type Traffic, trafficOf } from "../schedule/traffic.js";

@@ -4,9 +4,22 @@
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter } from "../../dsl/graph.js";
-import { add, entryAt, type Fold, fold, mul, mulAdjoint, mulNoNan, neg, ONE, sub, where, ZERO } from "../../dsl/ops/index.js";
+import {
+  add,
+  entryAt,
+  type Fold,
+  fold,
+  isRowFold,
+  mul,
+  mulAdjoint,
+  mulNoNan,
+  neg,
+  ONE,
+  sub,
+  where,
+  ZERO,
+} from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
-import { isRowFold } from "../schedule/ranks.js";
 import { formOf, type Sum } from "./products.js";
 import { type Rewriting, ruleFor } from "./rules.js";
 
@@ -71,10 +84,7 @@ function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
 /** How many folds deep it is: a fold of it can be known no earlier. */
 const depth = operandsFirst((x): number => Math.max(0, ...x.operands.map(depth)) + Number(x.op === "fold"));
 
-/**
- * Terms whose factors are the same but for the sign as one: every sum over the row costs. A row that is no sum, or is one anyway as Σ1 is, stays by
- * itself.
- */
+/** Merges a Σx + a Σy to a Σ(x + y), for every sum over the row costs. Σ1 and single entries cost no loop, and stay by themselves. */
 function joined(terms: readonly Term[]): Term[] {
   const result: Term[] = [];
   for (const term of terms) {
@@ -88,8 +98,8 @@ function joined(terms: readonly Term[]): Term[] {
   return result;
 }
 
-const stands = (row: Expression) => row === ONE || singleEntry(row) !== null;
-const joins = (a: Expression, b: Expression) => a !== b && !stands(a) && !stands(b) && depth(a) === depth(b);
+const needsNoLoop = (row: Expression) => row === ONE || singleEntry(row) !== null;
+const joins = (a: Expression, b: Expression) => a !== b && !needsNoLoop(a) && !needsNoLoop(b) && depth(a) === depth(b);
 
 const negated = (term: Term): Term => ({ ...term, factor: neg(term.factor) });
 

@@ -5,7 +5,7 @@ import { add, fold, foldGradient, type Input, isRowOp, opRow, rowGradient, ZERO 
 import { isFiner, isPerEntry, levelOf, pathTo, type Space } from "../../dsl/spaces.js";
 import { gradientName, type Program, type Result } from "../program.js";
 
-/** Adds the adjoints of the differentiable leaves that follow from those of the seeds. */
+/** Adds the adjoints of the differentiable leaves that follow from those of the seeds, and drops the seeds. */
 export function differentiate(program: Program): Program {
   const { differentiable, seeds } = program;
   const order = topological(seeds.map(({ x }) => x));
@@ -46,7 +46,7 @@ export function differentiate(program: Program): Program {
       const space = levelOf(leaf.space);
       return { name: gradientName(leaf), space, x: adjointOf(leaf), always: true, checked: true };
     });
-  return { ...program, results: [...results, ...program.results], rowGradient: row ? adjointOf(row) : null };
+  return { ...program, seeds: [], results: [...results, ...program.results], rowGradient: row ? adjointOf(row) : null };
 }
 
 /** The sum over the elements that an operand was broadcast to. */

@@ -1,9 +1,8 @@
 /** Patterns of expressions of rows that passes look for. */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { ONE } from "../../dsl/ops/index.js";
+import { isMaximum, ONE } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
-import { isMaximum } from "../schedule/ranks.js";
 
 export type Exponent = Extract<Expression, { readonly op: "exponent" | "scaledExponent" }>;
 
@@ -28,9 +27,9 @@ function isDistance(exponent: Exponent, x: Expression, m: Expression): boolean {
   return scaled !== null && scaled.row === exponent.operands[0] && scaled.factor === exponent.operands[2];
 }
 
-/** Whether x is a sum that an exponential's exponent is part of. Where the one is 1 the other is 0, and where the one is NaN, so is the other. */
-export function holdsOwn(exponential: Exponential, x: Expression): boolean {
-  const [exponent] = exponential.operands;
+/** Whether x is a sum with the exponent of e as a term, for example x − m + c for e = e^(x − m). Then e is NaN where x is. */
+export function sumHasExponentOf(e: Exponential, x: Expression): boolean {
+  const [exponent] = e.operands;
   const isOwn = (y: Expression) => y === exponent || (y.op === "sub" && isDistance(exponent, ...y.operands));
   return topological([x], (y) => isOwn(y) || (y.op !== "add" && y.op !== "sub")).some(isOwn);
 }

@@ -4,10 +4,9 @@
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { oncePerNode } from "../../dsl/graph.js";
-import { mul, mulAdjoint, mulNoNan } from "../../dsl/ops/index.js";
+import { isMaximum, mul, mulAdjoint, mulNoNan } from "../../dsl/ops/index.js";
 import { isPerEntry } from "../../dsl/spaces.js";
-import { isMaximum } from "../schedule/ranks.js";
-import { holdsOwn, isExponential } from "./patterns.js";
+import { isExponential, sumHasExponentOf } from "./patterns.js";
 
 /** The factors whose being 0 makes a product 0, whatever the other factor is; from the least strict to the strictest. */
 export const ZEROS = ["none", "first", "either"] as const;
@@ -81,12 +80,12 @@ function factorsOf({ op, operands }: Product): Factors {
 }
 
 /**
- * The factors that must be looked at for a product to be 0 where its zeros make it. Of `either` that is one factor alone where the other is 0,
- * infinite or NaN only together with it.
+ * The factors that a kernel compares with 0, so that the product is 0 where its zeros make it. Of e · x, where x is a sum with the exponent of e as a
+ * term, that is e alone: x is infinite or NaN only where e is 0 or NaN.
  */
 export function guardsOf({ factors: [a, b], zeros }: Factors): readonly Expression[] {
   if (zeros === "none") return [];
-  const own = (e: Expression, y: Expression) => isExponential(e) && holdsOwn(e, y);
+  const own = (e: Expression, y: Expression) => isExponential(e) && sumHasExponentOf(e, y);
   if (zeros === "first" || a === b || own(a, b)) return [a];
   return own(b, a) ? [b] : [a, b];
 }

@@ -11,6 +11,7 @@ import {
   exp,
   exp2,
   exponent,
+  isMaximum,
   log,
   mul,
   mulAdjoint,
@@ -24,7 +25,6 @@ import {
 } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry } from "../../dsl/spaces.js";
 import { mapProgram, type Program } from "../program.js";
-import { isMaximum } from "../schedule/ranks.js";
 import { distributeSums } from "./distribute-sums.js";
 import { isExponential, scaledRow } from "./patterns.js";
 import { formOf } from "./products.js";
@@ -155,8 +155,7 @@ const RULES = byOp([
   // One order for both, so that equal products are the same node; the factor that does not depend on the entry comes first.
   rule(mulNoNan(a, b), mulNoNan(b, a), (bound) => {
     const [left, right] = [bound(a), bound(b)];
-    if (left.space === right.space || (isPerEntry(left.space) && isPerEntry(right.space))) return byStructure(left, right) > 0;
-    return isPerEntry(left.space);
+    return isPerEntry(left.space) === isPerEntry(right.space) ? byStructure(left, right) > 0 : isPerEntry(left.space);
   }),
   rule(mulNoNan(where(c, a, 0), b), where(c, mulNoNan(a, b), 0)),
   rule(mulNoNan(b, where(c, a, 0)), where(c, mulNoNan(a, b), 0)),

@@ -14,7 +14,8 @@ export function splitGradient(program: Program): Program {
   const { rows, rowGradient } = program;
   if (!rows || !rowGradient) return program;
   const present = ofPresent(rowGradient, rows.isPresent);
-  const at = (value: Expression) => simplifier()(rewriter((x) => (x.op === "isAt" ? value : x))(present));
+  const simplified = simplifier();
+  const at = (value: Expression) => simplified(rewriter((x) => (x.op === "isAt" ? value : x))(present));
   return { ...program, splitGradient: { others: at(ZERO), named: at(ONE), factors: factorsOf(present) ?? [] } };
 }
 
@@ -27,9 +28,7 @@ function ofPresent(root: Expression, isPresent: Expression): Expression {
   }, isNoEntry)(root);
 }
 
-/**
- * Values per token that make an expression 0 when all of them are, and, of what is 0 by absorbing others, no less; null where there are none such.
- */
+/** Numbers of the row such that an expression is 0 where all of them are: of a · p + b · q these are a and b. Null where there are none. */
 export const factorsOf = operandsFirst((x): readonly Expression[] | null => {
   if (constantValue(x) !== undefined) return constantValue(x) === 0 ? [] : null;
   const form = formOf(x);

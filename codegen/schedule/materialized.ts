@@ -5,9 +5,10 @@
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
+import { isCoarseFold, isRowValue } from "../../dsl/ops/index.js";
 import { isFiner, isPerEntry, LEVELS, type Level } from "../../dsl/spaces.js";
 import { gradientRootsOf, type Program } from "../program.js";
-import { isCoarseFold, isRowValue, type Ranks } from "./ranks.js";
+import type { Ranks } from "./ranks.js";
 
 /** Operations of all such values of a space together up to which no kernel is made for them. */
 const FEW_OPERATIONS = 64;

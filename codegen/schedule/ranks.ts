@@ -4,27 +4,7 @@
  */
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import type { CoarseFold, Fold, RowFold } from "../../dsl/ops/index.js";
-
-/** A number per token that only a sweep can compute: a fold over the entries of a row, or one of them. */
-export type RowValue = RowFold | Extract<Expression, { readonly op: "at" }>;
-
-export function isRowFold(x: Expression): x is RowFold {
-  return x.op === "fold" && x.attribute.from === "vocab";
-}
-
-export function isRowValue(x: Expression): x is RowValue {
-  return x.op === "at" || isRowFold(x);
-}
-
-export function isMaximum(x: Expression | undefined): x is Fold {
-  return x?.op === "fold" && x.attribute.kind === "max";
-}
-
-/** A fold over tokens, sequences, groups or the entries that all rows share. */
-export function isCoarseFold(x: Expression): x is CoarseFold {
-  return x.op === "fold" && x.attribute.from !== "vocab";
-}
+import { isCoarseFold, isRowFold, isRowValue } from "../../dsl/ops/index.js";
 
 export interface Ranks {
   rank(x: Expression): number;

@@ -4,12 +4,12 @@
  */
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import type { CoarseFold } from "../../dsl/ops/index.js";
+import { type CoarseFold, isCoarseFold, isRowValue } from "../../dsl/ops/index.js";
 import { SPACES, type Space } from "../../dsl/spaces.js";
 import { elementResults, gradientRootsOf, neededOf, type Program, scalarResults } from "../program.js";
 import { materializedOf } from "./materialized.js";
 import type { ElementSpace } from "./plan.js";
-import { isCoarseFold, isRowValue, type Ranks, ranksOf } from "./ranks.js";
+import { type Ranks, ranksOf } from "./ranks.js";
 import { compareTimes, later, START, stepAfter, sweepTime, type Time } from "./time.js";
 
 /**

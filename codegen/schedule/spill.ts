@@ -2,11 +2,12 @@
  * Values that kernels spill for later kernels, which then load them rather than compute them again. A loss of a few kernels spills nothing but row
  * values: a number computed twice costs less than one that goes through memory. Of many kernels, each would compute again what all before it have.
  */
+
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
+import { isRowValue } from "../../dsl/ops/index.js";
 import { gradientRootsOf, type Program } from "../program.js";
 import { isLeaf } from "./materialized.js";
-import { isRowValue } from "./ranks.js";
 import { isSweep, MOST_STORES, type PlannedKernel, type Schedule } from "./schedule.js";
 import { isBefore, type Time } from "./time.js";
 

@@ -13,6 +13,26 @@ export type RowFold = Fold & { readonly attribute: { readonly from: "vocab" } };
 /** A fold over tokens, sequences, groups or the entries that all rows share. */
 export type CoarseFold = Fold & { readonly attribute: { readonly from: ElementSpace }; readonly space: ElementSpace };
 
+/** A number per token that only a sweep can compute: a fold over the entries of a row, or one of them. */
+export type RowValue = RowFold | Extract<Expression, { readonly op: "at" }>;
+
+export function isRowFold(x: Expression): x is RowFold {
+  return x.op === "fold" && x.attribute.from === "vocab";
+}
+
+export function isRowValue(x: Expression): x is RowValue {
+  return x.op === "at" || isRowFold(x);
+}
+
+export function isMaximum(x: Expression | undefined): x is Fold {
+  return x?.op === "fold" && x.attribute.kind === "max";
+}
+
+/** A fold over tokens, sequences, groups or the entries that all rows share. */
+export function isCoarseFold(x: Expression): x is CoarseFold {
+  return x.op === "fold" && x.attribute.from !== "vocab";
+}
+
 export interface FoldRow {
   /** The value of a fold over nothing, before 0 is put in its place. */
   readonly start: number;

@@ -1,6 +1,6 @@
 /** Ops without operands: numbers that come from outside, or that follow from where an element stands. */
 import { constant, type Expression, intern } from "../expression.js";
-import type { Space } from "../spaces.js";
+import { isPerEntry, type Space } from "../spaces.js";
 import type { LeafOp } from "./names.js";
 
 export interface LeafRow {
@@ -44,6 +44,11 @@ export const isAt = (index: string): Expression => intern("isAt", [], "vocab", "
 export type Index = Extract<Expression, { readonly op: "index" }>;
 /** The number of an entry within its row, from 0. */
 export const indexOfEntry: Index = intern("index", [], "entry", "f32");
+
+/** An entry of a row that is read, or the number of the entry. */
+export type RowLeaf = Input | Index;
+
+export const isRowLeaf = (x: Expression): x is RowLeaf => (x.op === "input" || x.op === "index") && isPerEntry(x.space);
 
 /** The number of a sequence within its group, from 0. */
 export const placeInGroup: Expression = intern("placeInGroup", [], "sequence", "f32");

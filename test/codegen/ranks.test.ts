@@ -4,10 +4,10 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isCoarseFold, isRowValue, ranksOf } from "../../codegen/schedule/ranks.js";
+import { ranksOf } from "../../codegen/schedule/ranks.js";
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
-import { add, fold, input, mul } from "../../dsl/ops/index.js";
+import { add, fold, input, isCoarseFold, isRowValue, mul } from "../../dsl/ops/index.js";
 import { atTarget, logits } from "../../dsl/policy.js";
 import { many, SEED } from "../sample.js";
 

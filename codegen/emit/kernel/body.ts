@@ -3,12 +3,11 @@
  * `sweep.ts`.
  */
 import type { Expression } from "../../../dsl/expression.js";
-import { type CoarseFold, FOLDS } from "../../../dsl/ops/index.js";
+import { type CoarseFold, FOLDS, isCoarseFold } from "../../../dsl/ops/index.js";
 import type { RowKernel } from "../../passes/rows/record.js";
 import type { Program } from "../../program.js";
 import type { Buffers } from "../../schedule/buffers.js";
 import { type ElementSpace, STATUS } from "../../schedule/plan.js";
-import { isCoarseFold } from "../../schedule/ranks.js";
 import type { PlannedKernel, Schedule } from "../../schedule/schedule.js";
 import { trafficOf } from "../../schedule/traffic.js";
 import { commentText, floatText } from "../text.js";

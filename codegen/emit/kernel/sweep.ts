@@ -1,8 +1,6 @@
 /** The body of a sweep: rows are opened, folded phase by phase, and turned into their gradient. */
 import type { Expression } from "../../../dsl/expression.js";
-import { topological } from "../../../dsl/graph.js";
-import { FOLDS, type Index, type Input, ONE } from "../../../dsl/ops/index.js";
-import { isPerEntry } from "../../../dsl/spaces.js";
+import { FOLDS, ONE, type RowLeaf } from "../../../dsl/ops/index.js";
 import {
   type FoldedEntries,
   isZeroGradient,
@@ -13,7 +11,6 @@ import {
   type RowKernel,
 } from "../../passes/rows/record.js";
 import type { ProgramRows } from "../../program.js";
-import { isCoarseFold } from "../../schedule/ranks.js";
 import type { trafficOf } from "../../schedule/traffic.js";
 import { commentText, floatText } from "../text.js";
 import { Body, type BodyOptions } from "./body.js";
@@ -42,8 +39,7 @@ export class SweepBody extends Body {
     this.reads();
     this.lines.push(`    const auto place = place_of(${args.rows()}, t, a.first);`);
     // Rows are on their way before anything else is waited for.
-    const leaves = topological(kernel.roots, isCoarseFold).filter((x) => x.op === "input" || x.op === "index");
-    for (const x of new Set([kernel.leaf, ...leaves.filter(({ space }) => isPerEntry(space))])) this.open(x);
+    for (const x of kernel.rows) this.open(x);
     const index = args.buffer(buffers.input(this.read.index));
     this.lines.push(`    const auto named = load_index(${index}, t, ${args.size("vocab")}, ${this.status()});`);
     this.printer.expect([...planned.stores, ...planned.checks, ...(kernel.gradient?.zeroWhere ?? []), ...kernel.perToken]);
@@ -79,7 +75,7 @@ export class SweepBody extends Body {
     return `${perEntry} bytes per entry of its row and ${perToken} more`;
   }
 
-  private open(x: Input | Index): void {
+  private open(x: RowLeaf): void {
     const vocab = () => this.args.size("vocab");
     if (x.op === "index") {
       this.lines.push(this.rows.open(x, "open_indices", vocab()));

@@ -4,6 +4,7 @@
  */
 import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
+import { isRowLeaf } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { isExponential } from "../patterns.js";
 import { isZeroGradient, type RowKernel } from "./record.js";
@@ -21,7 +22,5 @@ export function cacheExp(kernel: RowKernel): RowKernel {
 
 /** The rows that values of an entry are computed from; folds are known by then, and so may be another value of the entry. */
 function rowsRead(values: readonly Expression[], known?: Expression): Expression[] {
-  return topological(values, (x) => !isPerEntry(x.space) || x === known).filter(
-    (x) => (x.op === "input" || x.op === "index") && isPerEntry(x.space),
-  );
+  return topological(values, (x) => !isPerEntry(x.space) || x === known).filter(isRowLeaf);
 }

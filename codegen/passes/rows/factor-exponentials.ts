@@ -96,8 +96,8 @@ const finite = (e: Exponential) => max(e.operands[0], LEAST);
 
 const total = (first: Signed | null, others: readonly Signed[]): Signed => others.reduce(both, first) ?? positive(ZERO);
 
-/** An exponential's terms as one product: where a number's 0 absorbs NaN, only if one of them is not 0. */
-function asOne(e: Exponential, { constant, slopes }: Affine): Expression {
+/** (k + d · x) · e. It is right where no number's 0 must absorb a NaN, or where one of the numbers is known not to be 0. */
+function factoredOnce(e: Exponential, { constant, slopes }: Affine): Expression {
   const [own] = e.operands;
   const isOwn = [...slopes.keys()].every((x) => x === own);
   const along = [...slopes].map(([x, slope]) => {
@@ -108,8 +108,8 @@ function asOne(e: Exponential, { constant, slopes }: Affine): Expression {
   return isOwn ? mul(factor, e) : mulAdjoint(e, factor);
 }
 
-/** The same, each of them 0 where its number is. */
-function eachAlone(e: Exponential, { constant, slopes }: Affine): Expression {
+/** k · e + d · (x · e), each of them 0 where its number is. */
+function termByTerm(e: Exponential, { constant, slopes }: Affine): Expression {
   const [own] = e.operands;
   const terms = [...slopes].map(([x, slope]) =>
     positive(mulAdjoint(signed(slope), x === own ? mul(e, finite(e)) : mulAdjoint(e, x))),
@@ -241,7 +241,7 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
     // NaN makes that entry NaN, whatever the others are.
     const whole = zero && x === root && taken.size === terms.length && taken.size === 1;
     for (const [entry, { at, terms: list, zeros }] of taken)
-      terms[at] = positive((whole || zeros === "none" ? asOne : eachAlone)(entry, list.reduce(plus)));
+      terms[at] = positive((whole || zeros === "none" ? factoredOnce : termByTerm)(entry, list.reduce(plus)));
     return signed(total(null, terms));
   };
 

@@ -4,7 +4,7 @@
  */
 import type { Expression } from "../../../dsl/expression.js";
 import { bottomUp, topological, withOperands } from "../../../dsl/graph.js";
-import { mul, mulAdjoint, ZERO } from "../../../dsl/ops/index.js";
+import { isRowLeaf, mul, mulAdjoint, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { formOf, guardsOf } from "../products.js";
 import {
@@ -103,7 +103,7 @@ class Loop {
 
   /** Whether x is not computed from its operands here. */
   private isGiven(x: Expression): boolean {
-    return x === this.known || !isPerEntry(x.space) || x.op === "input" || x.op === "index";
+    return x === this.known || !isPerEntry(x.space) || isRowLeaf(x);
   }
 
   /** Whether x is computed for one use alone. */
@@ -135,7 +135,7 @@ class Loop {
     return { kind: "total", x, added: { rest, product, minus }, inner: this.sumsIn(added) };
   }
 
-  /** Of a product that is stored, the sums are, too. */
+  /** Sums that are factors of a stored product are stored sums themselves. */
   private sumsIn(x: Expression): Total[] {
     return x.operands.flatMap((y) => (formOf(y).kind === "sum" && this.isOwn(y) ? [this.total(y)] : []));
   }

@@ -1,9 +1,10 @@
 /** The record of a sweep before any pass: one phase for each depth of folds over the row. */
+
 import { constantValue, type Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
+import { isCoarseFold, isRowFold, isRowLeaf, type RowValue } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import type { ProgramRows, SplitGradient } from "../../program.js";
-import { isCoarseFold, isRowFold, type RowValue } from "../../schedule/ranks.js";
 import { zeroWhere } from "../zero-at-masked.js";
 import { type FoldedEntries, plainSummand, plainTotal, type RowKernel } from "./record.js";
 
@@ -32,6 +33,7 @@ export function rowKernelOf({ name, rows, roots, values, phaseOf, gradient }: Ro
   return {
     name,
     leaf: rows.leaf,
+    rows: [...new Set([rows.leaf, ...topological(roots, isCoarseFold).filter(isRowLeaf)])],
     roots,
     entries: values.filter((x) => x.op === "at"),
     perToken: ofEntries.flatMap(tokenPartsOf),

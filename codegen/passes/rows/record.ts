@@ -3,7 +3,7 @@
  * improve it, and `emit` prints it as it stands.
  */
 import { constantValue, type Expression } from "../../../dsl/expression.js";
-import { type Input, neg, type RowFold } from "../../../dsl/ops/index.js";
+import { type Input, neg, type RowFold, type RowLeaf } from "../../../dsl/ops/index.js";
 import type { Exponential, ScaledRow } from "../patterns.js";
 
 export type NamedEntry = Extract<Expression, { readonly op: "at" }>;
@@ -12,6 +12,8 @@ export interface RowKernel {
   readonly name: string;
   /** The row that every other stands beside. */
   readonly leaf: Input;
+  /** The rows that are read, the leaf first. */
+  readonly rows: readonly RowLeaf[];
   /** Everything that the sweep computes from rows. */
   readonly roots: readonly Expression[];
   /** Named entries, which are read before the first phase. */

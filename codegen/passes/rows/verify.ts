@@ -1,6 +1,7 @@
 /** The verifier of row kernels. An error that it throws is a fault of lossc's own, named by pass and node. */
 import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
+import { isRowLeaf } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { isExponential } from "../patterns.js";
 import { problemOf } from "../verify.js";
@@ -9,7 +10,7 @@ import type { GuardedProduct, RowKernel, Summand, Total } from "./record.js";
 export function verifyRows(kernel: RowKernel, pass: string): RowKernel {
   const fault = (x: Expression, problem: string) =>
     new Error(`lossc is at fault: after ${pass} of "${kernel.name}", node ${x.id} (${x.op}, ${x.space}) ${problem}`);
-  const { phases, gradient, cachedExp } = kernel;
+  const { phases, gradient, cachedExp, perToken, rows } = kernel;
   const products: GuardedProduct[] = [];
   const values: Expression[] = [];
   const visitSummand = ({ conditions, x, product }: Summand) => {
@@ -27,11 +28,13 @@ export function verifyRows(kernel: RowKernel, pass: string): RowKernel {
   };
   for (const { folds, merge } of phases) {
     if (merge && merge.rules.length !== folds.length) throw new Error(`after ${pass} of "${kernel.name}" a sum has no rule`);
-    for (const { fold, value } of folds) {
+    for (const { fold, value } of [...(merge?.maxima ?? []), ...folds]) {
       if (!isPerEntry(fold.attribute.from)) throw fault(fold, "is no fold over a row");
       visitSummand(value);
     }
   }
+  for (const x of perToken)
+    if (isPerEntry(x.space)) throw fault(x, "is computed outside of the loops over the row, and an entry's");
   if (gradient) {
     visitTotal(gradient.others);
     values.push(gradient.named, ...gradient.zeroWhere);
@@ -46,6 +49,7 @@ export function verifyRows(kernel: RowKernel, pass: string): RowKernel {
   for (const x of topological(values, ({ space }) => !isPerEntry(space))) {
     const problem = problemOf(x);
     if (problem) throw fault(x, problem);
+    if (isRowLeaf(x) && !rows.includes(x)) throw fault(x, "is of a row that is not read");
     if (x.op === "isAt") throw fault(x, "asks an entry which one it is");
   }
   return kernel;

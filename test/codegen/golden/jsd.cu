@@ -99,7 +99,7 @@ struct K0 {
     const auto v46 = mul_no_nan_(v45, v29);
     const auto v47 = mul_no_nan_(r22, v46);
     const auto v48 = mul_adjoint_(x0, x1);
-    const auto v49 = mul_no_nan_(r23, mul_no_nan_(mul_no_nan_(v45, 0.6931472f), v29)) - mul_no_nan_(r22, mul_no_nan_(v29, mul_no_nan_(v45, v41)));
+    const auto v49 = mul_no_nan_(r23, mul_no_nan_(mul_no_nan_(0.6931472f, v45), v29)) - mul_no_nan_(r22, mul_no_nan_(v29, mul_no_nan_(v45, v41)));
     const auto v50 = (v49 - mul_no_nan_(v46, r37)) - mul_no_nan_(mul_no_nan_(v29, mul_no_nan_(v27, v46)), r38);
     const auto v51 = mul_no_nan_(mul_no_nan_(v29, mul_no_nan_(v27, mul_no_nan_(v48, v26))), r39);
     const auto v52 = v50 - v51;

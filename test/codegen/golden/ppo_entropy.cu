@@ -73,7 +73,7 @@ struct K0 {
     const auto v23 = -x0;
     const auto v24 = mul_adjoint_(v23, x5);
     const auto v25 = mul_no_nan_(r13, mul_no_nan_(v24, v19));
-    const auto v26 = mul_no_nan_(r13, mul_no_nan_(v19, mul_no_nan_(v24, v20))) - mul_no_nan_(r14, mul_no_nan_(mul_no_nan_(v24, 0.6931472f), v19));
+    const auto v26 = mul_no_nan_(r13, mul_no_nan_(v19, mul_no_nan_(v24, v20))) - mul_no_nan_(r14, mul_no_nan_(mul_no_nan_(0.6931472f, v24), v19));
     const auto v27 = mul_adjoint_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
     const auto v28 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v27), 0.0f) + select(v17 > v18, 0.0f, v27);
     const auto v29 = mul_adjoint_(v28, v16);

@@ -71,7 +71,7 @@ struct K0 {
     put(team, a.p6, t, logprob_(r2, r15, r19));
     flag_non_finite(a.p4, 1, t, v24);
     const auto v25 = mul_no_nan_(r17, mul_no_nan_(x0, v20));
-    const auto v26 = mul_no_nan_(r16, mul_no_nan_(mul_no_nan_(x0, 0.6931472f), v20)) - mul_no_nan_(r17, mul_no_nan_(v20, mul_no_nan_(x0, v21)));
+    const auto v26 = mul_no_nan_(r16, mul_no_nan_(mul_no_nan_(0.6931472f, x0), v20)) - mul_no_nan_(r17, mul_no_nan_(v20, mul_no_nan_(x0, v21)));
     const auto v27 = v26 + mul_no_nan_(r17, mul_no_nan_(v20, mul_no_nan_(x0, v23)));
     const auto v28 = mul_adjoint_(mul_no_nan_(x0, v20), v7) - mul_adjoint_(mul_no_nan_(v25, v20), v7);
     const auto v29 = v28 + mul_adjoint_(mul_no_nan_(v20, mul_no_nan_(x0, v23 - v21) - v27), v7);

@@ -1,16 +1,17 @@
 /** The planner: from a simplified program to the ordered kernels and their memory. */
-import type { Expression } from "../../dsl/expression.js";
-import { topological } from "../../dsl/graph.js";
-import { writeKernel } from "../emit/kernel/index.js";
-import type { Observer } from "../passes/pass.js";
-import { runRowPasses } from "../passes/rows/index.js";
-import type { RowKernel } from "../passes/rows/record.js";
-import { gradientName, type Program, resultOf } from "../program.js";
-import { Buffers } from "./buffers.js";
-import type { PlanBuffer, PlanKernel } from "./plan.js";
-import { isCoarseFold, isRowValue } from "./ranks.js";
-import { isSweep, type PlannedKernel, type Schedule, schedule } from "./schedule.js";
-import { rootsOf, withSpilled } from "./spill.js";
+
+import type { Expression } from "../dsl/expression.js";
+import { topological } from "../dsl/graph.js";
+import { isCoarseFold, isRowValue } from "../dsl/ops/index.js";
+import { writeKernel } from "./emit/kernel/index.js";
+import type { Observer } from "./passes/pass.js";
+import { runRowPasses } from "./passes/rows/index.js";
+import type { RowKernel } from "./passes/rows/record.js";
+import { gradientName, type Program, resultOf } from "./program.js";
+import { Buffers } from "./schedule/buffers.js";
+import type { PlanBuffer, PlanKernel } from "./schedule/plan.js";
+import { isSweep, type PlannedKernel, type Schedule, schedule } from "./schedule/schedule.js";
+import { rootsOf, withSpilled } from "./schedule/spill.js";
 
 /** The kernels of a program, and where its results lie. */
 export interface Planned {
