@@ -30,7 +30,7 @@ import {
 } from "../dsl/ops/index.js";
 import type { Reduction } from "../dsl/ops/names.js";
 import { logits, policyLogprobs, TARGET, targetLogprob, weights } from "../dsl/policy.js";
-import { type ElementSpace, isPerEntry, type Level, levelOf, type Space } from "../dsl/spaces.js";
+import { type ElementSpace, finerLevel, isPerEntry, type Level, levelOf, type Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
 import { gradientName, type InputType, type Placed, type Program, type Result, resultOf, type Seed } from "./program.js";
 import type { RowDtype } from "./schedule/plan.js";
@@ -40,8 +40,9 @@ export type LogitsDtype = RowDtype;
 
 /** Whether an element counts: a token of non-zero weight, or a sequence, group or batch that holds one. */
 function counts(space: Level): Expression {
-  if (space === "token") return ne(weights, 0);
-  const finer = space === "sequence" ? "token" : space === "group" ? "sequence" : "token";
+  // A batch counts its tokens at once.
+  const finer = space === "batch" ? "token" : finerLevel(space);
+  if (finer === null) return ne(weights, 0);
   return gt(fold("sum", counts(finer), finer, space), 0);
 }
 

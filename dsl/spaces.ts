@@ -58,6 +58,12 @@ export const orderOf = (space: Space): number => KINDS[space].order;
 /** Whether a value of that space has an entry for each entry of a row. */
 export const isPerEntry = (space: Space): boolean => KINDS[space].axis !== null;
 
+/** Whether a value of that space is one row per token, which a sweep visits. */
+export const isRow = (space: Space): space is "vocab" => isPerEntry(space) && KINDS[space].level === "token";
+
+/** The level whose elements one element of that level is made of; tokens are made of none. */
+export const finerLevel = (level: Level): Level | null => LEVELS[LEVELS.indexOf(level) - 1] ?? null;
+
 const spaceOf = (level: Level, axis: RowAxis | null): Space | undefined =>
   ALL.find((space) => KINDS[space].level === level && KINDS[space].axis === axis);
 

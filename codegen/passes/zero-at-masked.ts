@@ -1,6 +1,7 @@
 /** Values that are 0 where a mask is 0, by their form: where such a token's row is not read, nobody has to know what the row holds. */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { oncePerNode, operandsFirst } from "../../dsl/graph.js";
+import { isRowFold } from "../../dsl/ops/index.js";
 
 const isZero = (x: Expression): boolean => constantValue(x) === 0;
 const compares = (x: Expression, op: "eq" | "ne", mask: Expression): boolean =>
@@ -38,7 +39,7 @@ export const zeroWhere = oncePerNode((mask) => {
         return zero(a) && (compares(condition, "eq", mask) || zero(b));
       }
       case "fold":
-        return x.attribute.kind === "sum" && x.attribute.from === "vocab" && zero(x.operands[0]);
+        return x.attribute.kind === "sum" && isRowFold(x) && zero(x.operands[0]);
       default:
         return false;
     }

@@ -1,6 +1,7 @@
 /** The buffers of a plan: each is made when it is first asked for. */
 import type { Expression } from "../../dsl/expression.js";
 import type { CoarseFold, Input } from "../../dsl/ops/index.js";
+import { isRow } from "../../dsl/spaces.js";
 import { elementResults, gradientName, type InputType, type Program, type Result, scalarResults } from "../program.js";
 import { type Between, type ElementSpace, type PlanBuffer, STATUS, type Structure } from "./plan.js";
 import type { PlannedKernel, Schedule } from "./schedule.js";
@@ -54,7 +55,7 @@ export class Buffers {
 
   input(name: string): PlanBuffer {
     const { space, dtype, default: otherwise } = this.typeOf(name);
-    const extent = { per: space === "vocab" ? "row" : (space as ElementSpace) } as const;
+    const extent = { per: isRow(space) ? "row" : (space as ElementSpace) } as const;
     return this.make(`input/${name}`, {
       role: "input",
       name,

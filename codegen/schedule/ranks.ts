@@ -5,6 +5,7 @@
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { isCoarseFold, isRowFold, isRowValue } from "../../dsl/ops/index.js";
+import { isRow } from "../../dsl/spaces.js";
 
 export interface Ranks {
   rank(x: Expression): number;
@@ -29,7 +30,7 @@ export function ranksOf(roots: readonly Expression[]): Ranks {
 }
 
 function rankOf(x: Expression, greatest: number): number {
-  if (x.space === "vocab" || isRowValue(x)) return Math.max(1, Math.ceil(greatest));
+  if (isRow(x.space) || isRowValue(x)) return Math.max(1, Math.ceil(greatest));
   if (isCoarseFold(x) && greatest >= 1) return Math.floor(greatest) + 0.5;
   return greatest;
 }

@@ -5,7 +5,7 @@
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { type CoarseFold, isCoarseFold, isRowValue } from "../../dsl/ops/index.js";
-import { SPACES, type Space } from "../../dsl/spaces.js";
+import { isRow, SPACES, type Space } from "../../dsl/spaces.js";
 import { elementResults, gradientRootsOf, neededOf, type Program, scalarResults } from "../program.js";
 import { materializedOf } from "./materialized.js";
 import type { ElementSpace } from "./plan.js";
@@ -103,7 +103,7 @@ export function schedule(program: Program): Schedule {
   const ranks = ranksOf(roots);
   const order = topological(roots);
   const materialized = materializedOf(program, ranks);
-  const rows = order.filter((x) => x.space === "vocab");
+  const rows = order.filter((x) => isRow(x.space));
   const sweeps = program.rows ? rows.reduce((most, x) => Math.max(most, ranks.rank(x)), 1) : 0;
   const lastSweep = lastSweeps(order, ranks, gradient, sweeps);
   const results = elementResults(program);

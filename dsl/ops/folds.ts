@@ -2,7 +2,7 @@
  * Folds from a finer space to a coarser one. The reductions of authors (`reductions.ts`) are written in these by the pass `expand`.
  */
 import { constantValue, type Expression, intern } from "../expression.js";
-import type { ElementSpace, Space } from "../spaces.js";
+import { type ElementSpace, isRow, type Space } from "../spaces.js";
 import { and, div, eq, mulAdjoint, where } from "./arithmetic.js";
 import { placeInGroup } from "./leaves.js";
 import type { FoldKind } from "./names.js";
@@ -17,7 +17,7 @@ export type CoarseFold = Fold & { readonly attribute: { readonly from: ElementSp
 export type RowValue = RowFold | Extract<Expression, { readonly op: "at" }>;
 
 export function isRowFold(x: Expression): x is RowFold {
-  return x.op === "fold" && x.attribute.from === "vocab";
+  return x.op === "fold" && isRow(x.attribute.from);
 }
 
 export function isRowValue(x: Expression): x is RowValue {
@@ -30,7 +30,7 @@ export function isMaximum(x: Expression | undefined): x is Fold {
 
 /** A fold over tokens, sequences, groups or the entries that all rows share. */
 export function isCoarseFold(x: Expression): x is CoarseFold {
-  return x.op === "fold" && x.attribute.from !== "vocab";
+  return x.op === "fold" && !isRow(x.attribute.from);
 }
 
 export interface FoldRow {
