@@ -4,7 +4,7 @@ import { type Fold, logSoftmax, opRow, softmax } from "../../dsl/ops/index.js";
 import type { Reduction } from "../../dsl/ops/names.js";
 import { logits, policyLogprobs, weights } from "../../dsl/policy.js";
 import { printableName } from "../../dsl/printable.js";
-import { isPerEntry, type Space } from "../../dsl/spaces.js";
+import { isPerEntry, pluralOf, type Space } from "../../dsl/spaces.js";
 import { isRowSum, pickedOf, reduced } from "./nodes.js";
 import {
   factorsOf,
@@ -24,7 +24,6 @@ import {
   indexed,
   NEGATIVE,
   numberText,
-  PLURAL,
   PRODUCT,
   QUOTIENT,
   raisedText,
@@ -324,14 +323,14 @@ export class Notation {
     if (picked) return atom(`pick(${this.write(picked, index).text}, ${picks})`);
     const [y] = x.operands;
     if (y.op === "constant" && y.attribute.value === 1) return this.count(from, x.space);
-    return atom(`Σ(${this.write(y, index).text} over ${PLURAL[from]})`);
+    return atom(`Σ(${this.write(y, index).text} over ${pluralOf(from)})`);
   }
 
   private count(from: Space, to: Space): Written {
     if (isPerEntry(from)) return this.symbol("V");
     const of = to === "batch" ? "" : ` of the ${to}`;
     if (from === "token") return to === "batch" ? this.symbol("N") : atom(`#tokens${of}`);
-    return atom(`#${PLURAL[from]}${of}`);
+    return atom(`#${pluralOf(from)}${of}`);
   }
 
   private reduction(x: Extract<Expression, { readonly op: "reduce" }>): Written {
@@ -341,7 +340,7 @@ export class Notation {
       if (isRowSum(x)) return this.names.has(y) || isSum(y) ? this.rowSum(single(y)) : this.rowSum(productOf(y));
       return atom(`${reductionName(reduction)}_u(${this.write(y, "u").text})`);
     }
-    const axis = x.space === "batch" ? "" : `, ${PLURAL[y.space]}`;
+    const axis = x.space === "batch" ? "" : `, ${pluralOf(y.space)}`;
     return atom(`${reductionName(reduction)}(${this.write(y, "u").text}${axis}${unbiased ? "" : ", biased"})`);
   }
 
