@@ -1,6 +1,6 @@
 /** How a tidy expression is written down. */
 import type { Expression } from "../../dsl/expression.js";
-import { type Fold, logSoftmax, opRow, softmax } from "../../dsl/ops/index.js";
+import { type Fold, isLeaf, type Leaf, logSoftmax, opRow, softmax } from "../../dsl/ops/index.js";
 import type { Reduction } from "../../dsl/ops/names.js";
 import { logits, policyLogprobs, weights } from "../../dsl/policy.js";
 import { printableName } from "../../dsl/printable.js";
@@ -206,20 +206,8 @@ export class Notation {
 
   private single(x: Expression, index: string): Written {
     const inside = (y: Expression, at = index) => this.write(y, at).text;
+    if (isLeaf(x)) return this.leaf(x, index);
     switch (x.op) {
-      case "constant":
-        return x.dtype === "bool" ? atom(x.attribute.value ? "true" : "false") : this.number(x.attribute.value);
-      case "config":
-        return this.user(x.attribute.name, "config");
-      case "input":
-        return this.input(x, index);
-      case "isAt":
-        this.used.add("y");
-        return atom(`1[${index} = y]`);
-      case "index":
-        return atom(indexed("index", index));
-      case "placeInGroup":
-        return atom("place in group");
       case "logprobAt": {
         const [z] = x.operands;
         return z === logits ? this.symbol("ℓ") : atom(`log softmax(${inside(z, "")})[y]`);
@@ -270,6 +258,24 @@ export class Notation {
       default:
         if (x.dtype === "bool" && x.op !== "isFinite") return { text: this.condition(x, index), level: SUM };
         return atom(`${opRow(x.op)?.notation ?? x.op}(${x.operands.map((y) => inside(y)).join(", ")})`);
+    }
+  }
+
+  private leaf(x: Leaf, index: string): Written {
+    switch (x.op) {
+      case "constant":
+        return x.dtype === "bool" ? atom(x.attribute.value ? "true" : "false") : this.number(x.attribute.value);
+      case "config":
+        return this.user(x.attribute.name, "config");
+      case "input":
+        return this.input(x, index);
+      case "isAt":
+        this.used.add("y");
+        return atom(`1[${index} = y]`);
+      case "index":
+        return atom(indexed("index", index));
+      case "placeInGroup":
+        return atom("place in group");
     }
   }
 
