@@ -1,6 +1,7 @@
 /** `defineLoss`: checks and normalises the author's declaration. */
 import { rewrittenElsewhere } from "./copies.js";
 import { isDefinition, putOff, remember } from "./definitions.js";
+import { DTYPES } from "./dtypes.js";
 import { LosscError, type SourcePosition } from "./errors.js";
 import { describe } from "./expression.js";
 import type {
@@ -33,7 +34,6 @@ export function isLossDefinition(value: unknown): value is LossDefinition {
 const KEYS = ["name", "inputs", "config", "loss"];
 const RESERVED = ["logits", "lengths", "groups", "vocab", "policy_logprobs", "hidden", "head", "hidden_size"];
 const INPUT_KEYS = ["space", "dtype", "default"];
-const DTYPES = ["f32", "bf16", "f16"];
 
 /**
  * Declares a loss.

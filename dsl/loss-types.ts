@@ -1,9 +1,9 @@
 /** The types of a loss: its author's declaration and returned value, and the definition that `defineLoss` makes. */
+import type { InputDtype } from "./dtypes.js";
 import type { Expr, Num } from "./expression.js";
 import type { InputSpace } from "./spaces.js";
 
-/** How the numbers of an input lie in memory; `"f32"` where nothing is said. */
-export type InputDtype = "f32" | "bf16" | "f16";
+export type { InputDtype };
 
 /** An input as its author declares it: its space, or its space with more. */
 export type InputSpec =

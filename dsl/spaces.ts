@@ -13,19 +13,21 @@ export type RowAxis = "vocab";
 interface Kind {
   readonly level: Level;
   readonly axis: RowAxis | null;
+  /** Its elements, in texts. Of a row it is the axis as authors name it. */
+  readonly plural: string;
   /** Its place in the order of operands that commute. A new space takes the next number, so that the kernels of other losses stay as they are. */
   readonly order: number;
 }
 
 const KINDS = {
-  vocab: { level: "token", axis: "vocab", order: 4 },
-  token: { level: "token", axis: null, order: 3 },
-  sequence: { level: "sequence", axis: null, order: 2 },
-  group: { level: "group", axis: null, order: 1 },
-  "sequence × vocab": { level: "sequence", axis: "vocab", order: 7 },
-  "group × vocab": { level: "group", axis: "vocab", order: 6 },
-  entry: { level: "batch", axis: "vocab", order: 5 },
-  batch: { level: "batch", axis: null, order: 0 },
+  vocab: { level: "token", axis: "vocab", plural: "vocab", order: 4 },
+  token: { level: "token", axis: null, plural: "tokens", order: 3 },
+  sequence: { level: "sequence", axis: null, plural: "sequences", order: 2 },
+  group: { level: "group", axis: null, plural: "groups", order: 1 },
+  "sequence × vocab": { level: "sequence", axis: "vocab", plural: "sequences and entries", order: 7 },
+  "group × vocab": { level: "group", axis: "vocab", plural: "groups and entries", order: 6 },
+  entry: { level: "batch", axis: "vocab", plural: "entries", order: 5 },
+  batch: { level: "batch", axis: null, plural: "batch", order: 0 },
 } as const satisfies Record<string, Kind>;
 
 /**
@@ -53,6 +55,7 @@ export const AXES = { vocab: "vocab", tokens: "token", sequences: "sequence", gr
 export type Axis = keyof typeof AXES;
 
 export const levelOf = (space: Space): Level => KINDS[space].level;
+export const pluralOf = (space: Space): string => KINDS[space].plural;
 export const orderOf = (space: Space): number => KINDS[space].order;
 
 /** Whether a value of that space has an entry for each entry of a row. */

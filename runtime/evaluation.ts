@@ -1,6 +1,17 @@
 /** Float64 evaluation of programs: values of nodes, each an array over the elements of its space. The table of ops says what each op gives. */
 import type { Expression } from "../dsl/expression.js";
-import { type AnyRow, FOLDS, type Fold, type Input, isRowOp, opRow, ROW_OPS, type RowExpression } from "../dsl/ops/index.js";
+import {
+  type AnyRow,
+  FOLDS,
+  type Fold,
+  type Input,
+  isLeaf,
+  isRowOp,
+  type Leaf,
+  opRow,
+  ROW_OPS,
+  type RowExpression,
+} from "../dsl/ops/index.js";
 import { isPerEntry, levelOf, type Space } from "../dsl/spaces.js";
 
 /** The numbers that a program is evaluated on. */
@@ -93,6 +104,12 @@ export class Evaluation {
       return elementwise(row.evaluate, operands, this.counts[x.space]);
     }
     if (isRowOp(x)) return this.ofRow(x);
+    if (isLeaf(x)) return this.ofLeaf(x);
+    if (x.op === "fold") return this.fold(x);
+    throw new Error(`reference knows no ${x.op}`);
+  }
+
+  private ofLeaf(x: Leaf): Float64Array {
     switch (x.op) {
       case "constant":
         return Float64Array.of(x.attribute.value);
@@ -106,10 +123,6 @@ export class Evaluation {
         return Float64Array.from({ length: this.data.vocab }, (_, i) => i);
       case "placeInGroup":
         return this.placesInGroups();
-      case "fold":
-        return this.fold(x);
-      default:
-        throw new Error(`reference knows no ${x.op}`);
     }
   }
 

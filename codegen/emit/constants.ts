@@ -1,6 +1,6 @@
 /**
  * Numbers that kernels share with the plans and the geometry that they are made from. The preludes' `common/constants.h` is generated from here, and
- * a test holds it to that: `npx vitest run test/codegen/preludes.test.ts -u` writes it anew.
+ * a test holds it to that: `npm run docs` writes it anew.
  */
 import { CHUNK, STATUS } from "../schedule/plan.js";
 

@@ -1,4 +1,5 @@
 /** Element types in memory: their names in the text of kernels, and their sizes. */
+import { DTYPES } from "../../dsl/dtypes.js";
 import type { BufferDtype, RowDtype } from "../schedule/plan.js";
 
 export const TYPES: Readonly<Record<BufferDtype, string>> = {
@@ -13,5 +14,5 @@ export const TYPES: Readonly<Record<BufferDtype, string>> = {
 /** In the order in which error messages list them. */
 export const BYTES = { f32: 4, bf16: 2, f16: 2, f64: 8, i32: 4, u32: 4 } as const satisfies Record<BufferDtype, number>;
 
-/** dtypes that rows and other inputs may have, in the order in which the command line lists them. */
-export const LOGITS_DTYPES = ["f32", "bf16", "f16"] as const satisfies readonly RowDtype[];
+/** Those of rows, which have the dtypes of inputs. */
+export const ROW_DTYPES: readonly RowDtype[] = DTYPES;

@@ -2,7 +2,7 @@
 import type { Expression } from "../../dsl/expression.js";
 import { topological, withOperands } from "../../dsl/graph.js";
 import { type CoarseFold, isCoarseFold, isRowFold, ONE } from "../../dsl/ops/index.js";
-import type { Space } from "../../dsl/spaces.js";
+import { pluralOf, type Space } from "../../dsl/spaces.js";
 import type { Plan } from "../loss-plan.js";
 import { LOSS, metricName } from "../loss-program.js";
 import { lower } from "../passes/lower.js";
@@ -155,7 +155,7 @@ class Scribe {
     if (x === resultOf(this.program, LOSS).x || (summand && x.space === "batch" && x.attribute.kind === "sum")) return "the loss";
     const metric = this.program.results.find((result) => result.x === x && result.name.startsWith(metricName("")));
     if (metric !== undefined) return `the ${metric.name}`;
-    return this.isCount(x) ? `how many ${PLURAL[x.attribute.from]} count${OF[x.space]}` : this.text(x);
+    return this.isCount(x) ? `how many ${pluralOf(x.attribute.from)} count${OF[x.space]}` : this.text(x);
   }
 
   /** A fold as the formulas have it: without factors, and as a mean where it is a mean there. */
@@ -235,16 +235,6 @@ class Scribe {
 const ONE_SWEEP =
   "every factor of the gradient is the token's own, an input or a count: each row is read once and turned into its gradient on the spot";
 
-const PLURAL: Readonly<Record<Space, string>> = {
-  vocab: "entries",
-  token: "tokens",
-  sequence: "sequences",
-  group: "groups",
-  "sequence × vocab": "entries",
-  "group × vocab": "entries",
-  entry: "entries",
-  batch: "",
-};
 const OF: Readonly<Record<Space, string>> = {
   vocab: "",
   token: "",

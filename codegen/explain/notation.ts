@@ -1,10 +1,10 @@
 /** How a tidy expression is written down. */
 import type { Expression } from "../../dsl/expression.js";
-import { type Fold, logSoftmax, opRow, softmax } from "../../dsl/ops/index.js";
+import { type Fold, isLeaf, type Leaf, logSoftmax, opRow, softmax } from "../../dsl/ops/index.js";
 import type { Reduction } from "../../dsl/ops/names.js";
 import { logits, policyLogprobs, weights } from "../../dsl/policy.js";
 import { printableName } from "../../dsl/printable.js";
-import { isPerEntry, type Space } from "../../dsl/spaces.js";
+import { isPerEntry, pluralOf, type Space } from "../../dsl/spaces.js";
 import { isRowSum, pickedOf, reduced } from "./nodes.js";
 import {
   factorsOf,
@@ -24,7 +24,6 @@ import {
   indexed,
   NEGATIVE,
   numberText,
-  PLURAL,
   PRODUCT,
   QUOTIENT,
   raisedText,
@@ -207,20 +206,8 @@ export class Notation {
 
   private single(x: Expression, index: string): Written {
     const inside = (y: Expression, at = index) => this.write(y, at).text;
+    if (isLeaf(x)) return this.leaf(x, index);
     switch (x.op) {
-      case "constant":
-        return x.dtype === "bool" ? atom(x.attribute.value ? "true" : "false") : this.number(x.attribute.value);
-      case "config":
-        return this.user(x.attribute.name, "config");
-      case "input":
-        return this.input(x, index);
-      case "isAt":
-        this.used.add("y");
-        return atom(`1[${index} = y]`);
-      case "index":
-        return atom(indexed("index", index));
-      case "placeInGroup":
-        return atom("place in group");
       case "logprobAt": {
         const [z] = x.operands;
         return z === logits ? this.symbol("ℓ") : atom(`log softmax(${inside(z, "")})[y]`);
@@ -274,6 +261,24 @@ export class Notation {
     }
   }
 
+  private leaf(x: Leaf, index: string): Written {
+    switch (x.op) {
+      case "constant":
+        return x.dtype === "bool" ? atom(x.attribute.value ? "true" : "false") : this.number(x.attribute.value);
+      case "config":
+        return this.user(x.attribute.name, "config");
+      case "input":
+        return this.input(x, index);
+      case "isAt":
+        this.used.add("y");
+        return atom(`1[${index} = y]`);
+      case "index":
+        return atom(indexed("index", index));
+      case "placeInGroup":
+        return atom("place in group");
+    }
+  }
+
   private input(x: Extract<Expression, { readonly op: "input" }>, index: string): Written {
     if (x === weights) return this.symbol("w");
     if (x === policyLogprobs) return this.symbol("ℓ");
@@ -324,14 +329,14 @@ export class Notation {
     if (picked) return atom(`pick(${this.write(picked, index).text}, ${picks})`);
     const [y] = x.operands;
     if (y.op === "constant" && y.attribute.value === 1) return this.count(from, x.space);
-    return atom(`Σ(${this.write(y, index).text} over ${PLURAL[from]})`);
+    return atom(`Σ(${this.write(y, index).text} over ${pluralOf(from)})`);
   }
 
   private count(from: Space, to: Space): Written {
     if (isPerEntry(from)) return this.symbol("V");
     const of = to === "batch" ? "" : ` of the ${to}`;
     if (from === "token") return to === "batch" ? this.symbol("N") : atom(`#tokens${of}`);
-    return atom(`#${PLURAL[from]}${of}`);
+    return atom(`#${pluralOf(from)}${of}`);
   }
 
   private reduction(x: Extract<Expression, { readonly op: "reduce" }>): Written {
@@ -341,7 +346,7 @@ export class Notation {
       if (isRowSum(x)) return this.names.has(y) || isSum(y) ? this.rowSum(single(y)) : this.rowSum(productOf(y));
       return atom(`${reductionName(reduction)}_u(${this.write(y, "u").text})`);
     }
-    const axis = x.space === "batch" ? "" : `, ${PLURAL[y.space]}`;
+    const axis = x.space === "batch" ? "" : `, ${pluralOf(y.space)}`;
     return atom(`${reductionName(reduction)}(${this.write(y, "u").text}${axis}${unbiased ? "" : ", biased"})`);
   }
 

@@ -1,5 +1,4 @@
 /** The letters and signs of formulas, and how texts are put together. */
-import type { Space } from "../../dsl/spaces.js";
 
 /** How tightly a text binds, from a sum to a name. */
 export const [SUM, QUOTIENT, PRODUCT, NEGATIVE, ATOM] = [0, 1, 2, 3, 4];
@@ -24,16 +23,6 @@ export const SYMBOLS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export const SUPERSCRIPTS = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"];
-export const PLURAL: Readonly<Record<Space, string>> = {
-  vocab: "vocab",
-  token: "tokens",
-  sequence: "sequences",
-  group: "groups",
-  "sequence × vocab": "sequences and entries",
-  "group × vocab": "groups and entries",
-  entry: "entries",
-  batch: "batch",
-};
 
 /** A value in vocab space names its entry, but where the whole row is meant. */
 export const indexed = (name: string, index: string): string => (index === "" ? name : `${name}[${index}]`);

@@ -59,7 +59,7 @@ export const problemOf = oncePerNode((x): string | null => {
     if (!isFiner(from, x.space) || (isPerEntry(from) && x.space !== levelOf(from))) return `folds ${from} into ${x.space}`;
     return reaches(from, x.operands[0].space) ? null : `folds an operand of another space than ${from}`;
   }
-  if (x.op === "reduce") return "was not expanded";
+  if (x.op === "reduce") return "was not spelt out";
   const space = spaceOf(x);
   if (space === undefined) return "is unknown";
   return space === null || space === x.space ? null : `should live in ${space} space`;

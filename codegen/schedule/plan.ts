@@ -2,13 +2,14 @@
  * A plan, the result of compiling a program: data, serialisable as JSON. The planner writes it, `lossc emit --plan` prints it, the runtime
  * allocates its buffers and the addon executes it. Nothing here depends on a device. What a loss adds stands in `loss-plan.ts`.
  */
+import type { InputDtype } from "../../dsl/dtypes.js";
 import type { ElementSpace } from "../../dsl/spaces.js";
 
 /** Elements in one leaf of a fold over tokens, sequences or groups. Every such fold is a fixed tree over chunks of this size. */
 export const CHUNK = 1024;
 
 /** How rows lie in memory. A row's gradient has its dtype. */
-export type RowDtype = "f32" | "bf16" | "f16";
+export type RowDtype = InputDtype;
 export type BufferDtype = RowDtype | "f64" | "i32" | "u32";
 
 /** The spaces that a plan's kernels and buffers are indexed by. */

@@ -1,5 +1,5 @@
 /**
- * Folds from a finer space to a coarser one. The reductions of authors (`reductions.ts`) are written in these by the pass `expand`.
+ * Folds from a finer space to a coarser one. The compiler spells the reductions of authors (`reductions.ts`) out in these, in `loss-program.ts`.
  */
 import { constantValue, type Expression, intern } from "../expression.js";
 import { type ElementSpace, isRow, type Space } from "../spaces.js";

@@ -19,6 +19,10 @@ export const LEAVES: { readonly [O in LeafOp]: LeafRow } = {
   placeInGroup: { order: 38, space: "sequence" },
 };
 
+/** A node without operands. A switch over its op has a case for each and no default: a new op that lacks its case does not compile. */
+export type Leaf = Extract<Expression, { readonly op: LeafOp }>;
+export const isLeaf = (x: Expression): x is Leaf => Object.hasOwn(LEAVES, x.op);
+
 export const ONE: Expression = constant(1);
 export const ZERO: Expression = constant(0);
 

@@ -2,7 +2,7 @@
  * The ops by name, and the types of what each knows. The tables beside this file have a row for every name: an op without one, or a row without one
  * of its parts, does not compile.
  */
-import type { ElementSpace, Space } from "../spaces.js";
+import type { Space } from "../spaces.js";
 
 /** Elementwise ops, by how many operands they have. */
 export type UnaryOp =
@@ -76,15 +76,8 @@ interface Attributes {
     /** Of a fold that picks an element: which of its segment, from 0. */
     readonly picks?: number;
   };
-  /** A reduction as its author wrote it, until it is expanded into folds. */
+  /** A reduction as its author wrote it, until it is spelt out in folds. */
   readonly reduce: { readonly reduction: Reduction; readonly unbiased: boolean };
 }
 export type NoAttribute = Readonly<Record<never, never>>;
 export type AttributeOf<O extends Op> = O extends keyof Attributes ? Attributes[O] : NoAttribute;
-
-/** A fold over elements that are no entries of a row. */
-export interface CoarseFoldAttribute {
-  readonly kind: FoldKind;
-  readonly from: ElementSpace;
-  readonly picks?: number;
-}

@@ -37,7 +37,10 @@ type Taken = "number" | "bool" | "any";
 
 /** One elementwise op: its operands broadcast to where their spaces join, and there the result lives. */
 export interface OpRow<O extends ElementwiseOp = ElementwiseOp> {
-  /** Its place among ops in the order of operands that commute. A new op takes the next number: the kernels of other losses then stay as they are. */
+  /**
+   * Its place among ops in the order of operands that commute. A new op takes the next number, which `test/dsl/ops/order.test.ts` names: the kernels
+   * of other losses then stay as they are.
+   */
   readonly order: number;
   readonly takes: Each<Taken, OperandsOf<O>>;
   /** `same`: the dtype of the last operand. */

@@ -1,5 +1,5 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
-import { BYTES, LOGITS_DTYPES } from "../../codegen/emit/dtypes.js";
+import { BYTES, ROW_DTYPES } from "../../codegen/emit/dtypes.js";
 import type { LogitsDtype } from "../../codegen/loss-program.js";
 import type { BufferDtype } from "../../codegen/schedule/plan.js";
 import { LosscError } from "../../dsl/errors.js";
@@ -20,10 +20,10 @@ export interface Float16Numbers extends ArrayBufferView {
 
 /** The dtypes that a caller may name. */
 export const BUFFER_DTYPES = Object.keys(BYTES) as readonly BufferDtype[];
-export const FLOAT_DTYPES: readonly BufferDtype[] = [...LOGITS_DTYPES, "f64"];
+export const FLOAT_DTYPES: readonly BufferDtype[] = [...ROW_DTYPES, "f64"];
 
 export function isLogitsDtype(value: unknown): value is LogitsDtype {
-  return (LOGITS_DTYPES as readonly unknown[]).includes(value);
+  return (ROW_DTYPES as readonly unknown[]).includes(value);
 }
 
 export function isBufferDtype(value: unknown): value is BufferDtype {

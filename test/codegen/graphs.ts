@@ -28,12 +28,12 @@ export const lossOf = (f: (given: Given) => LossReturn, name = "test"): LossDefi
 export const node = (x: Expr): Expression => x as unknown as Expression;
 
 export type From = "logits" | "policy_logprobs";
-export const expanded = (loss: LossDefinition, from: From = "logits"): Program =>
+export const programOf = (loss: LossDefinition, from: From = "logits"): Program =>
   lossProgram(loss, trace(loss, { from, statics: {} }), from === "logits" ? "f32" : null);
 export const lossIn = (program: Program): Expression => resultOf(program, LOSS).x;
 export const logprobsIn = (program: Program): Expression => resultOf(program, LOGPROBS).x;
 export const gradientIn = (program: Program): Expression => gradientOf(program).x;
-export const differentiated = (loss: LossDefinition, from: From = "logits"): Program => differentiate(expanded(loss, from));
+export const differentiated = (loss: LossDefinition, from: From = "logits"): Program => differentiate(programOf(loss, from));
 export const lowered = (loss: LossDefinition, from: From = "logits"): Program => lower(differentiated(loss, from));
 export const simplified = (loss: LossDefinition, from: From = "logits"): Program => simplify(lowered(loss, from));
 

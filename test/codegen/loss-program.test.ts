@@ -3,11 +3,11 @@ import { authoredResults, outputName } from "../../codegen/loss-program.js";
 import { neededOf } from "../../codegen/program.js";
 import { topological } from "../../dsl/graph.js";
 import { add, amax, eq, mean, mul, neg, sum, where } from "../../dsl/index.js";
-import { expanded, lossIn, lossOf, said } from "./graphs.js";
+import { lossIn, lossOf, programOf, said } from "./graphs.js";
 
 /** The loss, without the 0 that its terms are added to. */
 const lossText = (f: Parameters<typeof lossOf>[0]) =>
-  said(lossIn(expanded(lossOf(f), "policy_logprobs"))).replace(/^add\(0, (.*)\)$/, "$1");
+  said(lossIn(programOf(lossOf(f), "policy_logprobs"))).replace(/^add\(0, (.*)\)$/, "$1");
 const LP = "policy_logprobs";
 const SEQUENCE = "gt(sum[token→sequence](where(ne(weights, 0), 1, 0)), 0)";
 const BATCH = "gt(sum[token→batch](where(ne(weights, 0), 1, 0)), 0)";
@@ -33,17 +33,17 @@ describe("the program of a loss", () => {
   });
 
   it("sums each term of a list in its own space", () => {
-    const { seeds, checks } = expanded(lossOf(({ policy, s }) => [policy.logprobs, s, mean(policy.logprobs)]));
+    const { seeds, checks } = programOf(lossOf(({ policy, s }) => [policy.logprobs, s, mean(policy.logprobs)]));
     expect(seeds.map(({ x }) => x.space)).toEqual(["batch", "batch", "batch"]);
     expect(checks.map(({ space }) => space)).toEqual(["token", "sequence"]);
     // A term of the batch that is broadcast into a token loss would count once per token.
-    const once = expanded(lossOf(({ policy }) => [policy.logprobs, mean(policy.logprobs)]));
-    const perToken = expanded(lossOf(({ policy }) => add(policy.logprobs, mean(policy.logprobs))));
+    const once = programOf(lossOf(({ policy }) => [policy.logprobs, mean(policy.logprobs)]));
+    const perToken = programOf(lossOf(({ policy }) => add(policy.logprobs, mean(policy.logprobs))));
     expect(lossIn(once)).not.toBe(lossIn(perToken));
   });
 
   it("leaves no reduction, also in metrics and outputs", () => {
-    const graph = expanded(
+    const graph = programOf(
       lossOf(({ policy, s }) => ({
         loss: policy.logprobs,
         metrics: { m: mean(s) },

@@ -1,4 +1,4 @@
-/** The lists of files in CONTRIBUTING.md: each file is there, and has to do with the example of its section. */
+/** The lists of files in CONTRIBUTING.md: each file is there, has to do with the example of its section, and has the names that the list gives. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ROOT } from "./blocks.js";
@@ -8,10 +8,13 @@ const page = readFileSync(`${ROOT}CONTRIBUTING.md`, "utf8");
 /** Each section with lists of files, the example by which they are checked, and words that stand for it. */
 const SECTIONS: Readonly<Record<string, { readonly example: string; readonly words: RegExp; readonly atLeast: number }>> = {
   "An op": { example: "tanh", words: /\btanh_?\b/, atLeast: 9 },
-  "A reduction": { example: "amax", words: /\bamax\b/, atLeast: 7 },
+  "An op of a row": { example: "softmax", words: /\bsoftmax\b/, atLeast: 11 },
+  "A leaf": { example: "placeInGroup", words: /\bplaceInGroup\b/, atLeast: 7 },
+  "A fold": { example: "min", words: /\ba?min\b/i, atLeast: 5 },
+  "A reduction": { example: "amax", words: /\bamax\b/, atLeast: 12 },
   "A loss": { example: "ppo", words: /\bppo\b/, atLeast: 7 },
   "A target": { example: "cuda", words: /cuda/i, atLeast: 14 },
-  "A dtype of logits": { example: "bf16", words: /bf16/, atLeast: 20 },
+  "A dtype of logits": { example: "bf16", words: /bf16/, atLeast: 18 },
 };
 
 /** Files that have no words of the example, because they know such things by their records. */
@@ -27,9 +30,13 @@ const contents = (path: string): string =>
 
 describe.each(Object.entries(SECTIONS))("%s", (title, { example, words, atLeast }) => {
   const section = page.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? "";
-  const files = [...section.matchAll(/^- ((?:`[^`]+`(?:, )?)+):/gm)].flatMap(([, list = ""]) =>
-    [...list.matchAll(/`([^`]+)`/g)].map(([, path = ""]) => path.replace("NAME", example)),
-  );
+  const quoted = (text: string) => [...text.matchAll(/`([^`]+)`/g)].map(([, inner = ""]) => inner);
+  const items = [...section.matchAll(/^- ((?:`[^`]+`(?:, )?)+):(.*(?:\n {2}.*)*)/gm)].map(([, list = "", text = ""]) => ({
+    paths: quoted(list).map((path) => path.replace("NAME", example)),
+    identifiers: quoted(text).filter((inner) => /^[A-Za-z_]\w*$/.test(inner)),
+  }));
+  const files = items.flatMap(({ paths }) => paths);
+  const identifiers = items.flatMap(({ paths, identifiers }) => identifiers.map((name) => [name, paths] as const));
 
   test("a list that is no longer found, or not checked by its example", () => {
     expect(files.length).toBeGreaterThanOrEqual(atLeast);
@@ -41,6 +48,10 @@ describe.each(Object.entries(SECTIONS))("%s", (title, { example, words, atLeast 
   test.each(files)("%s is gone, or has nothing to do with it", (path) => {
     expect(existsSync(ROOT + path)).toBe(true);
     if (!GENERAL.includes(path)) expect(contents(path)).toMatch(words);
+  });
+
+  test.each(identifiers)("%s is not in %s", (name, paths) => {
+    expect(paths.map(contents).join("\n")).toMatch(new RegExp(`\\b${name}\\b`));
   });
 });
 

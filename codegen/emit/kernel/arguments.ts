@@ -1,11 +1,10 @@
 /** The argument struct of a kernel while its body is written: a field is declared when it is first used. */
 
 import type { Input } from "../../../dsl/ops/index.js";
+import { pluralOf } from "../../../dsl/spaces.js";
 import type { ElementSpace, PlanArgument, PlanBuffer } from "../../schedule/plan.js";
 import { TYPES } from "../dtypes.js";
 import { commentText } from "../text.js";
-
-const PLURAL = { vocab: "vocab", token: "tokens", sequence: "sequences", group: "groups", entry: "entries", batch: "batches" };
 
 interface Field {
   readonly declaration: string;
@@ -21,12 +20,15 @@ export class Arguments {
 
   /** Every kernel begins with the elements that a launch visits. */
   constructor(space: ElementSpace) {
-    this.field("first", "index first", `${PLURAL[space]} from here on`, { kind: "range", end: "first" });
+    this.field("first", "index first", space === "batch" ? "the batch" : `${pluralOf(space)} from here on`, {
+      kind: "range",
+      end: "first",
+    });
     this.field("last", "index last", "up to, and without, this one", { kind: "range", end: "last" });
   }
 
   size(of: ElementSpace | "vocab"): string {
-    return this.field(`size/${of}`, `index ${PLURAL[of]}`, of === "vocab" ? "entries of a row" : "", { kind: "size", of });
+    return this.field(`size/${of}`, `index ${pluralOf(of)}`, of === "vocab" ? "entries of a row" : "", { kind: "size", of });
   }
 
   /** Where the row of each token lies. */

@@ -3,7 +3,7 @@
  * `sweep.ts`.
  */
 import type { Expression } from "../../../dsl/expression.js";
-import { type CoarseFold, FOLDS, isCoarseFold } from "../../../dsl/ops/index.js";
+import { type CoarseFold, FOLDS, isCoarseFold, isLeaf } from "../../../dsl/ops/index.js";
 import type { RowKernel } from "../../passes/rows/record.js";
 import type { Program } from "../../program.js";
 import type { Buffers } from "../../schedule/buffers.js";
@@ -165,7 +165,13 @@ export abstract class Body {
 
   protected leafText(x: Expression): string | null {
     const { buffers } = this.options;
+    if (isCoarseFold(x)) return this.named(x, `load(${this.args.buffer(buffers.foldResult(x))}, ${this.index(x.space)})`);
+    if (!isLeaf(x)) return null;
     switch (x.op) {
+      // The printer writes numbers, and no pass leaves the other.
+      case "constant":
+      case "isAt":
+        return null;
       case "config":
         return this.named(x, `float(${this.args.config(x.attribute.name)})`);
       case "index":
@@ -185,9 +191,6 @@ export abstract class Body {
             : `load_or(${pointer}, ${index}, ${floatText(buffer.default)})`,
         );
       }
-      default:
-        if (!isCoarseFold(x)) return null;
-        return this.named(x, `load(${this.args.buffer(buffers.foldResult(x))}, ${this.index(x.space)})`);
     }
   }
 

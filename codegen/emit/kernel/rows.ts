@@ -78,9 +78,9 @@ export class Rows {
     return { texts, rows: rows.map((row) => row.name), text };
   }
 
-  /** The rows that computing the roots entry by entry reads; folds are done by then, and so may be a value of the entry. */
-  readBy(roots: readonly Expression[], known?: Expression): Expression[] {
-    const read = new Set(topological(roots, (x) => !isPerEntry(x.space) || x === known));
+  /** The rows that computing the roots entry by entry reads; folds are done by then. */
+  private readBy(roots: readonly Expression[]): Expression[] {
+    const read = new Set(topological(roots, ({ space }) => !isPerEntry(space)));
     return [...this.opened.keys()].filter((row) => read.has(row));
   }
 

@@ -60,7 +60,7 @@ template <class... F, class Team, class Map, class First, class... Others>
 LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, const Others&... others) {
   using All = Folds<F...>;
   constexpr int W = First::kWidth;
-  constexpr bool kPadded = First::kLogits && sizeof...(Others) == 0;
+  constexpr bool kPadded = First::kIsLeaf && sizeof...(Others) == 0;
   if (Team::kResident) team.self.copies_done();
   Values<All::N, float> acc[W];
   for (int i = 0; i < W; ++i) acc[i] = All::template identity<float>();
@@ -87,7 +87,7 @@ LOSSC_FN auto fold_part(const Team& team, const Map& map, const First& row, cons
 }
 
 // The largest of a row of halves, compared two at a time as they are stored, 8 to a packet.
-template <class Team, class T, bool LOGITS> LOSSC_FN Values<1, double> largest_half(const Team& team, const Row<T, 8, LOGITS>& row) {
+template <class Team, class T, bool LEAF> LOSSC_FN Values<1, double> largest_half(const Team& team, const Row<T, 8, LEAF>& row) {
   if (Team::kResident) team.self.copies_done();
   T least;
   narrow(-LOSSC_INFINITY, least);
@@ -103,7 +103,7 @@ template <class Team, class T, bool LOGITS> LOSSC_FN Values<1, double> largest_h
 }
 
 // Folds the entries themselves. F is Max: no other fold is called so.
-template <class F, class Team, class T, int W, bool LOGITS> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, W, LOGITS>& row) {
+template <class F, class Team, class T, int W, bool LEAF> LOSSC_FN Values<1, double> fold_part(const Team& team, const Row<T, W, LEAF>& row) {
   if constexpr (sizeof(T) == 2 && W == 8) return largest_half(team, row);
   else return fold_part<F>(team, [](auto z) { return values(z); }, row);
 }

@@ -12,10 +12,10 @@ template <class T> constexpr int kPacket = kPacketBytes / sizeof(T);
 template <class T, int W> struct alignas(W * sizeof(T) < kPacketBytes ? W * sizeof(T) : kPacketBytes) Packet { T v[W]; };
 
 // A part's run of a row's entries, in packets of W. Entries are counted by int, which takes half the registers of an index.
-template <class T, int W, bool LOGITS>
+template <class T, int W, bool LEAF>
 struct Row {
   static constexpr int kWidth = W;
-  static constexpr bool kLogits = LOGITS;
+  static constexpr bool kIsLeaf = LEAF;
   // A packet that is wider than an access lies in pieces; pieces that lanes read at the same time lie side by side.
   static constexpr int kBytes = W * sizeof(T), kPieces = kBytes > kPacketBytes ? kBytes / kPacketBytes : 1, kPieceWidth = W / kPieces;
   using Piece = Packet<T, kPieceWidth>;
@@ -31,7 +31,7 @@ struct Row {
   template <class Team> LOSSC_FN Piece* piece(const Team&, int k, int which) const { return kept + (k * kPieces + which) * Team::kThreads; }
   // The first entry of the run's first packet.
   LOSSC_FN int base() const { return begin - skew; }
-  LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LOGITS || !torn); }
+  LOSSC_FN bool whole(int e) const { return e >= begin && e + W <= end && (LEAF || !torn); }
   LOSSC_FN bool holds(int e) const { return e >= begin && e < end; }
   // Beyond the run it is -inf, which changes neither a maximum nor a fold of the leaf.
   LOSSC_FN T entry(int e) const {
@@ -45,14 +45,14 @@ struct Row {
     return p;
   }
 };
-template <class T, int W, bool LOGITS> LOSSC_FN float at(const Row<T, W, LOGITS>& row, index i) { return load(row.first, i); }
+template <class T, int W, bool LEAF> LOSSC_FN float at(const Row<T, W, LEAF>& row, index i) { return load(row.first, i); }
 
-template <class Team, int W, bool LOGITS, class T>
+template <class Team, int W, bool LEAF, class T>
 LOSSC_FN auto run_of(const Team& team, const T* p, index place, index vocab) {
   // Unsigned, so that a division by a power of two is a shift. Parts of a row begin where lines of the cache do, if the row does.
   constexpr unsigned kWidth = W, kStep = Team::kPart * W, kParts = Team::kParts, kUnit = kParts > 1 ? kLinePackets * kWidth : kWidth;
   const unsigned count = unsigned(vocab), share = ((count + kParts - 1) / kParts + kUnit - 1) / kUnit * kUnit;
-  Row<T, W, LOGITS> row;
+  Row<T, W, LEAF> row;
   row.first = p + place * vocab;
   row.begin = int(min_of(share * unsigned(team.part()), count));
   row.end = int(min_of(unsigned(row.begin) + share, count));
@@ -148,7 +148,7 @@ LOSSC_FN auto open_shared(const Team& team, bool reads, const T* p, index vocab,
 
 // The row of the entries' numbers, which lies nowhere: cut into packets as the leaf is.
 template <class Leaf> struct EntryNumbers : Leaf {
-  static constexpr bool kLogits = false;
+  static constexpr bool kIsLeaf = false;
   static constexpr int kBytes = 0;
 };
 template <class Team, class Leaf, class... Open>
@@ -161,9 +161,9 @@ template <class Team, class Leaf> LOSSC_FN Packet<float, Leaf::kWidth> packet(co
 }
 template <class Team, class Leaf> LOSSC_FN float entry(const Team&, const EntryNumbers<Leaf>&, int e, int, int i) { return float(e + i); }
 
-template <class Team, class T, int W, bool LOGITS>
-LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LOGITS>& row, int e, int k) {
-  using Own = Row<T, W, LOGITS>;
+template <class Team, class T, int W, bool LEAF>
+LOSSC_FN Packet<T, W> packet(const Team& team, const Row<T, W, LEAF>& row, int e, int k) {
+  using Own = Row<T, W, LEAF>;
   if constexpr (!Team::kResident) {
     return row.whole(e) ? read_as_packet<Packet<T, W>>(row.first, e) : row.template gather<W>(e);
   } else {
@@ -177,9 +177,9 @@ LOSSC_FN unsigned word_of(float x) { return as_bits(x); }
 template <class T> LOSSC_FN unsigned word_of(T x) { return x.bits; }
 
 // One entry of a packet.
-template <class Team, class T, int W, bool LOGITS>
-LOSSC_FN float entry(const Team& team, const Row<T, W, LOGITS>& row, int e, int k, int i) {
-  constexpr int kPieceWidth = Row<T, W, LOGITS>::kPieceWidth;
+template <class Team, class T, int W, bool LEAF>
+LOSSC_FN float entry(const Team& team, const Row<T, W, LEAF>& row, int e, int k, int i) {
+  constexpr int kPieceWidth = Row<T, W, LEAF>::kPieceWidth;
   return widen(Team::kResident ? read(row.piece(team, k, i / kPieceWidth)->v, i % kPieceWidth) : row.entry(e + i));
 }
 

@@ -119,7 +119,7 @@ struct K1 {
 // k2: a step of "variance of logprobs", one batch at a time.
 struct K2 {
   struct Args {
-    index first;        // batches from here on
+    index first;        // the batch
     index last;         // up to, and without, this one
     float* p20;         // loss
     const double* p11;  // a sum per batch

@@ -1,6 +1,6 @@
 /** Every row of the table of ops: its JavaScript value, its kernel text and its gradient side by side, on every device. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type AnyRow, FOLD_ORDER, LEAVES, opRows, ROW_OPS } from "../../../dsl/ops/index.js";
+import { type AnyRow, opRows } from "../../../dsl/ops/index.js";
 import type { ElementwiseOp } from "../../../dsl/ops/names.js";
 import { compileBatch } from "../../../runtime/compiled/compile-batch.js";
 import type { CompiledLoss, Device } from "../../../runtime/devices/device.js";
@@ -114,13 +114,3 @@ beforeAll(async () => {
   last = await reference;
 });
 afterAll(() => last.dispose());
-
-it("no two ops have one place in the order of operands", () => {
-  const orders = [
-    ...opRows().map(([name, { order }]) => [name, order] as const),
-    ...Object.entries({ ...LEAVES, ...ROW_OPS }).map(([name, { order }]) => [name, order] as const),
-    ["fold", FOLD_ORDER] as const,
-  ];
-  const twice = orders.filter(([, order], i) => orders.findIndex(([, other]) => other === order) !== i);
-  expect(twice).toEqual([]);
-});
