@@ -12,6 +12,9 @@ export const CHUNK = 1024;
 export type RowDtype = InputDtype;
 export type BufferDtype = RowDtype | "f64" | "i32" | "u32";
 
+/** The size of an element, in the order in which error messages list the dtypes. */
+export const BYTES = { f32: 4, bf16: 2, f16: 2, f64: 8, i32: 4, u32: 4 } as const satisfies Record<BufferDtype, number>;
+
 /** The spaces that a plan's kernels and buffers are indexed by. */
 export type { ElementSpace };
 

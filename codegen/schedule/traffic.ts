@@ -1,6 +1,5 @@
 /** Bytes that kernels move: memory traffic is the cost of a program. */
-import { BYTES } from "../emit/dtypes.js";
-import type { PlanArgument, PlanBuffer } from "./plan.js";
+import { BYTES, type PlanArgument, type PlanBuffer } from "./plan.js";
 
 export interface Traffic {
   /** Per vocabulary entry: rows read and written. */

@@ -1,8 +1,8 @@
 /** The commands and their options. The code of a command is loaded when it is called. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { ROW_DTYPES } from "../../codegen/emit/dtypes.js";
 import { SHIPPED_TARGETS, TARGET_NAMES } from "../../codegen/emit/targets/index.js";
+import { DTYPES } from "../../dsl/dtypes.js";
 import type { Range } from "./check-inputs.js";
 import { parseConfig } from "./config.js";
 import { describeFailure, exitCodeOf, failureLine, inWords } from "./failure.js";
@@ -139,7 +139,7 @@ function build(done: (code: number) => void): Command {
     .description("print the kernels that a loss compiles to")
     .argument("<loss>", LOSS_HELP)
     .addOption(new Option("--target <target>", "what the text is for").choices(TARGET_NAMES).default("cuda"))
-    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(ROW_DTYPES).default("bf16"))
+    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(DTYPES).default("bf16"))
     .addOption(new Option("--arch <arch>", "CUDA architecture").argParser(architecture).default("sm_90"))
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
     .addOption(configOption())
@@ -168,7 +168,7 @@ function build(done: (code: number) => void): Command {
     .command("explain")
     .description("print a loss and its gradient as formulas, what runs for them and why; draw the graph")
     .argument("<loss>", LOSS_HELP)
-    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(ROW_DTYPES).default("bf16"))
+    .addOption(new Option("--dtype <dtype>", "how logits lie in memory").choices(DTYPES).default("bf16"))
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row").argParser(whole(1, 2 ** 31 - 1)).default(131072))
     .addOption(configOption())
     .option("--svg <file>", "draw the graph of the loss and its gradient to a file")
@@ -230,7 +230,7 @@ function build(done: (code: number) => void): Command {
     )
     .addOption(
       new Option("--dtype <dtypes>", "how logits will lie in memory, with commas between")
-        .argParser(several(ROW_DTYPES))
+        .argParser(several(DTYPES))
         .default(["f32", "bf16"]),
     )
     .addOption(new Option("--vocab <size>", "entries of a vocabulary row (default: all sizes)").argParser(whole(1, 2 ** 31 - 1)))

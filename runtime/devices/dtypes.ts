@@ -1,7 +1,8 @@
 /** Element types in memory: their sizes, their typed arrays, and the roundings between them. */
-import { BYTES, ROW_DTYPES } from "../../codegen/emit/dtypes.js";
+
 import type { LogitsDtype } from "../../codegen/loss-program.js";
-import type { BufferDtype } from "../../codegen/schedule/plan.js";
+import { type BufferDtype, BYTES } from "../../codegen/schedule/plan.js";
+import { DTYPES } from "../../dsl/dtypes.js";
 import { LosscError } from "../../dsl/errors.js";
 
 /** An array of a buffer's elements; float16 and bfloat16 are bits in a `Uint16Array`. */
@@ -20,10 +21,10 @@ export interface Float16Numbers extends ArrayBufferView {
 
 /** The dtypes that a caller may name. */
 export const BUFFER_DTYPES = Object.keys(BYTES) as readonly BufferDtype[];
-export const FLOAT_DTYPES: readonly BufferDtype[] = [...ROW_DTYPES, "f64"];
+export const FLOAT_DTYPES: readonly BufferDtype[] = [...DTYPES, "f64"];
 
 export function isLogitsDtype(value: unknown): value is LogitsDtype {
-  return (ROW_DTYPES as readonly unknown[]).includes(value);
+  return (DTYPES as readonly unknown[]).includes(value);
 }
 
 export function isBufferDtype(value: unknown): value is BufferDtype {

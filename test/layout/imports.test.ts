@@ -20,6 +20,13 @@ describe("imports of the sources", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("a floor of the compiler that imports one above it", () => {
+    const floors = ["codegen/passes/", "codegen/schedule/", "codegen/emit/"];
+    const floorOf = (file: string) => floors.findIndex((floor) => file.startsWith(floor));
+    const wrong = IMPORTS.filter(({ from, to }) => floorOf(from) >= 0 && floorOf(to) > floorOf(from));
+    expect(wrong).toEqual([]);
+  });
+
   test("code of the bench that is loaded before `lossc bench` is called", () => {
     const loaded = reachable(
       "runtime/cli/main.ts",
