@@ -214,8 +214,11 @@ export function lossProgram(definition: LossDefinition, traced: Traced, dtype: L
   const results: Result[] = [{ name: LOSS, space: "batch", x: total(values), always: true }];
   if (dtype) results.push({ name: LOGPROBS, space: "token", x: targetLogprob(logits), always: true });
   for (const [key, x] of traced.metrics) results.push({ name: metricName(key), space: "batch", x: spellOut(x), always: false });
-  for (const [key, x] of traced.outputs)
-    results.push({ name: outputName(key), space: x.space as ElementSpace, x: spellOut(x), always: false });
+  for (const [key, x] of traced.outputs) {
+    const space = x.space as ElementSpace;
+    const ofRow = dtype !== null && space === "token";
+    results.push({ name: outputName(key), space, x: spellOut(x), always: false, ...(ofRow && { zeroIfUnread: true }) });
+  }
   return {
     name: definition.name,
     inputs: inputsOf(definition, dtype),

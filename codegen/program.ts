@@ -28,6 +28,8 @@ export interface Result extends Placed {
   readonly always: boolean;
   /** Whether an element that is not finite is a fault. */
   readonly checked?: true;
+  /** Whether it is 0 at a token whose row is not read, whatever it is made of. */
+  readonly zeroIfUnread?: true;
 }
 
 /** The rows that a program reads beside its elements. */

@@ -66,9 +66,9 @@ export function evaluateReference(program: Program, input: ReferenceInput): Refe
     logprobs: program.rows && evaluation.spread(resultOf(program, LOGPROBS).x, "token"),
     gradient,
     metrics: mapped(metricName, scalar),
-    outputs: mapped(outputName, ({ x, space }) => {
+    outputs: mapped(outputName, ({ x, space, zeroIfUnread }) => {
       const values = evaluation.spread(x, space);
-      return program.rows && space === "token" ? values.map((v, t) => (isSkipped(t) ? 0 : v)) : values;
+      return zeroIfUnread ? values.map((v, t) => (isSkipped(t) ? 0 : v)) : values;
     }),
     nonFinite: firstNonFinite(program, evaluation, gradient, loss, input.vocab),
   };

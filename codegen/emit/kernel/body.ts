@@ -123,7 +123,7 @@ export abstract class Body {
     const rowValues = spilled.filter((x) => !planned.stores.has(x)).map((x) => ({ x, buffer: buffers.store(x, "token") }));
     for (const { x, buffer } of [...stored, ...rowValues]) {
       const [pointer, text] = [this.args.buffer(buffer, true), this.printer.print(x)];
-      const value = this.isOfRow(x) ? `select(${this.reads()}, ${text}, 0.0f)` : text;
+      const value = this.isZeroIfUnread(x) ? `select(${this.reads()}, ${text}, 0.0f)` : text;
       this.lines.push(`    ${call}${pointer}, ${this.element}, ${value});`);
     }
     // The gradient of a row is checked where it is stored, row by row.
@@ -136,11 +136,11 @@ export abstract class Body {
     }
   }
 
-  /** Whether x is 0 at a token whose row is not read, by whatever it is made of: what an author asked for is; what comes always is by itself. */
-  private isOfRow(x: Expression): boolean {
+  /** Whether every result that x is stored for is 0 at a token whose row is not read. */
+  private isZeroIfUnread(x: Expression): boolean {
     const { program, planned } = this.options;
     const results = program.results.filter((result) => result.x === x && result.space === planned.space);
-    return program.rows !== null && planned.space === "token" && results.length > 0 && results.every(({ always }) => !always);
+    return results.length > 0 && results.every(({ zeroIfUnread }) => zeroIfUnread);
   }
 
   /** The name of whether the token's row is read; the line that defines it is written when it is first asked for. */
