@@ -37,7 +37,7 @@ const CALLS: Readonly<Record<string, string>> = {
   ">": "gt",
 };
 
-/** The call to write in place of the operator that stands at or behind the position; nothing where it cannot be told. */
+/** The call to write in place of the operator that stands at or behind the position; nothing where it is not known. */
 function callFor({ file, line, column }: SourcePosition): string {
   // There every operator that has a call is one already.
   if (isRewritten(file)) return "";

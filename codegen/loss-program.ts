@@ -151,7 +151,7 @@ function termOf(x: Expression): Term {
   return { space, counted: countsFor(perToken, space), x: perToken };
 }
 
-/** Terms of one kind up to which each is folded, and tells of numbers that are not finite, by itself. */
+/** Terms of one kind up to which each is folded, and checked for numbers that are not finite, by itself. */
 const FEW_TERMS = 16;
 
 /** The terms of a loss. Many of which the same elements count are added element by element, and so folded once. */

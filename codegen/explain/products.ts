@@ -245,7 +245,7 @@ export function opened(x: Expression): readonly Product[] {
 }
 
 /** A product split in two: the factors that do not depend on elements finer than the space, and the rest. */
-export function apart({ factor, powers }: Product, space: Space): readonly [outer: Product, inner: Product] {
+export function splitFactors({ factor, powers }: Product, space: Space): readonly [outer: Product, inner: Product] {
   const [outer, inner] = [new Map<Expression, number>(), new Map<Expression, number>()];
   const isInner = (x: Expression) => isFiner(x.space, space) || (isPerEntry(x.space) && !isPerEntry(space));
   for (const [x, n] of powers) (isInner(x) ? inner : outer).set(x, n);

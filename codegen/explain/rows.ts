@@ -2,7 +2,18 @@
 import type { Expression } from "../../dsl/expression.js";
 import { softmax } from "../../dsl/ops/index.js";
 import { isTarget, logits } from "../../dsl/policy.js";
-import { apart, fromProduct, multipliedOut, number, opened, type Product, productOf, termsOf, times, total } from "./products.js";
+import {
+  fromProduct,
+  multipliedOut,
+  number,
+  opened,
+  type Product,
+  productOf,
+  splitFactors,
+  termsOf,
+  times,
+  total,
+} from "./products.js";
 
 /** A factor per token (or coarser) times a function of the entry. */
 export interface RowTerm {
@@ -21,7 +32,7 @@ interface Collected {
 export function rowTerms(gradient: Expression): readonly RowTerm[] {
   const collected = new Map<Expression, Collected>();
   for (const term of multipliedOut(gradient)) {
-    const [outer, inner] = apart(term, "token");
+    const [outer, inner] = splitFactors(term, "token");
     const row = fromProduct(inner);
     const known = collected.get(row);
     if (known) known.outer.push(outer);
@@ -72,7 +83,7 @@ function grouped(factors: ReadonlyMap<Expression, Expression>): RowTerm[] {
 
 /** One product as a factor and a row. */
 function split(x: Expression): RowTerm[] {
-  const [outer, inner] = apart(productOf(x), "token");
+  const [outer, inner] = splitFactors(productOf(x), "token");
   return [{ factor: fromProduct(outer), row: fromProduct(inner) }];
 }
 

@@ -10,7 +10,18 @@ import type { ComparisonOp } from "../../dsl/ops/names.js";
 import { atTarget, isTarget, logits, targetLogprob, weights } from "../../dsl/policy.js";
 import { isPerEntry, type Space } from "../../dsl/spaces.js";
 import { reduced } from "./nodes.js";
-import { apart, fromProduct, multipliedOut, number, type Product, productOf, raised, termsOf, times, total } from "./products.js";
+import {
+  fromProduct,
+  multipliedOut,
+  number,
+  type Product,
+  productOf,
+  raised,
+  splitFactors,
+  termsOf,
+  times,
+  total,
+} from "./products.js";
 
 export interface TidyOptions {
   /** The author's expressions, by those into which the compiler spelt them out. */
@@ -134,7 +145,7 @@ function folded(x: ops.Fold, y: Expression): Expression {
 /** pick(a·x) is a·pick(x) where a is the group's. */
 function picked(y: Expression, i: number): Expression {
   const mark = indicator(ops.eq(ops.placeInGroup, i));
-  const [outer, inner] = apart(productOf(y), "group");
+  const [outer, inner] = splitFactors(productOf(y), "group");
   const rest = new Map(inner.powers);
   rest.delete(mark);
   // A group has one sequence of that number.
@@ -146,7 +157,7 @@ function picked(y: Expression, i: number): Expression {
 function sumOf(y: Expression, from: Space, to: Space): Expression {
   if (from === "batch") return y;
   if (isPerEntry(from)) return to === "token" ? overRow(y) : reduced("sum", y, to);
-  const [outer, inner] = apart(productOf(y), to);
+  const [outer, inner] = splitFactors(productOf(y), to);
   return fromProduct(times(outer, productOf(plainSum(fromProduct(inner), from, to))));
 }
 
@@ -159,7 +170,7 @@ function overRow(y: Expression): Expression {
   const known: Product[] = [];
   const rest: Product[] = [];
   for (const term of multipliedOut(y)) {
-    const [outer, inner] = apart(term, "token");
+    const [outer, inner] = splitFactors(term, "token");
     const value = knownSum(inner);
     if (value) known.push(times(outer, productOf(value)));
     else rest.push(term);
@@ -169,7 +180,7 @@ function overRow(y: Expression): Expression {
 }
 
 function unsplit(y: Expression): Expression {
-  const [outer, inner] = apart(productOf(y), "token");
+  const [outer, inner] = splitFactors(productOf(y), "token");
   return fromProduct(times(outer, productOf(plainSum(fromProduct(inner), "vocab", "token"))));
 }
 

@@ -94,9 +94,9 @@ export function worst(
   const reason = leftOut > 0 ? "at a kink" : null;
   const stands = width === null ? "the loss stands" : `${leftOut} of ${of} logits stand`;
   const note = leftOut > 0 ? `${stands} at a kink${why}` : null;
-  const told = { case: options.case, device: options.device, compared: options.compared, reason, leftOut, of, note } as const;
-  if (found !== null) return { ...told, ...found, outcome: found.error <= 1 ? "within tolerance" : "wrong" };
-  return { ...told, ...NOWHERE, outcome: leftOut > 0 ? "not comparable" : "within tolerance" };
+  const about = { case: options.case, device: options.device, compared: options.compared, reason, leftOut, of, note } as const;
+  if (found !== null) return { ...about, ...found, outcome: found.error <= 1 ? "within tolerance" : "wrong" };
+  return { ...about, ...NOWHERE, outcome: leftOut > 0 ? "not comparable" : "within tolerance" };
 }
 
 const NOWHERE = { token: null, entry: null, value: Number.NaN, wanted: Number.NaN, error: 0 } as const;

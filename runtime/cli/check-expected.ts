@@ -42,8 +42,8 @@ export function referenceInput(
 export function expectedOf(program: Program, given: CheckCase, scalars: Readonly<Record<string, number>>): Expected {
   const { batch } = given;
   const input = referenceInput(batch, scalars);
-  const told = withOutputs(program, new Map(program.checks.map((summand, i) => [`summand ${i}`, summand])));
-  const wanted = evaluateReference(told, input);
+  const withSummands = withOutputs(program, new Map(program.checks.map((summand, i) => [`summand ${i}`, summand])));
+  const wanted = evaluateReference(withSummands, input);
   const sequences = batch.lengths.flatMap((length, sequence) => Array.from({ length }, () => sequence));
   const shifted = (by: (sequence: number) => number) => {
     const logits = input.logits.slice();
@@ -53,13 +53,13 @@ export function expectedOf(program: Program, given: CheckCase, scalars: Readonly
     });
     return { ...input, logits };
   };
-  const near = sided(told);
+  const near = sided(withSummands);
   // All tokens a little up and down, and sequences against each other; with ties where numbers are equal, and where they nearly are.
   const apart = (sequence: number) => (sequence % 2) * 2 - 1;
   const sides = [() => 0, () => 1, () => -1, apart, (sequence: number) => -apart(sequence)];
   const all = [
     wanted,
-    ...sides.map((by) => evaluateReference(told, shifted(by))),
+    ...sides.map((by) => evaluateReference(withSummands, shifted(by))),
     ...sides.map((by) => evaluateSided(near, shifted(by), () => 0)),
   ];
   return {

@@ -37,9 +37,7 @@ async function exported(path: string, name: string): Promise<LossDefinition> {
   const copy = isUnmade(value) ? `; ${UNMADE}` : "";
   const others = losses.length === 0 ? "it exports no loss" : `the losses that it exports are ${losses.join(", ")}`;
   const bad =
-    broken.length === 0
-      ? ""
-      : `; the definition of ${broken.join(" and that of ")} has a mistake, which is told where it is asked for`;
+    broken.length === 0 ? "" : `; the definition of ${broken.join(" and that of ")} has a mistake (name it to see the mistake)`;
   const known = nearest(name, [...losses, ...broken]) || ":";
   throw new LosscError("LOSS_UNKNOWN", `${path} ${wrong} ${JSON.stringify(name)}${known} ${others}${bad}${copy}`);
 }

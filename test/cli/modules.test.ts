@@ -175,7 +175,7 @@ export const { name } = good;
 export const composed = defineLoss({ name: "composed", loss: (policy, inputs, config) => bad.loss(policy, inputs as never, config) as number });
 `;
 
-  test("hides the other losses of its file, or is not told where it is asked for", async () => {
+  test("hides the other losses of its file, or is not shown where it is asked for", async () => {
     const root = folder({ "my.loss.ts": FILE });
     expect(await result<EvalResult>(onReference("my.loss.ts#good"), { stdin: PLAIN, cwd: root })).toHaveProperty("sweeps", 1);
     for (const asked of ["bad", "composed"]) {

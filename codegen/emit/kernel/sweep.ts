@@ -2,6 +2,7 @@
 import type { Expression } from "../../../dsl/expression.js";
 import { FOLDS, ONE, type RowLeaf } from "../../../dsl/ops/index.js";
 import {
+  areSums,
   type FoldedEntries,
   isZeroGradient,
   type Maximum,
@@ -115,13 +116,12 @@ export class SweepBody extends Body {
     indent: string,
     options: LambdaOptions = {},
   ): string {
-    const summands = folds.every(({ fold }) => fold.attribute.kind === "sum");
     const lambda = this.rows.lambda(
       folds.map(({ value }) => value),
       options,
     );
     const kinds = folds.map(({ fold }) => FOLDS[fold.attribute.kind].text).join(", ");
-    const map = lambda.text(`${summands ? "summands" : "values"}(${lambda.texts.join(", ")})`, indent);
+    const map = lambda.text(`${areSums(folds) ? "summands" : "values"}(${lambda.texts.join(", ")})`, indent);
     return `${how}<${kinds}>(team, ${map}, ${this.taken("cache_exp", lambda, options, indent)})`;
   }
 

@@ -8,6 +8,7 @@ import { isRowLeaf, mul, mulAdjoint, ZERO } from "../../../dsl/ops/index.js";
 import { isPerEntry } from "../../../dsl/spaces.js";
 import { formOf, guardsOf } from "../products.js";
 import {
+  areSums,
   type FoldedEntries,
   type GuardedProduct,
   knownNonZero,
@@ -34,7 +35,7 @@ export function guardProducts(kernel: RowKernel): RowKernel {
 function guardedFolds<F extends FoldedEntries>(folds: readonly F[], cachedExp: Expression | null): readonly F[] {
   const values = folds.map(({ value }) => value.x);
   const relax = relaxing(cachedExp, NONE);
-  const loop = folds.every(({ fold }) => fold.attribute.kind === "sum") ? new Loop(values, cachedExp) : null;
+  const loop = areSums(folds) ? new Loop(values, cachedExp) : null;
   return folds.map((folded) => ({ ...folded, value: relaxedSummand(loop?.summand(folded.value.x) ?? folded.value, relax) }));
 }
 
