@@ -3,7 +3,9 @@
  * are no `reduce` nodes afterwards, every fold carries its mask, and the loss is a scalar. "A token of weight 0 contributes exactly 0" comes from
  * here.
  */
+
 import type { LossDefinition } from "../dsl/define-loss.js";
+import type { InputDtype } from "../dsl/dtypes.js";
 import { constantValue, type Expression } from "../dsl/expression.js";
 import { operandsFirst, rewriter, topological, withOperands } from "../dsl/graph.js";
 import {
@@ -25,6 +27,7 @@ import {
   square,
   stopGradient,
   sub,
+  WHOLE_ROW_OPS,
   where,
   ZERO,
 } from "../dsl/ops/index.js";
@@ -33,10 +36,9 @@ import { logits, policyLogprobs, TARGET, targetLogprob, weights } from "../dsl/p
 import { type ElementSpace, finerLevel, isPerEntry, type Level, levelOf, type Space } from "../dsl/spaces.js";
 import type { Traced } from "../dsl/trace.js";
 import { gradientName, type InputType, type Placed, type Program, type Result, resultOf, type Seed } from "./program.js";
-import type { RowDtype } from "./schedule/plan.js";
 
 /** How logits lie in memory; their gradient has the same dtype. */
-export type LogitsDtype = RowDtype;
+export type LogitsDtype = InputDtype;
 
 /** Whether an element counts: a token of non-zero weight, or a sequence, group or batch that holds one. */
 function counts(space: Level): Expression {
@@ -93,8 +95,6 @@ function isScaled(z: Expression): boolean {
   return !isPerEntry(factor.space) && (constantValue(factor) ?? (z.op === "div" ? 1 : 0)) > 0;
 }
 
-const OF_ROWS: ReadonlySet<string> = new Set(["softmax", "logSoftmax", "rowLogsumexp", "logprobAt"]);
-
 function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean): Expression {
   // A scalar is its own only element.
   const from = x.space === "batch" ? null : x.space;
@@ -103,7 +103,7 @@ function reduction(x: Expression, kind: Reduction, to: Space, unbiased: boolean)
     if (from !== "vocab" || to === "token") return fold(fold_, masked(y, from, otherwise, x), from, to);
     // Rows are folded to their tokens first: that is what a sweep can do.
     const perToken = fold(fold_, masked(y, from, otherwise), from, "token");
-    return fold(fold_, masked(perToken, "token", otherwise), "token", to);
+    return fold(fold_, masked(perToken, "token", otherwise, x), "token", to);
   };
   const number = from === null ? ONE : folded("sum", ONE, 0);
   const average = () => div(folded("sum", x, 0), number);
@@ -182,7 +182,7 @@ function total(list: readonly Expression[]): Expression {
 export const spellingOut = (): ((x: Expression) => Expression) =>
   rewriter((x) => {
     if (x.op === "mul" && isPerEntry(x.space)) return mulNoNan(...x.operands);
-    if (OF_ROWS.has(x.op)) return withOperands(x, x.operands.map(rowOf));
+    if (WHOLE_ROW_OPS.includes(x.op)) return withOperands(x, x.operands.map(rowOf));
     if (x.op !== "reduce") return x;
     return reduction(x.operands[0], x.attribute.reduction, x.space, x.attribute.unbiased);
   });

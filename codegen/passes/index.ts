@@ -1,4 +1,5 @@
 /** The passes over a program, in their order. Every transformation of the graph is one of them, and is verified when it is done. */
+import { WHOLE_ROW_OPS } from "../../dsl/ops/index.js";
 import type { Op } from "../../dsl/ops/names.js";
 import type { Program } from "../program.js";
 import { differentiate } from "./gradient.js";
@@ -10,7 +11,8 @@ import { splitGradient } from "./split-gradient.js";
 import { verify } from "./verify.js";
 
 const AUTHORED: readonly Op[] = ["reduce"];
-const LOWERED: readonly Op[] = [...AUTHORED, "stopGradient", "logprobAt", "rowLogsumexp", "softmax", "logSoftmax"];
+/** `at` stays: it is lowered to the named entries of inputs. */
+const LOWERED: readonly Op[] = [...AUTHORED, "stopGradient", ...WHOLE_ROW_OPS];
 
 /** The program as it is made of a loss: not transformed, but verified. */
 const start: Pass = { name: "program", run: (program) => program, gone: new Set(AUTHORED) };

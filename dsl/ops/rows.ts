@@ -6,7 +6,7 @@ import { add, div, exponent, log, logprob, mul, mulAdjoint, mulNoNan, sub } from
 import { fold } from "./folds.js";
 import { exp2 } from "./functions.js";
 import { isAt, ONE } from "./leaves.js";
-import type { RowOp } from "./names.js";
+import type { Op, RowOp } from "./names.js";
 
 export type RowExpression = Extract<Expression, { readonly op: RowOp }>;
 
@@ -24,6 +24,8 @@ export interface RowRow {
   readonly order: number;
   /** Whether the value is a row or one number of it. */
   readonly gives: "row" | "number";
+  /** Whether every entry has a part in the value, or only the one that is named. */
+  readonly reads: "row" | "entry";
   /** The value of one row in float64; `at` is the entry that is named. */
   readonly evaluate: (row: Float64Array, at: number) => Float64Array | number;
   /** The adjoint of the row, given the adjoint of the result. */
@@ -46,6 +48,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
   logprobAt: {
     order: 52,
     gives: "number",
+    reads: "row",
     evaluate(row, at) {
       const m = maximumOf(row);
       return (row[at] as number) - m - Math.log(totalOf(row, m));
@@ -56,6 +59,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
   rowLogsumexp: {
     order: 42,
     gives: "number",
+    reads: "row",
     evaluate(row) {
       const m = maximumOf(row);
       return m + Math.log(totalOf(row, m));
@@ -66,6 +70,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
   at: {
     order: 4,
     gives: "number",
+    reads: "entry",
     evaluate: (row, at) => row[at] as number,
     gradient: (g, { index }) => mulAdjoint(g, isAt(index)),
     lower: ({ x, index }) => entryAt(x, index),
@@ -73,6 +78,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
   softmax: {
     order: 45,
     gives: "row",
+    reads: "row",
     evaluate(row) {
       const m = maximumOf(row);
       const sum = totalOf(row, m);
@@ -84,6 +90,7 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
   logSoftmax: {
     order: 26,
     gives: "row",
+    reads: "row",
     evaluate(row) {
       const m = maximumOf(row);
       const sum = totalOf(row, m);
@@ -93,6 +100,9 @@ export const ROW_OPS: Readonly<Record<RowOp, RowRow>> = {
     lower: ({ x }) => sub(mul(Math.LN2, below(x)), log(total(x))),
   },
 };
+
+/** The ops that no entry can be left out of. */
+export const WHOLE_ROW_OPS: readonly Op[] = (Object.keys(ROW_OPS) as RowOp[]).filter((op) => ROW_OPS[op].reads === "row");
 
 /** The logprob of the entry that `index` names: (x − max) − log Σ exp(x − max). */
 export const logprobAt = (x: Expression, index: string) => intern("logprobAt", [x], "token", "f32", { index });

@@ -2,11 +2,13 @@
 import { expect, test } from "vitest";
 import {
   add,
+  amin,
   atTarget,
   defineLoss,
   div,
   type Expr,
   exp,
+  gt,
   index,
   type LossDefinition,
   log,
@@ -20,6 +22,7 @@ import {
   softmax,
   sub,
   sum,
+  variance,
 } from "../../dsl/index.js";
 import { numbers, oracle, reference } from "./oracle.js";
 import { eachDevice, expectError } from "./support.js";
@@ -113,6 +116,31 @@ eachDevice(
       const { loss, gradLogprobs } = await compiled.forwardBackward(inputs);
       expect(loss).toBe(0);
       expect(numbers(gradLogprobs).map(Math.abs)).toEqual([0, 0]);
+    });
+  },
+  ["reference", "cpu", "emulated"],
+);
+
+const OF_PICKED = defineLoss({
+  name: "entries of a picked sequence",
+  inputs: { r: "sequence" },
+  loss: ({ logits, logprobs }, { r }) => {
+    const [x, y] = [logits, logprobs].map((z) => add(pick(r, "sequences", 0), mul(0, z))) as [Expr, Expr];
+    const of = (z: Expr) => [mean(z), variance(z), mean(gt(z, 0)), amin(z)];
+    return { loss: mean(mul(x, logits)), metrics: Object.fromEntries([...of(x), ...of(y)].map((value, i) => [i, value])) };
+  },
+});
+
+eachDevice(
+  (device) => {
+    test("a mean over entries counts those that its sum has, where a sequence is picked that is masked", async () => {
+      const compiled = await (await device()).compile(OF_PICKED);
+      const inputs = { lengths: [1, 1, 1, 1], groups: [2, 2], weights: [1, 1, 0, 1], r: [3, 1, 5, 1] };
+      const batch = { ...inputs, logits: new Float32Array(8), target_tokens: [0, 0, 0, 0] };
+      const { metrics, gradLogits } = await compiled.forwardBackward(batch);
+      expect(metrics).toMatchObject({ ...[3, 0, 1, 3, 3, 0, 1, 3] });
+      // Four entries count. The group whose first sequence is masked has none of them.
+      expect(numbers(gradLogits).map(Math.abs)).toEqual([0.75, 0.75, 0.75, 0.75, 0, 0, 0, 0]);
     });
   },
   ["reference", "cpu", "emulated"],
