@@ -9,6 +9,7 @@ import {
   entryAt,
   type Fold,
   fold,
+  isCoarseFold,
   isRowFold,
   mul,
   mulAdjoint,
@@ -53,7 +54,7 @@ const termsOf = operandsFirst((x): readonly Term[] => {
       // Σ(z − μ)² is small where the sums of z², z and 1 are large: a sum times a sum stays as it is.
       if (left.length > 1 && right.length > 1) return whole;
       return few(
-        left.flatMap((p) => right.map((q) => ({ ...scaled(p, q.factor), row: product(p.row, q.row) }))),
+        left.flatMap((p) => right.map((q) => ({ ...scaled(p, q.factor), row: productOfRows(p.row, q.row) }))),
         whole,
       );
     }
@@ -70,12 +71,13 @@ const termsOf = operandsFirst((x): readonly Term[] => {
 });
 
 /**
- * Whether it is an entry and a number that is known before the row is folded. Σ p(x − c) is small where Σ px and c Σ p are large, and no phase is saved by
- * taking it apart.
+ * Whether it is an entry and a number that are known before the row is folded. Σ p(x − c) is small where Σ px and c Σ p are large. But Σ p(log p + 1)
+ * comes apart, for as a whole it would wait for the sum within log p.
  */
-const isShifted = ({ terms }: Sum): boolean => terms.some((x) => !isPerEntry(x.space) && !needsFold(x));
+const isShifted = ({ terms }: Sum): boolean => terms.some((x) => !isPerEntry(x.space)) && !terms.some((x) => needsFold(x));
 
-const needsFold = operandsFirst((x): boolean => isRowFold(x) || x.operands.some(needsFold));
+/** Whether a fold over the row must be known before; values of earlier sweeps are. */
+const needsFold = operandsFirst((x): boolean => !isCoarseFold(x) && (isRowFold(x) || x.operands.some(needsFold)));
 
 function few(terms: readonly Term[], whole: readonly Term[]): readonly Term[] {
   return terms.length <= MANY ? terms : whole;
@@ -107,7 +109,7 @@ function scaled({ factor, row }: Term, by: Expression): Term {
   return { factor: factor === ONE ? by : by === ONE ? factor : mulNoNan(by, factor), row };
 }
 
-function product(p: Expression, q: Expression): Expression {
+function productOfRows(p: Expression, q: Expression): Expression {
   if (p === ONE) return q;
   return q === ONE ? p : mulNoNan(p, q);
 }
@@ -174,10 +176,12 @@ function overRow(x: Fold, { settle, deep }: Rewriting): Expression | null {
 export const distributeSums = [
   ruleFor("fold", (x, rewriting) => {
     const [a] = x.operands;
-    const { kind, from } = x.attribute;
+    const { kind, from, picks } = x.attribute;
     if (kind !== "sum") return null;
     if (constantValue(a) === 0) return ZERO;
     if (isPerEntry(from)) return overRow(x, rewriting);
+    // The place that it picks says how many sequences a group must have.
+    if (picks !== undefined) return null;
     const { settle } = rewriting;
     const inner = (y: Expression) => settle(fold(kind, y, from, x.space));
     if (a.op === "neg") return settle(neg(inner(a.operands[0])));

@@ -8,7 +8,7 @@ import { explanationText } from "../../codegen/explain/text.js";
 import { spellingOut, withOutputs } from "../../codegen/loss-program.js";
 import type { ElementSpace } from "../../codegen/schedule/plan.js";
 import * as lossc from "../../dsl/index.js";
-import { defineLoss, type LossDefinition } from "../../dsl/index.js";
+import { defineLoss, type LossDefinition, type Policy } from "../../dsl/index.js";
 import type { Space } from "../../dsl/spaces.js";
 import { trace } from "../../dsl/trace.js";
 import { builtins } from "../../losses/index.js";
@@ -23,10 +23,12 @@ const {
   div,
   exp,
   isFinite,
+  logSoftmax,
   logsumexp,
   mean,
   mul,
   neg,
+  softmax,
   std,
   stopGradient,
   sub,
@@ -181,6 +183,12 @@ describe("explainLoss", () => {
     const { kernels } = explainLoss(builtins.ppo_entropy as LossDefinition, { dtype: "bf16", vocab: 1000 }).execution;
     expect(kernels[0]).toMatchObject({ kind: "sweep", sweep: 1, gradient: true, bytes: { perEntry: 4 } });
     expect(kernels[0]?.phases.map((phase) => phase.map(({ needs }) => needs))).toEqual([[[]], expect.arrayContaining([["m"]])]);
+  });
+
+  test.each([0, 1])("finds the sum of p·(log p + %s) in the phases of log p alone", (c) => {
+    const kl = ({ logits }: Policy) => sum(mul(softmax(logits), add(logSoftmax(logits), c)), "vocab");
+    const { kernels } = explainLoss(defineLoss({ name: "kl", loss: kl }), { dtype: "bf16", vocab: 1000 }).execution;
+    expect(kernels[0]?.phases).toHaveLength(2);
   });
 
   test("names what forces the second sweep, and what needs none", () => {
