@@ -14,7 +14,7 @@ interface Copy {
 }
 
 /** The state that the copies share, one for the process. Copies of other versions read it, too: its fields keep their meaning. */
-interface Shared {
+interface ProcessState {
   readonly copies: Copy[];
   /** Ways from places on a stack to those of the sources, for loaders that map none themselves. */
   readonly stacks: Set<(stack: string) => string>;
@@ -23,8 +23,8 @@ interface Shared {
 }
 
 const KEY = Symbol.for("lossc.process");
-const holder = globalThis as { [KEY]?: Shared };
-const shared: Shared = holder[KEY] ?? { copies: [], stacks: new Set(), unmapped: new Set() };
+const holder = globalThis as { [KEY]?: ProcessState };
+const shared: ProcessState = holder[KEY] ?? { copies: [], stacks: new Set(), unmapped: new Set() };
 holder[KEY] = shared;
 
 const own: Copy = { place: new URL(".", import.meta.url).href, makers: [], rewritten: new Set() };

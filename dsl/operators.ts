@@ -178,9 +178,11 @@ export function tested(receiver: unknown, name: string, callback: unknown): unkn
   };
 }
 
-/** `Boolean(x)`: of a number it only says that there is one, as in `terms.filter(Boolean)`. */
-export function boolean(x: unknown): unknown {
-  return isExpression(x) && x.dtype === "bool" ? plain(x, "Boolean()") : Boolean(x);
+/** `Boolean(x)`. As a callback, `terms.filter(Boolean)`, it only says of a number that there is one. */
+export function boolean(...given: readonly unknown[]): boolean {
+  const [x] = given;
+  const isCallback = given.length > 1;
+  return Boolean(isExpression(x) && isCallback && x.dtype !== "bool" ? true : plain(x, "Boolean()"));
 }
 
 /** A function of `Math`; it looks at no more operands than it has names for. */

@@ -56,7 +56,7 @@ export function trace(definition: LossDefinition, options: TraceOptions): Traced
   const returned = run(definition, () => definition.loss(...given));
   const traced = normalised(definition, returned, options.metrics);
   if (options.from === "policy_logprobs" && readsRows(traced))
-    untold(definition, 'entries of rows, index("vocab") say', definedAt(definition));
+    refuseWithoutRows(definition, 'entries of rows, index("vocab") say', definedAt(definition));
   return traced;
 }
 
@@ -66,7 +66,7 @@ function inputsOf(definition: LossDefinition, { from, absent = [] }: TraceOption
   for (const [name, { space, default: otherwise }] of Object.entries(definition.inputs)) {
     if (!isPerEntry(space)) inputs[name] = ops.input(name, space, { default: otherwise });
     else if (from === "logits") inputs[name] = absent.includes(name) ? everywhere(otherwise ?? 0, space) : ops.input(name, space);
-    else Object.defineProperty(inputs, name, { enumerable: true, get: () => untold(definition, `inputs.${name}`) });
+    else Object.defineProperty(inputs, name, { enumerable: true, get: () => refuseWithoutRows(definition, `inputs.${name}`) });
   }
   return inputs;
 }
@@ -82,10 +82,10 @@ function readsRows({ terms, metrics, outputs }: Traced): boolean {
   return topological([...terms, ...metrics.values(), ...outputs.values()]).some(reads);
 }
 
-function untold(definition: LossDefinition, what: string, position = callerPosition()): never {
+function refuseWithoutRows(definition: LossDefinition, what: string, position = callerPosition()): never {
   throw new LosscError(
     "INPUT_MISSING",
-    `the loss "${definition.name}" reads ${what}, which policy_logprobs do not tell: give logits and target_tokens`,
+    `the loss "${definition.name}" reads ${what}, which policy_logprobs do not hold: give logits and target_tokens`,
     { position },
   );
 }
@@ -143,13 +143,13 @@ function policyOf(definition: LossDefinition, from: TraceOptions["from"]): Polic
   return {
     logprobs: toAuthor(leaves.policyLogprobs),
     get logsumexp() {
-      return untold(definition, "policy.logsumexp");
+      return refuseWithoutRows(definition, "policy.logsumexp");
     },
     get logits() {
-      return untold(definition, "policy.logits");
+      return refuseWithoutRows(definition, "policy.logits");
     },
     get entropy() {
-      return untold(definition, "policy.entropy");
+      return refuseWithoutRows(definition, "policy.entropy");
     },
   };
 }

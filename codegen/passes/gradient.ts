@@ -39,7 +39,7 @@ export function differentiate(program: Program): Program {
   const adjointOf = (leaf: Input) => adjoints.get(leaf)?.get(leaf.space) ?? ZERO;
   const row = differentiable.find(({ space }) => isPerEntry(space));
   const other = differentiable.find((leaf) => isPerEntry(leaf.space) && leaf !== program.rows?.leaf);
-  if (other) throw new Error(`"${program.name}" has no gradient by the rows of "${other.attribute.name}"`);
+  if (other) throw new Error(`"${program.name}" is differentiable by a second row, "${other.attribute.name}"`);
   const results = differentiable
     .filter((leaf) => leaf !== row)
     .map((leaf): Result => {
@@ -72,7 +72,7 @@ function backward(
   x: Expression,
 ): { readonly space: Space; readonly contributions: readonly (Expression | null)[] } {
   if (x.op === "fold") return { space: x.attribute.from, contributions: [foldGradient(g, x)] };
-  if (isRowOp(x)) return { space: "vocab", contributions: [rowGradient(g, x)] };
+  if (isRowOp(x)) return { space: x.operands[0].space, contributions: [rowGradient(g, x)] };
   const derivative = opRow(x.op)?.gradient;
   if (!derivative) throw new Error(`no derivative of ${x.op}`);
   return { space: given, contributions: derivative(g, x, ...x.operands) };

@@ -27,7 +27,7 @@ function isDistance(exponent: Exponent, x: Expression, m: Expression): boolean {
   return scaled !== null && scaled.row === exponent.operands[0] && scaled.factor === exponent.operands[2];
 }
 
-/** Whether x is a sum with the exponent of e as a term, for example x − m + c for e = e^(x − m). Then e is NaN where x is. */
+/** Whether x is a sum with the exponent of e as a term, for example x − m + c for e = e^(x − m). It is NaN where e is. */
 export function sumHasExponentOf(e: Exponential, x: Expression): boolean {
   const [exponent] = e.operands;
   const isOwn = (y: Expression) => y === exponent || (y.op === "sub" && isDistance(exponent, ...y.operands));

@@ -1,6 +1,6 @@
 /**
- * How an expression of entries is made of simpler ones. This is the one way to take sums and products apart, for every pass that wants terms or
- * factors. The ops `mul`, `mulAdjoint` and `mulNoNan` multiply alike, and differ in the zeros that make the product 0 whatever the other factor is.
+ * How an expression of entries is made of simpler ones. This is the one way to take their sums and products apart, for every pass that wants terms
+ * or factors. The ops `mul`, `mulAdjoint` and `mulNoNan` multiply alike, and differ in the zeros that make the product 0 whatever the other factor is.
  */
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { oncePerNode } from "../../dsl/graph.js";
@@ -81,7 +81,7 @@ function factorsOf({ op, operands }: Product): Factors {
 
 /**
  * The factors that a kernel compares with 0, so that the product is 0 where its zeros make it. Of e · x, where x is a sum with the exponent of e as a
- * term, that is e alone: x is infinite or NaN only where e is 0 or NaN.
+ * term, that is e alone: where e is NaN, so is x, and no 0 of x is missed.
  */
 export function guardsOf({ factors: [a, b], zeros }: Factors): readonly Expression[] {
   if (zeros === "none") return [];

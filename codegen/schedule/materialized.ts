@@ -19,7 +19,7 @@ const FEW_OPERATIONS = 64;
 const PER_VALUE: Readonly<Record<Level, number>> = { token: 64, sequence: 8, group: 8, batch: 8 };
 
 /** Whether x costs a kernel no operation: it is loaded, or written as a number. */
-export const isLeaf = (x: Expression): boolean => x.operands.length === 0 || constantValue(x) !== undefined || isCoarseFold(x);
+export const isFree = (x: Expression): boolean => x.operands.length === 0 || constantValue(x) !== undefined || isCoarseFold(x);
 
 export function materializedOf(program: Program, ranks: Ranks): ReadonlySet<Expression> {
   const candidates = candidatesOf(program, ranks);
@@ -55,7 +55,7 @@ function candidatesOf(program: Program, ranks: Ranks): readonly Expression[] {
   return order.filter((x) => found.has(x));
 }
 
-const isLoaded = (x: Expression) => isLeaf(x) || isRowValue(x);
+const isLoaded = (x: Expression) => isFree(x) || isRowValue(x);
 
 function operationsOf(roots: readonly Expression[]): number {
   return topological(roots, isLoaded).filter((x) => !isLoaded(x)).length;

@@ -8,9 +8,8 @@ import type { ElementSpace } from "../../dsl/spaces.js";
 /** Elements in one leaf of a fold over tokens, sequences or groups. Every such fold is a fixed tree over chunks of this size. */
 export const CHUNK = 1024;
 
-/** How rows lie in memory. A row's gradient has its dtype. */
-export type RowDtype = InputDtype;
-export type BufferDtype = RowDtype | "f64" | "i32" | "u32";
+/** How numbers lie in memory. A row's gradient has the dtype of the row. */
+export type BufferDtype = InputDtype | "f64" | "i32" | "u32";
 
 /** The size of an element, in the order in which error messages list the dtypes. */
 export const BYTES = { f32: 4, bf16: 2, f16: 2, f64: 8, i32: 4, u32: 4 } as const satisfies Record<BufferDtype, number>;

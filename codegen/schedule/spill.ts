@@ -7,7 +7,7 @@ import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { isRowValue } from "../../dsl/ops/index.js";
 import { gradientRootsOf, type Program } from "../program.js";
-import { isLeaf } from "./materialized.js";
+import { isFree } from "./materialized.js";
 import { isSweep, MOST_STORES, type PlannedKernel, type Schedule } from "./schedule.js";
 import { isBefore, type Time } from "./time.js";
 
@@ -41,7 +41,7 @@ function spillShared(program: Program, kernels: readonly PlannedKernel[]): void 
       const time = storedAt.get(x);
       return time !== undefined && isBefore(time, kernel.time);
     };
-    const ends = (x: Expression) => isLeaf(x) || (!isSweep(kernel) && isRowValue(x)) || isStored(x);
+    const ends = (x: Expression) => isFree(x) || (!isSweep(kernel) && isRowValue(x)) || isStored(x);
     const roots = rootsOf(program, kernel);
     const computed = topological(roots, ends).filter((x) => !ends(x));
     const again = new Set(computed.filter((x) => first.has(x)));

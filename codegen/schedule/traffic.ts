@@ -2,7 +2,7 @@
 import { BYTES, type PlanArgument, type PlanBuffer } from "./plan.js";
 
 export interface Traffic {
-  /** Per vocabulary entry: rows read and written. */
+  /** Per entry of a row: rows read and written. */
   readonly perEntry: number;
   /** Per token, beside its row. */
   readonly perToken: number;

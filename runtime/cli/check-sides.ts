@@ -7,6 +7,7 @@ import type { Program } from "../../codegen/program.js";
 import { constantValue, type Expression } from "../../dsl/expression.js";
 import { operandsFirst, rewriter } from "../../dsl/graph.js";
 import { abs, add, eq, floor, ge, gt, input, le, lt, mul, ne, sub, where, ZERO } from "../../dsl/ops/index.js";
+import type { Op } from "../../dsl/ops/names.js";
 import { type ElementSpace, isPerEntry } from "../../dsl/spaces.js";
 import { evaluateReference, type ReferenceInput, type ReferenceResult } from "../reference.js";
 import { generator } from "./check-inputs.js";
@@ -30,7 +31,7 @@ export interface SidedProgram {
 const isOfPolicy = operandsFirst((x): boolean => (x.op === "input" && x.attribute.differentiable) || x.operands.some(isOfPolicy));
 
 /** Ops that make whole numbers of whole numbers, and no rounding. */
-const WHOLE = ["add", "sub", "mul", "neg", "abs", "min", "max", "where", "fold", "placeInGroup"];
+const WHOLE: readonly Op[] = ["add", "sub", "mul", "neg", "abs", "min", "max", "where", "fold", "placeInGroup"];
 const isWhole = operandsFirst(
   (x): boolean =>
     x.dtype === "bool" ||

@@ -89,10 +89,14 @@ function architectures(text: string): string[] {
   return list;
 }
 
-function ranges(text: string): Map<string, Range> {
-  return new Map(
-    names(text).map((one) => [one.slice(0, Math.max(0, one.lastIndexOf("="))), range(one.slice(one.lastIndexOf("=") + 1))]),
-  );
+function ranges(text: string, before?: Map<string, Range>): Map<string, Range> {
+  return new Map([
+    ...(before ?? []),
+    ...names(text).map((one): [string, Range] => [
+      one.slice(0, Math.max(0, one.lastIndexOf("="))),
+      range(one.slice(one.lastIndexOf("=") + 1)),
+    ]),
+  ]);
 }
 
 /** `0.1:0.9`, or the values themselves, `0/1`. */

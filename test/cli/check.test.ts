@@ -129,7 +129,7 @@ export const likely = defineLoss({
     const unsaid = await failure(checked, { cwd: root });
     expect(unsaid.code).toBe("NON_FINITE");
     expect(unsaid.message).toContain("--range");
-    const ranged = [...checked, "--json", "--range", "prob=0.1:0.9,old_logprobs=0.5:2"];
+    const ranged = [...checked, "--json", "--range", "prob=0.1:0.9", "--range", "old_logprobs=0.5:2"];
     expect((await result<Report>(ranged, { cwd: root })).outcome).toBe("within tolerance");
     for (const [range, code, said] of [
       ["pro=0:1", "INPUT_UNKNOWN", "prob"],

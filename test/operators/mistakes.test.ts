@@ -44,6 +44,7 @@ const WANTED: Readonly<Record<keyof typeof mistakes, readonly [ErrorCode, ...str
   handedOn: ["UNSUPPORTED_SYNTAX", "the callback of `findIndex` gave an expression"],
   sort: ["UNSUPPORTED_SYNTAX", "the callback of `sort` gave an expression", "pick()"],
   boolean: ["UNSUPPORTED_SYNTAX", "`Boolean()` met an expression", "&& and ||"],
+  booleanOfNumber: ["UNSUPPORTED_SYNTAX", "`Boolean()` met an expression", "condition ? a : b"],
   random: ["UNSUPPORTED_SYNTAX", "Math.random() gives one number when the loss is traced", "declare an input"],
   now: ["UNSUPPORTED_SYNTAX", "Date.now() gives one number", "config: { time: 0 }"],
   today: ["UNSUPPORTED_SYNTAX", "new Date() gives one number"],

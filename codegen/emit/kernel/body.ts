@@ -168,7 +168,7 @@ export abstract class Body {
     if (isCoarseFold(x)) return this.named(x, `load(${this.args.buffer(buffers.foldResult(x))}, ${this.index(x.space)})`);
     if (!isLeaf(x)) return null;
     switch (x.op) {
-      // The printer writes numbers, and no pass leaves the other.
+      // The printer writes constants; `isAt` is gone when the gradient is split.
       case "constant":
       case "isAt":
         return null;

@@ -7,7 +7,7 @@ import type { Expression } from "../../../dsl/expression.js";
 import { topological } from "../../../dsl/graph.js";
 import type { RowFold } from "../../../dsl/ops/index.js";
 import { isExponent, scaledRow } from "../patterns.js";
-import { flattened } from "../products.js";
+import { flattened, formOf } from "../products.js";
 import type { FoldedEntries, Merge, Phase, RowKernel } from "./record.js";
 
 /** Joins two phases that follow one another where the sums of the second can be taken from the maxima of each part of the row. */
@@ -88,9 +88,9 @@ function termOf(operand: Expression, maxima: readonly RowFold[], free: (x: Expre
   const partsOf = (x: Expression, minus: boolean): readonly Part[] | null => {
     const own = distance(x);
     if (own) return [{ ...own, minus }];
-    if (x.op !== "add" && x.op !== "sub") return null;
-    const [a, b] = x.operands;
-    const [left, right] = [partsOf(a, minus), partsOf(b, x.op === "sub" ? !minus : minus)];
+    const form = formOf(x);
+    if (form.kind !== "sum") return null;
+    const [left, right] = [partsOf(form.terms[0], minus), partsOf(form.terms[1], form.minus ? !minus : minus)];
     return left && right && [...left, ...right];
   };
   const product = flattened(operand, free, MANY);

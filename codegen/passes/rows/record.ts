@@ -88,7 +88,7 @@ export interface Total {
   readonly inner: readonly Total[];
 }
 
-/** Whether every fold of a loop is a sum, so that the loop adds its values rather than folds them. */
+/** Whether every fold of a loop is a sum. */
 export const areSums = (folds: readonly FoldedEntries[]): boolean => folds.every(({ fold }) => fold.attribute.kind === "sum");
 
 export const plainSummand = (x: Expression): Summand => ({ kind: "summand", conditions: [], x, product: null });

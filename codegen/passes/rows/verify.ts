@@ -34,11 +34,12 @@ export function verifyRows(kernel: RowKernel, pass: string): RowKernel {
     }
   }
   for (const x of perToken)
-    if (isPerEntry(x.space)) throw fault(x, "is computed outside of the loops over the row, and an entry's");
+    if (isPerEntry(x.space)) throw fault(x, "is computed outside of the loops over the row, but has a value per entry");
   if (gradient) {
     visitTotal(gradient.others);
     values.push(gradient.named, ...gradient.zeroWhere);
-    for (const x of gradient.zeroWhere) if (isPerEntry(x.space)) throw fault(x, "is a factor of the whole row, and an entry's");
+    for (const x of gradient.zeroWhere)
+      if (isPerEntry(x.space)) throw fault(x, "is a factor of the whole row, but has a value per entry");
   }
   for (const { factors, guards } of products) {
     values.push(...factors);

@@ -51,7 +51,7 @@ LOSSC_FN Packet edge_at(const EntryNumbers& row, index i, index) { return packet
 template <class T> LOSSC_FN float at(const Row<T>& row, index i) { return load(row.data, i); }
 template <class T> LOSSC_FN Packet packet_at(const Row<T>& row, index i) { return widen_packet(row.data + i); }
 template <class T> LOSSC_FN Packet edge_at(const Row<T>& row, index i, index left) { return edge_packet(row.data + i, left); }
-// Whether the entry is masked out: its entry of the leaf is -inf.
+// Whether the entry is not there: it is -inf in the leaf.
 template <class T, class V> LOSSC_FN auto absent(const Row<T>&, const V& z) { return z == -LOSSC_INFINITY; }
 
 // A row of f(entry). The fold computes f, and the store computes it again.
