@@ -132,6 +132,8 @@ export function holds(array: unknown, dtype: BufferDtype): array is TypedArray |
 /** The array, or a copy of one that could shrink while kernels read it. */
 export function steady(array: TypedArray): TypedArray {
   if (!isResizable(array)) return array;
+  // One that lies beyond the end of its memory has no element, and cannot be sliced.
+  if (array.length === 0) return new (array.constructor as new (length: number) => TypedArray)(0);
   return inMemory(() => array.slice());
 }
 

@@ -62,6 +62,17 @@ eachDevice((open) => {
     });
   });
 
+  test("an array beyond the end of memory that has shrunk is empty", async () => {
+    const device = await open();
+    const memory = resizable(12);
+    const array = new Float32Array(memory, 4, 2);
+    memory.resize(4);
+    expect(await (await device.buffer(array)).read()).toEqual(new Float32Array(0));
+    const compiled = await device.compile(cross_entropy);
+    const call = () => compiled.forwardBackward({ ...crossEntropyInputs(), logits: array });
+    await expectError("INPUT_LENGTH", call, "logits");
+  });
+
   test("an array whose memory goes elsewhere before it is copied into a buffer", async () => {
     const device = await open();
     const buffer = await device.buffer(Float32Array.of(1, 2, 3));
