@@ -49,7 +49,11 @@ const termsOf = operandsFirst((x): readonly Term[] => {
       return termsOf(form.of).map(negated);
     case "product": {
       const { scaled: split, factors } = form;
-      if (split) return termsOf(split.entry).map((term) => scaled(term, split.number));
+      if (split) {
+        // cX − cY is NaN where X − Y is 0 and c is infinite: the number leaves the sum, whose terms come apart by themselves.
+        const terms = termsOf(split.entry);
+        return terms.length > 1 ? [{ factor: split.number, row: split.entry }] : terms.map((term) => scaled(term, split.number));
+      }
       const [left, right] = [termsOf(factors[0]), termsOf(factors[1])];
       // Σ(z − μ)² is small where the sums of z², z and 1 are large: a sum times a sum stays as it is.
       if (left.length > 1 && right.length > 1) return whole;

@@ -2,7 +2,7 @@
 import type { Expression } from "../../dsl/expression.js";
 import { topological } from "../../dsl/graph.js";
 import { add, fold, foldGradient, type Input, isRowOp, opRow, rowGradient, ZERO } from "../../dsl/ops/index.js";
-import { isFiner, isPerEntry, levelOf, pathTo, type Space } from "../../dsl/spaces.js";
+import { isFiner, isPerEntry, join, levelOf, pathTo, type Space } from "../../dsl/spaces.js";
 import { gradientName, type Program, type Result } from "../program.js";
 
 /** Adds the adjoints of the differentiable leaves that follow from those of the seeds, and drops the seeds. */
@@ -72,7 +72,8 @@ function backward(
   x: Expression,
 ): { readonly space: Space; readonly contributions: readonly (Expression | null)[] } {
   if (x.op === "fold") return { space: x.attribute.from, contributions: [foldGradient(g, x)] };
-  if (isRowOp(x)) return { space: x.operands[0].space, contributions: [rowGradient(g, x)] };
+  // A row is read per token, also where all tokens share it.
+  if (isRowOp(x)) return { space: join([x.space, x.operands[0].space]), contributions: [rowGradient(g, x)] };
   const derivative = opRow(x.op)?.gradient;
   if (!derivative) throw new Error(`no derivative of ${x.op}`);
   return { space: given, contributions: derivative(g, x, ...x.operands) };

@@ -15,6 +15,7 @@ import {
   logSigmoid,
   logSoftmax,
   mean,
+  min,
   mul,
   neg,
   type Policy,
@@ -74,6 +75,14 @@ const CASES = [
     target: 0,
     x: 4000,
     tolerance: 1e-5,
+  },
+  {
+    what: "a sum of differences that are 0 stays 0 beside an infinite number",
+    loss: lossOf("cancelled", ({ logits }, { x }) => sum(mul(sub(logits, mul(logits, min(x, 1))), x), "vocab")),
+    rows: [1, 2, 4],
+    target: 2,
+    x: Number.POSITIVE_INFINITY,
+    tolerance: 0,
   },
   {
     what: "a row that is one number everywhere is a row",

@@ -99,33 +99,32 @@ struct K0 {
     const auto v46 = mul_no_nan_(v45, v29);
     const auto v47 = mul_no_nan_(r22, v46);
     const auto v48 = mul_adjoint_(x0, x1);
-    const auto v49 = mul_no_nan_(r23, mul_no_nan_(mul_no_nan_(0.6931472f, v45), v29)) - mul_no_nan_(r22, mul_no_nan_(v29, mul_no_nan_(v45, v41)));
-    const auto v50 = (v49 - mul_no_nan_(v46, r37)) - mul_no_nan_(mul_no_nan_(v29, mul_no_nan_(v27, v46)), r38);
-    const auto v51 = mul_no_nan_(mul_no_nan_(v29, mul_no_nan_(v27, mul_no_nan_(v48, v26))), r39);
-    const auto v52 = v50 - v51;
-    const auto v53 = v46 - mul_no_nan_(v47, v29);
-    store_gradient(team, a.p7, place, t, a.vocab, named, a.p4, either(!reads, (v45 == 0.0f) & (v47 == 0.0f) & (mul_no_nan_(v27, v45) == 0.0f) & (mul_no_nan_(v27, v48) == 0.0f) & (v52 == 0.0f)),
+    const auto v49 = mul_no_nan_(v46, (mul_no_nan_(0.6931472f, r23) - mul_no_nan_(r22, v41)) - r37);
+    const auto v50 = mul_no_nan_(mul_no_nan_(v27, v29), (-mul_no_nan_(v46, r38)) - mul_no_nan_(mul_no_nan_(v48, v26), r39));
+    const auto v51 = v49 + v50;
+    const auto v52 = v46 - mul_no_nan_(v47, v29);
+    store_gradient(team, a.p7, place, t, a.vocab, named, a.p4, either(!reads, (v45 == 0.0f) & (v47 == 0.0f) & (mul_no_nan_(v27, v45) == 0.0f) & (mul_no_nan_(v27, v48) == 0.0f) & (v51 == 0.0f)),
                    [&](auto z, auto z1) {
-                     const auto v54 = exponent_(z, r17, v8);
-                     const auto v55 = exp2_(v54);
-                     const auto v56 = exp2_(exponent_(z1, r16, v8)) * v26;
-                     const auto v57 = v55 * v29;
-                     const auto v58 = mul_no_nan_(x1, v56) + mul_no_nan_(v27, v57);
-                     const auto v59 = mul_adjoint_((-mul_no_nan_(v45, v57)) - mul_no_nan_(v48, v56), 1.0f / v58);
-                     const auto v60 = mul_no_nan_(v45, ((0.6931472f * v54) - v41) - log_(v58)) + mul_no_nan_(v27, v59);
-                     const auto v61 = v60 - v52;
-                     const auto v62 = plus_product(mul_adjoint_(v53, v55), (v57 != 0.0f) & (v61 != 0.0f), v57, v61);
-                     return mul_adjoint_(v62, v8);
+                     const auto v53 = exponent_(z, r17, v8);
+                     const auto v54 = exp2_(v53);
+                     const auto v55 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v56 = v54 * v29;
+                     const auto v57 = mul_no_nan_(x1, v55) + mul_no_nan_(v27, v56);
+                     const auto v58 = mul_adjoint_((-mul_no_nan_(v45, v56)) - mul_no_nan_(v48, v55), 1.0f / v57);
+                     const auto v59 = mul_no_nan_(v45, ((0.6931472f * v53) - v41) - log_(v57)) + mul_no_nan_(v27, v58);
+                     const auto v60 = v59 - v51;
+                     const auto v61 = plus_product(mul_adjoint_(v52, v54), (v56 != 0.0f) & (v60 != 0.0f), v56, v60);
+                     return mul_adjoint_(v61, v8);
                    },
                    [&](auto z, auto z1) {
-                     const auto v63 = exponent_(z, r17, v8);
-                     const auto v64 = exp2_(v63) * v29;
-                     const auto v65 = mul_no_nan_(v45, v64);
-                     const auto v66 = exp2_(exponent_(z1, r16, v8)) * v26;
-                     const auto v67 = mul_no_nan_(x1, v66) + mul_no_nan_(v27, v64);
-                     const auto v68 = mul_no_nan_(v45, ((0.6931472f * v63) - v41) - log_(v67)) + mul_no_nan_(v27, mul_adjoint_(-v65 - mul_no_nan_(v48, v66), 1.0f / v67));
-                     const auto v69 = mul_adjoint_((v65 - mul_no_nan_(v47, v64)) + mul_no_nan_(v64, v68 - v52), v8);
-                     return v69;
+                     const auto v62 = exponent_(z, r17, v8);
+                     const auto v63 = exp2_(v62) * v29;
+                     const auto v64 = mul_no_nan_(v45, v63);
+                     const auto v65 = exp2_(exponent_(z1, r16, v8)) * v26;
+                     const auto v66 = mul_no_nan_(x1, v65) + mul_no_nan_(v27, v63);
+                     const auto v67 = mul_no_nan_(v45, ((0.6931472f * v62) - v41) - log_(v66)) + mul_no_nan_(v27, mul_adjoint_(-v64 - mul_no_nan_(v48, v65), 1.0f / v66));
+                     const auto v68 = mul_adjoint_((v64 - mul_no_nan_(v47, v63)) + mul_no_nan_(v63, v67 - v51), v8);
+                     return v68;
                    },
                    row, row1);
   }

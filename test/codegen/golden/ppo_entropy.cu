@@ -72,24 +72,25 @@ struct K0 {
     flag_non_finite(a.p3, 1, t, v22);
     const auto v23 = -x0;
     const auto v24 = mul_adjoint_(v23, x5);
-    const auto v25 = mul_no_nan_(r13, mul_no_nan_(v24, v19));
-    const auto v26 = mul_no_nan_(r13, mul_no_nan_(v19, mul_no_nan_(v24, v20))) - mul_no_nan_(r14, mul_no_nan_(mul_no_nan_(0.6931472f, v24), v19));
-    const auto v27 = mul_adjoint_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
-    const auto v28 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v27), 0.0f) + select(v17 > v18, 0.0f, v27);
-    const auto v29 = mul_adjoint_(v28, v16);
-    const auto v30 = (mul_no_nan_(v25, v19) - mul_no_nan_(v24, v19)) + mul_no_nan_(v19, mul_no_nan_(v24, v20) - v26);
-    const auto v31 = v30 + mul_adjoint_(-v29, v19);
-    const auto v32 = -mul_no_nan_(v19, mul_no_nan_(v24, 0.6931472f));
-    store_gradient(team, a.p8, place, t, a.vocab, named, a.p3, either(!reads, (v25 == 0.0f) & (v24 == 0.0f) & (v26 == 0.0f) & (v29 == 0.0f)),
-                   [&](auto z) {
-                     const auto v33 = exponent_(z, r12);
-                     return plus_product(v31, true, v32, max_(v33, -2000.0f)) * exp2_(v33);
-                   },
+    const auto v25 = mul_no_nan_(v24, v19);
+    const auto v26 = mul_no_nan_(r13, v25);
+    const auto v27 = mul_no_nan_(v25, mul_no_nan_(0.6931472f, r14) - mul_no_nan_(r13, v20));
+    const auto v28 = mul_adjoint_(select(v17 == v18, -(x0 * 0.5f), v23), x2);
+    const auto v29 = select((v16 >= x3) & (v16 <= x4), select(v18 > v17, 0.0f, v28), 0.0f) + select(v17 > v18, 0.0f, v28);
+    const auto v30 = mul_adjoint_(v29, v16);
+    const auto v31 = (mul_no_nan_(v26, v19) - v25) + mul_no_nan_(v19, v27 + mul_no_nan_(v24, v20));
+    const auto v32 = v31 + mul_adjoint_(-v30, v19);
+    const auto v33 = -mul_no_nan_(v19, mul_no_nan_(v24, 0.6931472f));
+    store_gradient(team, a.p8, place, t, a.vocab, named, a.p3, either(!reads, (v26 == 0.0f) & (v24 == 0.0f) & (v27 == 0.0f) & (v30 == 0.0f)),
                    [&](auto z) {
                      const auto v34 = exponent_(z, r12);
-                     const auto v35 = exp2_(v34) * v19;
-                     const auto v36 = (mul_no_nan_(v25, v35) - mul_no_nan_(v24, v35)) + mul_no_nan_(v35, (-mul_no_nan_(v24, (0.6931472f * v34) - v20)) - v26);
-                     return v36 + mul_adjoint_(v29, 1.0f - v35);
+                     return plus_product(v32, true, v33, max_(v34, -2000.0f)) * exp2_(v34);
+                   },
+                   [&](auto z) {
+                     const auto v35 = exponent_(z, r12);
+                     const auto v36 = exp2_(v35) * v19;
+                     const auto v37 = (mul_no_nan_(v26, v36) - mul_no_nan_(v24, v36)) + mul_no_nan_(v36, v27 - mul_no_nan_(v24, (0.6931472f * v35) - v20));
+                     return v37 + mul_adjoint_(v30, 1.0f - v36);
                    },
                    row);
   }

@@ -70,13 +70,13 @@ struct K0 {
     put(team, a.p5, t, v24);
     put(team, a.p6, t, logprob_(r2, r15, r19));
     flag_non_finite(a.p4, 1, t, v24);
-    const auto v25 = mul_no_nan_(r17, mul_no_nan_(x0, v20));
-    const auto v26 = mul_no_nan_(r16, mul_no_nan_(mul_no_nan_(0.6931472f, x0), v20)) - mul_no_nan_(r17, mul_no_nan_(v20, mul_no_nan_(x0, v21)));
-    const auto v27 = v26 + mul_no_nan_(r17, mul_no_nan_(v20, mul_no_nan_(x0, v23)));
-    const auto v28 = mul_adjoint_(mul_no_nan_(x0, v20), v7) - mul_adjoint_(mul_no_nan_(v25, v20), v7);
-    const auto v29 = v28 + mul_adjoint_(mul_no_nan_(v20, mul_no_nan_(x0, v23 - v21) - v27), v7);
+    const auto v25 = mul_no_nan_(x0, v20);
+    const auto v26 = mul_no_nan_(r17, v25);
+    const auto v27 = (mul_no_nan_(0.6931472f, r16) - mul_no_nan_(r17, v21)) + mul_no_nan_(r17, v23);
+    const auto v28 = mul_no_nan_(v25, v27);
+    const auto v29 = (mul_adjoint_(v25, v7) - mul_adjoint_(mul_no_nan_(v26, v20), v7)) + mul_adjoint_(mul_no_nan_(v20, mul_no_nan_(x0, v23 - v21) - v28), v7);
     const auto v30 = mul_adjoint_(mul_no_nan_(v20, mul_no_nan_(x0, 0.6931472f)), v7);
-    store_gradient(team, a.p7, place, t, a.vocab, named, a.p4, either(!reads, (x0 == 0.0f) & (v25 == 0.0f) & (v27 == 0.0f)),
+    store_gradient(team, a.p7, place, t, a.vocab, named, a.p4, either(!reads, (x0 == 0.0f) & (v26 == 0.0f) & (v28 == 0.0f)),
                    [&](auto z, auto z1) {
                      const auto v31 = exponent_(z, r13, v7);
                      const auto v32 = plus_product(plus_product(v29, true, v30, v31), (-v30 != 0.0f), -v30, exponent_(z1, r14, v7));
@@ -86,7 +86,7 @@ struct K0 {
                      const auto v33 = exponent_(z, r13, v7);
                      const auto v34 = exp2_(v33) * v20;
                      const auto v35 = ((0.6931472f * v33) - v21) - ((0.6931472f * exponent_(z1, r14, v7)) - v23);
-                     const auto v36 = (mul_no_nan_(x0, v34) - mul_no_nan_(v25, v34)) + mul_no_nan_(v34, mul_no_nan_(x0, v35) - v27);
+                     const auto v36 = (mul_no_nan_(x0, v34) - mul_no_nan_(v26, v34)) + mul_no_nan_(v34, mul_no_nan_(x0, v35) - v28);
                      return mul_adjoint_(v36, v7);
                    },
                    row, row1);
