@@ -3,7 +3,6 @@
  * are no `reduce` nodes afterwards, every fold carries its mask, and the loss is a scalar. "A token of weight 0 contributes exactly 0" comes from
  * here.
  */
-
 import type { LossDefinition } from "../dsl/define-loss.js";
 import type { InputDtype } from "../dsl/dtypes.js";
 import { constantValue, type Expression } from "../dsl/expression.js";

@@ -181,16 +181,16 @@ export function factorOut(root: Expression, { value, nonZero, zero }: Known): Ex
     return scaled && { entry, number: factor.minus ? negated(scaled) : scaled, zeros: "either" };
   };
 
-  const isGathered = ({ entry, number }: EntryProduct) => isExponential(entry) && number !== one;
-  const areGathered = operandsFirst((x: Expression): boolean => {
-    if (inside(x) && isSum(x)) return x.operands.every(areGathered);
-    return !ends(x) && isGathered(within(x));
+  const isScaledExponential = ({ entry, number }: EntryProduct) => isExponential(entry) && number !== one;
+  const areScaledExponentials = operandsFirst((x: Expression): boolean => {
+    if (inside(x) && isSum(x)) return x.operands.every(areScaledExponentials);
+    return !ends(x) && isScaledExponential(within(x));
   });
   /** Whether it is a sum of exponentials' terms, all of them scaled. */
   const scaledSum = (x: Expression) => {
     if (x.op !== "mulAdjoint") return null;
     const [a, b] = x.operands;
-    return !isPerEntry(b.space) && isSum(a) && areGathered(a) ? x.operands : null;
+    return !isPerEntry(b.space) && isSum(a) && areScaledExponentials(a) ? x.operands : null;
   };
 
   const visit = (x: Expression): Expression => {

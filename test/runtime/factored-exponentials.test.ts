@@ -1,4 +1,4 @@
-/** Gradients whose terms are gathered: what is far from the maximum, not there, or no number comes out as `reference` has it. */
+/** Gradients whose exponentials are factored out: what is far from the maximum, not there, or no number comes out as `reference` has it. */
 import { expect, test } from "vitest";
 import {
   amin,
